@@ -1,0 +1,58 @@
+# Two commands: `make demo` and `make test`. Needs make and Python 3.11 or newer with venv, nothing else.
+# (Without make, on Windows too: README.md says what these lines do.)
+
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help test lint types unit browser messages screenshots
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+# The environment. The stamp is newer than the pins once they are installed.
+
+.venv/run.stamp: requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed: set PYTHON to one."; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp requirements/test.txt
+	$(BIN)/pip install --quiet --requirement requirements/test.txt
+	@touch $@
+
+# Proof. `make test` is all of it; the parts can be run alone.
+
+# What `check --deploy` is run with: a production that has everything it should.
+PRODUCTION := ETL_SQL_SERVER=sql.example.com ETL_SQL_USER=etl_monitor ETL_SQL_PASSWORD=not-a-real-one \
+	ALLOWED_HOSTS=portal.example.com SECRET_KEY=not-a-real-key-but-long-enough-to-pass-for-one-5f0c1e7a9b
+
+test: lint types unit browser  ## Prove everything: lints, types, tests, a real browser where there is one
+
+lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, translations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djlint templates --lint --quiet
+	$(BIN)/lint-imports --no-cache
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PORTAL_DATA_DIR="$$folder" && set -x && \
+	$(BIN)/python manage.py makemigrations --check --dry-run && \
+	env $(PRODUCTION) $(BIN)/python -W error::RuntimeWarning manage.py check --deploy --fail-level WARNING
+	$(BIN)/python -m tests.support.messages --check
+
+types: .venv/test.stamp  ## mypy --strict on policies, selectors, actions, warehouse
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PORTAL_DATA_DIR="$$folder" $(BIN)/mypy
+
+unit: .venv/test.stamp  ## The tests without a browser, on all cores
+	$(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
+
+browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
+	$(BIN)/python -m pytest tests/browser -q
+
+messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
+	$(BIN)/python -m tests.support.messages
+
+screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
+	$(BIN)/python -m tests.support.screenshots

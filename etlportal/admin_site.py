@@ -1,0 +1,75 @@
+"""The admin site: signed in through the portal, open to whoever may look at something in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+
+from etlportal.databases import WATCHED
+
+OPENS_ADMIN = "monitoring.view_etlrun"
+"""Who may read the audit tables may open the admin: groups decide, no staff flag is needed."""
+
+
+class PortalAdminSite(AdminSite):
+    site_header = _("ETL Portal: data")
+    site_title = _("ETL Portal")
+    index_title = _("Tables")
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Active, and staff or allowed to read the audit tables. Each table checks its own permission too."""
+        user = request.user
+        return user.is_active and (getattr(user, "is_staff", False) or user.has_perm(OPENS_ADMIN))
+
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Send nobody to the portal's own sign-in and back. Raises PermissionDenied for a user without access."""
+        index = reverse("admin:index", current_app=self.name)
+        if self.has_permission(request):
+            return HttpResponseRedirect(index)
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        wanted = request.GET.get("next", "")
+        return redirect_to_login(wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else index)
+
+    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+        """Django's, but a user without access is told so at once instead of being asked to sign in again."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.user.is_authenticated and not self.has_permission(request):
+                raise PermissionDenied
+            return inner(request, *args, **kwargs)
+
+        return checked
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Return Django's list with our tables in two parts: the warehouse's, and the portal's own."""
+        apps = []
+        for app in super().get_app_list(request, app_label):
+            if app["app_label"] != "monitoring":
+                apps.append(app)
+                continue
+            watched = [model for model in app["models"] if _watched(model)]
+            own = [model for model in app["models"] if not _watched(model)]
+            if watched:
+                apps.append({**app, "name": _("Warehouse (read-only)"), "models": watched})
+            if own:
+                apps.append({**app, "name": _("The portal's own tables"), "models": own})
+        return apps
+
+
+def _watched(model: dict[str, Any]) -> bool:
+    return getattr(model["model"], "database_alias", "") in WATCHED

@@ -1,0 +1,118 @@
+"""Deploy-time checks: what `manage.py check` says before anybody sees a page, each with an id and what to do.
+
+| id | level | when |
+|---|---|---|
+| etlportal.E001 | error | the data folder cannot be written |
+| etlportal.E002 | error | demo users exist where a SQL Server is configured (`check --database default`) |
+| etlportal.E003 | error | an interval or a retention is not a positive number |
+| etlportal.W001 | warning, --deploy | the warehouse is the embedded demonstration |
+| etlportal.W002 | warning, --deploy | any host name is answered |
+| etlportal.W003 | warning, --deploy | traffic to the SQL Server is not encrypted, or its certificate not verified |
+| etlportal.W004 | warning, --deploy | the portal signs in to the SQL Server as its administrator |
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connections
+
+DEMO_USERS = ("viewer", "operator", "auditor", "admin")
+DEMO_PASSWORD = "demo"  # noqa: S105 - it is public, and the check is that nobody has it
+POSITIVE = (
+    "COLLECT_BUSY_SECONDS",
+    "COLLECT_IDLE_SECONDS",
+    "SAMPLE_RETENTION_DAYS",
+    "ROLLUP_RETENTION_DAYS",
+    "COPY_RETENTION_DAYS",
+    "PENDING_CAP",
+)
+
+
+@register(Tags.files)
+def data_folder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The folder of the embedded databases, the key and the collected files can be written."""
+    if os.access(settings.DATA_DIR, os.W_OK | os.X_OK):
+        return []
+    hint = "Give the portal's user the right to write there, or set PORTAL_DATA_DIR to another folder."
+    return [Error(f"The data folder {settings.DATA_DIR} cannot be written.", hint=hint, id="etlportal.E001")]
+
+
+@register(Tags.compatibility)
+def positive_numbers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A pause or a retention of nothing would spin, or delete everything."""
+    return [
+        Error(f"{name} is {value}: it must be 1 or more.", hint=f"Correct {name} or leave it out.", id="etlportal.E003")
+        for name in POSITIVE
+        if (value := getattr(settings, name)) < 1
+    ]
+
+
+@register(Tags.database)
+def no_demo_users(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Users with a published password have no place beside a real warehouse."""
+    if settings.EMBEDDED or "default" not in (databases or ()):
+        return []
+    names = _demo_users()
+    if not names:
+        return []
+    hint = "Delete them, or give them other passwords: manage.py changepassword NAME."
+    text = f"Demo users with the published password exist: {', '.join(names)}."
+    return [Error(text, hint=hint, id="etlportal.E002")]
+
+
+def _demo_users() -> list[str]:
+    from django.contrib.auth import get_user_model
+
+    model = get_user_model()
+    try:
+        if model._meta.db_table not in connections["default"].introspection.table_names():
+            return []
+        users = list(model.objects.using("default").filter(username__in=DEMO_USERS).order_by("username"))
+    except DatabaseError:
+        return []  # Django's own database checks tell of a database that does not answer.
+    return [user.get_username() for user in users if user.check_password(DEMO_PASSWORD)]
+
+
+@register(Tags.security, deploy=True)
+def real_warehouse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A deployment shows a real warehouse."""
+    if not settings.EMBEDDED:
+        return []
+    hint = "Set ETL_SQL_SERVER (and ETL_SQL_USER, ETL_SQL_PASSWORD). The demonstration is for one machine's own use."
+    return [Warning("The warehouse is the embedded demonstration.", hint=hint, id="etlportal.W001")]
+
+
+@register(Tags.security, deploy=True)
+def named_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Only the portal's own names are answered."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    hint = "Set ALLOWED_HOSTS to the names people type, separated by commas."
+    return [Warning("ALLOWED_HOSTS answers any host name.", hint=hint, id="etlportal.W002")]
+
+
+@register(Tags.security, deploy=True)
+def verified_traffic(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What travels to and from the SQL Server is encrypted, and it is the right server."""
+    options = settings.DATABASES["dw"]["OPTIONS"].get("extra_params", "").lower().split(";")
+    if settings.EMBEDDED or not {"encrypt=no", "encrypt=optional", "trustservercertificate=yes"} & set(options):
+        return []
+    hint = (
+        "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the "
+        "authority that signed the server's certificate."
+    )
+    text = "Traffic to the SQL Server is not encrypted, or its certificate is not verified."
+    return [Warning(text, hint=hint, id="etlportal.W003")]
+
+
+@register(Tags.security, deploy=True)
+def least_privilege(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The portal only reads: it needs no administrator."""
+    if settings.EMBEDDED or settings.DATABASES["dw"].get("USER", "").lower() != "sa":
+        return []
+    hint = "Create the login etl_monitor with SELECT on ctl, audit, dim, fact and core (see sql/sqlserver/)."
+    return [Warning("The portal signs in to the SQL Server as sa.", hint=hint, id="etlportal.W004")]

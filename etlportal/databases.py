@@ -1,0 +1,113 @@
+"""From the environment to Django's DATABASES: three aliases, embedded or SQL Server.
+
+`default` holds the portal's own tables. `dw` and `oltp` are watched, never written. Without
+`ETL_SQL_SERVER` they are embedded SQLite files, one per schema; with it, SQL Server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+
+EMBEDDED_SCHEMAS = {"dw": ("ctl", "audit", "dim", "fact"), "oltp": ("core",)}
+
+WATCHED = ("dw", "oltp")
+"""The aliases that the portal only reads."""
+
+
+def embedded(env: Env) -> bool:
+    """Whether the warehouse is the embedded one (no `ETL_SQL_SERVER` in the environment)."""
+    return not env.str("ETL_SQL_SERVER", default="")
+
+
+def build(env: Env, data_dir: Path) -> dict[str, dict[str, Any]]:
+    """Return DATABASES for this environment.
+
+    Raises ImproperlyConfigured, naming the variable, for a value that cannot be used.
+    """
+    watched = _embedded(data_dir) if embedded(env) else _sqlserver(env)
+    return {"default": _default(env, data_dir), **watched}
+
+
+def _default(env: Env, data_dir: Path) -> dict[str, Any]:
+    config: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{data_dir / 'portal.sqlite3'}")
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            **config.get("OPTIONS", {}),
+            # Two writers (web and collector) take turns: the lock is taken when the transaction
+            # begins, so that a reader never has to be upgraded and refused.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 10,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    config["CONN_MAX_AGE"] = 60
+    config["CONN_HEALTH_CHECKS"] = True
+    return config
+
+
+def _embedded(data_dir: Path) -> dict[str, dict[str, Any]]:
+    return {
+        alias: {
+            "ENGINE": "etlportal.backends.embedded",
+            # The main database stays empty: everything is in the attached schemas.
+            "NAME": ":memory:",
+            "OPTIONS": {
+                "schemas": {name: str(data_dir / "warehouse" / alias / f"{name}.sqlite3") for name in schemas},
+                "timeout": 1,
+            },
+            # A connection per request: a warehouse file that was deleted or replaced is noticed.
+            "CONN_MAX_AGE": 0,
+        }
+        for alias, schemas in EMBEDDED_SCHEMAS.items()
+    }
+
+
+def _sqlserver(env: Env) -> dict[str, dict[str, Any]]:
+    timeout = _positive(env, "ETL_SQL_TIMEOUT_SECONDS", 15)
+    shared = {
+        "ENGINE": "mssql",
+        "HOST": env.str("ETL_SQL_SERVER"),
+        "PORT": env.str("ETL_SQL_PORT", default="1433"),
+        "USER": env.str("ETL_SQL_USER", default=""),
+        "PASSWORD": env.str("ETL_SQL_PASSWORD", default=""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "driver": env.str("ETL_SQL_DRIVER", default="ODBC Driver 18 for SQL Server"),
+            "connection_timeout": 5,
+            "connection_retries": 0,
+            "query_timeout": timeout,
+            "extra_params": ";".join(
+                (
+                    f"Encrypt={_yes_no(env, 'ETL_SQL_ENCRYPT', 'yes')}",
+                    f"TrustServerCertificate={_yes_no(env, 'ETL_SQL_TRUST_SERVER_CERTIFICATE', 'no')}",
+                    "APP=etlportal-web",
+                )
+            ),
+            "isolation_level": "READ UNCOMMITTED",
+        },
+    }
+    return {
+        "dw": {**shared, "NAME": env.str("ETL_DW_DB", default="DW_ECOMMERCE")},
+        "oltp": {**shared, "NAME": env.str("ETL_OLTP_DB", default="ECOMMERCE_OLTP")},
+    }
+
+
+def _positive(env: Env, name: str, default: int) -> int:
+    try:
+        value = env.int(name, default=default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number of seconds.") from error
+    if value < 1:
+        raise ImproperlyConfigured(f"{name} must be 1 or more.")
+    return value
+
+
+def _yes_no(env: Env, name: str, default: str) -> str:
+    value = env.str(name, default=default).lower()
+    if value not in {"yes", "no", "strict", "mandatory", "optional"}:
+        raise ImproperlyConfigured(f"{name} must be yes or no.")
+    return value

@@ -1,0 +1,123 @@
+"""The connection's lock against writing: what may be executed on a watched database.
+
+The ETL owns `dw` and `oltp`. Its permissions should already refuse a write; this guard refuses
+it before it leaves the process, for every statement that goes through Django, raw SQL included.
+The third lock, beside the read-only models and the router.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import DatabaseError
+
+from etlportal.databases import WATCHED
+
+SNAPSHOT_PROCEDURE = "EXEC audit.sp_capture_connection_snapshot"
+
+_lifted: ContextVar[frozenset[str]] = ContextVar("guard_lifted", default=frozenset())
+_snapshot_allowed: ContextVar[bool] = ContextVar("guard_snapshot_allowed", default=False)
+
+# What is data, not code: strings, quoted names, comments. Everything in them is ignored.
+_NOT_CODE = re.compile(
+    r"""
+      '(?:[^']|'')*'          # a string
+    | "(?:[^"]|"")*"          # a quoted name
+    | \[(?:[^\]]|\]\])*\]     # a bracketed name
+    | --[^\n]*                # a comment to the end of the line
+    | /\*.*?\*/               # a comment in between
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_FIRST_WORD = re.compile(r"\s*\(*\s*([A-Za-z]+)")
+_WRITES = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE\s+INTO|INTO|DROP|ALTER|CREATE|TRUNCATE|EXEC|EXECUTE|GRANT|REVOKE|DENY"
+    r"|ATTACH|DETACH|PRAGMA|VACUUM|REINDEX|ANALYZE|BULK|BACKUP|RESTORE|SHUTDOWN|KILL|DBCC|WAITFOR|RECONFIGURE"
+    r"|OPENROWSET|OPENQUERY|OPENDATASOURCE|NEXT\s+VALUE\s+FOR"
+    r"|UPDLOCK|XLOCK|TABLOCKX?|HOLDLOCK|PAGLOCK|REPEATABLEREAD|SERIALIZABLE)\b",
+    re.IGNORECASE,
+)
+# What Django itself says around a block of reads. They change nothing by themselves.
+_TRANSACTION = re.compile(
+    r"\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT|SAVE TRANSACTION|BEGIN TRANSACTION"
+    r"|ROLLBACK TRANSACTION)(\s+[\"\[]?\w+[\"\]]?)?\s*;?\s*",
+    re.IGNORECASE,
+)
+
+
+class WarehouseReadOnly(DatabaseError):
+    """A write, or a statement that could be one, was about to reach a watched database."""
+
+
+def is_read(sql: str) -> bool:
+    """Whether `sql` can only read: one SELECT (or WITH ... SELECT), no locking hint, no second statement."""
+    code = _NOT_CODE.sub(" ", sql)
+    if _TRANSACTION.fullmatch(code) or _TRANSACTION.fullmatch(sql):
+        return True
+    # A quote or comment left over means the text was cut out of a shape we do not understand.
+    if re.search(r"['\"\[\]]|/\*", code):
+        return False
+    if ";" in code.rstrip().rstrip(";"):
+        return False
+    first = _FIRST_WORD.match(code)
+    return bool(first and first[1].upper() in {"SELECT", "WITH"} and not _WRITES.search(code))
+
+
+def refuse_writes(
+    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    """Django execute wrapper: let reads through, raise WarehouseReadOnly for everything else."""
+    alias = context["connection"].alias
+    if alias in _lifted.get() or is_read(sql):
+        return execute(sql, params, many, context)
+    if _snapshot_allowed.get() and alias == "dw" and sql == SNAPSHOT_PROCEDURE and not params and not many:
+        return execute(sql, params, many, context)
+    raise WarehouseReadOnly(f"Refused on {alias}, which the portal only reads: {sql.strip()[:20]} …")
+
+
+def install(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of `connection_created`: put the guard on each connection to a watched database, once."""
+    if connection.alias in WATCHED and refuse_writes not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, refuse_writes)
+
+
+@contextmanager
+def snapshot_allowed() -> Iterator[None]:
+    """Let SNAPSHOT_PROCEDURE through on `dw` inside this block: that text, without parameters, and no other."""
+    token = _snapshot_allowed.set(True)
+    try:
+        yield
+    finally:
+        _snapshot_allowed.reset(token)
+
+
+@contextmanager
+def writable(*aliases: str) -> Iterator[None]:
+    """Lift the guard for the embedded warehouse's own filling (demo and tests).
+
+    Raises WarehouseReadOnly where the alias is not an embedded database: nobody lifts it on SQL Server.
+    """
+    for alias in aliases:
+        if connections[alias].vendor != "sqlite":
+            raise WarehouseReadOnly(f"{alias} is not the embedded warehouse: its guard is never lifted.")
+    token = _lifted.set(_lifted.get() | set(aliases))
+    try:
+        for alias in aliases:
+            _query_only(alias, False)
+        yield
+    finally:
+        _lifted.reset(token)
+        for alias in aliases:
+            _query_only(alias, alias not in _lifted.get())
+
+
+def _query_only(alias: str, on: bool) -> None:
+    connection = connections[alias]
+    connection.ensure_connection()
+    connection.connection.execute(f"PRAGMA query_only = {'ON' if on else 'OFF'}")

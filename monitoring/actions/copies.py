@@ -1,0 +1,148 @@
+"""The portal's copies of runs and run entities: written here, and nowhere else.
+
+Nothing of this relies on INSERT ... ON CONFLICT, which Django does not offer on SQL Server. The
+lease makes the collector the only writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any, TypeVar
+
+from django.db import transaction
+from django.db.models import Model
+
+from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.policies.facts import Execution, Run
+
+BATCH = 200
+"""Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing runs changed: how many rows, and the pipelines whose executions or runs they are."""
+
+    rows: int
+    pipelines: frozenset[str]
+
+
+@transaction.atomic
+def store_runs(*, runs: Iterable[Run]) -> Stored:
+    """Insert or refresh the copies of `runs` and their executions; return what changed."""
+    listed = list(runs)
+    changed = _store(RunCopy, [run_copy(run) for run in listed])
+    executions = list(chain.from_iterable(run.executions for run in listed))
+    changed_entities = _store(RunEntityCopy, [execution_copy(execution) for execution in executions])
+    run_ids = {copy.run_id for copy in changed}
+    names = {copy.entity_name for copy in changed_entities}
+    names |= {execution.entity_name for execution in executions if execution.run_id in run_ids}
+    return Stored(rows=len(changed) + len(changed_entities), pipelines=frozenset(names))
+
+
+@transaction.atomic
+def forget_runs(*, run_ids: Collection[int]) -> None:
+    """Delete the copies of runs that the warehouse does not have (any more)."""
+    for ids in _batches(sorted(run_ids)):
+        RunEntityCopy.objects.filter(run_id__in=ids).delete()
+        RunCopy.objects.filter(run_id__in=ids).delete()
+
+
+@transaction.atomic
+def drop_copies() -> None:
+    """Forget every copy and start over: the warehouse was rebuilt and its run ids mean others now."""
+    RunEntityCopy.objects.all().delete()
+    RunCopy.objects.all().delete()
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        copied_from_run_id=None, copied_to_run_id=None, copied_all=False
+    )
+
+
+def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
+    """Note how far the copy reaches: its oldest and newest run, and whether it goes back far enough."""
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
+    )
+
+
+def prune_copies(*, before: datetime, limit: int) -> int:
+    """Delete at most `limit` copies of runs started before `before`, oldest first; return how many went."""
+    ids = list(
+        RunCopy.objects.filter(started_at__lt=before).order_by("started_at").values_list("run_id", flat=True)[:limit]
+    )
+    forget_runs(run_ids=ids)
+    return len(ids)
+
+
+def run_copy(run: Run) -> RunCopy:
+    """Return an unsaved copy of a run."""
+    return RunCopy(
+        run_id=run.run_id,
+        entities_requested=run.entities_requested[:500],
+        started_by=run.started_by[:128],
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        status=_status(run.status, run.status_text),
+        entities_succeeded=run.entities_succeeded,
+        entities_failed=run.entities_failed,
+        error_message=run.error_message,
+    )
+
+
+def execution_copy(execution: Execution) -> RunEntityCopy:
+    """Return an unsaved copy of a run entity."""
+    start, end = execution.watermark_from, execution.watermark_to
+    return RunEntityCopy(
+        run_entity_id=execution.run_entity_id,
+        run_id=execution.run_id,
+        entity_name=execution.entity_name[:100],
+        started_at=execution.started_at,
+        finished_at=execution.finished_at,
+        status=_status(execution.status, execution.status_text),
+        extracted=execution.extracted,
+        upserted=execution.upserted,
+        soft_deleted=execution.soft_deleted,
+        watermark_from_updated_at=start.updated_at if start else None,
+        watermark_from_id=start.id if start else None,
+        watermark_to_updated_at=end.updated_at if end else None,
+        watermark_to_id=end.id if end else None,
+        error_message=execution.error_message,
+    )
+
+
+def _status(known: RunStatus | ExecutionStatus, text: str) -> str:
+    """A status as the contract spells it, so that copies can be counted by it; unheard-of ones as they are."""
+    return text if known.value == "unknown" else known.value
+
+
+def _store(model: type[M], copies: list[M]) -> list[M]:
+    """Insert what is new, update what differs; return both."""
+    by_key = {copy.pk: copy for copy in copies}
+    new: list[M] = []
+    different: list[M] = []
+    for keys in _batches(sorted(by_key)):
+        stored = model._default_manager.in_bulk(keys)
+        for key in keys:
+            known = stored.get(key)
+            if known is None:
+                new.append(by_key[key])
+            elif _values(known) != _values(by_key[key]):
+                different.append(by_key[key])
+    model._default_manager.bulk_create(new, batch_size=BATCH)
+    for copy in different:
+        copy.save(force_update=True)
+    return new + different
+
+
+def _values(copy: Model) -> list[Any]:
+    return [getattr(copy, field.attname) for field in copy._meta.concrete_fields]
+
+
+def _batches(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))

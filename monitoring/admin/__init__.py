@@ -1,0 +1,5 @@
+"""The read-only drill-down of the warehouse, and the portal's own tables."""
+
+from monitoring.admin import portal, warehouse
+
+__all__ = ["portal", "warehouse"]

@@ -1,0 +1,186 @@
+"""Lists of big tables: newest first, "older" and "newer" by key. Never COUNT, never OFFSET.
+
+A page costs one seek on the primary key and as many rows as it shows, at any depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib import messages
+from django.contrib.admin.views.main import IGNORED_PARAMS, ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from monitoring.admin.period import KeyRange, Period, key_range, parse_key, parse_moment, period_of
+
+OLDER, NEWER, SINCE, UNTIL, WINDOW = "older", "newer", "since", "until", "window"
+CURSOR = (OLDER, NEWER)
+EXACT = "run"
+"""Only this run's rows: a link from a run, no period needed because run_id is indexed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the URL asks for beyond Django's own parameters. `unread` names what made no sense."""
+
+    older: int | None
+    newer: int | None
+    since: datetime | None
+    until: datetime | None
+    run: int | None
+    unread: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> Self:
+        """Read the URL; a value that makes no sense is left out and named in `unread`."""
+        values: dict[str, Any] = {
+            OLDER: parse_key(query.get(OLDER)),
+            NEWER: parse_key(query.get(NEWER)),
+            SINCE: parse_moment(query.get(SINCE)),
+            UNTIL: parse_moment(query.get(UNTIL), end=True),
+            EXACT: parse_key(query.get(EXACT)),
+        }
+        unread = tuple(name for name, value in values.items() if value is None and query.get(name, "").strip())
+        return cls(**values, unread=unread)
+
+
+class DeclaredChangeList(ChangeList):
+    """A change list that knows its own parameters only.
+
+    Django would take any `?column__contains=x` for a filter and read the whole table for it; here
+    it is named in a message and left out, as is everything that makes no sense.
+    """
+
+    own_parameters: tuple[str, ...] = ()
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        declared = {*self._filter_names(), *self.own_parameters}
+        known = {*declared, *IGNORED_PARAMS}
+        for name in [*(name for name in self.params if name not in known), *self.unread()]:
+            text = gettext("“%(name)s” could not be understood and was left out.") % {"name": name[:60]}
+            messages.warning(request, text)
+
+    def unread(self) -> tuple[str, ...]:
+        """Return the names of own parameters whose values make no sense."""
+        return tuple(spec.parameter_name for spec in self.filter_specs if getattr(spec, "unread", False))
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        lookups = super().get_filters_params(params)
+        names = self._filter_names()
+        return {name: value for name, value in lookups.items() if name in names}
+
+    def _filter_names(self) -> set[str]:
+        return {spec.parameter_name for spec in self.list_filter}
+
+
+class KeyedChangeList(DeclaredChangeList):
+    """A change list whose pages are ranges of the key that its admin names (`page_key`)."""
+
+    own_parameters = (*CURSOR, SINCE, UNTIL, EXACT)
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.wanted = Wanted.parse(request.GET)
+        self.period = Period()
+        super().__init__(request, *args, **kwargs)
+
+    def unread(self) -> tuple[str, ...]:
+        return (*super().unread(), *self.wanted.unread)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+        """Newest first, whatever the URL says: no other order has an index."""
+        return [f"-{self.model_admin.page_key}"]
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        """Return the query string; another filter starts at the newest page again."""
+        gone = [name for name in CURSOR if name not in (new_params or {})]
+        return super().get_query_string(new_params, [*(remove or []), *gone])
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        queryset = super().get_queryset(request, exclude_parameters)
+        run_key, keys = self.model_admin.run_key, KeyRange()
+        if self.wanted.run is not None and run_key:
+            return queryset.filter(**{run_key: self.wanted.run})
+        self.period = period_of(
+            window=request.GET.get(WINDOW),
+            since=self.wanted.since,
+            until=self.wanted.until,
+            filtered=self._narrowed(),
+            now=timezone.now(),
+        )
+        keys = key_range(**self.model_admin.period_source(), period=self.period)
+        if keys.empty:
+            return queryset.none()
+        column = self.model_admin.period_column
+        if keys.first is not None:
+            queryset = queryset.filter(**{f"{column}__gte": keys.first})
+        if keys.last is not None:
+            queryset = queryset.filter(**{f"{column}__lte": keys.last})
+        return queryset
+
+    def get_results(self, request: HttpRequest) -> None:
+        rows, self.has_newer, self.has_older = self._page()
+        self.result_list = rows
+        self.result_count = len(rows)
+        self.full_result_count = None
+        self.show_full_result_count = self.show_admin_actions = self.can_show_all = False
+        self.multi_page = self.has_newer or self.has_older
+        self.paginator = None
+
+    def _narrowed(self) -> bool:
+        """Whether a filter or a search needs a start, because only the key is indexed."""
+        searched = bool(self.query.strip()) and self.model_admin.searched_key(self.query) is None
+        return searched or any(
+            spec.value() is not None for spec in self.filter_specs if getattr(spec, "parameter_name", "") != WINDOW
+        )
+
+    def _page(self) -> tuple[list[Any], bool, bool]:
+        """Return the rows, and whether there are newer and older ones."""
+        key, size = self.model_admin.page_key, self.list_per_page
+        if self.wanted.newer is not None:
+            rows = list(self.queryset.filter(**{f"{key}__gt": self.wanted.newer}).order_by(key)[: size + 1])
+            return rows[:size][::-1], len(rows) > size, True
+        queryset = self.queryset
+        if self.wanted.older is not None:
+            queryset = queryset.filter(**{f"{key}__lt": self.wanted.older})
+        rows = list(queryset[: size + 1])
+        return rows[:size], self.wanted.older is not None, len(rows) > size
+
+    @property
+    def newest_url(self) -> str:
+        return self.get_query_string()
+
+    @property
+    def older_url(self) -> str | None:
+        return self._cursor_url(OLDER, -1) if self.has_older else None
+
+    @property
+    def newer_url(self) -> str | None:
+        return self._cursor_url(NEWER, 0) if self.has_newer else None
+
+    def _cursor_url(self, name: str, index: int) -> str:
+        """Return the next page's address. An empty page past an end leads back to the newest."""
+        if not self.result_list:
+            return self.newest_url
+        return self.get_query_string({name: getattr(self.result_list[index], self.model_admin.page_key)})
+
+
+class WholeChangeList(DeclaredChangeList):
+    """A small table at once, sortable, without a COUNT: its rows are counted after reading them."""
+
+    LIMIT = 1000
+
+    def get_results(self, request: HttpRequest) -> None:
+        rows = list(self.queryset[: self.LIMIT + 1])
+        self.cut = len(rows) > self.LIMIT
+        self.result_list = rows[: self.LIMIT]
+        self.result_count = len(self.result_list)
+        self.full_result_count = None
+        self.show_full_result_count = self.show_admin_actions = self.can_show_all = self.multi_page = False
+        self.paginator = None

@@ -1,0 +1,158 @@
+"""What the admin of a table that people only look at has in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.admin.paging import KeyedChangeList
+from monitoring.admin.period import parse_key, rows_of
+from monitoring.warehouse.errors import problem_from
+from monitoring.wording.problems import problem_text
+
+
+def url_or_none(name: str, *args: Any, query: str = "", **kwargs: Any) -> str | None:
+    """Return the address, or None where this installation has no such page or the key cannot be in one."""
+    try:
+        return reverse(name, args=args or None, kwargs=kwargs or None) + (f"?{query}" if query else "")
+    except NoReverseMatch:
+        return None
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Looking only: two pages (list and detail), GET only, every column, nothing that writes."""
+
+    actions = None
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 0
+    hidden_fields: tuple[str, ...] = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_urls(self) -> list[Any]:
+        """Return the list and the detail: a table that is only read has no other page."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        view = self.admin_site.admin_view
+        return [
+            path("", view(self.changelist_view), name=f"{name}_changelist"),
+            path("<path:object_id>/change/", view(self.change_view), name=f"{name}_change"),
+        ]
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return self.shown_fields()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return self.shown_fields()
+
+    def shown_fields(self) -> list[str]:
+        """Return every column, in the table's order."""
+        return [field.name for field in self.opts.concrete_fields if field.name not in self.hidden_fields]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        _only_get(request)
+        return self._readable(request, lambda: super(ReadOnlyAdmin, self).changelist_view(request, extra_context))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        _only_get(request)
+        return self._readable(
+            request, lambda: super(ReadOnlyAdmin, self).change_view(request, object_id, form_url, extra_context)
+        )
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        links = [(text, url) for text, url in self.links(request, kwargs.get("obj")) if url]
+        return super().render_change_form(request, {**context, "portal_links": links}, *args, **kwargs)
+
+    def links(self, request: HttpRequest, obj: Any) -> list[tuple[Any, str | None]]:
+        """Return where to go from here: (words, address or None)."""
+        return []
+
+    def _readable(self, request: HttpRequest, view: Any) -> HttpResponse:
+        """Answer with the view, or with what is wrong with the database and what to do."""
+        try:
+            response = view()
+            return response.render() if hasattr(response, "render") else response
+        except DatabaseError as error:
+            alias = getattr(self.model, "database_alias", "default")
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": _("This table cannot be read now"),
+                "words": problem_text(problem_from(error, alias)),
+            }
+            return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=503).render()
+
+
+def _only_get(request: HttpRequest) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise PermissionDenied
+
+
+class KeyedAdmin(ReadOnlyAdmin):
+    """The list of a table that grows for ever: paged by key, filtered only inside a period.
+
+    `page_key`: the primary key. `period_model`, `period_at`, `period_key`: the indexed time column
+    that turns a period into keys; `period_column`: the listed table's column that those keys bound.
+    `run_key`: the indexed column holding a run's number, if any. `search_texts`: the columns that a
+    text is looked for in, inside the period only.
+    """
+
+    change_list_template = "admin/monitoring/keyed_list.html"
+    change_form_template = "admin/monitoring/detail.html"
+    sortable_by = ()
+    page_key: str
+    period_model: type[Model] | None = None
+    period_at: str
+    period_key: str
+    period_column: str
+    run_key: str | None = None
+    search_texts: tuple[str, ...] = ()
+
+    @property
+    def search_fields(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.page_key, *self.search_texts)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyedChangeList]:
+        return KeyedChangeList
+
+    def period_source(self) -> dict[str, Any]:
+        """Return where a period becomes keys (arguments of `key_range`)."""
+        return {"rows": rows_of(self.period_model or self.model), "at": self.period_at, "key": self.period_key}
+
+    def searched_key(self, term: str) -> int | None:
+        """Return the key that the search names ("123" or "#123"), or None for a text."""
+        return parse_key(term.strip().removeprefix("#"))
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
+        term = term.strip()
+        if not term:
+            return queryset, False
+        key = self.searched_key(term)
+        if key is not None:
+            return queryset.filter(**{self.key_column(term): key}), False
+        wanted = Q()
+        for name in self.search_texts:
+            wanted |= Q(**{f"{name}__icontains": term})
+        return (queryset.filter(wanted) if self.search_texts else queryset.none()), False
+
+    def key_column(self, term: str) -> str:
+        """Return the indexed column that a searched number means."""
+        return self.page_key

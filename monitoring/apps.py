@@ -1,0 +1,10 @@
+"""The domain's application."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class MonitoringConfig(AppConfig):
+    name = "monitoring"
+    verbose_name = _("ETL monitoring")
+    default_auto_field = "django.db.models.BigAutoField"

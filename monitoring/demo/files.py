@@ -1,0 +1,93 @@
+"""The embedded warehouse's files, and connections of the demonstration's own to write to them.
+
+Only this package writes to them. It goes around Django on purpose: the ETL is a stranger to the
+portal, as on SQL Server, and its statements must not pass the portal's guard.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from etlportal.databases import EMBEDDED_SCHEMAS
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for a locked file before "database is locked"."""
+
+
+class WarehouseGone(Exception):
+    """A file of the embedded warehouse is missing, or is not the one that was opened."""
+
+
+class AlreadyHeld(Exception):
+    """Another process holds this lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseFiles:
+    """Where each schema of each alias lives under `folder`."""
+
+    folder: Path
+
+    def path(self, alias: str, schema: str) -> Path:
+        """Return the file of one schema."""
+        return self.folder / alias / f"{schema}.sqlite3"
+
+    def all(self) -> dict[str, Path]:
+        """Return every schema's file, by schema."""
+        return {schema: self.path(alias, schema) for alias, schemas in EMBEDDED_SCHEMAS.items() for schema in schemas}
+
+    def missing(self) -> list[str]:
+        """Return the schemas whose file is not there."""
+        return [schema for schema, path in self.all().items() if not path.is_file()]
+
+    def identity(self) -> tuple[tuple[int, int], ...]:
+        """Return what tells these files from others in their place. Raises WarehouseGone.
+
+        A deleted file goes on working for whoever has it open, and what is written there is lost:
+        a writer compares this before it writes.
+        """
+        try:
+            stats = [path.stat() for path in self.all().values()]
+        except OSError as error:
+            raise WarehouseGone(f"{error.filename}: {error.strerror}") from error
+        return tuple((stat.st_dev, stat.st_ino) for stat in stats)
+
+    def connect(self, alias: str) -> sqlite3.Connection:
+        """Open `alias` with its schemas attached, for writing. Nothing is ever created by opening.
+
+        Statements that change rows open a transaction; the caller commits. Raises WarehouseGone.
+        """
+        connection = sqlite3.connect(":memory:", timeout=BUSY_SECONDS, uri=True)
+        try:
+            for schema in EMBEDDED_SCHEMAS[alias]:
+                path = self.path(alias, schema)
+                connection.execute(f"ATTACH DATABASE ? AS [{schema}]", (f"file:{quote(str(path))}?mode=rw",))
+        except sqlite3.OperationalError as error:
+            connection.close()
+            raise WarehouseGone(f"{path}: {error}") from error
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs, on every system. Raises AlreadyHeld.
+
+    The lock is SQLite's own on an empty database, so it vanishes with the process that holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
+    try:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise AlreadyHeld(str(path)) from error
+        yield
+    finally:
+        connection.close()

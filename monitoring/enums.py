@@ -1,0 +1,173 @@
+"""The vocabularies: codes only, no words. Words come later, in the reader's language (labels.py).
+
+Every enum that reads foreign text has `UNKNOWN` and `parse`: unheard-of is a value, never OK.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class _Parsed(StrEnum):
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """Return the member that `text` names (case and outer blanks ignored), else UNKNOWN."""
+        try:
+            return cls((text or "").strip().lower())
+        except ValueError:
+            return cls("unknown")
+
+
+class RunStatus(_Parsed):
+    """`audit.etl_run.status`."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    PARTIAL = "partial"
+    UNKNOWN = "unknown"
+
+
+class ExecutionStatus(_Parsed):
+    """`audit.etl_run_entity.status`."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class PipelineStatus(StrEnum):
+    """The status of a pipeline, in the order of METRICS: the first that holds."""
+
+    UNKNOWN = "unknown"
+    STRUCTURE_MISSING = "structure_missing"
+    RUNNING = "running"
+    FAILED = "failed"
+    OK = "ok"
+    NEVER_RUN = "never_run"
+
+
+class Severity(StrEnum):
+    """How bad a verdict is. UNKNOWN is worse than OK: what cannot be judged is not fine."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for OK up to 3 for CRITICAL; sorts the worst last."""
+        return list(type(self)).index(self)
+
+
+class WatermarkState(StrEnum):
+    CURRENT = "current"
+    REWOUND = "rewound"
+    STOPPED = "stopped"
+    STALLED = "stalled"
+    FALLING_BEHIND = "falling_behind"
+    DRAINING = "draining"
+    NOT_ENOUGH_HISTORY = "not_enough_history"
+    UNKNOWN = "unknown"
+
+
+class Rule(StrEnum):
+    """The alert rules of METRICS, one code each."""
+
+    FAILED = "failed"
+    LATE_WATERMARK = "late_watermark"
+    NO_RECENT_RUN = "no_recent_run"
+    RECURRENT_FAILURE = "recurrent_failure"
+    STUCK_RUN = "stuck_run"
+    STALLED_WATERMARK = "stalled_watermark"
+    UNUSUAL_VOLUME = "unusual_volume"
+    UNUSUAL_DURATION = "unusual_duration"
+    SILENT_NO_OP = "silent_no_op"
+    COVERAGE_DROP = "coverage_drop"
+    STRUCTURE = "structure"
+    PREFLIGHT = "preflight"
+
+
+class ProblemCode(StrEnum):
+    """Why something could not be read, from the driver's SQLSTATE and native number."""
+
+    DRIVER_MISSING = "driver_missing"
+    UNREACHABLE = "unreachable"
+    LOGIN_FAILED = "login_failed"
+    CERTIFICATE = "certificate"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    PERMISSION_DENIED = "permission_denied"
+    OBJECT_MISSING = "object_missing"
+    COLUMN_MISSING = "column_missing"
+    TIMEOUT = "timeout"
+    LOCKED = "locked"
+    DEADLOCK = "deadlock"
+    NAME_INVALID = "name_invalid"
+    NOT_READ = "not_read"
+    OTHER = "other"
+
+
+class CheckState(StrEnum):
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class SentenceCode(StrEnum):
+    """What the sentence that opens every page says (policies/verdict_sentence.py)."""
+
+    NOTHING_SAMPLED = "nothing_sampled"
+    STALE = "stale"
+    UNREACHABLE = "unreachable"
+    NOT_READ = "not_read"
+    NO_PIPELINES = "no_pipelines"
+    NONE_ACTIVE = "none_active"
+    ATTENTION = "attention"
+    UNKNOWN = "unknown"
+    PREFLIGHT = "preflight"
+    ALL_WELL = "all_well"
+
+
+class ErrorClass(StrEnum):
+    """What kind of failure an ETL error message tells of (policies/failures.py)."""
+
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign_key"
+    CHECK = "check"
+    NOT_NULL = "not_null"
+    TRUNCATION = "truncation"
+    CONVERSION = "conversion"
+    DEADLOCK = "deadlock"
+    LOCK_TIMEOUT = "lock_timeout"
+    TIMEOUT = "timeout"
+    PERMISSION = "permission"
+    LOGIN = "login"
+    NETWORK = "network"
+    MISSING_OBJECT = "missing_object"
+    MISSING_COLUMN = "missing_column"
+    SPACE = "space"
+    LOG_FULL = "log_full"
+    DRIVER = "driver"
+    MISSING_DIMENSION_ROW = "missing_dimension_row"
+    CONFIGURATION = "configuration"
+    OTHER = "other"
+
+
+class Group(StrEnum):
+    """The groups that a migration creates."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+# Named groups of statuses: a test proves that every status is in exactly one of each pair.
+FINISHED = frozenset({ExecutionStatus.SUCCESS, ExecutionStatus.FAILED})
+UNFINISHED = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.UNKNOWN})
+RUN_FINISHED = frozenset({RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.PARTIAL})
+RUN_UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.UNKNOWN})

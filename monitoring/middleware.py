@@ -1,0 +1,67 @@
+"""The reader's language and time zone for the length of one request."""
+
+from __future__ import annotations
+
+import logging
+import zoneinfo
+from collections.abc import Callable
+
+from django.db import Error as DatabaseFault
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+
+from monitoring.models import UserPreferences
+from monitoring.views import errors
+
+logger = logging.getLogger(__name__)
+
+ZONE_COOKIE = "etlportal_zone"
+"""What the browser says its zone is (set by static/js/shell.js); preferences come first."""
+
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Asked by machines, also while `default` hangs: nothing of the reader is looked up for them."""
+
+
+class ReaderMiddleware:
+    """Sets `request.preferences`, and activates language and zone: preference, else browser, else setting.
+
+    When `default` does not answer, the page that says so takes the place of whatever was asked for.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            return self.get_response(request)
+        try:
+            user = request.user
+            preferences = UserPreferences.of(user) if user.is_authenticated else UserPreferences()
+        except DatabaseFault:
+            logger.exception("the portal's own database does not answer")
+            return errors.database_down(request)
+        request.preferences = preferences  # type: ignore[attr-defined]
+        language = preferences.language or translation.get_language_from_request(request)
+        zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
+        with translation.override(language), timezone.override(zone):
+            request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
+            response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        patch_vary_headers(response, ["Accept-Language", "Cookie"])
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""
+        if isinstance(exception, OperationalError | InterfaceError):
+            logger.error("the portal's own database does not answer", exc_info=exception)
+            return errors.database_down(request)
+        return None
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo | None:
+    try:
+        return zoneinfo.ZoneInfo(name) if name else None
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return None

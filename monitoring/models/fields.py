@@ -1,0 +1,60 @@
+"""Field types of the warehouse's models, as the contract's columns want to be compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import models
+
+
+class UtcDateTimeField(models.DateTimeField):
+    """A DATETIME2 that holds UTC without an offset.
+
+    Reads as an aware datetime in UTC; a parameter goes out naive, so that SQL Server compares
+    DATETIME2 with DATETIME2 and can seek (an offset would turn the column into DATETIMEOFFSET).
+
+    `precision` is the column's fractional digits: 0 for DATETIME2(0), 3 for DATETIME2(3) and
+    DATETIME. SQLite compares text, and the embedded tables hold exactly that many digits
+    (monitoring/demo/schema.py), so a parameter must not have fewer.
+    """
+
+    def __init__(self, *args: Any, precision: int = 0, **kwargs: Any) -> None:
+        self.precision = precision
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        name, path, args, kwargs = super().deconstruct()
+        if self.precision:
+            kwargs["precision"] = self.precision
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> datetime | None:
+        if value is None or isinstance(value, str):
+            return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        if isinstance(value, datetime):
+            value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            if connection.vendor == "sqlite":
+                return value.isoformat(sep=" ", timespec=self._timespec(value))
+        return value
+
+    def _timespec(self, value: datetime) -> str:
+        """Return how many digits to send: the column's, or all of them where cutting would change the time."""
+        digits, unit = ("milliseconds", 1_000) if self.precision else ("seconds", 1_000_000)
+        return "microseconds" if value.microsecond % unit else digits
+
+
+class VarCharField(models.CharField):
+    """A VARCHAR: its parameters are sent as VARCHAR too, or SQL Server would scan instead of seek.
+
+    pyodbc sends every str as NVARCHAR; comparing a VARCHAR column with one converts the column.
+    """
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
+        if connection.vendor == "microsoft" and not hasattr(value, "as_sql"):
+            return f"CAST(%s AS VARCHAR({self.max_length}))"
+        return "%s"

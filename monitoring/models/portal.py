@@ -1,0 +1,244 @@
+"""The portal's own tables, in `default`: what the collector saw, and what people decided.
+
+All times are aware UTC. Row counts are rows; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class CollectorState(models.Model):
+    """The collector's one row: its lease, its cursors over the audit tables, its last snapshot."""
+
+    SINGLETON = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
+    lease_holder = models.CharField(max_length=100, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    ticked_at = models.DateTimeField(null=True, help_text="When the last tick ended, by this machine's clock.")
+    tick_milliseconds = models.PositiveIntegerField(null=True)
+    sampled_at = models.DateTimeField(null=True, help_text="The snapshot's time, by the warehouse's clock.")
+    version = models.CharField(max_length=32, blank=True, help_text="Changes when anything shown changes.")
+    payload = models.BinaryField(null=True, help_text="The snapshot as JSON (policies/facts.py: Snapshot).")
+    copied_from_run_id = models.BigIntegerField(null=True, help_text="The oldest run copied so far.")
+    copied_to_run_id = models.BigIntegerField(null=True, help_text="The newest run copied so far.")
+    copied_all = models.BooleanField(default=False, help_text="The copy reaches back to the retention's start.")
+
+    class Meta:
+        verbose_name = _("collector state")
+        verbose_name_plural = _("collector state")
+        # The portal's own permissions hang here: they belong to no single table.
+        permissions = [
+            ("view_connections", "Can see the connection audit"),
+            ("capture_connections", "Can capture a connection snapshot now"),
+            ("run_checks", "Can run integrity checks on demand"),
+            ("unmask", "Can see personal data unmasked"),
+        ]
+
+    def __str__(self) -> str:
+        return self.lease_holder or "-"
+
+
+class PipelineSample(models.Model):
+    """What one tick saw of one pipeline. Raw: 7 days; then hourly in PipelineHour."""
+
+    entity_name = models.CharField(max_length=100)
+    sampled_at = models.DateTimeField()
+    status = models.CharField(max_length=20)
+    is_active = models.BooleanField()
+    source_total = models.BigIntegerField(null=True)
+    target_total = models.BigIntegerField(null=True)
+    eligible = models.BigIntegerField(null=True)
+    cooling = models.BigIntegerField(null=True)
+    latency_seconds = models.BigIntegerField(null=True)
+    served_lag_seconds = models.BigIntegerField(null=True)
+    watermark_updated_at = models.DateTimeField(null=True)
+    watermark_id = models.BigIntegerField(null=True)
+    run_entity_id = models.BigIntegerField(null=True, help_text="The newest run entity then.")
+    problem = models.CharField(max_length=40, blank=True, help_text="Why something could not be read.")
+
+    class Meta:
+        verbose_name = _("sample")
+        verbose_name_plural = _("samples")
+        constraints = [models.UniqueConstraint(fields=("entity_name", "sampled_at"), name="one_sample_per_tick")]
+        indexes = [models.Index(fields=("sampled_at",), name="sample_time")]
+
+    def __str__(self) -> str:
+        return f"{self.entity_name} {self.sampled_at:%Y-%m-%d %H:%M:%S}"
+
+
+class PipelineHour(models.Model):
+    """One hour of one pipeline: the roll-up of its samples, kept 400 days. `hour` is UTC."""
+
+    entity_name = models.CharField(max_length=100)
+    hour = models.DateTimeField()
+    samples = models.PositiveIntegerField()
+    source_total = models.BigIntegerField(null=True, help_text="The hour's last value.")
+    target_total = models.BigIntegerField(null=True, help_text="The hour's last value.")
+    eligible_max = models.BigIntegerField(null=True)
+    cooling_max = models.BigIntegerField(null=True)
+    latency_seconds_max = models.BigIntegerField(null=True)
+    served_lag_seconds_max = models.BigIntegerField(null=True)
+    coverage_percent = models.FloatField(null=True, help_text="The hour's last value.")
+
+    class Meta:
+        verbose_name = _("hourly roll-up")
+        verbose_name_plural = _("hourly roll-ups")
+        constraints = [models.UniqueConstraint(fields=("entity_name", "hour"), name="one_rollup_per_hour")]
+        indexes = [models.Index(fields=("hour",), name="rollup_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.entity_name} {self.hour:%Y-%m-%d %H}"
+
+
+class RunCopy(models.Model):
+    """The portal's copy of one `audit.etl_run` row, refreshed until the run has finished."""
+
+    run_id = models.BigIntegerField(primary_key=True)
+    entities_requested = models.CharField(max_length=500)
+    started_by = models.CharField(max_length=128)
+    started_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20)
+    entities_succeeded = models.IntegerField()
+    entities_failed = models.IntegerField()
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = _("run (copy)")
+        verbose_name_plural = _("runs (copies)")
+        ordering = ("-run_id",)
+        indexes = [models.Index(fields=("run_id",), name="run_open", condition=models.Q(finished_at__isnull=True))]
+
+    def __str__(self) -> str:
+        return f"#{self.run_id}"
+
+
+class RunEntityCopy(models.Model):
+    """The portal's copy of one `audit.etl_run_entity` row: history by pipeline, with an index for it."""
+
+    run_entity_id = models.BigIntegerField(primary_key=True)
+    run = models.ForeignKey(RunCopy, models.CASCADE, related_name="run_entities", db_constraint=False)
+    entity_name = models.CharField(max_length=100)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20)
+    extracted = models.IntegerField()
+    upserted = models.IntegerField()
+    soft_deleted = models.IntegerField()
+    watermark_from_updated_at = models.DateTimeField(null=True)
+    watermark_from_id = models.BigIntegerField(null=True)
+    watermark_to_updated_at = models.DateTimeField(null=True)
+    watermark_to_id = models.BigIntegerField(null=True)
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = _("run entity (copy)")
+        verbose_name_plural = _("run entities (copies)")
+        ordering = ("-run_id", "entity_name")
+        indexes = [
+            models.Index(fields=("entity_name", "-run_id"), name="run_entity_pipeline"),
+            models.Index(fields=("started_at",), name="run_entity_started"),
+            models.Index(fields=("run",), name="run_entity_open", condition=models.Q(finished_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.run_id} {self.entity_name}"
+
+
+class PipelineSettings(models.Model):
+    """What people decided about one pipeline. No row is needed: every default is METRICS'."""
+
+    entity_name = models.CharField(_("pipeline"), max_length=100, primary_key=True)
+    watermark_expression = models.CharField(
+        _("watermark expression"),
+        max_length=50,
+        blank=True,
+        help_text=_("A column of the source. Empty: updated_at, or the known joined tables of the two facts."),
+    )
+    target_updated_column = models.CharField(
+        _("target's update column"), max_length=128, blank=True, help_text=_("Empty: found by its usual names.")
+    )
+    target_updated_is_load_time = models.BooleanField(
+        _("the target's update column holds the load time"),
+        null=True,
+        blank=True,
+        help_text=_("Then latency has no value. Empty: known pipelines decide."),
+    )
+    owner = models.CharField(_("owner"), max_length=200, blank=True)
+    is_required = models.BooleanField(
+        _("required"), null=True, blank=True, help_text=_("Required pipelines are named in the pre-flight.")
+    )
+    late_warning_minutes = models.PositiveIntegerField(_("late: warning after (minutes)"), null=True, blank=True)
+    late_critical_minutes = models.PositiveIntegerField(_("late: critical after (minutes)"), null=True, blank=True)
+    no_run_warning_hours = models.PositiveIntegerField(_("no run: warning after (hours)"), null=True, blank=True)
+    no_run_critical_hours = models.PositiveIntegerField(_("no run: critical after (hours)"), null=True, blank=True)
+    failure_warning_percent = models.PositiveSmallIntegerField(
+        _("recurrent failure: warning at (%)"), null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
+    failure_critical_percent = models.PositiveSmallIntegerField(
+        _("recurrent failure: critical at (%)"), null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
+    coverage_warning_points = models.PositiveSmallIntegerField(
+        _("coverage drop: warning at (points)"), null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
+    coverage_critical_points = models.PositiveSmallIntegerField(
+        _("coverage drop: critical at (points)"), null=True, blank=True, validators=[MaxValueValidator(100)]
+    )
+    status_words = models.CharField(
+        _("allowed status words"),
+        max_length=500,
+        blank=True,
+        help_text=_("Separated by commas. The integrity check refuses any other. Empty: the usual words."),
+    )
+    masked_columns = models.CharField(
+        _("further masked columns"),
+        max_length=500,
+        blank=True,
+        help_text=_("Columns of the source with personal data, separated by commas, beside the known ones."),
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("pipeline settings")
+        verbose_name_plural = _("pipeline settings")
+        ordering = ("entity_name",)
+
+    def __str__(self) -> str:
+        return self.entity_name
+
+
+class UserPreferences(models.Model):
+    """How one user wants to see the portal. Empty means: as the browser says."""
+
+    THEMES = (("", _("as the system")), ("light", _("light")), ("dark", _("dark")))
+    REFRESH_SECONDS = (5, 10, 30, 60)
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, related_name="preferences")
+    language = models.CharField(
+        _("language"), max_length=10, blank=True, choices=[("", _("as the browser")), *settings.LANGUAGES]
+    )
+    time_zone = models.CharField(_("time zone"), max_length=50, blank=True)
+    theme = models.CharField(_("theme"), max_length=5, blank=True, choices=THEMES)
+    refresh_seconds = models.PositiveSmallIntegerField(
+        _("refresh every (seconds)"), default=10, validators=[MinValueValidator(5), MaxValueValidator(60)]
+    )
+    auto_refresh = models.BooleanField(_("refresh automatically"), default=True)
+
+    class Meta:
+        verbose_name = _("preferences")
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+    @classmethod
+    def of(cls, user: Any) -> UserPreferences:
+        """Return the user's stored preferences, or the defaults (unsaved)."""
+        return cls.objects.filter(user=user).first() or cls(user=user)

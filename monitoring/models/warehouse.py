@@ -1,0 +1,151 @@
+"""The ETL's four tables, as its owner defines them (sql/sqlserver/), read-only.
+
+Nothing here has a default, validation or a migration: the portal only looks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db import models
+
+from etlportal.guard import WarehouseReadOnly
+from monitoring.models.fields import UtcDateTimeField, VarCharField
+from monitoring.querysets import ConnectionLoginEventQuerySet, ReadOnlyQuerySet, RunEntityQuerySet, RunQuerySet
+
+
+class WarehouseModel(models.Model):
+    """Base of the watched tables: save and delete raise WarehouseReadOnly."""
+
+    database_alias = "dw"
+
+    objects = ReadOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise WarehouseReadOnly(f"{type(self).__name__} belongs to the ETL and is only read.")
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise WarehouseReadOnly(f"{type(self).__name__} belongs to the ETL and is only read.")
+
+
+class EtlControl(WarehouseModel):
+    """One row per pipeline."""
+
+    entity_name = VarCharField(max_length=100, primary_key=True)
+    source_table = VarCharField(max_length=200)
+    target_table = VarCharField(max_length=200)
+    source_pk_column = VarCharField(max_length=128)
+    watermark_updated_at = UtcDateTimeField()
+    watermark_id = models.BigIntegerField()
+    cutoff_minutes = models.IntegerField()
+    batch_size = models.IntegerField()
+    is_active = models.BooleanField()
+    last_run_id = models.BigIntegerField(null=True)
+    last_status = VarCharField(max_length=20, null=True)
+    last_success_at = UtcDateTimeField(null=True)
+    created_at = UtcDateTimeField()
+    updated_at = UtcDateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "[ctl].[etl_control]"
+        ordering = ("entity_name",)
+        verbose_name = "control row"
+
+    def __str__(self) -> str:
+        return self.entity_name
+
+
+class EtlRun(WarehouseModel):
+    """One row per execution of the runner."""
+
+    run_id = models.BigAutoField(primary_key=True)
+    entities_requested = VarCharField(max_length=500)
+    started_by = VarCharField(max_length=128)
+    started_at = UtcDateTimeField()
+    finished_at = UtcDateTimeField(null=True)
+    status = VarCharField(max_length=20)
+    entities_succeeded = models.IntegerField()
+    entities_failed = models.IntegerField()
+    error_message = VarCharField(max_length=4000, null=True)
+    created_at = UtcDateTimeField()
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "[audit].[etl_run]"
+        ordering = ("-run_id",)
+        verbose_name = "run"
+
+    def __str__(self) -> str:
+        return f"#{self.run_id}"
+
+
+class EtlRunEntity(WarehouseModel):
+    """One row per pipeline per execution."""
+
+    run_entity_id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(EtlRun, models.DO_NOTHING, db_constraint=False, related_name="run_entities")
+    entity_name = VarCharField(max_length=100)
+    entity_started_at = UtcDateTimeField()
+    entity_finished_at = UtcDateTimeField(null=True)
+    status = VarCharField(max_length=20)
+    extracted_count = models.IntegerField()
+    upserted_count = models.IntegerField()
+    soft_deleted_count = models.IntegerField()
+    watermark_from_updated_at = UtcDateTimeField(null=True)
+    watermark_from_id = models.BigIntegerField(null=True)
+    watermark_to_updated_at = UtcDateTimeField(null=True)
+    watermark_to_id = models.BigIntegerField(null=True)
+    error_message = VarCharField(max_length=4000, null=True)
+    created_at = UtcDateTimeField()
+    updated_at = UtcDateTimeField()
+
+    objects = RunEntityQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "[audit].[etl_run_entity]"
+        ordering = ("-run_id", "entity_name")
+        verbose_name = "run entity"
+        verbose_name_plural = "run entities"
+
+    def __str__(self) -> str:
+        return f"#{self.run_id} {self.entity_name}"
+
+
+class ConnectionLoginEvent(WarehouseModel):
+    """One sample of one open session; a session seen by ten snapshots is ten rows."""
+
+    connection_event_id = models.BigAutoField(primary_key=True)
+    event_time_utc = UtcDateTimeField(precision=3)
+    captured_by = models.CharField(max_length=50)
+    session_id = models.SmallIntegerField(null=True)
+    login_name = models.CharField(max_length=128, null=True)
+    host_name = models.CharField(max_length=128, null=True)
+    program_name = models.CharField(max_length=256, null=True)
+    database_name = models.CharField(max_length=128, null=True)
+    status = models.CharField(max_length=30, null=True)
+    # In the server's local time: a naive value, converted where the server's offset is known.
+    login_time = UtcDateTimeField(null=True, precision=3)
+    net_transport = models.CharField(max_length=40, null=True)
+    protocol_type = models.CharField(max_length=40, null=True)
+    client_net_address = VarCharField(max_length=48, null=True)
+    client_tcp_port = models.IntegerField(null=True)
+    encrypt_option = models.CharField(max_length=10, null=True)
+    auth_scheme = models.CharField(max_length=60, null=True)
+
+    objects = ConnectionLoginEventQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "[audit].[connection_login_events]"
+        ordering = ("-event_time_utc", "-connection_event_id")
+        verbose_name = "login event"
+
+    def __str__(self) -> str:
+        return f"#{self.connection_event_id}"

@@ -1,0 +1,128 @@
+"""Which number, SQLSTATE, exception or wording belongs to which class of failure.
+
+Sources: Microsoft's "Database engine events and errors", the ODBC appendix "ODBC error codes".
+"""
+
+from __future__ import annotations
+
+import re
+
+from monitoring.enums import ErrorClass
+
+UNINFORMATIVE = frozenset({0, 3621, 8180, 16945, 20002, 20009, 20018})
+"""Numbers that only frame another one: "the statement has been terminated", "could not be prepared"."""
+
+_NUMBERS: dict[ErrorClass, tuple[int, ...]] = {
+    ErrorClass.UNIQUE: (2601, 2627, 1505, 2645),
+    ErrorClass.FOREIGN_KEY: (547, 1785, 3725, 4712),
+    ErrorClass.NOT_NULL: (515, 4916),
+    ErrorClass.TRUNCATION: (2628, 8152),
+    ErrorClass.CONVERSION: (
+        206, 220, 232, 235, 241, 242, 244, 245, 248, 257, 260, 293, 295, 296, 529, 8114, 8115, 8169, 8134, 9803, 517,
+    ),
+    ErrorClass.DEADLOCK: (1205,),
+    ErrorClass.LOCK_TIMEOUT: (1222,),
+    ErrorClass.TIMEOUT: (-2, 258, 3617),
+    ErrorClass.PERMISSION: (
+        229, 230, 262, 297, 300, 371, 378, 916, 2571, 3704, 5011, 8189, 15151, 15247, 15562, 10133,
+    ),
+    ErrorClass.LOGIN: (
+        4060, 4062, 4063, 4064, 15434, 18401, 18451, 18452, 18456, 18461, 18462, 18463, 18464, 18465, 18466, 18467,
+        18468, 18470, 18471, 18482, 18483, 18486, 18487, 18488, 40532,
+    ),
+    ErrorClass.NETWORK: (
+        53, 64, 121, 233, 596, 1225, 1236, 10053, 10054, 10060, 10061, 11001, 6005, 10928, 10929, 17142, 17143,
+        17187, 17197, 26, 40, 40143, 40166, 40197, 40501, 40540, 40613, 49918, 49919, 49920, 42108, 42109,
+        -2146893019, -2146893022,
+    ),
+    ErrorClass.MISSING_OBJECT: (208, 911, 1088, 2760, 2702, 2706, 2812, 3701, 4701, 4902, 15009, 942, 945),
+    ErrorClass.MISSING_COLUMN: (207, 213, 1911, 4104, 4121, 4924, 264, 271),
+    ErrorClass.SPACE: (1101, 1105, 1827, 3257, 3958, 3966, 3967, 5149, 40544, 823, 112),
+    ErrorClass.LOG_FULL: (9002, 40552),
+}  # fmt: skip
+BY_NATIVE: dict[int, ErrorClass] = {
+    number: error_class for error_class, numbers in _NUMBERS.items() for number in numbers
+}
+
+BY_SQLSTATE: dict[str, ErrorClass] = {
+    "23505": ErrorClass.UNIQUE,
+    "22001": ErrorClass.TRUNCATION,
+    "22003": ErrorClass.CONVERSION,
+    "22007": ErrorClass.CONVERSION,
+    "22008": ErrorClass.CONVERSION,
+    "22012": ErrorClass.CONVERSION,
+    "22018": ErrorClass.CONVERSION,
+    "22002": ErrorClass.NOT_NULL,
+    "40001": ErrorClass.DEADLOCK,
+    "HYT00": ErrorClass.TIMEOUT,
+    "HYT01": ErrorClass.NETWORK,
+    "28000": ErrorClass.LOGIN,
+    "08": ErrorClass.NETWORK,
+    "42S02": ErrorClass.MISSING_OBJECT,
+    "S0002": ErrorClass.MISSING_OBJECT,
+    "42S22": ErrorClass.MISSING_COLUMN,
+    "S0022": ErrorClass.MISSING_COLUMN,
+    "IM": ErrorClass.DRIVER,
+    "HYC00": ErrorClass.DRIVER,
+    "HY010": ErrorClass.DRIVER,
+    "HY090": ErrorClass.DRIVER,
+    "HY104": ErrorClass.DRIVER,
+    "07": ErrorClass.DRIVER,
+}
+"""Whole states first, then their first two characters (the class of states). 23000 and 42000 say
+too little to be here: unique, foreign key, check and null share the one, most of the rest the other."""
+
+BY_EXCEPTION: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
+    (re.compile(r"Dimension|Lookup(?!Error$)"), ErrorClass.MISSING_DIMENSION_ROW),
+    (re.compile(r"Config|Settings|ImproperlyConfigured|^EnvironmentError$"), ErrorClass.CONFIGURATION),
+    (re.compile(r"^(?:ModuleNotFoundError|ImportError)$"), ErrorClass.CONFIGURATION),
+    (re.compile(r"^Timeout|Timeout(?:Error|Expired)?$"), ErrorClass.TIMEOUT),
+    (re.compile(r"^Connection(?:Refused|Reset|Aborted)?Error$|^BrokenPipeError$"), ErrorClass.NETWORK),
+)
+
+_I = re.IGNORECASE
+BY_WORDS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
+    (re.compile(pattern, flags), error_class)
+    for pattern, error_class, flags in (
+        (r"\bUNIQUE KEY\b|\bPRIMARY KEY\b|\bduplicate key\b|\bUNIQUE constraint failed\b", ErrorClass.UNIQUE, 0),
+        (r"\bFOREIGN KEY\b|\bREFERENCE constraint\b", ErrorClass.FOREIGN_KEY, 0),
+        (r"\bCHECK constraint\b", ErrorClass.CHECK, 0),
+        (r"\bvalue NULL\b|\bvalor NULL\b|\bNOT NULL constraint\b", ErrorClass.NOT_NULL, 0),
+        (r"\bString or binary data would be truncated\b|\bdados binários\b.*\btruncad", ErrorClass.TRUNCATION, _I),
+        (r"\bwas deadlocked on\b", ErrorClass.DEADLOCK, _I),
+        (r"\bLock request time ?out\b", ErrorClass.LOCK_TIMEOUT, _I),
+        (r"\b(?:Query|Login) timeout expired\b|\btimed out\b", ErrorClass.TIMEOUT, _I),
+        (r"\bLogin failed\b", ErrorClass.LOGIN, _I),
+        (r"\bCommunication link failure\b", ErrorClass.NETWORK, _I),
+        (r"\bpermission was denied\b", ErrorClass.PERMISSION, _I),
+        (r"\bInvalid object name\b|\bno such table\b", ErrorClass.MISSING_OBJECT, _I),
+        (r"\bInvalid column name\b|\bno such column\b", ErrorClass.MISSING_COLUMN, _I),
+        (r"\b(?:Error converting data type|Conversion failed)\b", ErrorClass.CONVERSION, _I),
+        (r"\btransaction log for database\b.*\bfull\b", ErrorClass.LOG_FULL, _I),
+        (r"\bcould not allocate\b|\bno space left\b", ErrorClass.SPACE, _I),
+        (r"\bCan't open lib\b|\bdata source name not found\b", ErrorClass.DRIVER, _I),
+        (r"\bdimension row\b|\bno (?:current )?row (?:found )?in dim\b|\bsem linha em dim\b",
+         ErrorClass.MISSING_DIMENSION_ROW, _I),
+        (r"\benvironment variable\b|\bnot configured\b", ErrorClass.CONFIGURATION, _I),
+    )
+)  # fmt: skip
+"""Whole phrases, and only where no number, state or exception told: names are taken out before."""
+
+NAMES: dict[int, tuple[str, ...]] = {
+    2627: ("constraint", "object"),
+    2601: ("object", "constraint"),
+    547: ("constraint", "", "object", "column"),
+    515: ("column", "object"),
+    2628: ("object", "column", "key"),
+    245: ("key",),
+    229: ("object", "", "schema"),
+    230: ("column", "object", "", "schema"),
+    208: ("object",),
+    207: ("column",),
+    2812: ("object",),
+    4060: ("object",),
+    9002: ("object",),
+    1105: ("object",),
+    1101: ("object",),
+}
+"""What the quoted names of a message are, in their order: the same in the server's translations."""

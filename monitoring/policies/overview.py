@@ -1,0 +1,126 @@
+"""The figures over all pipelines (METRICS, "Overview"). What is unknown is never summed as 0."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from monitoring.enums import PipelineStatus, Severity
+from monitoring.policies.facts import Count, Overview, Pipeline, Run
+from monitoring.policies.numbers import usable
+
+ALERTING = frozenset({Severity.WARNING, Severity.CRITICAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """The finished runs that started in a window: `finished` = success + failed + partial."""
+
+    success: int = 0
+    failed: int = 0
+    partial: int = 0
+
+    @property
+    def finished(self) -> int:
+        return self.success + self.failed + self.partial
+
+    @property
+    def success_rate(self) -> float | None:
+        """Successes / finished runs in percent; None when none finished."""
+        return 100 * self.success / self.finished if self.finished > 0 else None
+
+
+def overview(
+    pipelines: Sequence[Pipeline] | None,
+    *,
+    day: RunCounts | None,
+    week: RunCounts | None,
+    throughputs: Iterable[tuple[int, float]] | None,
+    last_run: Run | None,
+) -> Overview:
+    """Return the overview. None for what could not be read.
+
+    `day` and `week` count the runs started in the last 24 hours and 7 days. `throughputs` holds
+    (upserted rows, seconds) of each successful run entity of the last 24 hours.
+    """
+    known = pipelines or ()
+    active = [pipeline for pipeline in known if pipeline.control.is_active]
+    worst = _worst_lag(active)
+    latencies = usable(pipeline.figures.latency_seconds for pipeline in active)
+    return Overview(
+        active=None if pipelines is None else len(active),
+        pipelines=None if pipelines is None else len(known),
+        success_rate_24h=day.success_rate if day else None,
+        success_rate_7d=week.success_rate if week else None,
+        finished_24h=day.finished if day else None,
+        finished_7d=week.finished if week else None,
+        failed_24h=day.failed if day else None,
+        partial_24h=day.partial if day else None,
+        last_run=last_run,
+        coverage_percent=_coverage(known),
+        eligible_total=_total([pipeline.source.eligible for pipeline in known]),
+        cooling_total=_total([pipeline.source.cooling for pipeline in known]),
+        mean_latency_seconds=fmean(latencies) if latencies else None,
+        worst_lag_seconds=worst[0] if worst else None,
+        worst_lag_entity=worst[1] if worst else "",
+        mean_throughput_24h=_mean_throughput(throughputs),
+        by_status=() if pipelines is None else tuple((status, _count(known, status)) for status in PipelineStatus),
+        sla_percent=_compliance(active),
+        unread=tuple(pipeline.name for pipeline in known if _unread(pipeline)),
+    )
+
+
+def needs_attention(pipeline: Pipeline) -> bool:
+    """Whether an alert is open: a verdict at warning or critical."""
+    return any(verdict.severity in ALERTING for verdict in pipeline.verdicts)
+
+
+def _coverage(pipelines: Sequence[Pipeline]) -> float | None:
+    """Sum of target totals / sum of source totals over the pipelines that have both, in percent."""
+    both = [
+        (pipeline.source.total, pipeline.target.total)
+        for pipeline in pipelines
+        if pipeline.source.total is not None and pipeline.target.total is not None
+    ]
+    source = sum(pair[0] for pair in both)
+    return 100 * sum(pair[1] for pair in both) / source if source > 0 else None
+
+
+def _total(counts: Sequence[Count | None]) -> Count | None:
+    """Sum what is known, at least that many when one was capped; None when nothing is known."""
+    known = [count for count in counts if count is not None]
+    if not known:
+        return None
+    return Count(sum(count.value for count in known), any(count.capped for count in known))
+
+
+def _worst_lag(active: Sequence[Pipeline]) -> tuple[float, str] | None:
+    lags = [
+        (pipeline.figures.served_lag_seconds, pipeline.name)
+        for pipeline in active
+        if pipeline.figures.served_lag_seconds is not None
+    ]
+    return max(lags, key=lambda pair: pair[0], default=None)
+
+
+def _mean_throughput(rows: Iterable[tuple[int, float]] | None) -> float | None:
+    """Mean of upserted / max(1, seconds) over those that moved rows; None when none did."""
+    speeds = [upserted / max(1.0, seconds) for upserted, seconds in rows or () if upserted > 0 and seconds >= 0]
+    return fmean(speeds) if speeds else None
+
+
+def _compliance(active: Sequence[Pipeline]) -> float | None:
+    """Active pipelines without an open alert / active, in percent; one that cannot be judged does not comply."""
+    if not active:
+        return None
+    return 100 * sum(pipeline.severity is Severity.OK for pipeline in active) / len(active)
+
+
+def _count(pipelines: Sequence[Pipeline], status: PipelineStatus) -> int:
+    return sum(pipeline.status is status for pipeline in pipelines)
+
+
+def _unread(pipeline: Pipeline) -> bool:
+    source, target = pipeline.source, pipeline.target
+    return source.total is None or target.total is None or source.eligible is None or source.cooling is None

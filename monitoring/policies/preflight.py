@@ -1,0 +1,266 @@
+"""The pre-flight (METRICS, "Pre-flight"): what was found -> checks, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from monitoring.enums import CheckState, ProblemCode
+from monitoring.policies.facts import (
+    Check,
+    ConnectionReading,
+    ControlRow,
+    Preflight,
+    Problem,
+    SourceReading,
+    TargetReading,
+)
+from monitoring.policies.preflight_facts import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts
+from monitoring.policies.status import structure_ready
+
+CLOCK_WARNING_SECONDS = 30
+"""A database's clock further off than this is worth a look: ages on the page count from ours."""
+COLLECTOR_STALE_SECONDS = 60
+
+Values = dict[str, str | int | float | None]
+
+
+def preflight(facts: PreflightFacts) -> Preflight:
+    """Return every check of METRICS' pre-flight, in the order of that paragraph, and the three
+    readiness answers: each None when it cannot be concluded."""
+    portal = [
+        *_connection(facts.dw),
+        *_connection(facts.oltp),
+        *(_schema(schema) for schema in facts.schemas),
+        *(check for table in facts.tables for check in _table(table)),
+    ]
+    checks = [
+        *portal,
+        _one_active(facts),
+        *(check for pipeline in facts.pipelines or () for check in _pipeline(pipeline)),
+        *(check for name in facts.required for check in _required(name, facts)),
+    ]
+    if facts.collector_known:
+        checks.append(collector_check(facts.collector_age_seconds))
+    active = None if facts.pipelines is None else [each for each in facts.pipelines if each.control.is_active]
+    ready = None if active is None else [pipeline_ready(each) for each in active]
+    essential = [check.state for check in portal if not check.code.endswith(".clock")]
+    return Preflight(
+        checked_at=facts.checked_at,
+        checks=tuple(checks),
+        ready_for_monitoring=_all_passed(essential),
+        ready_for_first_run=None if ready is None else _any(ready),
+        ready_for_all_active=None if ready is None else _all(ready or [False]),
+    )
+
+
+def pipeline_ready(pipeline: PipelineFacts) -> bool | None:
+    """Return whether a pipeline is ready to run: active, mapping valid, source and target there."""
+    if not pipeline.control.is_active:
+        return False
+    return structure_ready(pipeline.mapping_valid, pipeline.source, pipeline.target)
+
+
+def collector_check(age_seconds: float | None) -> Check:
+    """Return the check of the collector's age in seconds; None: it never ran."""
+    if age_seconds is None:
+        return Check(code="collector.age", state=CheckState.FAILED, values={"seconds": None})
+    state = CheckState.PASSED if age_seconds <= COLLECTOR_STALE_SECONDS else CheckState.FAILED
+    return Check(code="collector.age", state=state, values={"limit_seconds": COLLECTOR_STALE_SECONDS})
+
+
+def _connection(reading: ConnectionReading) -> list[Check]:
+    skew = reading.clock_skew_seconds
+    values: Values = {
+        "database_alias": reading.alias,
+        "latency_ms": reading.latency_ms,
+        "server": reading.server,
+        "database": reading.database,
+        "driver": reading.driver,
+        "connection_string": reading.connection_string,
+        "clock_skew_seconds": skew,
+    }
+    if not reading.reachable or skew is None:
+        clock = CheckState.UNKNOWN
+    else:
+        clock = CheckState.PASSED if abs(skew) <= CLOCK_WARNING_SECONDS else CheckState.WARNING
+    return [
+        Check(
+            code=f"{reading.alias}.connection",
+            state=CheckState.PASSED if reading.reachable else CheckState.FAILED,
+            values=values,
+            problem=reading.problem,
+        ),
+        Check(
+            code=f"{reading.alias}.clock",
+            state=clock,
+            values={"seconds": skew, "limit_seconds": CLOCK_WARNING_SECONDS},
+            problem=reading.problem,
+        ),
+    ]
+
+
+def _schema(schema: SchemaFacts) -> Check:
+    return Check(
+        code=f"dw.schema.{schema.name}",
+        state=_state(schema.exists),
+        values={"name": schema.name},
+        problem=schema.problem,
+    )
+
+
+def _table(table: TableFacts) -> list[Check]:
+    complete: bool | None
+    if table.exists is not True:
+        complete = table.exists
+    else:
+        complete = None if table.missing_columns is None else not table.missing_columns
+    missing = ", ".join(table.missing_columns or ())
+    return [
+        Check(
+            code=f"dw.table.{table.name}",
+            state=_state(complete),
+            values={"name": table.name, "exists": _as_int(table.exists), "missing": missing},
+            problem=table.problem,
+        ),
+        Check(
+            code=f"dw.permission.{table.name}",
+            state=_state(None if table.exists is False else table.selectable),
+            values={"name": table.name},
+            problem=table.problem,
+        ),
+    ]
+
+
+def _one_active(facts: PreflightFacts) -> Check:
+    if facts.pipelines is None:
+        return Check(code="pipelines.active", state=CheckState.UNKNOWN, problem=facts.pipelines_problem)
+    active = sum(pipeline.control.is_active for pipeline in facts.pipelines)
+    return Check(
+        code="pipelines.active",
+        state=_state(active > 0),
+        values={"active": active, "pipelines": len(facts.pipelines)},
+    )
+
+
+def _pipeline(pipeline: PipelineFacts) -> list[Check]:
+    control = pipeline.control
+    mapping: Values = {"source": control.source_table, "target": control.target_table}
+    # Switching a pipeline off is a decision, not a fault; only a required one must be on.
+    checks = [
+        _of_pipeline(control, "active", True, {"active": int(control.is_active)}),
+        _of_pipeline(control, "mapping", pipeline.mapping_valid, mapping),
+        *_side(control, "source", control.source_table, pipeline.source),
+        *_side(control, "target", control.target_table, pipeline.target),
+    ]
+    if pipeline.source.exists:
+        checks.append(_index(control, pipeline.source))
+    if control.is_active:
+        checks.append(_of_pipeline(control, "ready", pipeline_ready(pipeline), {}))
+    return checks
+
+
+def _side(control: ControlRow, side: str, table: str, reading: SourceReading | TargetReading) -> list[Check]:
+    """The table's existence and, where it exists, our permission to read it."""
+    values: Values = {"table": table}
+    checks = [_of_pipeline(control, side, reading.exists, values, reading.problem)]
+    if reading.exists:
+        checks.append(_of_pipeline(control, f"{side}_permission", _selectable(reading), values, reading.problem))
+    return checks
+
+
+def _index(control: ControlRow, source: SourceReading) -> Check:
+    """Without an index on (updated_at, key) all works, but each look at the pending rows reads the whole table."""
+    state = _state(source.has_watermark_index)
+    return Check(
+        code="pipeline.index",
+        state=CheckState.WARNING if state is CheckState.FAILED else state,
+        entity_name=control.entity_name,
+        values={"table": control.source_table, "key": control.source_pk_column},
+        problem=source.problem if state is CheckState.UNKNOWN else None,
+    )
+
+
+def _of_pipeline(
+    control: ControlRow, what: str, passed: bool | None, values: Values, problem: Problem | None = None
+) -> Check:
+    """A pipeline's check; of an inactive one a failure is only worth a warning: nothing runs it."""
+    state = _state(passed)
+    if state is CheckState.FAILED and not control.is_active:
+        state = CheckState.WARNING
+    return Check(
+        code=f"pipeline.{what}",
+        state=state,
+        entity_name=control.entity_name,
+        values=values,
+        problem=None if state is CheckState.PASSED else problem,
+    )
+
+
+def _selectable(reading: SourceReading | TargetReading) -> bool | None:
+    """Whether our login could read the rows: denied, or something was read, or nobody knows."""
+    if reading.problem is not None and reading.problem.code is ProblemCode.PERMISSION_DENIED:
+        return False
+    return True if reading.problem is None else None
+
+
+def _required(name: str, facts: PreflightFacts) -> list[Check]:
+    """The required pipelines by name: ready, active. One that control does not list is neither."""
+    if facts.pipelines is None:
+        return [
+            Check(code=code, state=CheckState.UNKNOWN, entity_name=name, problem=facts.pipelines_problem)
+            for code in ("required.ready", "required.active")
+        ]
+    found = next((each for each in facts.pipelines if each.control.entity_name == name), None)
+    values: Values = {"listed": int(found is not None)}
+    ready = structure_ready(found.mapping_valid, found.source, found.target) if found else False
+    active = found.control.is_active if found else False
+    return [
+        Check(code="required.ready", state=_state(ready), entity_name=name, values=values),
+        Check(code="required.active", state=_state(active), entity_name=name, values=values),
+    ]
+
+
+def _state(passed: bool | None) -> CheckState:
+    if passed is None:
+        return CheckState.UNKNOWN
+    return CheckState.PASSED if passed else CheckState.FAILED
+
+
+def _as_int(value: bool | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _all_passed(states: Iterable[CheckState]) -> bool | None:
+    known = list(states)
+    if CheckState.FAILED in known:
+        return False
+    return None if CheckState.UNKNOWN in known else True
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    """Three-valued "all": one False decides, then one None."""
+    known = list(answers)
+    if False in known:
+        return False
+    return None if None in known else True
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    """Three-valued "any": one True decides, then one None."""
+    known = list(answers)
+    if True in known:
+        return True
+    return None if None in known else False
+
+
+__all__ = [
+    "CLOCK_WARNING_SECONDS",
+    "COLLECTOR_STALE_SECONDS",
+    "PipelineFacts",
+    "PreflightFacts",
+    "SchemaFacts",
+    "TableFacts",
+    "collector_check",
+    "pipeline_ready",
+    "preflight",
+]

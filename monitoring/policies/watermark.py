@@ -1,0 +1,150 @@
+"""What the watermark of a pipeline does (METRICS, "Watermark state").
+
+W is the tuple (watermark_updated_at, watermark_id) of the control row. Judged from the samples and
+the last 10 finished runs.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+
+from monitoring.enums import ExecutionStatus, WatermarkState
+from monitoring.policies.executions import finished, merged, newest_finish
+from monitoring.policies.facts import ControlRow, Execution, History, SourceReading, Watermark
+from monitoring.policies.figures import seconds_between
+from monitoring.policies.numbers import MINIMUM_GAPS, percentile, usable
+
+WINDOW_RUNS = 10
+MINIMUM_RUNS = 3
+STOPPED_FLOOR_SECONDS = 600
+STOPPED_FACTOR = 2
+
+EligibleSample = tuple[datetime, int, Watermark | None]
+
+
+def watermark_state(
+    control: ControlRow, source: SourceReading, newest: Execution | None, history: History, now: datetime
+) -> WatermarkState:
+    """Return what the watermark does, the first that holds of this order:
+
+    unknown (the pending rows could not be read), not enough history (fewer than 3 finished runs),
+    rewound (W went back, and since then something was always eligible), stopped, current (nothing
+    was eligible at some sample since the third newest finished run began), stalled (W unchanged
+    over those runs), falling behind, draining.
+
+    METRICS names current first; but a pipeline that was current before it was rewound, or before
+    its runner stopped, is not current any more, so those two are asked before.
+    """
+    if source.eligible is None:
+        return WatermarkState.UNKNOWN
+    ended = finished(merged(newest, history))[:WINDOW_RUNS]
+    if len(ended) < MINIMUM_RUNS:
+        return WatermarkState.NOT_ENOUGH_HISTORY
+    samples = _samples(control, source, history, now)
+    if _rewound(ended, samples):
+        return WatermarkState.REWOUND
+    if _stopped(ended, samples, history, now):
+        return WatermarkState.STOPPED
+    return _progress(control, ended, samples, capped=source.eligible.capped)
+
+
+def _progress(
+    control: ControlRow, ended: tuple[Execution, ...], samples: list[EligibleSample], *, capped: bool
+) -> WatermarkState:
+    """The states of a pipeline whose runs go on: current, stalled, falling behind, draining."""
+    recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
+    if any(eligible <= 0 for _, eligible, _ in recent):
+        return WatermarkState.CURRENT
+    if unchanged_since(control, ended[:MINIMUM_RUNS], recent) is not None:
+        return WatermarkState.STALLED
+    window = [sample for sample in samples if sample[0] >= ended[-1].started_at]
+    return _direction(window, capped=capped)
+
+
+def unchanged_since(
+    control: ControlRow, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> datetime | None:
+    """Return the start of the oldest of these finished runs when W did not move over them, else None.
+
+    A run writes the W that it began with: where all began with today's W, it never moved. Where a
+    run did not write it, the samples of that time must all show today's W.
+    """
+    begun = [execution.watermark_from for execution in ended]
+    known = [watermark for watermark in begun if watermark is not None]
+    if any(watermark != control.watermark for watermark in known):
+        return None
+    if len(known) < len(begun):
+        seen = [watermark for _, _, watermark in samples]
+        if len(seen) < len(ended) or any(watermark != control.watermark for watermark in seen):
+            return None
+    return ended[-1].started_at
+
+
+def watermark_moved(execution: Execution, control: ControlRow | None = None) -> bool | None:
+    """Return whether this execution moved the pipeline's watermark; None when that cannot be known.
+
+    A success wrote its last batch to the control row: it moved when watermark_to is past
+    watermark_from. A failure leaves the control row alone, so its watermark_to is only the last
+    batch committed (CONTRACT, "How the runner writes" 1): it did not move. While it runs, the
+    control row still holds what the execution began with.
+    """
+    if execution.status is ExecutionStatus.FAILED:
+        return False
+    if execution.status is ExecutionStatus.RUNNING:
+        if control is None or execution.watermark_from is None:
+            return None
+        return control.watermark > execution.watermark_from
+    if execution.status is not ExecutionStatus.SUCCESS:
+        return None
+    if execution.watermark_from is None or execution.watermark_to is None:
+        return None
+    return execution.watermark_to > execution.watermark_from
+
+
+def _samples(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
+    """Return the samples newest first, headed by what this tick read; none from after now."""
+    past = [sample for sample in history.eligible_samples if sample[0] < now]
+    if source.eligible is None:
+        return past
+    return [(now, source.eligible.value, control.watermark), *past]
+
+
+def _rewound(ended: tuple[Execution, ...], samples: list[EligibleSample]) -> bool:
+    """Whether W went back within these runs, without anything having drained since."""
+    since = ended[-1].started_at
+    seen = [(when, watermark) for when, _, watermark in samples if watermark is not None and when >= since]
+    seen += [(run.started_at, run.watermark_from) for run in ended if run.watermark_from is not None]
+    seen.sort(key=lambda pair: pair[0])
+    back = [later[0] for earlier, later in pairwise(seen) if later[1] < earlier[1]]
+    if not back:
+        return False
+    return not any(eligible <= 0 for when, eligible, _ in samples if when >= back[-1])
+
+
+def _stopped(ended: tuple[Execution, ...], samples: list[EligibleSample], history: History, now: datetime) -> bool:
+    """Whether rows wait in two samples and no run finished for much longer than usual."""
+    ninetieth = percentile(usable(history.gaps), 90, MINIMUM_GAPS)
+    finish = newest_finish(ended)
+    if ninetieth is None or finish is None or len(samples) < 2:
+        return False
+    if any(eligible <= 0 for _, eligible, _ in samples[:2]):
+        return False
+    return seconds_between(finish, now) > max(STOPPED_FACTOR * ninetieth, STOPPED_FLOOR_SECONDS)
+
+
+def _direction(window: list[EligibleSample], *, capped: bool) -> WatermarkState:
+    """Tell falling behind from draining by whether the eligible rows ever shrank (newest first)."""
+    marks = [(when, watermark) for when, _, watermark in window if watermark is not None]
+    if len(window) < 2 or len(marks) < 2:
+        return WatermarkState.UNKNOWN
+    if capped:
+        # Both counts may be "100,000+": ask instead whether W comes closer to the clock.
+        (last, newest), (first, oldest) = marks[0], marks[-1]
+        shrank = last - newest.updated_at < first - oldest.updated_at
+    else:
+        shrank = any(later[1] < earlier[1] for later, earlier in pairwise(window))
+    if shrank:
+        return WatermarkState.DRAINING
+    moved = marks[0][1] > marks[-1][1]
+    return WatermarkState.FALLING_BEHIND if moved else WatermarkState.UNKNOWN

@@ -1,0 +1,83 @@
+"""The newest failed executions, from the portal's copy of the audit tables, with what their messages tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitoring.enums import ErrorClass, ExecutionStatus
+from monitoring.models import RunEntityCopy
+from monitoring.policies.failures import Failure, classify
+
+FAILURES_SHOWN = 10
+FAILURES_DAYS = 7
+FAILURES_READ = 500
+"""Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedExecution:
+    """One failed run entity. `told`: its message, taken apart. `seconds` None: no finish after its start."""
+
+    run_entity_id: int
+    run_id: int
+    entity_name: str
+    started_at: datetime
+    finished_at: datetime | None
+    seconds: float | None
+    message: str
+    told: Failure
+
+    @property
+    def at(self) -> datetime:
+        """When it failed; its start where the runner wrote no finish."""
+        return self.finished_at or self.started_at
+
+    @property
+    def kind(self) -> ErrorClass:
+        return self.told.error_class
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The newest failures since `since`, newest first. `cut`: there were more than FAILURES_READ."""
+
+    since: datetime
+    rows: tuple[FailedExecution, ...]
+    cut: bool
+
+
+def recent_failures(now: datetime, days: int = FAILURES_DAYS) -> Failures:
+    """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
+    since = now - timedelta(days=days)
+    copies = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value).order_by(
+        "-started_at", "-run_entity_id"
+    )[: FAILURES_READ + 1]
+    rows = [_failed(copy) for copy in copies]
+    return Failures(since=since, rows=tuple(rows[:FAILURES_READ]), cut=len(rows) > FAILURES_READ)
+
+
+def select(rows: Iterable[FailedExecution], *, kind: ErrorClass | None = None, text: str = "") -> list[FailedExecution]:
+    """Return those of that class whose pipeline, message or run holds `text`, whatever its case."""
+    needle = text.strip().casefold()
+    return [
+        row
+        for row in rows
+        if (kind is None or row.kind is kind)
+        and needle in f"{row.entity_name}\n{row.message}\n#{row.run_id}".casefold()
+    ]
+
+
+def _failed(copy: RunEntityCopy) -> FailedExecution:
+    seconds = (copy.finished_at - copy.started_at).total_seconds() if copy.finished_at else None
+    return FailedExecution(
+        run_entity_id=copy.run_entity_id,
+        run_id=copy.run_id,
+        entity_name=copy.entity_name,
+        started_at=copy.started_at,
+        finished_at=copy.finished_at,
+        seconds=seconds if seconds is not None and seconds >= 0 else None,
+        message=copy.error_message,
+        told=classify(copy.error_message),
+    )

@@ -1,0 +1,188 @@
+"""What the copies and samples in `default` say: the past that policies compare with.
+
+Everything is read by pipeline or by window through an index, never by walking the history. All
+times are the warehouse's UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise, takewhile
+from statistics import median
+
+from django.db.models import Count, Max, Q
+
+from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.models import PipelineHour, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.policies.executions import ended_at, finished
+from monitoring.policies.facts import Execution, History, Run, Watermark
+from monitoring.policies.overview import RunCounts
+from monitoring.selectors.runs import execution_of_copy, run_of_copy
+
+LOOKED_AT = 100
+"""Executions of one pipeline that are looked at: enough for 30 successes among failures."""
+USUAL = 30
+"""How many executions, and successes, make "usual" (METRICS)."""
+OPEN_LIMIT = 500
+WINDOW_EDGE = 20
+"""Runs at a window's edge among which the smallest run_id is looked for: ids follow the clock, but for races."""
+WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+MINIMUM_HOURS = 5
+"""Roll-ups that a coverage median needs: METRICS asks as many executions of a percentile."""
+
+EligibleSample = tuple[datetime, int, Watermark | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPast:
+    """One pipeline's executions: `history` without what samples tell; `taken`: (finish, rows
+    extracted) of its newest successes, newest first."""
+
+    history: History
+    taken: tuple[tuple[datetime, int], ...] = ()
+
+
+def first_run_since(since: datetime) -> int:
+    """Return the smallest run_id of a copied run started at or after `since`; one past all when there is none."""
+    found = RunCopy.objects.filter(started_at__gte=since).order_by("started_at").values_list("run_id", flat=True)
+    newest = RunCopy.objects.aggregate(newest=Max("run_id"))["newest"]
+    return min(found[:WINDOW_EDGE], default=(newest or 0) + 1)
+
+
+def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> ExecutionPast:
+    """Return what the copied executions of one pipeline say. Two statements, three after 100 failures.
+
+    `week_run_id`: no run before it started in the last 7 days (first_run_since): what makes
+    counting the week a walk over one pipeline's part of an index.
+    """
+    own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
+    newest = [execution_of_copy(copy) for copy in own[:LOOKED_AT]]
+    ended = finished(newest)
+    successes = [each for each in ended if each.status is ExecutionStatus.SUCCESS]
+    finishes = [each.finished_at for each in ended[: USUAL + 1] if each.finished_at is not None]
+    own_week = RunEntityCopy.objects.filter(
+        entity_name=entity_name, run_id__gte=week_run_id, started_at__gte=now - WEEK
+    )
+    week = own_week.aggregate(
+        executions=Count("pk", filter=Q(status__in=(ExecutionStatus.SUCCESS, ExecutionStatus.FAILED))),
+        failures=Count("pk", filter=Q(status=ExecutionStatus.FAILED)),
+    )
+    history = History(
+        recent=tuple(newest[:USUAL]),
+        durations=tuple(_seconds(each.started_at, each.finished_at) for each in successes[:USUAL] if each.finished_at),
+        volumes=tuple(each.extracted for each in successes[:USUAL]),
+        gaps=tuple(_seconds(earlier, later) for later, earlier in pairwise(finishes)),
+        executions_7d=week["executions"],
+        failures_7d=week["failures"],
+        failing_since=_failing_since(entity_name, ended),
+    )
+    taken = tuple((each.finished_at, each.extracted) for each in successes if each.finished_at is not None)
+    return ExecutionPast(history=history, taken=taken)
+
+
+def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | None:
+    streak = list(takewhile(lambda each: each.status is ExecutionStatus.FAILED, ended))
+    if not streak:
+        return None
+    if len(streak) < len(ended) or len(ended) < LOOKED_AT // 2:
+        return ended_at(streak[-1])
+    # All that was looked at failed: find the first failure after the last success, however old.
+    own = RunEntityCopy.objects.filter(entity_name=entity_name)
+    success = own.filter(status=ExecutionStatus.SUCCESS).aggregate(run_id=Max("run_id"))["run_id"]
+    first = own.filter(status=ExecutionStatus.FAILED, run_id__gt=success or 0).order_by("run_id").first()
+    return ended_at(execution_of_copy(first)) if first is not None else ended_at(streak[-1])
+
+
+def open_executions() -> dict[str, tuple[Execution, ...]]:
+    """Return the executions that never finished, newest first, by pipeline. One statement, by its own index."""
+    copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
+    found: dict[str, tuple[Execution, ...]] = {}
+    for copy in copies:
+        execution = execution_of_copy(copy)
+        if execution.status is ExecutionStatus.RUNNING:
+            found[copy.entity_name] = (*found.get(copy.entity_name, ()), execution)
+    return found
+
+
+def newest_runs(limit: int) -> tuple[Run, ...]:
+    """Return the newest copied runs with their executions, newest first."""
+    return _with_executions(RunCopy.objects.order_by("-run_id")[:limit])
+
+
+def open_runs(limit: int) -> tuple[Run, ...]:
+    """Return the newest copied runs that say they run, with their executions, newest first."""
+    copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
+    return _with_executions(copies[:limit])
+
+
+def _with_executions(copies: Iterable[RunCopy]) -> tuple[Run, ...]:
+    listed = list(copies)
+    if not listed:
+        return ()
+    own: dict[int, list[RunEntityCopy]] = {}
+    entities = RunEntityCopy.objects.filter(run_id__in=[copy.run_id for copy in listed]).order_by("run_entity_id")
+    for entity in entities:
+        own.setdefault(entity.run_id, []).append(entity)
+    return tuple(run_of_copy(copy, own.get(copy.run_id, ())) for copy in listed)
+
+
+def run_counts(since: datetime) -> RunCounts:
+    """Return the finished runs started at or after `since`, by status: every one, not only the newest."""
+    counts = dict(
+        RunCopy.objects.filter(started_at__gte=since)
+        .order_by("status")
+        .values_list("status")
+        .annotate(runs=Count("run_id"))
+    )
+    return RunCounts(
+        success=counts.get(RunStatus.SUCCESS, 0),
+        failed=counts.get(RunStatus.FAILED, 0),
+        partial=counts.get(RunStatus.PARTIAL, 0),
+    )
+
+
+def throughputs(since: datetime) -> list[tuple[int, float]]:
+    """Return (upserted rows, seconds) of the successful executions started at or after `since`."""
+    rows = RunEntityCopy.objects.filter(
+        started_at__gte=since, status=ExecutionStatus.SUCCESS, finished_at__isnull=False
+    ).values_list("upserted", "started_at", "finished_at")
+    return [
+        (upserted, _seconds(started, finish))
+        for upserted, started, finish in rows.order_by("started_at")
+        if finish is not None
+    ]
+
+
+def eligible_samples(since: datetime) -> dict[str, list[EligibleSample]]:
+    """Return (when, eligible rows, W) by pipeline, oldest first, of the samples since then that counted them."""
+    rows = (
+        PipelineSample.objects.filter(sampled_at__gte=since, eligible__isnull=False)
+        .order_by("sampled_at")
+        .values_list("entity_name", "sampled_at", "eligible", "watermark_updated_at", "watermark_id")
+    )
+    found: dict[str, list[EligibleSample]] = {}
+    for name, when, eligible, updated_at, key in rows:
+        watermark = None if updated_at is None or key is None else Watermark(updated_at, key)
+        found.setdefault(name, []).append((when, eligible or 0, watermark))
+    return found
+
+
+def coverage_medians(since: datetime) -> dict[str, float]:
+    """Return the median coverage (percent) by pipeline over its hours since then; absent with fewer than 5."""
+    rows = (
+        PipelineHour.objects.filter(hour__gte=since, coverage_percent__isnull=False)
+        .order_by("entity_name")
+        .values_list("entity_name", "coverage_percent")
+    )
+    values: dict[str, list[float]] = {}
+    for name, percent in rows:
+        if percent is not None:
+            values.setdefault(name, []).append(percent)
+    return {name: median(hours) for name, hours in values.items() if len(hours) >= MINIMUM_HOURS}
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()

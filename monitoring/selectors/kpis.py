@@ -1,0 +1,190 @@
+"""The eight cards: the whole overview of METRICS, each figure a reading, with how it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+from typing import TypeVar
+
+from monitoring.enums import PipelineStatus, RunStatus, Severity
+from monitoring.policies.facts import Count, Overview, Problem, Run, Snapshot
+from monitoring.policies.figures import throughput
+from monitoring.selectors.charts import DayRuns
+from monitoring.selectors.readings import Missing, Reading
+from monitoring.selectors.trends import Trend, TrendPoint
+
+T = TypeVar("T")
+
+
+class Basis(StrEnum):
+    """What a card's sparkline is drawn over."""
+
+    SAMPLES = "samples"
+    DAYS = "days"
+    RUNS = "runs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A sparkline's points, oldest first, None for a gap."""
+
+    points: tuple[float | None, ...]
+    basis: Basis
+
+    @property
+    def drawn(self) -> bool:
+        return sum(point is not None for point in self.points) >= 2
+
+    @property
+    def known(self) -> tuple[float, ...]:
+        return tuple(point for point in self.points if point is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kpis:
+    """Percent, rows, seconds, rows per second. `lines`: one per card, by the card's name."""
+
+    active: Reading[int]
+    pipelines: Reading[int]
+    sla: Reading[float]
+    success_24h: Reading[float]
+    success_7d: Reading[float]
+    finished_24h: Reading[int]
+    failed_24h: Reading[int]
+    partial_24h: Reading[int]
+    last_run: Run | None
+    last_run_missing: Reading[int]
+    coverage: Reading[float]
+    eligible: Reading[Count]
+    cooling: Reading[Count]
+    latency: Reading[float]
+    worst_lag: Reading[float]
+    worst_lag_entity: str
+    throughput: Reading[float]
+    unread: tuple[str, ...]
+    tones: dict[str, Severity]
+    lines: dict[str, Line]
+
+
+def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
+    """Return the overview as readings. `trend` and `days` are what the sparklines are made of."""
+    overview = snapshot.overview
+    return Kpis(
+        active=_read(snapshot, overview.active),
+        pipelines=_read(snapshot, overview.pipelines),
+        sla=_read(snapshot, overview.sla_percent, Missing.NO_ACTIVE_PIPELINE if overview.active == 0 else None),
+        success_24h=_rate(snapshot, overview.success_rate_24h, overview.finished_24h),
+        success_7d=_rate(snapshot, overview.success_rate_7d, overview.finished_7d),
+        finished_24h=_read(snapshot, overview.finished_24h),
+        failed_24h=_read(snapshot, overview.failed_24h),
+        partial_24h=_read(snapshot, overview.partial_24h),
+        last_run=overview.last_run,
+        last_run_missing=_read(snapshot, None, Missing.NEVER_RUN if snapshot.problem is None else None),
+        coverage=_over_pipelines(snapshot, overview.coverage_percent),
+        eligible=_over_pipelines(snapshot, overview.eligible_total),
+        cooling=_over_pipelines(snapshot, overview.cooling_total),
+        latency=_over_pipelines(snapshot, overview.mean_latency_seconds),
+        worst_lag=_over_pipelines(snapshot, overview.worst_lag_seconds),
+        worst_lag_entity=overview.worst_lag_entity,
+        throughput=_throughput(snapshot),
+        unread=overview.unread,
+        tones=_tones(overview, snapshot),
+        lines=_lines(snapshot, trend, days),
+    )
+
+
+def statuses(snapshot: Snapshot) -> tuple[tuple[PipelineStatus, int], ...]:
+    """Return how many pipelines have each status, every status once, the worst first."""
+    counted = dict(snapshot.overview.by_status)
+    order = (
+        PipelineStatus.FAILED,
+        PipelineStatus.STRUCTURE_MISSING,
+        PipelineStatus.UNKNOWN,
+        PipelineStatus.NEVER_RUN,
+        PipelineStatus.RUNNING,
+        PipelineStatus.OK,
+    )
+    return tuple((status, counted.get(status, 0)) for status in order)
+
+
+def _read(snapshot: Snapshot, value: T | None, why: Missing | None = None) -> Reading[T]:
+    return Reading(value) if value is not None else Reading(None, why or Missing.NOT_READ, snapshot.problem)
+
+
+def _rate(snapshot: Snapshot, value: float | None, finished: int | None) -> Reading[float]:
+    """A rate has no value when no run finished; it is unknown when the runs could not be read."""
+    if value is None and finished == 0:
+        return Reading(None, Missing.NO_FINISHED_RUN)
+    return _read(snapshot, value)
+
+
+def _over_pipelines(snapshot: Snapshot, value: T | None) -> Reading[T]:
+    """A figure over pipelines: without a value it is unknown where one of them could not be read."""
+    if value is not None:
+        return Reading(value)
+    overview = snapshot.overview
+    if overview.pipelines is None or overview.unread:
+        return Reading(None, Missing.NOT_READ, snapshot.problem or _first_problem(snapshot))
+    return Reading(None, Missing.NO_PIPELINE)
+
+
+def _first_problem(snapshot: Snapshot) -> Problem | None:
+    problems = (p.source.problem or p.target.problem for p in snapshot.pipelines)
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _throughput(snapshot: Snapshot) -> Reading[float]:
+    value = snapshot.overview.mean_throughput_24h
+    if value is None and snapshot.overview.finished_24h is not None:
+        return Reading(None, Missing.NOTHING_LOADED)
+    return _read(snapshot, value)
+
+
+def _tones(overview: Overview, snapshot: Snapshot) -> dict[str, Severity]:
+    """How much a card asks for attention: only what a rule of METRICS judged, and failures."""
+    worst_lag = snapshot.pipeline(overview.worst_lag_entity)
+    last = overview.last_run
+    last_tones = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
+    return {
+        "active": _tone_below(overview.sla_percent, 100),
+        "failed": Severity.WARNING if overview.failed_24h or overview.partial_24h else Severity.OK,
+        "last": last_tones.get(last.status, Severity.OK) if last else Severity.OK,
+        "latency": worst_lag.severity if worst_lag and overview.worst_lag_seconds else Severity.OK,
+    }
+
+
+def _tone_below(value: float | None, limit: float) -> Severity:
+    return Severity.OK if value is None or value >= limit else Severity.WARNING
+
+
+def _lines(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> dict[str, Line]:
+    runs = tuple(reversed(snapshot.recent_runs))
+    return {
+        "active": _samples(trend, lambda point: point.active_ok),
+        "success": Line(points=tuple(day.success_percent for day in days), basis=Basis.DAYS),
+        "failed": Line(points=tuple(float(day.counts[RunStatus.FAILED]) for day in days), basis=Basis.DAYS),
+        "last": Line(points=tuple(_seconds(run) for run in runs), basis=Basis.RUNS),
+        "coverage": _samples(trend, lambda point: point.coverage_percent),
+        "pending": _samples(trend, lambda point: point.eligible),
+        "latency": _samples(trend, lambda point: point.mean_latency_seconds),
+        "throughput": Line(points=tuple(_mean_throughput(run) for run in runs), basis=Basis.RUNS),
+    }
+
+
+def _samples(trend: Trend, figure: Callable[[TrendPoint], float | None]) -> Line:
+    return Line(points=tuple(figure(point) for point in trend.points), basis=Basis.SAMPLES)
+
+
+def _seconds(run: Run) -> float | None:
+    if run.finished_at is None or run.finished_at < run.started_at:
+        return None
+    return (run.finished_at - run.started_at).total_seconds()
+
+
+def _mean_throughput(run: Run) -> float | None:
+    """The mean over the run's successes that moved rows; None where there is none."""
+    rates = [throughput(execution) for execution in run.executions if execution.upserted > 0]
+    known = [rate for rate in rates if rate is not None]
+    return fmean(known) if known else None

@@ -1,0 +1,164 @@
+"""The pipeline matrix: one row per control row, every figure a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from monitoring.enums import ExecutionStatus, PipelineStatus, ProblemCode, Severity, WatermarkState
+from monitoring.policies.facts import Count, Execution, Pipeline, Problem, Snapshot, Watermark
+from monitoring.selectors import readings
+from monitoring.selectors.readings import Missing, Reading
+
+
+class Structure(StrEnum):
+    """Whether a pipeline's two tables are there, as far as it could be found out."""
+
+    COMPLETE = "complete"
+    SOURCE_MISSING = "source_missing"
+    TARGET_MISSING = "target_missing"
+    BOTH_MISSING = "both_missing"
+    NAME_INVALID = "name_invalid"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """One pipeline. Totals, pending and counts are rows; latency, lag and duration seconds;
+    coverage percent; throughput rows per second; times aware UTC."""
+
+    name: str
+    status: PipelineStatus
+    severity: Severity
+    active: bool
+    required: bool
+    owner: str
+    structure: Structure
+    structure_problem: Problem | None
+    source_table: str
+    target_table: str
+    source_total: Reading[int]
+    target_total: Reading[int]
+    coverage: Reading[float]
+    eligible: Reading[Count]
+    cooling: Reading[Count]
+    latency: Reading[float]
+    served_lag: Reading[float]
+    newest: Execution | None
+    last_started_at: Reading[datetime]
+    last_finished_at: Reading[datetime]
+    extracted: Reading[int]
+    upserted: Reading[int]
+    soft_deleted: Reading[int]
+    duration: Reading[float]
+    throughput: Reading[float]
+    watermark: Watermark
+    watermark_state: WatermarkState
+    last_error: str
+
+    @property
+    def running(self) -> bool:
+        return self.newest is not None and self.newest.status is ExecutionStatus.RUNNING
+
+    @property
+    def run_id(self) -> int | None:
+        return None if self.newest is None else self.newest.run_id
+
+
+def matrix(snapshot: Snapshot) -> list[MatrixRow]:
+    """Return a row per pipeline, in the order of their names."""
+    return sorted((_row(pipeline) for pipeline in snapshot.pipelines), key=lambda row: row.name)
+
+
+def select(
+    rows: Iterable[MatrixRow],
+    *,
+    statuses: Iterable[PipelineStatus] = (),
+    active: bool | None = None,
+    attention: bool = False,
+    text: str = "",
+) -> list[MatrixRow]:
+    """Return the rows that match everything asked for.
+
+    `text` is looked for in names, tables, owner and last error, whatever its case; `attention`
+    keeps those with an open verdict or an unknown.
+    """
+    wanted, needle = frozenset(statuses), text.strip().casefold()
+    return [
+        row
+        for row in rows
+        if (not wanted or row.status in wanted)
+        and (active is None or row.active is active)
+        and (not attention or row.severity is not Severity.OK)
+        and (not needle or needle in _haystack(row))
+    ]
+
+
+def _haystack(row: MatrixRow) -> str:
+    return "\n".join((row.name, row.source_table, row.target_table, row.owner, row.last_error)).casefold()
+
+
+def _row(pipeline: Pipeline) -> MatrixRow:
+    control, newest = pipeline.control, pipeline.newest
+    structure = structure_of(pipeline)
+    return MatrixRow(
+        name=pipeline.name,
+        status=pipeline.status,
+        severity=pipeline.severity,
+        active=control.is_active,
+        required=pipeline.required,
+        owner=pipeline.owner,
+        structure=structure,
+        structure_problem=None if structure is Structure.COMPLETE else _structure_problem(pipeline),
+        source_table=control.source_table,
+        target_table=control.target_table,
+        source_total=readings.of_source(pipeline, pipeline.source.total),
+        target_total=readings.of_target(pipeline, pipeline.target.total),
+        coverage=readings.coverage(pipeline),
+        eligible=readings.of_source(pipeline, pipeline.source.eligible),
+        cooling=readings.of_source(pipeline, pipeline.source.cooling),
+        latency=readings.latency(pipeline),
+        served_lag=readings.of_source(pipeline, pipeline.figures.served_lag_seconds),
+        newest=newest,
+        last_started_at=_started(newest),
+        last_finished_at=_finished(newest),
+        extracted=readings.rows_of(newest, newest.extracted if newest else 0),
+        upserted=readings.rows_of(newest, newest.upserted if newest else 0),
+        soft_deleted=readings.rows_of(newest, newest.soft_deleted if newest else 0),
+        duration=readings.duration(pipeline),
+        throughput=readings.throughput(pipeline),
+        watermark=control.watermark,
+        watermark_state=pipeline.watermark_state,
+        last_error=newest.error_message if newest else "",
+    )
+
+
+def structure_of(pipeline: Pipeline) -> Structure:
+    """Return what is known of the pipeline's tables: a missing one is worse than an unreadable one."""
+    if not pipeline.mapping_valid:
+        return Structure.NAME_INVALID
+    source, target = pipeline.source.exists, pipeline.target.exists
+    if source is False and target is False:
+        return Structure.BOTH_MISSING
+    if source is False:
+        return Structure.SOURCE_MISSING
+    if target is False:
+        return Structure.TARGET_MISSING
+    return Structure.COMPLETE if source and target else Structure.UNKNOWN
+
+
+def _structure_problem(pipeline: Pipeline) -> Problem:
+    return pipeline.source.problem or pipeline.target.problem or Problem(code=ProblemCode.NOT_READ)
+
+
+def _started(newest: Execution | None) -> Reading[datetime]:
+    return Reading(None, Missing.NEVER_RUN) if newest is None else Reading(newest.started_at)
+
+
+def _finished(newest: Execution | None) -> Reading[datetime]:
+    if newest is None:
+        return Reading(None, Missing.NEVER_RUN)
+    running = newest.status is ExecutionStatus.RUNNING
+    return readings.reading(newest.finished_at, Missing.STILL_RUNNING if running else Missing.NOT_FINISHED)

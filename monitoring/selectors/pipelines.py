@@ -1,0 +1,158 @@
+"""One pipeline for its page: from the snapshot, or, when it was added since, its control row read live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.cache import cache
+from django.db import DatabaseError
+
+from monitoring.models import EtlControl, PipelineSettings
+from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, Watermark
+from monitoring.policies.ruler import Readings, Ruler, draw
+from monitoring.selectors.snapshot import Current
+from monitoring.warehouse.errors import problem_from
+
+LIVE_SECONDS = 10
+"""How long a control row that the snapshot lacks is kept for all viewers."""
+
+MAX_NAME = 100
+"""Characters of an entity name (CONTRACT: VARCHAR(100))."""
+
+LISTED = 1000
+"""Names offered by the selector; any other can be typed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The pipeline that a page is about.
+
+    `pipeline` None: the collector has not sampled it yet, and only its control row is known.
+    `problem`: neither the snapshot has it nor could the control table be asked.
+    """
+
+    name: str
+    control: ControlRow | None
+    pipeline: Pipeline | None = None
+    problem: Problem | None = None
+
+
+def subject(current: Current, name: str) -> Subject | None:
+    """Return the pipeline called `name`, None when there is no such control row.
+
+    No statement when the snapshot has it; else one on dw, whose answer is kept LIVE_SECONDS.
+    """
+    pipeline = _in_snapshot(current.snapshot, name)
+    if pipeline is not None:
+        return Subject(name=pipeline.name, control=pipeline.control, pipeline=pipeline)
+    if not name.strip() or len(name) > MAX_NAME:
+        return None
+    found: ControlRow | Problem | str | None = cache.get(_cache_key(name))
+    if found is None:
+        found = _live(name) or "absent"
+        cache.set(_cache_key(name), found, LIVE_SECONDS)
+    if isinstance(found, str):
+        return None
+    if isinstance(found, Problem):
+        return Subject(name=name, control=None, problem=found)
+    return Subject(name=found.entity_name, control=found)
+
+
+def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
+    """Return the pipeline of that name, case and outer blanks ignored as SQL Server's usual collations do."""
+    if snapshot is None:
+        return None
+    wanted = name.strip().casefold()
+    exact = snapshot.pipeline(name)
+    return exact or next((each for each in snapshot.pipelines if each.name.strip().casefold() == wanted), None)
+
+
+def _cache_key(name: str) -> str:
+    # A cache's key has its own limits: any name becomes plain hexadecimal.
+    return f"control-row-{name.encode('utf-8', 'surrogatepass').hex()}"
+
+
+def _live(name: str) -> ControlRow | Problem | None:
+    try:
+        row = EtlControl.objects.filter(pk=name).first()
+    except (DatabaseError, ValueError, UnicodeError) as error:
+        return problem_from(error, "dw")
+    return None if row is None else control_of_row(row)
+
+
+def control_of_row(row: EtlControl) -> ControlRow:
+    """Return a control row read live as facts."""
+    return ControlRow(
+        entity_name=row.entity_name,
+        source_table=row.source_table,
+        target_table=row.target_table,
+        source_pk_column=row.source_pk_column,
+        watermark=Watermark(row.watermark_updated_at, row.watermark_id),
+        cutoff_minutes=row.cutoff_minutes,
+        batch_size=row.batch_size,
+        is_active=row.is_active,
+        last_run_id=row.last_run_id,
+        last_status=row.last_status,
+        last_success_at=row.last_success_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def names(current: Current) -> list[str]:
+    """Return the names that the selector offers: those of the snapshot, at most LISTED."""
+    return [] if current.snapshot is None else sorted(each.name for each in current.snapshot.pipelines)[:LISTED]
+
+
+def worst_first(snapshot: Snapshot) -> list[Pipeline]:
+    """Return all pipelines, those that need attention first, then by name; inactive ones last."""
+    return sorted(snapshot.pipelines, key=lambda each: (not each.control.is_active, -each.severity.rank, each.name))
+
+
+def ruler_of(pipeline: Pipeline, now: datetime) -> Ruler:
+    """Return the pipeline's lag ruler as of `now`, the snapshot's time."""
+    source = pipeline.source
+    return draw(
+        Readings(
+            now=now,
+            watermark=pipeline.control.watermark,
+            cutoff_minutes=pipeline.control.cutoff_minutes,
+            total=source.total,
+            newest_at=source.newest_at,
+            oldest_eligible_at=source.oldest_eligible_at,
+            oldest_pending_at=source.oldest_pending_at or source.oldest_eligible_at,
+            eligible=source.eligible,
+            cooling=source.cooling,
+            thresholds=pipeline.thresholds,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """What people decided about a pipeline; without a row of settings, METRICS' defaults."""
+
+    owner: str = ""
+    updated_column: str = ""
+    target_updated_column: str = ""
+    status_words: tuple[str, ...] = ()
+    masked_columns: tuple[str, ...] = ()
+
+
+def decisions(name: str) -> Decisions:
+    """Return the pipeline's settings. One statement."""
+    row = PipelineSettings.objects.filter(pk=name).first()
+    if row is None:
+        return Decisions()
+    return Decisions(
+        owner=row.owner,
+        updated_column=row.watermark_expression,
+        target_updated_column=row.target_updated_column,
+        status_words=_listed(row.status_words),
+        masked_columns=_listed(row.masked_columns),
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,67 @@
+"""The pre-flight as every page shows it: what did not pass first, then everything in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from monitoring.enums import CheckState
+from monitoring.policies.facts import Check, ConnectionReading, Preflight, Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineChecks:
+    """One pipeline's own checks, in the order in which they were made."""
+
+    entity_name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def good(self) -> bool:
+        return all(check.state is CheckState.PASSED for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightView:
+    """The pre-flight as it is shown: what did not pass first, then everything in groups."""
+
+    preflight: Preflight
+    passed: int
+    failed: tuple[Check, ...]
+    general: tuple[Check, ...]
+    pipelines: tuple[PipelineChecks, ...]
+    required: tuple[PipelineChecks, ...]
+    connections: tuple[ConnectionReading, ...]
+
+    @property
+    def green(self) -> bool:
+        return not self.failed
+
+
+def preflight_view(snapshot: Snapshot, *more: Check) -> PreflightView:
+    """Return the newest pre-flight, grouped: general checks, each pipeline's, the required pipelines'.
+
+    `more`: checks that the collector's tick cannot make itself, such as its own age.
+    """
+    codes = {check.code for check in more}
+    kept = tuple(check for check in snapshot.preflight.checks if check.code not in codes)
+    preflight = replace(snapshot.preflight, checks=(*kept, *more))
+    general = tuple(check for check in preflight.checks if not check.entity_name)
+    required = [check for check in preflight.checks if check.entity_name and check.code.startswith("required.")]
+    others = [check for check in preflight.checks if check.entity_name and not check.code.startswith("required.")]
+    return PreflightView(
+        preflight=preflight,
+        passed=sum(check.state is CheckState.PASSED for check in preflight.checks),
+        failed=preflight.failed,
+        general=general,
+        pipelines=_by_pipeline(others),
+        required=_by_pipeline(required),
+        connections=snapshot.connections,
+    )
+
+
+def _by_pipeline(checks: Iterable[Check]) -> tuple[PipelineChecks, ...]:
+    grouped: dict[str, list[Check]] = {}
+    for check in checks:
+        grouped.setdefault(check.entity_name, []).append(check)
+    return tuple(PipelineChecks(entity_name=name, checks=tuple(found)) for name, found in grouped.items())

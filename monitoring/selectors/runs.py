@@ -1,0 +1,166 @@
+"""Runs as the pages list them: from the portal's copy where it reaches, else from the warehouse.
+
+The copy holds the last COPY_RETENTION_DAYS days and is indexed the way people filter; a single
+older run is looked up in the warehouse by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.models import EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
+from monitoring.policies.facts import Execution, Run, Watermark
+
+SORTABLE = {"run_id": "run_id", "started_at": "started_at", "status": "status", "started_by": "started_by"}
+"""What the list may be sorted by, each a column that is never NULL."""
+
+NEIGHBOURS = 200
+"""Executions of one run shown at most; a run has one per pipeline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """What a reader asked for. Empty means: everything the copy holds."""
+
+    statuses: frozenset[RunStatus] = frozenset()
+    started_by: str = ""
+    entity_name: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    run_id: int | None = None
+
+
+def runs(wanted: RunFilter) -> QuerySet[RunCopy]:
+    """Return the copied runs that match, unordered and not yet evaluated."""
+    found = RunCopy.objects.all()
+    if wanted.run_id is not None:
+        found = found.filter(run_id=wanted.run_id)
+    if wanted.statuses:
+        found = found.filter(status__in=[status.value for status in wanted.statuses])
+    if wanted.started_by:
+        found = found.filter(started_by__icontains=wanted.started_by)
+    if wanted.since:
+        found = found.filter(started_at__gte=wanted.since)
+    if wanted.until:
+        found = found.filter(started_at__lt=wanted.until)
+    if wanted.entity_name:
+        found = found.filter(run_entities__entity_name=wanted.entity_name)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail:
+    """One run with its executions. `copied`: read from the portal's copy, not from the warehouse.
+
+    `earlier` and `later` are the ids of the neighbouring copied runs, where there are any.
+    """
+
+    run: Run
+    copied: bool
+    earlier: int | None = None
+    later: int | None = None
+
+
+def run_detail(run_id: int) -> RunDetail | None:
+    """Return the run, or None when neither copy nor warehouse has it. At most four statements.
+
+    Raises DatabaseError when the copy lacks it and the warehouse cannot be asked.
+    """
+    copy = RunCopy.objects.filter(pk=run_id).first()
+    if copy is None:
+        return _from_warehouse(run_id)
+    executions = RunEntityCopy.objects.filter(run_id=run_id).order_by("started_at", "run_entity_id")[:NEIGHBOURS]
+    return RunDetail(
+        run=run_of_copy(copy, executions),
+        copied=True,
+        earlier=RunCopy.objects.filter(pk__lt=run_id).order_by("-pk").values_list("pk", flat=True).first(),
+        later=RunCopy.objects.filter(pk__gt=run_id).order_by("pk").values_list("pk", flat=True).first(),
+    )
+
+
+def _from_warehouse(run_id: int) -> RunDetail | None:
+    row = EtlRun.objects.filter(pk=run_id).first()
+    if row is None:
+        return None
+    entities = EtlRunEntity.objects.filter(run_id=run_id).order_by("run_id", "entity_name")[:NEIGHBOURS]
+    run = Run(
+        run_id=row.run_id,
+        status=RunStatus.parse(row.status),
+        status_text=row.status,
+        started_by=row.started_by,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        entities_requested=row.entities_requested,
+        entities_succeeded=row.entities_succeeded,
+        entities_failed=row.entities_failed,
+        error_message=row.error_message or "",
+        executions=tuple(_execution_of_warehouse(entity) for entity in entities),
+    )
+    return RunDetail(run=run, copied=False)
+
+
+def run_of_copy(copy: RunCopy, executions: Iterable[RunEntityCopy] = ()) -> Run:
+    """Return the copied run as facts, with the executions given."""
+    return Run(
+        run_id=copy.run_id,
+        status=RunStatus.parse(copy.status),
+        status_text=copy.status,
+        started_by=copy.started_by,
+        started_at=copy.started_at,
+        finished_at=copy.finished_at,
+        entities_requested=copy.entities_requested,
+        entities_succeeded=copy.entities_succeeded,
+        entities_failed=copy.entities_failed,
+        error_message=copy.error_message,
+        executions=tuple(execution_of_copy(execution) for execution in executions),
+    )
+
+
+def execution_of_copy(copy: RunEntityCopy) -> Execution:
+    """Return the copied run entity as facts."""
+    return Execution(
+        run_entity_id=copy.run_entity_id,
+        run_id=copy.run_id,
+        entity_name=copy.entity_name,
+        status=ExecutionStatus.parse(copy.status),
+        status_text=copy.status,
+        started_at=copy.started_at,
+        finished_at=copy.finished_at,
+        extracted=copy.extracted,
+        upserted=copy.upserted,
+        soft_deleted=copy.soft_deleted,
+        watermark_from=_watermark(copy.watermark_from_updated_at, copy.watermark_from_id),
+        watermark_to=_watermark(copy.watermark_to_updated_at, copy.watermark_to_id),
+        error_message=copy.error_message,
+    )
+
+
+def _execution_of_warehouse(row: EtlRunEntity) -> Execution:
+    return Execution(
+        run_entity_id=row.run_entity_id,
+        run_id=row.run_id,
+        entity_name=row.entity_name,
+        status=ExecutionStatus.parse(row.status),
+        status_text=row.status,
+        started_at=row.entity_started_at,
+        finished_at=row.entity_finished_at,
+        extracted=row.extracted_count,
+        upserted=row.upserted_count,
+        soft_deleted=row.soft_deleted_count,
+        watermark_from=_watermark(row.watermark_from_updated_at, row.watermark_from_id),
+        watermark_to=_watermark(row.watermark_to_updated_at, row.watermark_to_id),
+        error_message=row.error_message or "",
+    )
+
+
+def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None:
+    return None if updated_at is None or key is None else Watermark(updated_at, key)
+
+
+PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+"""The named periods of the runs filter, counted back from now."""

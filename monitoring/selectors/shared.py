@@ -1,0 +1,63 @@
+"""One reading for everybody: a hundred viewers cost the warehouse what one costs.
+
+A value is kept for some seconds. When it has aged, one request makes a new one; the others get the
+old one meanwhile, or wait where there is none yet. With a cache per process (LocMemCache) that is
+once per process, with a shared cache once for all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+
+T = TypeVar("T")
+
+KEEP_SECONDS = 600
+"""How long an aged value may still be shown while a new one is made."""
+LOCK_SECONDS = 60
+"""A maker that died holds the others up for this long at most."""
+WAIT_SECONDS = 20
+STEP_SECONDS = 0.05
+
+
+def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T:
+    """Return the value of `key`, made by one caller at a time.
+
+    `fresh` says for how many seconds a value is good. Whatever `make` raises reaches the caller
+    that made it; it is not kept.
+    """
+    entry = cache.get(key)
+    if entry is not None and time.time() < entry[1]:
+        return _value(entry)
+    if cache.add(f"{key}:making", 1, LOCK_SECONDS):
+        try:
+            return _store(key, make(), fresh)
+        finally:
+            cache.delete(f"{key}:making")
+    if entry is not None:
+        return _value(entry)
+    made = _wait(key)
+    return _value(made) if made is not None else _store(key, make(), fresh)
+
+
+def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:
+    cache.set(key, (value, time.time() + fresh(value)), KEEP_SECONDS)
+    return value
+
+
+def _wait(key: str) -> Any:
+    """Return what somebody else is making, or None when it does not come."""
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        time.sleep(STEP_SECONDS)
+        entry = cache.get(key)
+        if entry is not None or cache.get(f"{key}:making") is None:
+            return entry
+    return None
+
+
+def _value(entry: Any) -> Any:
+    return entry[0]

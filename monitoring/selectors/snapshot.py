@@ -1,0 +1,73 @@
+"""The collector's newest snapshot, as every page reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import msgspec
+from django.utils import timezone
+
+from monitoring.models import CollectorState
+from monitoring.policies.facts import Snapshot
+
+STALE_AFTER = timedelta(seconds=60)
+"""Figures older than this are marked old, and a page tries to take one sample itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """The newest snapshot and how old it is. `snapshot` None: nothing was ever sampled.
+
+    `ticked_at` is when the tick ended by this machine's clock; age counts from it, not from the
+    warehouse's clock, which may differ.
+    """
+
+    snapshot: Snapshot | None
+    version: str
+    sampled_at: datetime | None
+    ticked_at: datetime | None
+    now: datetime
+
+    @property
+    def age(self) -> timedelta | None:
+        return None if self.ticked_at is None else self.now - self.ticked_at
+
+    @property
+    def stale(self) -> bool:
+        return self.age is None or self.age > STALE_AFTER
+
+
+def current(now: datetime | None = None) -> Current:
+    """Return the newest snapshot: one row of `default`, decoded once per version and process."""
+    now = now or timezone.now()
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first()
+    if row is None or row.ticked_at is None:
+        return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
+    return Current(
+        snapshot=_decoded(row.version, row.ticked_at),
+        version=row.version,
+        sampled_at=row.sampled_at,
+        ticked_at=row.ticked_at,
+        now=now,
+    )
+
+
+@lru_cache(maxsize=4)
+def _decoded(version: str, ticked_at: datetime) -> Snapshot | None:
+    payload = CollectorState.objects.values_list("payload", flat=True).get(pk=CollectorState.SINGLETON)
+    return None if payload is None else decode(bytes(payload))
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return the snapshot as JSON."""
+    return msgspec.json.encode(snapshot)
+
+
+def decode(payload: bytes) -> Snapshot:
+    """Return the snapshot from JSON. Raises msgspec.DecodeError for anything else."""
+    return _decoder.decode(payload)
+
+
+_decoder = msgspec.json.Decoder(Snapshot)

@@ -1,0 +1,125 @@
+"""The connection audit's tables: login events as they stand, and logins over the window."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.models import ConnectionLoginEvent
+from monitoring.policies.sessions import LoginFigures
+from monitoring.tables.base import Column, PortalTable, TimeColumn
+from monitoring.templatetags import parts
+
+LOCAL = "%Y-%m-%d %H:%M:%S"
+
+
+class TextColumn(Column):
+    """A text that may be missing; monospaced where it is a name that a machine gave."""
+
+    def render(self, value: str | None) -> SafeString:
+        return format_html('<span class="wrap">{}</span>', value) if value else parts.none(gettext("not recorded"))
+
+    def value(self, value: str | None) -> str:
+        return value or ""
+
+
+class SessionColumn(Column):
+    """session_id; together with the login time it is the session."""
+
+    def render(self, value: int | None) -> SafeString:
+        return parts.none(gettext("not recorded")) if value is None else format_html('<span class="figure">{}</span>', value)
+
+
+class ServerTimeColumn(Column):
+    """login_time as it stands: it is in the server's local time, so it is not moved into the reader's zone."""
+
+    def render(self, value: datetime | None) -> SafeString:
+        if value is None:
+            return parts.none(gettext("not recorded"))
+        return format_html('<span class="nowrap mono">{}</span>', f"{value:{LOCAL}}")
+
+    def value(self, value: datetime | None) -> str:
+        return f"{value:{LOCAL}}" if value else ""
+
+
+class YesNoColumn(Column):
+    """encrypt_option: TRUE, FALSE or nothing."""
+
+    def render(self, value: str | None) -> SafeString:
+        if not value:
+            return parts.none(gettext("not recorded"))
+        return format_html("{}", {"TRUE": gettext("yes"), "FALSE": gettext("no")}.get(value.upper(), value))
+
+    def value(self, value: str | None) -> str:
+        return value or ""
+
+
+class EventsTable(PortalTable):
+    """Login events in the order they came in: by key, so that no row shows on two pages."""
+
+    key = staticmethod(lambda row: -row.connection_event_id)
+
+    event_time_utc = TimeColumn(verbose_name=_("Sampled at"))
+    session_id = SessionColumn(verbose_name=_("Session"), css="num")
+    login_time = ServerTimeColumn(verbose_name=_("Logged in (server's local time)"))
+    login_name = TextColumn(verbose_name=_("Login"))
+    host_name = TextColumn(verbose_name=_("Host"))
+    program_name = TextColumn(verbose_name=_("Program"))
+    database_name = TextColumn(verbose_name=_("Database"))
+    status = TextColumn(verbose_name=_("Session status"))
+    client_net_address = TextColumn(verbose_name=_("Address"))
+    encrypt_option = YesNoColumn(verbose_name=_("Encrypted"))
+    client_tcp_port = Column(verbose_name=_("Port"), visible=False)
+    net_transport = TextColumn(verbose_name=_("Transport"), visible=False)
+    protocol_type = TextColumn(verbose_name=_("Protocol"), visible=False)
+    auth_scheme = TextColumn(verbose_name=_("Authentication"), visible=False)
+    captured_by = TextColumn(verbose_name=_("Captured by"), visible=False)
+    connection_event_id = Column(verbose_name=_("Event"), visible=False)
+
+    class Meta:
+        model = ConnectionLoginEvent
+        orderable = False
+        fields = ()
+
+
+class LoginColumn(Column):
+    """The login's name, a link that narrows the events to it."""
+
+    def render(self, value: str | None, table: Any) -> SafeString:
+        text = value or gettext("(none)")
+        return format_html('<a href="{}">{}</a>', table.url_of(value), text)
+
+    def value(self, value: str | None) -> str:
+        return value or ""
+
+
+class LoginsTable(PortalTable):
+    """Logins over the window. `url_of` gives a login's address on the page."""
+
+    key = staticmethod(lambda row: (-row.events, row.login or ""))
+
+    login = LoginColumn(verbose_name=_("Login"))
+    events = Column(verbose_name=_("Events"), css="num")
+    sessions = Column(verbose_name=_("Sessions"), css="num")
+    portal_percent = Column(verbose_name=_("The portal's own"), css="num", unit="%")
+
+    class Meta:
+        orderable = False
+
+    def __init__(self, rows: Any, *, url_of: Any, **kwargs: Any) -> None:
+        super().__init__(rows, **kwargs)
+        self.url_of = url_of
+
+    def render_events(self, value: int) -> SafeString:
+        return parts.rows(value)
+
+    def render_sessions(self, value: int) -> SafeString:
+        return parts.rows(value)
+
+    def render_portal_percent(self, record: LoginFigures) -> SafeString:
+        return parts.percent(record.portal_percent)

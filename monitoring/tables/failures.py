@@ -1,0 +1,98 @@
+"""The recent failures as a table: what failed, what its message means, what to do, the driver's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.selectors.failures import FailedExecution
+from monitoring.selectors.readings import Missing, Reading, reading
+from monitoring.tables.base import Column, PortalTable, TimeColumn
+from monitoring.tables.runs import pipeline_link, run_link
+from monitoring.templatetags import parts, readings
+from monitoring.wording import failure_text, label
+
+
+class PipelineColumn(Column):
+    def render(self, value: str) -> SafeString:
+        return pipeline_link(value)
+
+
+class RunColumn(Column):
+    def render(self, value: int) -> SafeString:
+        return run_link(value)
+
+
+class MeaningColumn(Column):
+    """The class of the failure, what it means, which names it tells, what to do."""
+
+    def render(self, record: FailedExecution) -> SafeString:
+        words = failure_text(record.told)
+        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
+        return format_html(
+            '<div class="failure"><p class="failure__kind">{}</p><p>{} {}</p><p class="failure__advice">{}</p></div>',
+            words.title,
+            words.meaning,
+            names,
+            words.advice,
+        )
+
+    def value(self, record: FailedExecution) -> str:
+        return label(record.kind)
+
+
+class WordsColumn(Column):
+    """One of the message's explanations; only in exports, as the page shows it inside another column."""
+
+    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="told", visible=False, orderable=False, **kwargs)
+        self.part = part
+
+    def value(self, record: FailedExecution) -> str:
+        return str(getattr(failure_text(record.told), self.part))
+
+
+class MessageColumn(Column):
+    """The driver's words, whole: they wrap, and can be selected and copied."""
+
+    def render(self, value: str) -> SafeString:
+        if not value:
+            return parts.none(gettext("the runner wrote no message"))
+        return format_html('<span class="mono small wrap failure__message">{}</span>', value)
+
+
+class FailuresTable(PortalTable):
+    """Newest first unless told."""
+
+    key = staticmethod(lambda row: -row.run_entity_id)
+
+    at = TimeColumn(verbose_name=_("Failed at"), unit="UTC")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"))
+    run_id = RunColumn(verbose_name=_("Run"))
+    kind = MeaningColumn(verbose_name=_("What it means and what to do"), rank=lambda row: label(row.kind).casefold())
+    meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", verbose_name=_("What to do"))
+    seconds = Column(verbose_name=_("Duration"), css="num", unit="s")
+    message = MessageColumn(verbose_name=_("Message"))
+
+    class Meta:
+        order_by = "-at"
+        prefix = "f-"
+        empty_text = _("No failure matches.")
+
+    def render_at(self, value: object, record: FailedExecution) -> SafeString:
+        return format_html("{} <br>{}", parts.when(record.at), parts.age(record.at))
+
+    def render_seconds(self, record: FailedExecution) -> SafeString:
+        return readings.draw(_seconds(record), "duration")
+
+    def value_seconds(self, record: FailedExecution) -> object:
+        return readings.export_value(_seconds(record))
+
+
+def _seconds(record: FailedExecution) -> Reading[float]:
+    return reading(record.seconds, Missing.NOT_FINISHED)

@@ -1,0 +1,187 @@
+"""Single values as HTML: safe strings, usable from templates (portal.py), tables and views alike.
+
+No value is a dash that says why; what could not be read is a hatched "unknown" with its reason.
+Neither is ever 0 or blank.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from monitoring.enums import ProblemCode
+from monitoring.policies.facts import Count, Problem
+from monitoring.templatetags import formats
+from monitoring.templatetags.signs import inactive as inactive_sign
+from monitoring.templatetags.signs import sign_of
+from monitoring.wording import HELP, code_text, problem_text
+
+SPRITE = "vendor/bootstrap-icons-1.13.2/sprite.svg"
+
+
+def icon(name: str, css: str = "") -> SafeString:
+    """Return a decorative icon of the sprite: whatever it means, words beside it say."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        css,
+        static(SPRITE),
+        name,
+    )
+
+
+def status(value: StrEnum | str | None, *, inactive: bool = False, compact: bool = False) -> SafeString:
+    """Return a badge: sign, word and colour. `compact` leaves the word to screen readers and the tooltip."""
+    sign = sign_of(value)
+    badge = format_html(
+        '<span class="status tone-{}"{}><span class="status__sign">{}</span>'
+        '<span class="status__word{}">{}</span></span>',
+        sign.tone,
+        format_html(' data-tip="{}"', sign.word) if compact else "",
+        icon(sign.icon),
+        " visually-hidden" if compact else "",
+        sign.word,
+    )
+    if not inactive:
+        return badge
+    off = inactive_sign()
+    return format_html(
+        '<span class="status-pair">{} <span class="status tone-{}"><span class="status__sign">{}</span>'
+        '<span class="status__word{}">{}</span></span></span>',
+        badge,
+        off.tone,
+        icon(off.icon),
+        " visually-hidden" if compact else "",
+        off.word,
+    )
+
+
+def none(why: str = "") -> SafeString:
+    """Return the dash of "has no value", with the explanation."""
+    why = str(why or gettext("no value"))
+    return format_html(
+        '<span class="none" data-tip="{}"><span aria-hidden="true">–</span>'
+        '<span class="visually-hidden">{}</span></span>',
+        why,
+        why,
+    )
+
+
+def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return the hatched "unknown", its reason on hover, on focus and for screen readers."""
+    reason = _reason(problem)
+    return format_html(
+        '<span class="unknown" tabindex="0" data-tip="{}"><span class="unknown__word">{}</span>'
+        '<span class="visually-hidden">: {}</span></span>',
+        reason,
+        gettext("unknown"),
+        reason,
+    )
+
+
+def _reason(problem: Problem | ProblemCode | str | None) -> str:
+    """Return what happened and what to do, in one sentence or a few."""
+    if isinstance(problem, str) and not isinstance(problem, ProblemCode) and problem:
+        return str(problem)
+    words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
+    return " ".join(part for part in words if part)
+
+
+def value(content: Any, problem: Problem | ProblemCode | str | None = None, why: str = "") -> SafeString:
+    """Return `content`; when it is None: unknown beside a problem, else the dash."""
+    if content is None or content == "":
+        return unknown(problem) if problem else none(why)
+    return format_html("{}", content)
+
+
+def rows(count: int | Count | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return a number of rows; one that was counted to a cap shows as "100,000+"."""
+    if count is None:
+        return value(None, problem)
+    if isinstance(count, Count):
+        text = formats.number_text(count.value)
+        if not count.capped:
+            return format_html('<span class="figure">{}</span>', text)
+        return format_html(
+            '<span class="figure" data-tip="{}">{}+</span>', gettext("at least this many: counting stops here"), text
+        )
+    return format_html('<span class="figure">{}</span>', formats.number_text(count))
+
+
+def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return a plain number with the language's separators."""
+    if amount is None:
+        return value(None, problem)
+    return format_html('<span class="figure">{}</span>', formats.number_text(amount, decimals))
+
+
+def percent(amount: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return percent (0 to 100) with one decimal at most."""
+    if amount is None:
+        return value(None, problem)
+    return format_html('<span class="figure">{}</span>', formats.percent_text(amount))
+
+
+def duration(seconds: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return a duration in its two largest units."""
+    if seconds is None:
+        return value(None, problem)
+    return format_html('<span class="figure nowrap">{}</span>', formats.duration_text(seconds))
+
+
+def rate(per_second: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+    """Return rows per second."""
+    if per_second is None:
+        return value(None, problem)
+    decimals = 1 if 0 < abs(per_second) < 9.95 else 0
+    text = ngettext("%(number)s row/s", "%(number)s rows/s", 1 if per_second == 1 else 2) % {
+        "number": formats.number_text(per_second, decimals)
+    }
+    return format_html('<span class="figure nowrap">{}</span>', text)
+
+
+def when(moment: datetime | None, style: formats.TimeStyle = "short", why: str = "") -> SafeString:
+    """Return an absolute time in the viewer's zone, with UTC on hover."""
+    return none(why) if moment is None else _time(moment, "", style)
+
+
+def age(moment: datetime | None, why: str = "", *, clock: str = "warehouse") -> SafeString:
+    """Return a time that the browser shows as an age ("3 min ago") and keeps ticking.
+
+    `clock`: whose clock the time is by, "warehouse" or "portal".
+    """
+    return none(why) if moment is None else _time(moment, "age", "short", clock)
+
+
+def elapsed(since: datetime | None, why: str = "", *, clock: str = "warehouse") -> SafeString:
+    """Return a start that the browser shows as the time since then ("12 min 03 s")."""
+    return none(why) if since is None else _time(since, "elapsed", "short", clock)
+
+
+def _time(moment: datetime, ticking: str, style: formats.TimeStyle, clock: str = "") -> SafeString:
+    return format_html(
+        '<time datetime="{}"{} title="{}">{}</time>',
+        formats.machine_text(moment),
+        format_html(' data-{}="{}" class="ticking"', ticking, clock) if ticking else "",
+        formats.utc_text(moment),
+        formats.time_text(moment, style),
+    )
+
+
+def help_button(code: str) -> SafeString:
+    """Return the "?" that shows what a figure means (METRICS), to pointer, keyboard and screen reader.
+
+    Raises KeyError for a figure without a definition.
+    """
+    text = str(HELP[code])
+    return format_html(
+        '<button type="button" class="help" data-tip="{}" aria-label="{}">{}</button>',
+        text,
+        gettext("What this means: %(text)s") % {"text": text},
+        icon("question"),
+    )

@@ -1,0 +1,43 @@
+"""A sentence of wording (wording/text.py) as HTML: names become links, moments tick in the browser.
+
+`{% load sentences %}` then `{% sentence text %}`.
+"""
+
+from __future__ import annotations
+
+from django import template
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from monitoring.templatetags import parts
+from monitoring.wording.text import Part, Text
+
+register = template.Library()
+
+
+@register.simple_tag(name="sentence")
+def draw(text: Text | str) -> SafeString:
+    """Return the sentence as HTML. Plain text is escaped."""
+    if not isinstance(text, Text):
+        return format_html("{}", text)
+    return format_html_join("", "{}", ((_part(part),) for part in text.parts))
+
+
+@register.simple_tag(name="pipeline_link")
+def link(name: str) -> SafeString:
+    """Return a pipeline's name as a link to its page; a name that no address can hold stays text."""
+    try:
+        return format_html('<a class="entity" href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
+    except NoReverseMatch:
+        return format_html('<span class="entity">{}</span>', name)
+
+
+def _part(part: Part) -> SafeString:
+    if part.kind == "entity":
+        return link(part.text)
+    if part.kind == "age" and part.at is not None:
+        return parts.elapsed(part.at)
+    if part.kind == "time" and part.at is not None:
+        return parts.when(part.at)
+    return format_html("{}", part.text)

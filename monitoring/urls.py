@@ -1,0 +1,31 @@
+"""The portal's addresses. A page's blocks have addresses of their own, named as the blocks are."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from monitoring.views import health, summary
+from monitoring.views.blocks import Block
+from monitoring.views.preferences import Preferences, PreferenceSet
+from monitoring.views.preflight import OPENING
+
+app_name = "monitoring"
+
+
+
+def blocks(*classes: type[Block], prefix: str = "") -> list[URLPattern]:
+    """Return an address per block, named as the block is."""
+    return [path(f"{prefix}blocks/{block.name}/", block.as_view(), name=block.name) for block in classes]
+
+
+urlpatterns = [
+    *blocks(*OPENING),
+    path("", summary.SummaryPage.as_view(), name="summary"),
+    *blocks(*summary.BLOCKS),
+    path("summary/pipelines.<str:kind>", summary.MatrixExport.as_view(), name="summary-matrix-export"),
+    path("summary/failures.<str:kind>", summary.FailuresExport.as_view(), name="summary-failures-export"),
+    path("preferences/", Preferences.as_view(), name="preferences"),
+    path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]

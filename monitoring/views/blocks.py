@@ -1,0 +1,191 @@
+"""Pages and their blocks: one way to render, refresh and replace them.
+
+A page is a list of blocks. A block is a template with one root element (`id` = the block's name)
+and a function that makes its context. The same block answers in four ways, with the same HTML:
+
+- inside its page, on a full load;
+- alone, at its own URL (`monitoring:<name>`);
+- alone, when htmx asks the page's URL for it (`HX-Target: live-<name>`: filter, sort, page a table);
+- together with the others that changed, when static/js/live.js refreshes the page (`X-Live`).
+
+A refresh sends the version it has. Where nothing changed the answer is 204 without a body; else it
+holds only the blocks whose HTML differs from what the browser has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any, ClassVar
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.generic import View
+
+from monitoring.selectors.snapshot import Current, current
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "live-"
+"""The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
+
+
+class Block(PermissionRequiredMixin, View):
+    """One piece of a page. Subclasses set `name`, `template_name`, perhaps `permission_required`,
+    and implement `context`. Permission is checked wherever the block is rendered."""
+
+    name: ClassVar[str]
+    template_name: ClassVar[str]
+    permission_required: ClassVar[tuple[str, ...]] = ()
+    raise_exception = True
+    follows_snapshot: ClassVar[bool] = True
+    """False: the block also shows what the snapshot does not cover; it is rendered at each refresh."""
+
+    def context(self, current: Current) -> dict[str, Any]:
+        """Return the template's variables. `self.request` and `self.kwargs` are set."""
+        raise NotImplementedError
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return _private(HttpResponse(self.render(current())))
+
+    def render(self, current: Current) -> SafeString:
+        """Return the block inside its `<live-block>` with the etag of its HTML.
+
+        A block that fails becomes a fragment that says so: it never takes the page down.
+        """
+        try:
+            context = self.context(current)
+            html = render_to_string(
+                self.template_name, {"current": current, "snapshot": current.snapshot, **context}, self.request
+            )
+        except Exception:
+            logger.exception("block %s failed", self.name)
+            html = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
+        etag = hashlib.blake2b(html.encode(), digest_size=8).hexdigest()
+        return format_html(
+            '<live-block id="{}{}" name="{}" etag="{}">{}</live-block>',
+            PREFIX,
+            self.name,
+            self.name,
+            etag,
+            SafeString(html),
+        )
+
+
+class Page(PermissionRequiredMixin, View):
+    """A page of blocks. Subclasses set `name`, `template_name`, `blocks`; the template places
+    each block with `{{ blocks.<name with _ for -> }}`."""
+
+    name: ClassVar[str]
+    template_name: ClassVar[str]
+    blocks: ClassVar[tuple[type[Block], ...]] = ()
+    permission_required: ClassVar[tuple[str, ...]] = ()
+    raise_exception = True
+
+    def context(self, current: Current) -> dict[str, Any]:
+        """Return extra variables for the page's own template. Raise Http404 for what does not exist."""
+        return {}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        state = current()
+        if "X-Live" in request.headers:
+            response = self._refresh(state)
+        elif request.htmx and (block := self._block(request.htmx.target)):  # type: ignore[attr-defined]
+            response = HttpResponse(block.render(state))
+        else:
+            response = self._whole(state)
+        return _private(_dated(response, state))
+
+    def visible_blocks(self) -> list[Block]:
+        """Return this page's blocks that the user may see, set up for this request."""
+        instances = [self._setup(block_class) for block_class in self.blocks]
+        return [block for block in instances if block.has_permission()]
+
+    def version(self, state: Current) -> str:
+        """Return what the whole page depends on, as a short text: data, reader, address."""
+        request = self.request
+        parts = (
+            state.version,
+            str(request.user.pk),
+            translation.get_language() or "",
+            timezone.get_current_timezone_name(),
+            request.get_full_path(),
+        )
+        return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+    def _whole(self, state: Current) -> HttpResponse:
+        context = self.context(state)
+        rendered = {block.name.replace("-", "_"): block.render(state) for block in self.visible_blocks()}
+        html = render_to_string(
+            self.template_name,
+            {
+                "current": state,
+                "snapshot": state.snapshot,
+                "blocks": rendered,
+                "page_name": self.name,
+                "live_version": self.version(state),
+                "live_clock": {"now": state.now.isoformat(), "skew": _skew(state)},
+                **context,
+            },
+            self.request,
+        )
+        return HttpResponse(html)
+
+    def _refresh(self, state: Current) -> HttpResponse:
+        """Answer live.js: 204 when nothing changed, else the changed blocks.
+
+        `X-Live` is the version that the browser has; `X-Live-Etags` its blocks, "name=etag,...".
+        """
+        version = self.version(state)
+        blocks = self.visible_blocks()
+        if self.request.headers["X-Live"] == version:
+            blocks = [block for block in blocks if not block.follows_snapshot]
+        known = dict(
+            pair.split("=", 1) for pair in self.request.headers.get("X-Live-Etags", "").split(",") if "=" in pair
+        )
+        changed = []
+        for block in blocks:
+            html = block.render(state)
+            if f'etag="{known.get(block.name, "")}"' not in html[:200]:
+                changed.append(html)
+        response = HttpResponse("".join(changed), status=200 if changed else 204)
+        response["X-Live"] = version
+        return response
+
+    def _block(self, name: str | None) -> Block | None:
+        name = (name or "").removeprefix(PREFIX)
+        return next((block for block in self.visible_blocks() if block.name == name), None)
+
+    def _setup(self, block_class: type[Block]) -> Block:
+        block = block_class()
+        block.setup(self.request, *self.args, **self.kwargs)
+        return block
+
+
+def _skew(state: Current) -> float:
+    """Return how many seconds the warehouse's clock is ahead of ours: it dates what the blocks show."""
+    connections = state.snapshot.connections if state.snapshot else ()
+    return next(
+        (c.clock_skew_seconds for c in connections if c.alias == "dw" and c.clock_skew_seconds is not None), 0.0
+    )
+
+
+def _dated(response: HttpResponse, state: Current) -> HttpResponse:
+    """Say how old the figures are: by both clocks, for static/js/live.js and ages.js."""
+    response["X-Clock"] = state.now.isoformat()
+    response["X-Clock-Skew"] = str(_skew(state))
+    if state.sampled_at is not None and state.ticked_at is not None:
+        response["X-Sampled-At"] = state.sampled_at.isoformat()
+        response["X-Ticked-At"] = state.ticked_at.isoformat()
+    return response
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "private, no-store"
+    patch_vary_headers(response, ["HX-Request", "HX-Target", "X-Live"])
+    return response

@@ -1,0 +1,214 @@
+"""The connection audit: who was connected to the warehouse, when, from where; and one snapshot on request."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext, ngettext
+from django.views.generic import View
+
+from monitoring import charts
+from monitoring.filters import EventsForm
+from monitoring.policies.facts import Problem
+from monitoring.selectors import connections as audit
+from monitoring.selectors.connections import Activity, EventFilter, EventPage
+from monitoring.selectors.keyset import BadCursor
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.connections import EventsTable, LoginsTable
+from monitoring.templatetags.formats import number_text
+from monitoring.views import export
+from monitoring.views.blocks import Block, Page
+from monitoring.views.preflight import OPENING
+from monitoring.warehouse.capture import capture_snapshot
+from monitoring.warehouse.login_events import FACETS
+from monitoring.warehouse.reader import ReadFailed
+from monitoring.wording.connections import capture_problem, reading_problem
+from monitoring.wording.problems import ProblemWords
+
+logger = logging.getLogger(__name__)
+
+SEE = "monitoring.view_connections"
+CAPTURE = "monitoring.capture_connections"
+CAPTURE_EVERY_SECONDS = 30
+CAPTURE_KEY = "connections:captured"
+
+
+def words_of(problem: Problem | None) -> ProblemWords | None:
+    """Return the words for a problem with reading the audit, None without one."""
+    return reading_problem(problem) if problem else None
+
+
+class Asked:
+    """What this request asks of the audit. Mixed into blocks and the export; `self.request` is set."""
+
+    request: HttpRequest
+
+    @property
+    def window(self) -> str:
+        window = self.request.GET.get("window", "")
+        return window if window in audit.WINDOWS else audit.DEFAULT_WINDOW
+
+    @cached_property
+    def activity(self) -> Activity:
+        return audit.activity(self.window)
+
+    @cached_property
+    def form(self) -> EventsForm:
+        facets = {name: self.activity.facet(name) for name in FACETS}
+        return EventsForm(self.request.GET, facets=facets, nothing=audit.NONE)
+
+    @property
+    def wanted(self) -> EventFilter:
+        return EventFilter(**self.form.narrowing)
+
+    def url(self, **changes: str) -> str:
+        """Return the page's address with these parameters changed, back at the newest events."""
+        values = {"window": self.request.GET.get("window", ""), **self.form.narrowing, **changes}
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"{reverse('monitoring:connections')}?{query}"
+
+
+class ConnectionsBlock(Asked, Block):
+    permission_required = (SEE,)
+
+
+class ConnectionsActivity(ConnectionsBlock):
+    name = "connections-activity"
+    template_name = "monitoring/connections/_activity.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        found = self.activity
+        windows = [(self.url(window=key), label, key == found.window) for key, label in EventsForm.WINDOWS]
+        if found.problem or found.totals is None:
+            return {"windows": windows, "activity": found, "words": words_of(found.problem)}
+        return {
+            "words": None,
+            "activity": found,
+            "windows": windows,
+            "chart": charts.hours_chart(found.hours, found.failures_known),
+            "sentence": charts.hours_sentence(found.hours, found.totals.sessions, found.failures_known),
+        }
+
+
+class ConnectionsLogins(ConnectionsBlock):
+    name = "connections-logins"
+    template_name = "monitoring/connections/_logins.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        table = LoginsTable(self.activity.logins[: audit.TOP_LOGINS], url_of=self._url_of)
+        table.caption = gettext("Top logins")
+        hidden = max(0, len(self.activity.logins) - audit.TOP_LOGINS)
+        return {"activity": self.activity, "table": table, "hidden": hidden}
+
+    def _url_of(self, login: str | None) -> str:
+        return f"{self.url(login_name=login or audit.NONE)}#connections-events"
+
+
+class ConnectionsEvents(ConnectionsBlock):
+    name = "connections-events"
+    template_name = "monitoring/connections/_events.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        page, problems = self._page()
+        table = EventsTable(page.rows)
+        table.caption = gettext("Login events")
+        return {
+            "activity": self.activity,
+            "form": self.form,
+            "problems": [*self.form.problems, *problems],
+            "words": words_of(self.activity.problem or page.problem),
+            "table": table,
+            "older_url": self._cursor_url("after", page.after),
+            "newer_url": self._cursor_url("before", page.before),
+            "newest_url": self.url() if page.before else "",
+            "clear_url": f"{reverse('monitoring:connections')}?window={self.window}" if self.form.narrowing else "",
+            "exports": export.links(self.request, "monitoring:connections-events-export"),
+        }
+
+    def _page(self) -> tuple[EventPage, list[str]]:
+        """Return the events, and what in the address could not be used."""
+        found = self.activity
+        if found.bounds is None:
+            return EventPage(), []
+        after, before = self.request.GET.get("after", ""), self.request.GET.get("before", "")
+        try:
+            return audit.events(found.bounds, self.wanted, after=after, before=before), []
+        except BadCursor:
+            problem = gettext("This place in the list does not exist: the newest events are shown.")
+            return audit.events(found.bounds, self.wanted), [problem]
+
+    def _cursor_url(self, name: str, cursor: str) -> str:
+        return self.url(**{name: cursor}) if cursor else ""
+
+
+class ConnectionsPage(Asked, Page):
+    name = "connections"
+    template_name = "monitoring/connections.html"
+    permission_required = (SEE,)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, ConnectionsActivity, ConnectionsLogins, ConnectionsEvents)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"may_capture": self.request.user.has_perm(CAPTURE)}
+
+    def version(self, state: Current) -> str:
+        """The audit is not in the snapshot: its stamp stands beside the snapshot's version."""
+        return f"{super().version(state)}{self.activity.stamp}"
+
+
+class ConnectionsCapturePage(Page):
+    """For an operator, who may take a snapshot but not read the audit."""
+
+    name = "connections-capture"
+    template_name = "monitoring/connections/capture.html"
+    permission_required = (CAPTURE,)
+    blocks: ClassVar[tuple[type[Block], ...]] = OPENING
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"may_see": self.request.user.has_perm(SEE), "seconds": CAPTURE_EVERY_SECONDS}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Take one snapshot, at most one in CAPTURE_EVERY_SECONDS for everybody together."""
+        if cache.add(CAPTURE_KEY, 1, CAPTURE_EVERY_SECONDS):
+            self._capture(request)
+        else:
+            messages.warning(
+                request,
+                gettext("Nothing was captured: the last snapshot is less than %(seconds)d seconds old. Wait and try again.")
+                % {"seconds": CAPTURE_EVERY_SECONDS},
+            )
+        page = "connections" if request.user.has_perm(SEE) else "connections-capture"
+        return HttpResponseRedirect(reverse(f"monitoring:{page}"))
+
+    def _capture(self, request: HttpRequest) -> None:
+        try:
+            captured = capture_snapshot()
+        except ReadFailed as failure:
+            cache.delete(CAPTURE_KEY)
+            logger.warning("connection snapshot failed: %s", failure.problem.detail)
+            what, to_do, _detail = capture_problem(failure.problem)
+            messages.error(request, f"{what} {to_do}")
+            return
+        cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
+        logger.info("connection snapshot taken by %s: %d events", request.user, captured.events)
+        text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured.events)
+        messages.success(request, text % {"number": number_text(captured.events)})
+
+
+class EventsExport(Asked, PermissionRequiredMixin, View):
+    """The window's events that the filters leave, all columns, as a file."""
+
+    permission_required = (SEE,)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        found = self.activity
+        rows = [] if found.bounds is None else audit.matching(found.bounds, self.wanted)[: export.MAX_ROWS + 1]
+        return export.export(request, EventsTable(rows), "login-events", kind, current().sampled_at)

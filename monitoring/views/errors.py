@@ -1,0 +1,119 @@
+"""Error pages in the portal's own look. They ask no database, session or user: any may be what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.views.context import theme_of_browser
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What an error page says: what happened, and what the reader can do."""
+
+    status: int
+    title: str | Promise
+    explanation: str | Promise
+    remedy: str | Promise
+    tone: str = "warning"
+
+
+BAD_REQUEST = ErrorPage(
+    400,
+    _("This address could not be understood"),
+    _("Something in it is not in the form that the portal expects."),
+    _("Go back and try again. If a link of the portal led here, tell the portal's administrator."),
+)
+FORBIDDEN = ErrorPage(
+    403,
+    _("Your role does not open this page"),
+    _("You are signed in, but none of your groups may see what is here."),
+    _("Ask the portal's administrator for the group that you need."),
+)
+CSRF = ErrorPage(
+    403,
+    _("The form was too old, or came from elsewhere"),
+    _("For safety nothing was changed. It happens after signing in or out in another tab, or without cookies."),
+    _("Go back, reload the page and send the form again. The portal needs cookies to be allowed."),
+)
+NOT_FOUND = ErrorPage(
+    404,
+    _("There is nothing at this address"),
+    _("The page may have moved, or the pipeline or run may have been removed from the audit tables."),
+    _("Check the address, or start from the first page."),
+)
+TOO_MANY = ErrorPage(
+    429,
+    _("Too many attempts"),
+    _("To keep guessed passwords out, the portal waits for a few minutes after too many attempts."),
+    _("Wait five minutes, then try again."),
+)
+FAILED = ErrorPage(
+    500,
+    _("The portal failed"),
+    _("This is a fault of the portal, not of the pipelines: the ETL is not affected."),
+    _("Try again in a moment. The reason is in the portal's log, with the time of this page."),
+    "failed",
+)
+DATABASE_DOWN = ErrorPage(
+    503,
+    _("The portal's own database does not answer"),
+    _("Sign-in, figures and history are kept there, so no page can be shown. The ETL itself is not affected."),
+    _("Try again in a moment. If it lasts, an administrator should look at DATABASE_URL and the portal's log."),
+    "failed",
+)
+PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN)
+
+
+def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
+    """Return the page, in the language already chosen for the request or asked for by the browser."""
+    language = getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
+    with translation.override(language):
+        html = render_to_string("errors/page.html", {"page": page, "theme": theme_of_browser(request)})
+    response = HttpResponse(html, status=page.status)
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Language"] = language
+    if page.status in {429, 503}:
+        response["Retry-After"] = "30" if page.status == 503 else "300"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler400."""
+    return answer(request, BAD_REQUEST)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler403."""
+    return answer(request, FORBIDDEN)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return answer(request, CSRF)
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler404."""
+    return answer(request, NOT_FOUND)
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """django-allauth's handler429."""
+    return answer(request, TOO_MANY)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return answer(request, FAILED)
+
+
+def database_down(request: HttpRequest) -> HttpResponse:
+    """`default` does not answer (monitoring/middleware.py)."""
+    return answer(request, DATABASE_DOWN)

@@ -1,0 +1,105 @@
+"""For machines: is the process alive (/healthz), does everything behind it answer (/readyz)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import connections
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from monitoring.selectors.snapshot import current
+
+PATIENCE = 2.5
+"""Seconds that /readyz waits for everything together: an orchestrator's own limit is rarely longer."""
+
+_asking: dict[str, Future[Any]] = {}
+_lock = threading.Lock()
+
+
+@login_not_required
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process is alive and answers. Asks nothing else."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@login_not_required
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when the databases answer and the collector's figures are fresh, else 503.
+
+    Why is told only to a signed-in user: addresses and versions are nobody else's business.
+    """
+    until = time.monotonic() + PATIENCE
+    asked = {alias: _ask(alias, lambda alias=alias: _ping(alias)) for alias in ("default", "dw", "oltp")}
+    asked["collector"] = _ask("collector", _collector)
+    who = _ask(f"user {id(request)}", lambda: bool(request.user.is_authenticated)) if _has_session(request) else None
+    parts = {name: _answer(future, until) for name, future in asked.items()}
+    ready = all(part["ok"] for part in parts.values())
+    body: dict[str, Any] = {"ready": ready}
+    if who is not None and _answer(who, until).get("value"):
+        body["parts"] = parts
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _has_session(request: HttpRequest) -> bool:
+    return bool(request.session.session_key)
+
+
+def _ask(name: str, question: Callable[[], Any]) -> Future[Any]:
+    """Ask in a thread of its own. While an earlier one still hangs, wait for that: never pile up."""
+    with _lock:
+        future = _asking.get(name)
+        if future is None or future.done():
+            future = _asking[name] = Future()
+            threading.Thread(target=_run, args=(name, question, future), name=f"readyz-{name}", daemon=True).start()
+    return future
+
+
+def _run(name: str, question: Callable[[], Any], future: Future[Any]) -> None:
+    try:
+        future.set_result(question())
+    except Exception as error:
+        future.set_exception(error)
+    finally:
+        with _lock:
+            _asking.pop(name, None)
+        connections.close_all()
+
+
+def _answer(future: Future[Any], until: float) -> dict[str, Any]:
+    """Return {"ok", "value" or "error"}: what came back before `until` (a monotonic clock)."""
+    try:
+        value = future.result(max(0.0, until - time.monotonic()))
+    except NotInTime:
+        return {"ok": False, "error": "no answer in time"}
+    except Exception as error:  # the driver's own text may hold addresses: only its kind is told
+        return {"ok": False, "error": type(error).__name__}
+    if isinstance(value, dict):
+        return value
+    return {"ok": True, "value": value}
+
+
+def _ping(alias: str) -> dict[str, Any]:
+    begun = time.monotonic()
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+    return {"ok": True, "milliseconds": round((time.monotonic() - begun) * 1000, 1)}
+
+
+def _collector() -> dict[str, Any]:
+    state = current()
+    if state.age is None:
+        return {"ok": False, "error": "nothing was ever sampled"}
+    return {"ok": not state.stale, "age_seconds": round(state.age.total_seconds(), 1)}

@@ -1,0 +1,251 @@
+"""Runs and control: the control table, the runs by grid, timeline and list, and a page for each run."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.charts import timeline_chart, timeline_sentence
+from monitoring.filters import TableForm
+from monitoring.policies.failures import classify
+from monitoring.run_filters import RunsForm
+from monitoring.selectors import keyset, run_grid, run_lines, runs
+from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.timeline import timeline
+from monitoring.tables.runs import ControlTable, ExecutionsTable, RunsTable
+from monitoring.views import export
+from monitoring.views.blocks import Block, Page
+from monitoring.views.preflight import OPENING
+from monitoring.warehouse.errors import problem_from
+
+GRID_RUNS = 30
+
+
+class RunsControl(Block):
+    """ctl.etl_control as it stands."""
+
+    name = "runs-control"
+    template_name = "monitoring/runs/_control.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        if current.snapshot is None:
+            return {"table": None}
+        form, table = control_table(self.request, current)
+        table.caption = gettext("Incremental control")
+        return {
+            "form": form,
+            "table": table,
+            "exports": export.links(self.request, "monitoring:runs-control-export"),
+        }
+
+
+class RunsGrid(Block):
+    """Pipelines by newest runs."""
+
+    name = "runs-grid"
+    template_name = "monitoring/runs/_grid.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"grid": run_grid.run_grid(current.snapshot, GRID_RUNS) if current.snapshot else None}
+
+
+class RunsTimeline(Block):
+    """A bar per run entity of the newest runs."""
+
+    name = "runs-timeline"
+    template_name = "monitoring/runs/_timeline.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        if current.snapshot is None:
+            return {"timeline": None}
+        found = timeline(current.snapshot)
+        return {
+            "timeline": found,
+            "timeline_chart": timeline_chart(found),
+            "timeline_sentence": timeline_sentence(found),
+        }
+
+
+class RunsList(Block):
+    """The runs that match the filters, a page by key."""
+
+    name = "runs-list"
+    template_name = "monitoring/runs/_list.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form = RunsForm(self.request.GET, sortable=RunsTable.sortable())
+        problems = form.problems
+        order = form.values.get("sort") or "-run_id"
+        found = runs.runs(form.wanted(current.now))
+        try:
+            page = _page(found, order, self.request.GET.get("after", ""), self.request.GET.get("before", ""))
+        except keyset.BadCursor:
+            problems = [*problems, gettext("This address names a place in the list that does not exist: it starts again.")]
+            page = _page(found, order)
+        table = RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in page.rows], order_by=order)
+        table.caption = gettext("Runs")
+        return {
+            "form": form,
+            "problems": problems,
+            "table": table,
+            "page": page,
+            "names": [pipeline.name for pipeline in current.snapshot.pipelines] if current.snapshot else [],
+            "kept_days": settings.COPY_RETENTION_DAYS,
+            "exports": export.links(self.request, "monitoring:runs-list-export"),
+        }
+
+
+class RunsPage(Page):
+    name = "runs"
+    template_name = "monitoring/runs.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, RunsGrid, RunsTimeline, RunsList, RunsControl)
+
+
+class RunBlock(Block):
+    """A block of one run's page. The run is looked up once per request and shared by the blocks."""
+
+    @cached_property
+    def detail(self) -> runs.RunDetail:
+        return run_or_404(self.request, self.kwargs["run_id"])
+
+
+class RunFacts(RunBlock):
+    """What the run is, and what it says went wrong."""
+
+    name = "run-facts"
+    template_name = "monitoring/run/_facts.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        line = run_lines.run_line(self.detail.run)
+        requested = [name.strip() for name in self.detail.run.entities_requested.split(",") if name.strip()]
+        started = {execution.entity_name for execution in self.detail.run.executions}
+        return {
+            "detail": self.detail,
+            "line": line,
+            "requested": requested,
+            "not_started": [name for name in requested if name not in started],
+            "orphan": _is_orphan(current, line.run_id) if line.running else False,
+        }
+
+
+class RunEntities(RunBlock):
+    """The run's executions: what ran, what moved, what failed and why."""
+
+    name = "run-entities"
+    template_name = "monitoring/run/_entities.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table = executions_table(self.request, self.detail)
+        table.caption = gettext("Executions of this run")
+        failed = [execution for execution in self.detail.run.executions if execution.error_message]
+        return {
+            "form": form,
+            "table": table,
+            "failures": [
+                {
+                    "execution": execution,
+                    "failure": classify(execution.error_message),
+                    "line": run_lines.execution_line(execution),
+                    "control": _control(current, execution.entity_name),
+                }
+                for execution in failed
+            ],
+            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
+        }
+
+
+class RunPage(Page):
+    name = "run"
+    template_name = "monitoring/run.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, RunFacts, RunEntities)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
+
+
+class ControlExport(View):
+    """The control table as a file."""
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        state = current()
+        _, table = control_table(request, state)
+        return export.export(request, table, "etl-control", kind, state.sampled_at)
+
+
+class RunsExport(View):
+    """The runs that match the page's filters as a file, in the page's order."""
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        state = current()
+        form = RunsForm(request.GET, sortable=RunsTable.sortable())
+        order = form.values.get("sort") or "-run_id"
+        found = runs.runs(form.wanted(state.now)).order_by(order, "-run_id")[: export.MAX_ROWS + 1]
+        lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
+        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
+
+
+class RunEntitiesExport(View):
+    """The executions of one run as a file."""
+
+    def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+        _, table = executions_table(request, run_or_404(request, run_id))
+        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
+
+
+def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
+    """Return the run, read once per request.
+
+    Raises Http404 when there is none, saying so when the warehouse could not be asked.
+    """
+    cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
+    if run_id not in cached:
+        try:
+            detail = runs.run_detail(run_id)
+        except DatabaseError as error:
+            problem = problem_from(error, "dw")
+            raise Http404(
+                gettext("Run %(run)d is older than the portal's copy, and the warehouse cannot be asked now (%(why)s).")
+                % {"run": run_id, "why": problem.code}
+            ) from error
+        if detail is None:
+            raise Http404(gettext("There is no run %(run)d.") % {"run": run_id})
+        cached[run_id] = detail
+    return cached[run_id]
+
+
+def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
+    """Return the control table in the order of the address (`control-sort`)."""
+    form = TableForm({"sort": request.GET.get("control-sort", "")}, sortable=ControlTable.sortable())
+    lines = run_lines.control_lines(current.snapshot) if current.snapshot else []
+    return form, ControlTable(lines, order_by=form.values.get("sort") or "entity_name", prefix="control-")
+
+
+def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:
+    """Return the run's executions in the order of the address."""
+    form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
+    lines = [run_lines.execution_line(execution) for execution in detail.run.executions]
+    return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
+
+
+def _page(found: Any, order: str, after: str = "", before: str = "") -> Any:
+    field = runs.SORTABLE[order.lstrip("-")]
+    return keyset.page(found, field=field, descending=order.startswith("-"), after=after, before=before)
+
+
+def _control(current: Current, name: str) -> Any:
+    """The pipeline as it stands now, to tell whether its watermark stayed where the run left it."""
+    return current.snapshot.pipeline(name) if current.snapshot else None
+
+
+def _is_orphan(current: Current, run_id: int) -> bool:
+    from monitoring.selectors.running import running_now
+
+    if current.snapshot is None:
+        return False
+    return any(running.run.run_id == run_id and running.orphan for running in running_now(current.snapshot))

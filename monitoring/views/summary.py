@@ -1,0 +1,205 @@
+"""The summary: is anything wrong, since when, what to do; then what runs, the figures, the pipelines."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring import charts
+from monitoring.filters import FailuresForm, MatrixForm, TableForm
+from monitoring.policies.facts import Run, Snapshot, Verdict
+from monitoring.selectors import failures, kpis, matrix, run_grid, running, summary, trends
+from monitoring.selectors.charts import CHART_DAYS, runs_by_day, volume_by_pipeline
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables import FailuresTable, MatrixTable
+from monitoring.templatetags.signs import sign_of
+from monitoring.views import export, kpi_cards
+from monitoring.views.blocks import Block, Page
+from monitoring.views.preflight import OPENING
+from monitoring.wording import verdict_clause, verdict_next, verdict_text
+
+
+class SummaryBlock(Block):
+    """A block that is made of the snapshot: without one it says that nothing was sampled yet."""
+
+    def context(self, current: Current) -> dict[str, Any]:
+        if current.snapshot is None:
+            return {"empty": True}
+        return {"empty": False, **self.filled(current)}
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        """Return the variables of a block that has a snapshot."""
+        raise NotImplementedError
+
+
+class SummaryAttention(SummaryBlock):
+    name = "summary-attention"
+    template_name = "monitoring/summary/_attention.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        found = summary.attention(current.snapshot)
+        judged = any(pipeline.control.is_active for pipeline in current.snapshot.pipelines)
+        return {"attention": found, "judged": judged, "items": [_worded(verdict) for verdict in found.verdicts]}
+
+
+class SummaryRunning(SummaryBlock):
+    name = "summary-running"
+    template_name = "monitoring/summary/_running.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        runs = running.running_now(current.snapshot)
+        return {"runs": runs, "last": _last_finished(current.snapshot), "problem": current.snapshot.problem}
+
+
+class SummaryKpis(SummaryBlock):
+    name = "summary-kpis"
+    template_name = "monitoring/summary/_kpis.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        now = current.snapshot.sampled_at
+        trend = trends.sample_trend(now)
+        days = runs_by_day(now, timezone.get_current_timezone())
+        found = kpis.kpis(current.snapshot, trend, days)
+        return {"cards": kpi_cards.cards(found, now, trend.window, CHART_DAYS, reverse("monitoring:summary"))}
+
+
+class SummaryGrid(SummaryBlock):
+    name = "summary-grid"
+    template_name = "monitoring/summary/_grid.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        return {"grid": run_grid.run_grid(current.snapshot), "statuses": kpis.statuses(current.snapshot)}
+
+
+class SummaryMatrix(SummaryBlock):
+    """The pipeline matrix. Its filters and its order are the page's address."""
+
+    name = "summary-matrix"
+    template_name = "monitoring/summary/_matrix.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        form, table, total = matrix_table(self.request, current)
+        table.caption = gettext("Pipeline matrix")
+        return {
+            **_filters(self.request, form, gettext("Filter the pipelines")),
+            "table": table,
+            "total": total,
+            "exports": export.links(self.request, "monitoring:summary-matrix-export"),
+        }
+
+
+class SummaryCharts(SummaryBlock):
+    name = "summary-charts"
+    template_name = "monitoring/summary/_charts.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        now, zone = current.snapshot.sampled_at, timezone.get_current_timezone()
+        days, volumes = runs_by_day(now, zone), volume_by_pipeline(now, zone)
+        return {
+            "runs_chart": charts.runs_by_day_chart(days),
+            "runs_rows": charts.runs_by_day_rows(days),
+            "runs_sentence": charts.runs_by_day_sentence(days),
+            "volumes": volumes,
+            "volume_chart": charts.volume_chart(volumes),
+            "volume_sentence": charts.volume_sentence(volumes, CHART_DAYS),
+            "drawn": charts.BARS,
+        }
+
+
+class SummaryFailures(SummaryBlock):
+    name = "summary-failures"
+    template_name = "monitoring/summary/_failures.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        form, table, found = failures_table(self.request, current)
+        matching = len(table.rows)
+        table.caption = gettext("Recent failures")
+        table.stop_at(failures.FAILURES_SHOWN)
+        return {
+            **_filters(self.request, form, gettext("Filter the failures")),
+            "table": table,
+            "found": found,
+            "matching": matching,
+            "failure_days": failures.FAILURES_DAYS,
+            "exports": export.links(self.request, "monitoring:summary-failures-export"),
+        }
+
+
+BLOCKS: tuple[type[Block], ...] = (
+    SummaryAttention,
+    SummaryRunning,
+    SummaryKpis,
+    SummaryGrid,
+    SummaryMatrix,
+    SummaryCharts,
+    SummaryFailures,
+)
+
+
+class SummaryPage(Page):
+    name = "summary"
+    template_name = "monitoring/summary.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
+
+
+def _worded(verdict: Verdict) -> dict[str, Any]:
+    """Return an open verdict as the list shows it: what, since when, why, next step."""
+    return {
+        "severity": verdict.severity,
+        "tone": sign_of(verdict.severity).tone,
+        "what": verdict_clause(verdict),
+        "since": verdict.since,
+        "why": verdict_text(verdict),
+        "next": verdict_next(verdict),
+    }
+
+
+def _last_finished(snapshot: Snapshot) -> Run | None:
+    return next((run for run in snapshot.recent_runs if run.finished_at is not None), None)
+
+
+def _filters(request: HttpRequest, form: TableForm, label: str) -> dict[str, Any]:
+    """Return what components/filters.html needs: the form, and the other blocks' part of the address."""
+    page = reverse("monitoring:summary")
+    carried = form.others(request.GET)
+    clear = f"{page}?{urlencode(carried)}" if carried else page
+    return {"form": form, "filter_label": label, "action": page, "carried": carried, "clear": clear}
+
+
+def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, MatrixTable, int]:
+    """Return the form with what was asked, the table of the rows that match, and how many there are in all."""
+    rows = matrix.matrix(current.snapshot) if current.snapshot else []
+    form = MatrixForm(request.GET, sortable=MatrixTable.sortable())
+    return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
+
+
+class MatrixExport(View):
+    """The matrix as a file: the rows that the page's filters leave, all columns, in the page's order."""
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        state = current()
+        _, table, _ = matrix_table(request, state)
+        return export.export(table, "pipelines", kind, state.sampled_at)
+
+
+def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
+    """Return the form with what was asked, the table of the failures that match, and all that were found."""
+    at = current.snapshot.sampled_at if current.snapshot else current.now
+    found = failures.recent_failures(at)
+    form = FailuresForm(request.GET, prefix=FailuresForm.PREFIX, sortable=FailuresTable.sortable())
+    return form, FailuresTable(form.apply(found.rows), order_by=form.values.get("sort") or "-at"), found
+
+
+class FailuresExport(View):
+    """The recent failures as a file: those that the page's filters leave, not only the ones it has room for."""
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        state = current()
+        _, table, _ = failures_table(request, state)
+        return export.export(table, "failures", kind, state.sampled_at)

@@ -1,0 +1,161 @@
+"""The few things that SQL Server and SQLite say differently, and how their values come back.
+
+Statements are built from `Sql` fragments: text with `%s` and its parameters, never a value in the
+text. T-SQL comes first; SQLite follows so that the embedded warehouse answers the same questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import connections
+
+from monitoring.warehouse.names import TableName, bracketed, double_quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of a statement and its parameters, in the order of their `%s`."""
+
+    text: str
+    params: tuple[object, ...] = ()
+
+    def __add__(self, other: Sql | str) -> Sql:
+        other = Sql(other) if isinstance(other, str) else other
+        return Sql(self.text + other.text, self.params + other.params)
+
+    def __radd__(self, other: str) -> Sql:
+        return Sql(other) + self
+
+
+def joined(parts: Iterable[Sql], separator: str) -> Sql:
+    """Return `parts` with `separator` between them."""
+    listed = list(parts)
+    return Sql(separator.join(part.text for part in listed), tuple(value for part in listed for value in part.params))
+
+
+def values(items: Iterable[object]) -> Sql:
+    """Return `%s, %s, ...` for `items`."""
+    listed = tuple(items)
+    return Sql(", ".join(["%s"] * len(listed)), listed)
+
+
+class SqlServer:
+    """T-SQL, as SQL Server 2017 to 2025 and Azure SQL understand it."""
+
+    vendor = "microsoft"
+    join_in_order = "INNER JOIN"
+    now = "SYSUTCDATETIME()"
+    # A compound SELECT may be long; what a statement may carry is parameters (2,100).
+    max_branches = 400
+    max_params = 2000
+
+    def quote(self, name: str) -> str:
+        return bracketed(name)
+
+    def table(self, name: TableName) -> str:
+        return f"{self.quote(name.schema)}.{self.quote(name.table)}"
+
+    def first(self, limit: int, columns: Sql | str, rest: Sql | str) -> Sql:
+        """Return a SELECT of the first `limit` rows; `rest` begins with FROM and holds the order."""
+        return Sql("SELECT TOP (%s) ", (limit,)) + columns + " " + rest
+
+    def moment(self, value: datetime, declared: str = "DATETIME2(0)") -> Sql:
+        """Return `value` as a parameter of the column's own type, so that an index is sought, not scanned."""
+        return Sql(f"CAST(%s AS {declared})", (_naive(value),))
+
+    def cutoff(self, minutes: int, declared: str = "DATETIME2(0)") -> Sql:
+        """Return now - minutes in whole seconds, rounded down.
+
+        CAST rounds to the nearest second; half a second less makes it the floor.
+        """
+        return Sql(
+            f"CAST(DATEADD(MILLISECOND, -500, DATEADD(MINUTE, -%s, SYSUTCDATETIME())) AS {declared})", (minutes,)
+        )
+
+    def read_moment(self, expression: Sql, declared: str = "DATETIME2(0)") -> Sql:
+        """Return `expression`, of a column of type `declared`, as UTC without an offset."""
+        if declared.startswith("DATETIMEOFFSET"):
+            expression = "SWITCHOFFSET(" + expression + ", '+00:00')"
+        return "CAST(" + expression + " AS DATETIME2(3))"
+
+    def row_count(self, name: TableName, *, is_view: bool = False) -> Sql:
+        """Return the rows of a table from the engine's own metadata: constant cost, no lock, no extra right.
+
+        sys.partitions shows to whoever may see the table; sys.dm_db_partition_stats has the same
+        number but wants VIEW DATABASE STATE. A view has none: NULL.
+        """
+        if is_view:
+            return Sql("CAST(NULL AS BIGINT)")
+        return Sql(
+            "(SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.index_id IN (0, 1) AND p.object_id = OBJECT_ID(%s))",
+            (self.table(name).replace("%%", "%"),),
+        )
+
+
+class Sqlite:
+    """The embedded warehouse: datetimes are text, `YYYY-MM-DD HH:MM:SS`, UTC."""
+
+    vendor = "sqlite"
+    # SQLite's way to keep the order of a join: the first table leads, by its index.
+    join_in_order = "CROSS JOIN"
+    now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+    # SQLITE_MAX_COMPOUND_SELECT is 500.
+    max_branches = 400
+    max_params = 2000
+
+    def quote(self, name: str) -> str:
+        return double_quoted(name)
+
+    def table(self, name: TableName) -> str:
+        return f"{self.quote(name.schema)}.{self.quote(name.table)}"
+
+    def first(self, limit: int, columns: Sql | str, rest: Sql | str) -> Sql:
+        """Return a SELECT of the first `limit` rows; `rest` begins with FROM and holds the order."""
+        return "SELECT " + (Sql("") + columns) + " " + rest + Sql(" LIMIT %s", (limit,))
+
+    def moment(self, value: datetime, declared: str = "") -> Sql:
+        """Return `value` as text of the stored form, so that comparing text compares times."""
+        return Sql("%s", (_naive(value).isoformat(sep=" "),))
+
+    def cutoff(self, minutes: int, declared: str = "") -> Sql:
+        """Return now - minutes in whole seconds, rounded down."""
+        return Sql("strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', %s)", (f"-{minutes} minutes",))
+
+    def read_moment(self, expression: Sql, declared: str = "") -> Sql:
+        """Return `expression` as it is: text of a time."""
+        return expression
+
+    def row_count(self, name: TableName, *, is_view: bool = False) -> Sql:
+        """Return the rows of a table. SQLite keeps no count: it walks the smallest index."""
+        return Sql(f"(SELECT COUNT(*) FROM {self.table(name)})")
+
+
+Dialect = SqlServer | Sqlite
+
+_DIALECTS: dict[str, Dialect] = {"microsoft": SqlServer(), "sqlite": Sqlite()}
+
+
+def dialect_of(alias: str) -> Dialect:
+    """Return how to speak to the database of `alias`."""
+    return _DIALECTS[connections[alias].vendor]
+
+
+def utc(value: object) -> datetime | None:
+    """Return a value of a datetime column as aware UTC. Raises ValueError for what is none.
+
+    SQL Server gives naive datetimes (or aware ones, from DATETIMEOFFSET), SQLite gives text.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        raise ValueError(f"not a date and time: {value!r}")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _naive(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value

@@ -1,0 +1,42 @@
+"""The SQL of the checks: every read of a table goes through `scanned`, which is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitoring.policies.integrity import FOUND_CAP
+from monitoring.warehouse.dialect import Sql
+from monitoring.warehouse.integrity.sides import Side
+
+SCAN_CAP = 1_000_000
+"""Rows of a table that one check looks at."""
+
+
+def cut_at(side: Side) -> int | None:
+    """SCAN_CAP where the table is larger or its size is not known; None where all of it was looked at."""
+    return None if side.total is not None and side.total <= SCAN_CAP else SCAN_CAP
+
+
+def violations(side: Side, columns: Sequence[str], condition: str) -> Sql:
+    rest = "FROM (" + scanned(side, columns) + f") AS s WHERE {condition}"
+    return side.dialect.first(FOUND_CAP + 1, listed(side, columns, "s."), rest)
+
+
+def scanned(side: Side, columns: Sequence[str]) -> Sql:
+    return side.dialect.first(SCAN_CAP, listed(side, columns), f"FROM {side.quoted}")
+
+
+def listed(side: Side, columns: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{side.dialect.quote(name)}" for name in columns)
+
+
+def any_null(side: Side, columns: Sequence[str]) -> str:
+    return " OR ".join(f"s.{side.dialect.quote(name)} IS NULL" for name in columns)
+
+
+def all_there(side: Side, columns: Sequence[str]) -> str:
+    return " AND ".join(f"s.{side.dialect.quote(name)} IS NOT NULL" for name in columns)
+
+
+def key_text(row: Sequence[object]) -> str:
+    return " / ".join("NULL" if value is None else str(value)[:60] for value in row)

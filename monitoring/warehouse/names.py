@@ -1,0 +1,94 @@
+"""Names typed by people: parsed, validated and quoted. The only quoting of names in the portal.
+
+Control rows name tables as free text. What is not exactly `schema.table` or `[schema].[table]` is
+refused here and never becomes part of a statement.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MAX_TEXT = 200
+"""Characters of a table name in ctl.etl_control (CONTRACT: VARCHAR(200))."""
+
+MAX_PART = 128
+"""Characters of one SQL Server identifier."""
+
+# A regular identifier of T-SQL. Not those that start with # or @: temporary tables and variables.
+_REGULAR = r"[^\W\d][\w@#$]*"
+_BRACKETED = r"\[(?:[^\[\]]|\]\])+\]"
+_PART = rf"(?:{_REGULAR}|{_BRACKETED})"
+_TABLE = re.compile(rf"\s*({_PART})\s*\.\s*({_PART})\s*")
+_COLUMN = re.compile(rf"\s*({_PART})\s*")
+
+
+class InvalidName(ValueError):
+    """The text is not a usable name. `text` is what was typed, cut at 200."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("not a name of the form schema.table")
+        self.text = text[:MAX_TEXT]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table of one watched database, as it was typed. Databases compare names without case."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What two spellings of the same table share (SQL Server's usual collations ignore case)."""
+        return (self.schema.casefold(), self.table.casefold())
+
+
+def parse_table(text: str | None) -> TableName:
+    """Return the table that `text` names. Raises InvalidName for anything but two proper parts."""
+    text = text or ""
+    match = _TABLE.fullmatch(text) if len(text) <= MAX_TEXT else None
+    if match is None:
+        raise InvalidName(text)
+    return TableName(_unquoted(match[1], text), _unquoted(match[2], text))
+
+
+def parse_column(text: str | None) -> str:
+    """Return the column that `text` names. Raises InvalidName for anything but one proper part."""
+    text = text or ""
+    match = _COLUMN.fullmatch(text) if len(text) <= MAX_PART + 2 else None
+    if match is None:
+        raise InvalidName(text)
+    return _unquoted(match[1], text)
+
+
+def _unquoted(part: str, text: str) -> str:
+    name = part[1:-1].replace("]]", "]") if part.startswith("[") else part
+    # isprintable: no control character, no line break, no lone surrogate, no invisible format mark.
+    if not name.strip() or len(name) > MAX_PART or not name.isprintable():
+        raise InvalidName(text)
+    return name
+
+
+def bracketed(name: str) -> str:
+    """Return a name quoted for SQL Server."""
+    _refuse_control(name)
+    return "[" + name.replace("]", "]]").replace("%", "%%") + "]"
+
+
+def double_quoted(name: str) -> str:
+    """Return a name quoted for SQLite, which knows no escape inside brackets."""
+    _refuse_control(name)
+    return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+
+
+def _refuse_control(name: str) -> None:
+    """Names from a catalog come here unparsed: the same characters are refused.
+
+    `%` is doubled by the callers because every statement goes through Django's parameter style.
+    """
+    if not name or len(name) > MAX_PART or not name.isprintable():
+        raise InvalidName(name)

@@ -1,0 +1,280 @@
+"""How much every source and target holds, and how much of it waits: one statement per database.
+
+A statement is a UNION ALL of one bounded part per pipeline (and per joined table, see below). What
+one part costs does not grow with its table: totals come from metadata, times from the end of an
+index, pending rows are counted in the order of the index up to a cap.
+
+Where ts is the latest over joined tables, the rows fall into one case per table: those whose latest
+is that table's. Each case walks that table's own index on its update time; the cases add up.
+
+The tuple comparison `(ts, key) > W` is written `ts >= W AND (ts > W OR key > id)`: the first half is
+what both engines seek by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from monitoring.enums import ProblemCode
+from monitoring.policies.facts import Count, Problem, Watermark
+from monitoring.warehouse.catalog import Column, Table
+from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined, utc
+from monitoring.warehouse.errors import CONNECTION_CODES
+from monitoring.warehouse.reader import ReadFailed, Row, rows
+
+Answer = TypeVar("Answer")
+
+FALLBACK_SECONDS = 10.0
+"""How long one tick may look for the guilty part of a statement that failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """One table of a source: `ts` its update column; joined to the table before by two columns."""
+
+    table: Table
+    ts: Column
+    column: str = ""
+    to_column: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceProbe:
+    """What to ask of one source: its tables (the source first), its key, from where on, how young."""
+
+    chain: tuple[Linked, ...]
+    key: str
+    watermark: Watermark
+    cutoff_minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetProbe:
+    """What to ask of one target. `update_column` None: only its total."""
+
+    table: Table
+    update_column: Column | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceAnswer:
+    """Rows and times of one source. `clock` is the database's, read in the same statement."""
+
+    clock: datetime
+    total: int | None
+    newest_at: datetime | None
+    eligible: Count
+    cooling: Count
+    oldest_eligible_at: datetime | None
+    oldest_pending_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetAnswer:
+    total: int | None
+    newest_at: datetime | None
+
+
+def probe_sources(
+    alias: str, probes: Mapping[str, SourceProbe], cap: int, alone: frozenset[str] = frozenset()
+) -> dict[str, SourceAnswer | Problem]:
+    """Return for every name in `probes` what its source says, or why it says nothing.
+
+    Pending rows are counted up to `cap`. Names in `alone` are asked one by one (they failed lately).
+    Raises ReadFailed only when the database as a whole does not answer.
+    """
+    dialect = dialect_of(alias)
+    parts = {name: source_parts(dialect, probe, cap) for name, probe in probes.items()}
+    return _answers(alias, parts, alone, lambda found: _source_answer(found, cap))
+
+
+def probe_targets(
+    alias: str, probes: Mapping[str, TargetProbe], alone: frozenset[str] = frozenset()
+) -> dict[str, TargetAnswer | Problem]:
+    """Return for every name in `probes` what its target says, or why it says nothing. Raises as above."""
+    dialect = dialect_of(alias)
+    parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
+    return _answers(alias, parts, alone, _target_answer)
+
+
+def source_parts(dialect: Dialect, probe: SourceProbe, cap: int) -> list[Sql]:
+    """Return one SELECT per table of the source's chain, all of the same shape."""
+    return [_case(dialect, probe, leader, cap) for leader in range(len(probe.chain))]
+
+
+def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
+    """Return one SELECT: total and newest update time of a target."""
+    table, column = probe.table, probe.update_column
+    newest = Sql("CAST(NULL AS DATETIME2(3))")
+    if column is not None:
+        top = Sql(f"(SELECT MAX(t.{dialect.quote(column.name)}) FROM {dialect.table(table.name)} AS t)")
+        newest = dialect.read_moment(top, column.moment_type)
+    return "SELECT " + dialect.row_count(table.name, is_view=table.is_view) + " AS total, " + newest + " AS newest"
+
+
+def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
+    """The rows whose ts is the one of table `leader`: clock, total, newest, then eligible and cooling
+    as (rows looked at, rows found, oldest)."""
+    base = probe.chain[0].table
+    total = dialect.row_count(base.name, is_view=base.is_view) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
+    ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
+    cutoff = dialect.cutoff(probe.cutoff_minutes, declared)
+    # The newest over all rows is the newest of the tables' newest: no need to ask which one leads.
+    newest = dialect.first(1, ts, f"FROM {_from(dialect, probe, leader)} ORDER BY {ts} DESC")
+    return (
+        f"SELECT {dialect.now} AS clock, "
+        + total
+        + " AS total, "
+        + dialect.read_moment("(" + newest + ")", declared)
+        + " AS newest, e.examined AS e_examined, e.found AS e_found, "
+        + dialect.read_moment(Sql("e.oldest"), declared)
+        + " AS e_oldest, c.examined AS c_examined, c.found AS c_found, "
+        + dialect.read_moment(Sql("c.oldest"), declared)
+        + " AS c_oldest FROM ("
+        + _waiting(dialect, probe, leader, cap, f"{ts} <= " + cutoff)
+        + ") AS e CROSS JOIN ("
+        + _waiting(dialect, probe, leader, cap, f"{ts} > " + cutoff)
+        + ") AS c"
+    )
+
+
+def _waiting(dialect: Dialect, probe: SourceProbe, leader: int, cap: int, age: Sql) -> Sql:
+    """Count rows past W and of that age, looking at no more than cap + 1 of them in the index's order."""
+    ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
+    w = dialect.moment(probe.watermark.updated_at, declared)
+    key = f"t0.{dialect.quote(probe.key)}"
+    past = f"{ts} >= " + w + f" AND ({ts} > " + w + f" OR {key} > " + Sql("%s)", (probe.watermark.id,))
+    inner = dialect.first(
+        cap + 1,
+        f"{ts} AS ts, {_leads(dialect, probe, leader)} AS leads",
+        f"FROM {_from(dialect, probe, leader)} WHERE " + past + " AND " + age + f" ORDER BY {ts}",
+    )
+    return (
+        "SELECT COUNT(*) AS examined, SUM(x.leads) AS found, MIN(CASE WHEN x.leads = 1 THEN x.ts END) AS oldest FROM ("
+        + inner
+        + ") AS x"
+    )
+
+
+def _ts(dialect: Dialect, probe: SourceProbe, index: int) -> str:
+    return f"t{index}.{dialect.quote(probe.chain[index].ts.name)}"
+
+
+def _leads(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
+    """1 where the leader's time is the latest; a tie belongs to the table that comes first."""
+    mine = _ts(dialect, probe, leader)
+    conditions = [
+        f"{mine} {'>' if other < leader else '>='} {_ts(dialect, probe, other)}"
+        for other in range(len(probe.chain))
+        if other != leader
+    ]
+    return f"CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END" if conditions else "1"
+
+
+def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
+    """The chain's tables as t0, t1, ..., the leader first, then its neighbours outwards."""
+    text = f"{dialect.table(probe.chain[leader].table.name)} AS t{leader}"
+    for index in [*range(leader - 1, -1, -1), *range(leader + 1, len(probe.chain))]:
+        # A link is kept at its later table.
+        link, earlier = (index + 1, index) if index < leader else (index, index - 1)
+        linked = probe.chain[link]
+        on = f"t{link}.{dialect.quote(linked.column)} = t{earlier}.{dialect.quote(linked.to_column)}"
+        text += f" {dialect.join_in_order} {dialect.table(probe.chain[index].table.name)} AS t{index} ON {on}"
+    return text
+
+
+def _source_answer(found: list[Row], cap: int) -> SourceAnswer:
+    clocks = [clock for row in found if (clock := utc(row[0])) is not None]
+    return SourceAnswer(
+        clock=clocks[0],
+        total=next((int(row[1]) for row in found if row[1] is not None), None),
+        newest_at=max((when for row in found if (when := utc(row[2])) is not None), default=None),
+        eligible=_count([(row[3], row[4]) for row in found], cap),
+        cooling=_count([(row[6], row[7]) for row in found], cap),
+        oldest_eligible_at=_oldest(row[5] for row in found),
+        oldest_pending_at=_oldest(value for row in found for value in (row[5], row[8])),
+    )
+
+
+def _target_answer(found: list[Row]) -> TargetAnswer:
+    total, newest = found[0]
+    return TargetAnswer(total=None if total is None else int(total), newest_at=utc(newest))
+
+
+def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:
+    """Add the cases up. Capped as soon as one was left before its end: then it is "at least"."""
+    value = sum(found or 0 for _, found in cases)
+    capped = value > cap or any(examined > cap for examined, _ in cases)
+    return Count(min(value, cap), capped)
+
+
+def _oldest(moments: Iterable[object]) -> datetime | None:
+    return min((when for moment in moments if (when := utc(moment)) is not None), default=None)
+
+
+def _answers(
+    alias: str, parts: Mapping[str, list[Sql]], alone: frozenset[str], read: Callable[[list[Row]], Answer]
+) -> dict[str, Answer | Problem]:
+    """Ask all together; where that fails, one by one, so that only the guilty part stays unknown."""
+    answers: dict[str, Answer | Problem] = {}
+    singly = [name for name in parts if name in alone]
+    for chunk in _chunks(dialect_of(alias), {name: own for name, own in parts.items() if name not in alone}):
+        try:
+            answers.update(_ask(alias, chunk, read))
+        except ReadFailed as failure:
+            if failure.problem.code in CONNECTION_CODES:
+                raise
+            if len(chunk) == 1:
+                answers.update(dict.fromkeys(chunk, failure.problem))
+            else:
+                singly += chunk
+    deadline = time.monotonic() + FALLBACK_SECONDS
+    for name in singly:
+        if time.monotonic() > deadline:
+            answers[name] = Problem(code=ProblemCode.NOT_READ)
+            continue
+        try:
+            answers.update(_ask(alias, {name: parts[name]}, read))
+        except ReadFailed as failure:
+            if failure.problem.code in CONNECTION_CODES:
+                raise
+            answers[name] = failure.problem
+    return answers
+
+
+def _chunks(dialect: Dialect, parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
+    """Cut what would be longer than one statement may be: at some 150 pipelines."""
+    chunks: list[dict[str, list[Sql]]] = [{}] if parts else []
+    branches = params = 0
+    for name, own in parts.items():
+        more = sum(len(part.params) for part in own)
+        if chunks[-1] and (branches + len(own) > dialect.max_branches or params + more > dialect.max_params):
+            chunks.append({})
+            branches = params = 0
+        chunks[-1][name] = own
+        branches, params = branches + len(own), params + more
+    return chunks
+
+
+def _ask(
+    alias: str, parts: Mapping[str, list[Sql]], read: Callable[[list[Row]], Answer]
+) -> dict[str, Answer | Problem]:
+    selects = [
+        f"SELECT {number} AS part, q.* FROM (" + part + ") AS q"
+        for number, own in enumerate(parts.values())
+        for part in own
+    ]
+    found: dict[int, list[Row]] = {}
+    for row in rows(alias, joined(selects, " UNION ALL ")):
+        found.setdefault(row[0], []).append(row[1:])
+    answers: dict[str, Answer | Problem] = {}
+    for number, name in enumerate(parts):
+        try:
+            answers[name] = read(found[number])
+        except (ValueError, TypeError, OverflowError) as error:
+            answers[name] = Problem(code=ProblemCode.OTHER, detail=str(error)[:200])
+    return answers

@@ -1,0 +1,127 @@
+"""The one place where a statement goes to a watched database and its rows come back."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, connections
+from django.utils import timezone
+
+from etlportal.guard import WarehouseReadOnly
+from monitoring.policies.facts import ConnectionReading, Problem
+from monitoring.warehouse.dialect import Sql, dialect_of, utc
+from monitoring.warehouse.errors import problem_from, scrub
+
+Row = tuple[Any, ...]
+
+
+class ReadFailed(Exception):
+    """A statement could not be answered. `problem` says why, in the driver's own numbers."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def rows(alias: str, sql: Sql) -> list[Row]:
+    """Run one SELECT and return its rows. Raises ReadFailed."""
+    _connect(alias)
+    try:
+        with connections[alias].cursor() as cursor:
+            if sql.params:
+                cursor.execute(sql.text, list[Any](sql.params))
+            else:
+                cursor.execute(sql.text.replace("%%", "%"))
+            found: list[Row] = [tuple(row) for row in cursor.fetchall()]
+            return found
+    except WarehouseReadOnly:
+        raise
+    except (DatabaseError, InterfaceError) as error:
+        raise ReadFailed(problem_from(error, alias)) from error
+
+
+def release(*aliases: str) -> None:
+    """Let go of connections that are too old or broken, as a web request does at its ends.
+
+    The embedded ones are closed each time: so a file that was deleted or replaced is noticed.
+    """
+    for alias in aliases:
+        connections[alias].close_if_unusable_or_obsolete()
+
+
+def _connect(alias: str) -> None:
+    # A missing driver shows as ImportError or ImproperlyConfigured, a missing server as the driver's
+    # error: nothing that can go wrong here may take the caller down.
+    try:
+        connections[alias].ensure_connection()
+    except Exception as error:
+        raise ReadFailed(problem_from(error, alias, connecting=True)) from error
+
+
+_IDENTITY = {
+    "microsoft": "SELECT SYSUTCDATETIME(), CAST(SERVERPROPERTY('ServerName') AS NVARCHAR(128)), DB_NAME()",
+    "sqlite": "SELECT strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'), '', ''",
+}
+
+
+def connection_reading(alias: str) -> ConnectionReading:
+    """Return whether `alias` answers, how fast (one round trip, milliseconds), and who it is. Never raises."""
+    described = _described(alias)
+    try:
+        _connect(alias)
+        vendor = dialect_of(alias).vendor
+        asked_at, started = timezone.now(), time.perf_counter()
+        clock, server, database = rows(alias, Sql(_IDENTITY[vendor]))[0]
+        elapsed = time.perf_counter() - started
+    except ReadFailed as failure:
+        return ConnectionReading(alias=alias, reachable=False, problem=failure.problem, **described)
+    described["server"] = server or described["server"]
+    described["database"] = database or described["database"]
+    return ConnectionReading(
+        alias=alias,
+        reachable=True,
+        latency_ms=round(elapsed * 1000, 2),
+        clock_skew_seconds=_skew(utc(clock), asked_at, elapsed),
+        **described,
+    )
+
+
+def failed_reading(alias: str, problem: Problem) -> ConnectionReading:
+    """Return the reading of a connection that was just seen to fail, without trying it again."""
+    return ConnectionReading(alias=alias, reachable=False, problem=problem, **_described(alias))
+
+
+def _skew(clock: datetime | None, asked_at: datetime, elapsed: float) -> float | None:
+    """The database's clock minus ours, seconds, against the middle of the round trip."""
+    return None if clock is None else round((clock - asked_at).total_seconds() - elapsed / 2, 3)
+
+
+def _described(alias: str) -> dict[str, Any]:
+    """What the settings say about a connection, its password left out."""
+    config = connections.settings[alias]
+    options = config.get("OPTIONS", {})
+    if "schemas" in options:
+        import sqlite3
+
+        files = "; ".join(f"{name}={path}" for name, path in options["schemas"].items())
+        return {
+            "server": "",
+            "database": alias,
+            "driver": f"SQLite {sqlite3.sqlite_version}",
+            "connection_string": scrub(files, alias),
+        }
+    parts = [
+        f"DRIVER={{{options.get('driver', '')}}}",
+        f"SERVER={config.get('HOST', '')},{config.get('PORT', '')}",
+        f"DATABASE={config.get('NAME', '')}",
+        f"UID={config['USER']};PWD=***" if config.get("USER") else "Trusted_Connection=yes",
+        str(options.get("extra_params", "")),
+    ]
+    return {
+        "server": str(config.get("HOST", "")),
+        "database": str(config.get("NAME", "")),
+        "driver": str(options.get("driver", "")),
+        "connection_string": scrub(";".join(parts), alias),
+    }

@@ -1,0 +1,175 @@
+"""The pre-flight in words: what was checked, what was found, what to do."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.enums import CheckState
+from monitoring.policies.facts import Check
+from monitoring.wording.problems import problem_text
+from monitoring.wording.units import duration, number
+
+
+class CheckWords(NamedTuple):
+    """`label` names the check, `detail` what was found, `to_do` is empty when it passed."""
+
+    label: str
+    detail: str
+    to_do: str
+
+
+# Longest beginning wins: "dw.table.audit.etl_run" is found by "dw.table.".
+LABELS: dict[str, Any] = {
+    "dw.connection": _("DW connection"),
+    "oltp.connection": _("OLTP connection"),
+    "dw.clock": _("DW clock"),
+    "oltp.clock": _("OLTP clock"),
+    "dw.schema.": _("Schema %(name)s"),
+    "dw.table.": _("Table %(name)s with its columns"),
+    "dw.permission.": _("SELECT on %(name)s"),
+    "pipelines.active": _("At least one active pipeline"),
+    "pipeline.active": _("Active"),
+    "pipeline.mapping": _("Mapping valid"),
+    "pipeline.source": _("Source exists"),
+    "pipeline.target": _("Target exists"),
+    "pipeline.source_permission": _("SELECT on the source"),
+    "pipeline.target_permission": _("SELECT on the target"),
+    "pipeline.index": _("Index on (updated_at, key)"),
+    "pipeline.ready": _("Ready"),
+    "required.ready": _("Required: ready"),
+    "required.active": _("Required: active"),
+    "collector.age": _("Collector"),
+}
+
+_TO_DO: dict[str, Any] = {
+    "dw.connection": _("Check that the DW's server runs and that the portal's ETL_SQL_ variables are right."),
+    "oltp.connection": _("Check that the OLTP's server runs and that the portal's ETL_SQL_ variables are right."),
+    "dw.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
+    "oltp.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
+    "dw.schema.": _("Create the schema, or check that ETL_DW_DB names the right database."),
+    "dw.table.": _(
+        "Bring the table to the contract (sql/sqlserver), or check that ETL_DW_DB names the right database."
+    ),
+    "dw.permission.": _("Ask the DBA: GRANT SELECT on it to the portal's login."),
+    "pipelines.active": _("Set is_active = 1 for a pipeline in ctl.etl_control, or enter one."),
+    "pipeline.mapping": _("Correct its names in ctl.etl_control: schema.table for both tables, a column for the key."),
+    "pipeline.source": _("Check source_table in ctl.etl_control, or have the table created in the OLTP."),
+    "pipeline.target": _("Check target_table in ctl.etl_control, or have the table created in the DW."),
+    "pipeline.source_permission": _("Ask the DBA: GRANT SELECT on the source to the portal's login."),
+    "pipeline.target_permission": _("Ask the DBA: GRANT SELECT on the target to the portal's login."),
+    "pipeline.index": _(
+        "Create an index on (updated_at, key) in the source: without it each look at the pending rows, and each run, "
+        "reads the whole table."
+    ),
+    "pipeline.ready": _("Put its failed checks right: mapping, source, target."),
+    "required.ready": _("Put this pipeline's failed checks right: it is required."),
+    "required.active": _("Set is_active = 1 for it in ctl.etl_control, or take it off the list of required pipelines."),
+    "collector.age": _("Start it (manage.py collect) and look at its log."),
+}
+_NOT_LISTED = _("Enter it in ctl.etl_control, or take it off the list of required pipelines (REQUIRED_PIPELINES).")
+
+
+def check_text(check: Check) -> CheckWords:
+    """Return label, detail and what to do of one check, in the active language."""
+    values = check.values or {}
+    to_do = "" if check.state is CheckState.PASSED else _to_do(check)
+    return CheckWords(check_label(check.code, values), _detail(check), to_do)
+
+
+def check_label(code: str, values: dict[str, Any] | None = None) -> str:
+    """Return the name of a check by its code; the code itself for one without a name."""
+    key = _key(code, LABELS)
+    if key is None:
+        return code
+    return str(LABELS[key]) % {"name": code.removeprefix(key), **(values or {})}
+
+
+def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) pairs of what a connection check found, for its details."""
+    values = check.values or {}
+    latency, skew = values.get("latency_ms"), values.get("clock_skew_seconds")
+    found = (
+        (_now("Server"), values.get("server")),
+        (_now("Database"), values.get("database")),
+        (_now("Driver"), values.get("driver")),
+        (_now("Answered in"), _milliseconds(latency)),
+        (_now("Clock difference"), _seconds(skew)),
+        (_now("Connection"), values.get("connection_string")),
+    )
+    return tuple((name, str(value)) for name, value in found if value)
+
+
+def _to_do(check: Check) -> str:
+    # What a database's driver says explains more than the check that it stopped.
+    if check.problem is not None:
+        return problem_text(check.problem).to_do
+    if check.code.startswith("required.") and (check.values or {}).get("listed") == 0:
+        return str(_NOT_LISTED)
+    key = _key(check.code, _TO_DO)
+    return str(_TO_DO[key]) if key else ""
+
+
+def _detail(check: Check) -> str:
+    values = check.values or {}
+    if check.problem is not None and check.state is not CheckState.PASSED:
+        return problem_text(check.problem).what
+    if check.state is CheckState.UNKNOWN:
+        return _now("It could not be found out.")
+    return _database_detail(check, values) or _pipeline_detail(check, values)
+
+
+def _database_detail(check: Check, values: dict[str, Any]) -> str:
+    if check.code.endswith(".connection"):
+        return _now("%(database)s on %(server)s") % {
+            "database": values.get("database") or "?",
+            "server": values.get("server") or "?",
+        }
+    if check.code.endswith(".clock"):
+        return _seconds(values.get("seconds"))
+    if check.code.startswith("dw.table.") and values.get("missing"):
+        return _now("Missing columns: %(columns)s") % {"columns": values["missing"]}
+    if check.code.startswith("dw.table.") and values.get("exists") == 0:
+        return _now("It does not exist.")
+    return ""
+
+
+def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
+    code = check.code
+    if code == "pipelines.active":
+        return _now("%(active)s of %(pipelines)s") % {
+            "active": number(values.get("active")),
+            "pipelines": number(values.get("pipelines")),
+        }
+    if code == "pipeline.active" and values.get("active") == 0:
+        return _now("Switched off: it is not judged.")
+    if code == "pipeline.mapping":
+        return f"{values.get('source')} → {values.get('target')}"
+    if code.startswith("required.") and values.get("listed") == 0:
+        return _now("ctl.etl_control has no such pipeline.")
+    if code == "collector.age" and check.state is CheckState.FAILED:
+        return _collector(values)
+    return str(values.get("table") or "")
+
+
+def _collector(values: dict[str, Any]) -> str:
+    limit = values.get("limit_seconds")
+    if limit is None:
+        return _now("It has never run.")
+    return _now("Its last sample is older than %(limit)s.") % {"limit": duration(limit)}
+
+
+def _key(code: str, table: dict[str, Any]) -> str | None:
+    if code in table:
+        return code
+    return next((key for key in table if key.endswith(".") and code.startswith(key)), None)
+
+
+def _milliseconds(value: Any) -> str:
+    return _now("%(number)s ms") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
+
+
+def _seconds(value: Any) -> str:
+    return _now("%(number)s s") % {"number": number(value, 1)} if isinstance(value, int | float) else ""

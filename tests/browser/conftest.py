@@ -1,0 +1,112 @@
+"""A real demo and a real browser, once for all browser tests.
+
+The demo is `manage.py demo` as a newcomer starts it, with its own folder, a free port and a faster ETL.
+Where no Chromium is found the tests are skipped and say so; REQUIRE_BROWSER=1 (.ci/run) makes that a
+failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support import chromium
+from tests.support.demo import Demo
+
+PACE_SECONDS = 15
+"""The demo ETL starts a run this often here, so that a test need not wait a minute for one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the package; gone afterwards, its event loop too (Django's tests want none)."""
+    path = chromium.find()
+    if path is None:
+        reason = "no Chromium found: install chromium, or name one in CHROMIUM"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        launched = chromium.launch(playwright, path)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="package")
+def demo(browser: Browser) -> Iterator[Demo]:
+    """The running demo. Depends on the browser, so that it does not start for skipped tests."""
+    folder = Path(tempfile.mkdtemp(prefix="etlportal-browser-"))
+    running = Demo(folder, f"--pace={PACE_SECONDS}")
+    yield running
+    running.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, demo: Demo) -> Callable[[str], Any]:
+    """`signed_in("operator")`: the cookies of a user who signed in once, through the form."""
+    known: dict[str, Any] = {}
+
+    def cookies(user: str) -> Any:
+        if user not in known:
+            context = browser.new_context()
+            chromium.sign_in(context.new_page(), demo.url, user)
+            known[user] = context.storage_state()
+            context.close()
+        return known[user]
+
+    return cookies
+
+
+@pytest.fixture
+def open_page(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iterator[Callable[..., Page]]:
+    """`open_page("/", user="viewer", theme="dark", width=1440, locale="en-US")`: a page, loaded.
+
+    Whatever the browser complains about (a refused inline style, a script error, an answer of 500)
+    fails the test.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+    forgiven: list[str] = []
+
+    def make(
+        path: str = "/",
+        user: str = "viewer",
+        theme: Any = "light",
+        width: int = 1440,
+        height: int = 900,
+        **options: Any,
+    ) -> Page:
+        context = browser.new_context(
+            storage_state=signed_in(user) if user else None,
+            color_scheme=theme,
+            viewport={"width": width, "height": height},
+            **{"locale": "en-US", "timezone_id": "America/Sao_Paulo", **options},
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type in {"error", "warning"} and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        # `page.forgive("404")`: complaints with this text are what the test is about.
+        page.forgive = forgiven.append  # type: ignore[attr-defined]
+        page.goto(f"{demo.url}{path}")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [text for text in complaints if not any(part in text for part in forgiven)] == []

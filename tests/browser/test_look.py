@@ -1,0 +1,118 @@
+"""Theme, language, widths, keyboard, and accessibility of every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.chromium import axe_violations
+from tests.support.demo import Demo
+from tests.support.screenshots import PAGES
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(open_page: OpenPage, name: str, theme: str) -> None:
+    address, user = PAGES[name]
+    page = open_page(address, user=user, theme=theme)
+    page.wait_for_timeout(300)
+    assert axe_violations(page) == []
+    page.forgive("404")  # type: ignore[attr-defined]
+
+
+def test_axe_finds_nothing_in_what_opens(open_page: OpenPage) -> None:
+    page = open_page("/", user="admin")
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    page.locator(".topbar__user").click()
+    assert axe_violations(page) == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440, 2560])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out(open_page: OpenPage, name: str, width: int) -> None:
+    """A page never scrolls sideways; a wide table does so in its own frame."""
+    address, user = PAGES[name]
+    if name == "admin":
+        pytest.skip("Django's own layout")
+    page = open_page(address, user=user, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.forgive("404")  # type: ignore[attr-defined]
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, demo: Demo) -> None:
+    page = open_page("/", user="auditor", theme="dark")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(colour)
+    with page.expect_response("**/preferences/set/"):
+        page.locator("[data-theme-switch]").click()
+    light = page.evaluate(colour)
+    assert light != dark
+    page.goto(f"{demo.url}/")
+    assert page.evaluate(colour) == light
+    page.locator("[data-theme-switch]").click()
+    assert page.evaluate(colour) == dark
+
+
+def test_the_language_follows_the_browser_until_it_is_chosen(open_page: OpenPage) -> None:
+    page = open_page("/", user="auditor", locale="pt-BR")
+    expect(page.locator("html")).to_have_attribute("lang", "pt-br")
+    expect(page.locator("h1")).to_have_text("Resumo operacional")
+    page.locator("button[name=language][value=en]").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("h1")).to_have_text("Operational summary")
+    page.locator("button[name=language][value=pt-br]").click()
+    expect(page.locator("h1")).to_have_text("Resumo operacional")
+
+
+FOCUSABLE = """
+() => [...document.querySelectorAll(
+    'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+  .filter(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0
+    && !(e.type === 'radio' && !e.checked))
+  .map((e, i) => { e.dataset.testFocus = i; return e.outerHTML.slice(0, 120); })
+"""
+FOCUSED: Any = """
+() => {
+  const e = document.activeElement, s = getComputedStyle(e);
+  const marked = [e, e.parentElement].some(x => {
+    const y = getComputedStyle(x); return y.outlineStyle !== 'none' || y.boxShadow !== 'none'; });
+  return [e.dataset.testFocus ?? '', marked, e.outerHTML.slice(0, 120)];
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["sign-in", "summary", "preferences"])
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: OpenPage, name: str) -> None:
+    address, user = PAGES[name]
+    page = open_page(address, user=user)
+    if page.locator("#live").count():
+        # A refresh in the middle would change what there is to reach.
+        page.route("**/*", lambda route: route.abort() if "x-live" in route.request.headers else route.continue_())
+        page.forgive("net::ERR_FAILED")  # type: ignore[attr-defined]
+    elements = page.evaluate(FOCUSABLE)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    reached, unmarked = set(), []
+    for _ in range(len(elements) + 20):
+        page.keyboard.press("Tab")
+        number, marked, html = page.evaluate(FOCUSED)
+        if number:
+            reached.add(int(number))
+            if not marked:
+                unmarked.append(html)
+    missed = [html for number, html in enumerate(elements) if number not in reached]
+    assert missed == []
+    assert unmarked == []
+
+
+def test_the_first_tab_leads_to_the_content(open_page: OpenPage) -> None:
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    expect(page.locator(".skip")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()

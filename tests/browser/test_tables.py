@@ -1,0 +1,65 @@
+"""Filters and sorting through htmx: the address says it all, and nothing else of the page moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.support.demo import Demo
+
+OpenPage = Callable[..., Page]
+MATRIX = "#summary-matrix tbody tr"
+
+
+def names(page: Page) -> list[str]:
+    return [text.split()[0] for text in page.locator(f"{MATRIX} > :first-child").all_inner_texts()]
+
+
+def test_sorting_keeps_the_page_and_changes_the_address(open_page: OpenPage, demo: Demo) -> None:
+    page = open_page("/")
+    page.evaluate("window.sameDocument = true")
+    header = page.locator("#summary-matrix th").first
+    header.locator("a.sort").click()
+    expect(page.locator("#summary-matrix th[aria-sort]").first).to_be_visible()
+    once = names(page)
+    page.locator("#summary-matrix th").first.locator("a.sort").click()
+    expect(page.locator(f"{MATRIX} > :first-child").first).not_to_contain_text(once[0])
+    assert names(page) == once[::-1]
+    assert "sort=" in page.url
+    assert page.evaluate("window.sameDocument") is True
+    page.reload()
+    assert names(page) == once[::-1]
+
+
+def test_filtering_by_text_while_typing(open_page: OpenPage) -> None:
+    page = open_page("/")
+    page.evaluate("window.sameDocument = true")
+    everything = page.locator(MATRIX).count()
+    page.locator("#summary-matrix input[type=search]").press_sequentially("fact_", delay=30)
+    expect(page.locator(MATRIX)).not_to_have_count(everything)
+    assert all(name.startswith("fact_") for name in names(page))
+    assert page.evaluate("document.activeElement.type") == "search"
+    assert page.evaluate("window.sameDocument") is True
+    page.go_back()
+    expect(page.locator(MATRIX)).to_have_count(everything)
+
+
+def test_a_filter_outlives_a_refresh(open_page: OpenPage) -> None:
+    page = open_page("/?q=dim_")
+    shown = names(page)
+    assert shown
+    for _ in range(3):
+        with page.expect_response(lambda response: "x-live" in response.request.headers):
+            page.evaluate("document.querySelector('[data-refresh-now]').click()")
+    assert set(names(page)) == set(shown)
+
+
+def test_an_export_is_what_the_table_shows(open_page: OpenPage) -> None:
+    page = open_page("/?q=fact_")
+    with page.expect_download() as caught:
+        page.locator("#summary-matrix .table-exports a", has_text="CSV").click()
+    path = caught.value.path()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 1 + page.locator(MATRIX).count()
+    assert all("fact_" in line for line in lines[1:])

@@ -1,0 +1,167 @@
+"""The hostile harness: whatever is sloppy fails the test that sees it.
+
+Network beyond this machine, a warning, an undefined template variable, a slice of unordered rows, a
+block that failed, inline code in HTML, a missing Content-Security-Policy. (The first two are in
+pyproject.toml, the variables in tests/settings.py.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.test import Client
+
+from tests.support.html import audit
+from tests.support.warehouse import Warehouse
+
+ROLES = ("viewer", "operator", "auditor", "admin")
+ALL = ("default", "dw", "oltp")
+NEED_DATABASES = {"warehouse", "client", "client_as", "users", "snapshot_stored", "admin_client", "live_server"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A child process (manage.py demo) must not inherit the tests' settings.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    _audit_every_answer()
+    _refuse_unordered_slices()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that touches a database may use all three, unless it names fewer itself."""
+    for item in items:
+        mark = item.get_closest_marker("django_db")
+        needs = NEED_DATABASES & set(getattr(item, "fixturenames", ()))
+        if mark is not None and "databases" not in mark.kwargs:
+            item.add_marker(pytest.mark.django_db(**{**mark.kwargs, "databases": ALL}), append=False)
+        elif mark is None and needs:
+            item.add_marker(pytest.mark.django_db(databases=ALL, transaction="live_server" in needs))
+
+
+def _audit_every_answer() -> None:
+    """Look at every HTML answer that any test client gets."""
+    original = Client.request
+
+    def request(self: Client, **environ: Any) -> HttpResponse:
+        response = original(self, **environ)
+        if response.get("Content-Type", "").startswith("text/html") and not response.streaming:
+            problems = audit(response.content.decode())
+            if problems:
+                pytest.fail(f"{environ.get('PATH_INFO')}: " + "; ".join(problems[:10]), pytrace=False)
+            policy = response.get("Content-Security-Policy", "")
+            if "default-src 'none'" not in policy or "unsafe" in policy:
+                pytest.fail(f"{environ.get('PATH_INFO')}: Content-Security-Policy is {policy!r}", pytrace=False)
+        return response
+
+    Client.request = request  # type: ignore[method-assign]
+
+
+def _refuse_unordered_slices() -> None:
+    """`queryset[:10]` without an order gives any ten rows: refuse it, not only in a Paginator."""
+    original = QuerySet.__getitem__
+
+    def getitem(self: QuerySet[Any], key: Any) -> Any:
+        if isinstance(key, slice) and self._result_cache is None and not self.ordered:
+            pytest.fail(f"a slice of unordered rows: {self.query}")
+        return original(self, key)
+
+    QuerySet.__getitem__ = getitem  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _no_failed_block(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A block that fails shows a polite sentence; here it fails the test, unless it says `failing_block`."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("monitoring.views.blocks")
+    logger.addHandler(handler)
+    yield
+    logger.removeHandler(handler)
+    if records and request.node.get_closest_marker("failing_block") is None:
+        formatter = logging.Formatter()
+        pytest.fail("\n".join(formatter.format(record) for record in records), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> None:
+    """Nothing that one test cached in the process reaches the next."""
+    from django.core.cache import cache
+
+    from monitoring.selectors import snapshot
+
+    snapshot._decoded.cache_clear()
+    cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _warehouse_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that really committed, empty the embedded files; others roll back."""
+    yield
+    mark = request.node.get_closest_marker("django_db")
+    if mark is not None and mark.kwargs.get("transaction") and "dw" in mark.kwargs.get("databases", ()):
+        blocker = request.getfixturevalue("django_db_blocker")
+        with blocker.unblock():
+            Warehouse().empty()
+
+
+@pytest.fixture
+def warehouse(db: None) -> Warehouse:
+    """The embedded `dw` and `oltp`, empty: put rows in with its methods."""
+    return Warehouse()
+
+
+@pytest.fixture
+def users(db: None) -> dict[str, Any]:
+    """One user per role, in its group: users["viewer"] and so on. Password: demo."""
+    from django.contrib.auth.models import Group, User
+
+    made = {}
+    for role in ROLES:
+        user = User.objects.create_user(role, f"{role}@example.com", "demo", is_staff=role == "admin")
+        user.groups.add(Group.objects.get(name=role))
+        made[role] = user
+    return made
+
+
+@pytest.fixture
+def client_as(users: dict[str, Any]) -> Callable[[str], Client]:
+    """`client_as("viewer")`: a signed-in client; `client_as("")`: nobody's."""
+
+    def make(role: str) -> Client:
+        client = Client()
+        if role:
+            client.force_login(users[role], backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def snapshot_stored(db: None) -> Callable[..., Any]:
+    """`snapshot_stored(snapshot, ticked_at=...)`: what the collector would have left in `default`."""
+    from django.utils import timezone
+
+    from monitoring.models import CollectorState
+    from monitoring.selectors.snapshot import encode
+
+    def store(snapshot: Any, ticked_at: datetime | None = None) -> Any:
+        payload = encode(snapshot)
+        values = {
+            "payload": payload,
+            "version": hashlib.blake2b(payload, digest_size=8).hexdigest(),
+            "sampled_at": snapshot.sampled_at,
+            "ticked_at": ticked_at or timezone.now(),
+            "tick_milliseconds": 12,
+        }
+        state, _ = CollectorState.objects.update_or_create(pk=CollectorState.SINGLETON, defaults=values)
+        return state
+
+    return store

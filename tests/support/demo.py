@@ -1,0 +1,81 @@
+"""`manage.py demo` in a process of its own, for browser tests and screenshots."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "TZ", "SYSTEMROOT"})
+READY_SECONDS = 120
+
+
+class Demo:
+    """A running demonstration: `url`, `log`, `ready_seconds`, and `stop`.
+
+    Raises RuntimeError with the end of its log when it does not answer in time.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "demo.log"
+        # The tests' settings and whatever this machine has set stay out.
+        environment = {name: value for name, value in os.environ.items() if name in KEPT}
+        environment |= {"PORTAL_DATA_DIR": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+        started = time.monotonic()
+        self._output = self.log.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "demo", f"--port={self.port}", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._wait()
+        self.ready_seconds = time.monotonic() - started
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if self._answers():
+                return
+            time.sleep(0.1)
+        self.stop()
+        raise RuntimeError(f"the demo did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/healthz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def stop(self) -> int:
+        """Press Ctrl-C; return the exit code. Whatever is left after 20 s is killed (code -9)."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            return self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            return self.process.wait(timeout=5)
+        finally:
+            self._output.close()
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,91 @@
+"""Every page in both themes, both languages and three widths, into docs/screenshots/: `make screenshots`.
+
+Anyone can look before shipping. Git keeps only the few that the README shows (see .gitignore).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support import chromium
+from tests.support.demo import ROOT, Demo
+
+FOLDER = ROOT / "docs" / "screenshots"
+WIDTHS = {360: 780, 1440: 900, 2560: 1440}
+LANGUAGES = {"en": "en-US", "pt-br": "pt-BR"}
+THEMES = ("light", "dark")
+PAGES = {
+    "sign-in": ("/account/login/", ""),
+    "summary": ("/", "operator"),
+    "preferences": ("/preferences/", "operator"),
+    "password": ("/account/password/change/", "operator"),
+    "not-found": ("/no-such-page", "operator"),
+    "admin": ("/admin/", "admin"),
+}
+"""Name to address and user ("" for nobody)."""
+
+
+def render(browser: Browser, url: str, only: list[str]) -> list[Path]:
+    """Take the pictures of the pages in `only` (all when empty); return their files."""
+    made = []
+    states = {}
+    for user in {user for _, user in PAGES.values() if user}:
+        context = browser.new_context()
+        chromium.sign_in(context.new_page(), url, user)
+        states[user] = context.storage_state()
+        context.close()
+    for name, (address, user) in PAGES.items():
+        if only and name not in only:
+            continue
+        for language, locale in LANGUAGES.items():
+            for theme in THEMES:
+                for width, height in WIDTHS.items():
+                    context = browser.new_context(
+                        storage_state=states.get(user),
+                        color_scheme=theme,
+                        locale=locale,
+                        timezone_id="America/Sao_Paulo",
+                        viewport={"width": width, "height": height},
+                        reduced_motion="reduce",
+                    )
+                    page = context.new_page()
+                    made.append(_picture(page, f"{url}{address}", FOLDER / f"{name}-{language}-{theme}-{width}.png"))
+                    context.close()
+    return made
+
+
+def _picture(page: Page, address: str, path: Path) -> Path:
+    page.goto(address)
+    page.wait_for_load_state("load")
+    page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(400)  # charts draw themselves after the load
+    page.screenshot(path=path, full_page=True)
+    return path
+
+
+def main(arguments: list[str]) -> int:
+    path = chromium.find()
+    if path is None:
+        sys.stderr.write("no Chromium found: install chromium, or name one in CHROMIUM\n")
+        return 1
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        demo = Demo(Path(folder), "--pace=20")
+        try:
+            time.sleep(25)  # until something runs: the live parts are in the pictures too
+            browser = chromium.launch(playwright, path)
+            made = render(browser, demo.url, arguments)
+            browser.close()
+        finally:
+            demo.stop()
+    sys.stdout.write(f"{len(made)} pictures in {FOLDER.relative_to(ROOT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""House rules that a linter does not know. (Which package may import which: import-linter, in `make lint`.)"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = sorted(
+    path
+    for folder in ("etlportal", "monitoring")
+    for path in (ROOT / folder).rglob("*.py")
+    if "migrations" not in path.parts
+)
+SQL_ALLOWED = ("monitoring/warehouse/", "monitoring/demo/", "etlportal/backends/", "etlportal/guard.py")
+RAW = frozenset({"cursor", "raw", "execute", "executemany", "extra", "RawSQL"})
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _calls(path: Path) -> Iterator[tuple[int, str, ast.Call]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            yield node.lineno, name, node
+
+
+def test_hand_written_sql_lives_in_one_place() -> None:
+    found = [
+        f"{_name(path)}:{line}: {name}("
+        for path in CODE
+        if not _name(path).startswith(SQL_ALLOWED)
+        for line, name, _ in _calls(path)
+        if name in RAW
+    ]
+    assert found == []
+
+
+def test_markup_is_never_put_together_unescaped() -> None:
+    """`mark_safe(f"...")` and its like: format_html escapes, these do not."""
+    found = [
+        f"{_name(path)}:{line}"
+        for path in CODE
+        for line, name, call in _calls(path)
+        if name == "mark_safe" and call.args and not isinstance(call.args[0], ast.Constant)
+    ]
+    assert found == []
+
+
+def test_nothing_is_left_to_do() -> None:
+    unfinished = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplemented\b|utcnow\(")
+    assert [_name(path) for path in CODE if unfinished.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_public_thing_says_what_it_is() -> None:
+    """A module, and each public function at its top level, has a docstring."""
+    silent = []
+    for path in CODE:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if tree.body and not ast.get_docstring(tree):
+            silent.append(_name(path))
+        silent += [
+            f"{_name(path)}:{node.lineno}: {node.name}"
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+        ]
+    assert silent == []
+
+
+def test_modules_stay_readable() -> None:
+    """A module past 300 lines is asking for a second room."""
+    lengths = {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in CODE}
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_the_demonstration_is_imported_by_commands_only() -> None:
+    """import-linter sees packages; the test database's one late import is the exception."""
+    importing = [
+        _name(path)
+        for path in CODE
+        if "monitoring.demo" in path.read_text(encoding="utf-8") and "monitoring/demo/" not in _name(path)
+    ]
+    allowed = ("monitoring/management/", "etlportal/backends/embedded/")
+    assert [name for name in importing if not name.startswith(allowed)] == []
