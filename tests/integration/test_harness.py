@@ -4,53 +4,37 @@ from __future__ import annotations
 
 import socket
 import warnings
-from pathlib import Path
 
 import pytest
 from django.db import connections
-from django.template import engines
+from django.template import Context, Origin, Template, engines
 
 from etlportal.guard import WarehouseReadOnly
 from monitoring.models import EtlControl, RunCopy
-from tests.support import templates
 from tests.support.html import audit
 from tests.support.queries import counted, queries
+from tests.support.templates import TEMPLATES
 from tests.support.warehouse import Warehouse, tables
 
 FAILS = pytest.fail.Exception
 
 
-@pytest.fixture
-def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Write templates that count as the portal's own; return a function that renders one."""
-    engine = engines["django"].engine
-    monkeypatch.setattr(templates, "TEMPLATES", tmp_path)
-    monkeypatch.setattr(engine, "dirs", [tmp_path])
-    monkeypatch.setattr(engine, "template_loaders", engine.find_template_loaders(engine.loaders))
-
-    def render(text: str, **context: object) -> str:
-        (tmp_path / "t.html").write_text(text)
-        return engine.get_template("t.html").render(engine_context(engine, context))
-
-    return render
-
-
-def engine_context(engine: object, values: dict[str, object]):
-    from django.template import Context
-
-    return Context(values)
+def ours(text: str, **context: object) -> str:
+    """Render a template as if it were one of the portal's own."""
+    origin = Origin(str(TEMPLATES / "t.html"))
+    return Template(text, origin=origin, engine=engines["django"].engine).render(Context(context))
 
 
 @pytest.mark.parametrize(
     "text",
     ["{{ absent }}", "{{ known.absent }}", "{{ absent|default:'x' }}", "{% with a=absent %}{{ a }}{% endwith %}"],
 )
-def test_an_undefined_variable_snaps(ours, text: str) -> None:
+def test_an_undefined_variable_snaps(text: str) -> None:
     with pytest.raises(FAILS, match="undefined template variable"):
         ours(text, known="yes")
 
 
-def test_a_known_variable_and_a_question_do_not(ours) -> None:
+def test_a_known_variable_and_a_question_do_not() -> None:
     assert ours("{{ known }}{% if absent %}x{% endif %}", known="yes") == "yes"
 
 
