@@ -198,6 +198,10 @@ SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=7)
 ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
 PENDING_CAP = env.int("PENDING_CAP", default=100_000)
+# Whether a page that finds old figures and no collector takes one sample itself.
+SAMPLE_ON_DEMAND = env.bool("SAMPLE_ON_DEMAND", default=True)
+# How the program names of the ETL runner's sessions begin (CONTRACT 6), case ignored.
+RUNNER_PROGRAMS = env.list("RUNNER_PROGRAMS", default=["etl-runner", "etl_runner", "run_etl"])
 REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 
 LOGGING = {

@@ -39,3 +39,6 @@ TEMPLATES[0]["OPTIONS"]["string_if_invalid"] = UndefinedVariable()
 
 # Hashing slowly protects nobody here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A page takes no sample by itself, unless a test is about that.
+SAMPLE_ON_DEMAND = False

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitoring.policies.facts import ConnectionReading, Pipeline, Problem, Run, Watermark
+from monitoring.policies.facts import ConnectionReading, Pipeline, Problem, Run, Snapshot, Watermark
 from monitoring.policies.overview import RunCounts
 from monitoring.selectors.history import EligibleSample, ExecutionPast
 from monitoring.warehouse.catalog import Catalog
@@ -70,6 +70,7 @@ class Memory:
     samples: dict[str, deque[EligibleSample]] | None = None
     medians: tuple[datetime, dict[str, float]] | None = None
     previous: dict[str, Pipeline] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
     orphans_read_at: float | None = None
     pruned_at: float | None = None
     rolled: datetime | None = None

@@ -28,7 +28,7 @@ from monitoring.warehouse.catalog import Catalog, read_catalog
 from monitoring.warehouse.control import ControlReading, read_control
 from monitoring.warehouse.errors import CONNECTION_CODES
 from monitoring.warehouse.names import TableName, parse_table
-from monitoring.warehouse.probes import SourceAnswer, TargetAnswer, probe_sources, probe_targets
+from monitoring.warehouse.probes import SourceAnswer, SourceProbe, TargetAnswer, probe_sources, probe_targets
 from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_reading, release
 
 DW, OLTP = "dw", "oltp"
@@ -39,12 +39,16 @@ BIG_TARGET_ROWS = 200_000
 """A target beyond this, whose update column has no index, is asked for its newest row only after a run."""
 
 CONTRACT_TABLES = {
-    str(parse_table(model._meta.db_table)): frozenset(column.column for column in model._meta.concrete_fields)
+    str(parse_table(model._meta.db_table)): frozenset(str(column.column) for column in model._meta.concrete_fields)
     for model in (EtlControl, EtlRun, EtlRunEntity, ConnectionLoginEvent)
 }
 """The four tables the portal itself lives on, with the contract's columns."""
 
+PASSING = frozenset({ProblemCode.LOCKED, ProblemCode.DEADLOCK, ProblemCode.NOT_READ})
+"""Problems of a moment, nobody's fault: the next tick asks again together with the others."""
+
 Answer = TypeVar("Answer")
+Probe = TypeVar("Probe")
 
 
 @dataclass(slots=True)
@@ -136,6 +140,9 @@ def _structure(
     known = memory.structure
     if known is not None and dw_problem is None and _still_good(known, wanted):
         return known
+    if known is not None and not all(known.covers(alias, each) for alias, each in wanted.items()):
+        for guilty in memory.guilty.values():
+            guilty.retry_at = 0.0  # a mapping changed: perhaps theirs
     connections = {OLTP: connection_reading(OLTP)}
     if dw_problem is not None and dw_problem.code in CONNECTION_CODES:
         connections[DW] = failed_reading(DW, dw_problem)
@@ -181,10 +188,9 @@ def _sessions(dw: ConnectionReading) -> tuple[tuple[datetime, str], ...]:
 
 def _targets(memory: Memory, looked: Looked) -> None:
     # With a dead database no plan has a probe: the catalog's problem stands in its place.
-    asked = {name: plan for name, plan in looked.plans.items() if plan.target_probe is not None}
-    probes = {name: plan.target_probe for name, plan in asked.items() if plan.target_probe is not None}
+    probes = {name: plan.target_probe for name, plan in looked.plans.items() if plan.target_probe is not None}
     unchanged: set[str] = set()
-    for name, probe in probes.items():
+    for name, probe in list(probes.items()):
         if not _newest_is_cheap(memory, name, looked.plans[name]):
             probes[name] = replace(probe, update_column=None)
             unchanged.add(name)
@@ -217,11 +223,7 @@ def _newest_is_cheap(memory: Memory, name: str, plan: Plan) -> bool:
 
 def _sources(memory: Memory, looked: Looked) -> None:
     probes = {name: plan.source_probe for name, plan in looked.plans.items() if plan.source_probe is not None}
-
-    def ask(alias: str, some: Mapping[str, object], alone: frozenset[str]) -> dict[str, SourceAnswer | Problem]:
-        return probe_sources(alias, {name: probes[name] for name in some}, settings.PENDING_CAP, alone)
-
-    answers = _answered(memory, OLTP, probes, looked, ask)
+    answers = _answered(memory, OLTP, probes, looked, _ask_sources)
     for name, plan in looked.plans.items():
         answer = answers.get(name)
         if isinstance(answer, SourceAnswer):
@@ -240,31 +242,35 @@ def _sources(memory: Memory, looked: Looked) -> None:
             looked.sources[name] = plan.source
 
 
+def _ask_sources(
+    alias: str, probes: Mapping[str, SourceProbe], alone: frozenset[str]
+) -> dict[str, SourceAnswer | Problem]:
+    return probe_sources(alias, probes, settings.PENDING_CAP, alone)
+
+
 def _answered(
     memory: Memory,
     alias: str,
-    probes: Mapping[str, Answer],
+    probes: Mapping[str, Probe],
     looked: Looked,
-    ask: Callable[..., Mapping[str, object]],
-) -> dict[str, object]:
+    ask: Callable[[str, Mapping[str, Probe], frozenset[str]], dict[str, Answer | Problem]],
+) -> dict[str, Answer | Problem]:
     """Ask all that may be asked now; remember the guilty, so that the next tick asks the others together."""
     at = time.monotonic()
     guilty = {name: memory.guilty[alias, name] for name in probes if (alias, name) in memory.guilty}
-    waiting = {name for name, each in guilty.items() if each.retry_at > at}
-    answers: dict[str, object] = {name: guilty[name].problem for name in waiting}
-    asked = {name: probe for name, probe in probes.items() if name not in waiting}
+    answers: dict[str, Answer | Problem] = {name: each.problem for name, each in guilty.items() if each.retry_at > at}
+    asked = {name: probe for name, probe in probes.items() if name not in answers}
     if not asked:
         return answers
     try:
-        answers.update(ask(alias, asked, frozenset(guilty)))
+        found = ask(alias, asked, frozenset(guilty))
     except ReadFailed as failure:
         looked.down[alias] = failure.problem
         looked.structure.connections[alias] = failed_reading(alias, failure.problem)
         return answers | dict.fromkeys(asked, failure.problem)
-    for name in asked:
-        answer = answers.get(name)
-        if isinstance(answer, Problem):
+    for name, answer in found.items():
+        if isinstance(answer, Problem) and answer.code not in PASSING:
             memory.guilty[alias, name] = Guilty(answer, at + RETRY_SECONDS)
         else:
             memory.guilty.pop((alias, name), None)
-    return answers
+    return answers | found

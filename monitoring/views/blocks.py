@@ -27,6 +27,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.generic import View
 
+from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Page(PermissionRequiredMixin, View):
         return {}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        state = current()
+        state = ensure_fresh(current())
         if "X-Live" in request.headers:
             response = self._refresh(state)
         elif request.htmx and (block := self._block(request.htmx.target)):  # type: ignore[attr-defined]

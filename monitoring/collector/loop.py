@@ -1,0 +1,116 @@
+"""The collector's loop: claims the lease, ticks, waits; stands by while another one collects."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from monitoring.actions.lease import LEASE, claim_lease, release_lease
+from monitoring.actions.samples import LeaseLost
+from monitoring.collector.memory import Memory
+from monitoring.collector.tick import Ticked, tick
+
+logger = logging.getLogger(__name__)
+
+STANDBY_SECONDS = 5.0
+"""How often one that stands by asks for the lease."""
+FAILED_SECONDS = 5.0
+
+
+def holder_name() -> str:
+    """Return a name for the lease that no other process, nor this one's next life, has."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+class Collector:
+    """One collector. `run` until `stop`; or `turn` by turn, as tests do.
+
+    `collecting`: it held the lease in its last turn. `sampled`: its last turn stored a sample.
+    """
+
+    def __init__(self, holder: str | None = None) -> None:
+        self.holder = holder or holder_name()
+        self.collecting = False
+        self.sampled = False
+        self._memory = Memory()
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the tick it is in. Safe to call from a signal handler."""
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def run(self, wait: Callable[[float], object] | None = None) -> None:
+        """Take turns until told to stop, then give the lease back."""
+        wait = wait or self._stopping.wait
+        try:
+            while not self.stopping:
+                wait(self.turn())
+        finally:
+            self.close()
+
+    def turn(self) -> float:
+        """Tick once if the lease is ours; return the seconds until the next turn. Never raises."""
+        close_old_connections()
+        self.sampled = False
+        try:
+            if not self._claim():
+                return STANDBY_SECONDS
+            ticked = tick(self._memory, holder=self.holder, between=self._renew)
+        except LeaseLost:
+            logger.warning("another collector took over")
+            self._lost()
+            return STANDBY_SECONDS
+        except DatabaseError:
+            logger.exception("the portal's own database failed")
+            return FAILED_SECONDS
+        except Exception:
+            logger.exception("a tick failed")
+            # What was remembered may be why.
+            self._memory = Memory()
+            return FAILED_SECONDS
+        self.sampled = True
+        return _pause(ticked)
+
+    def close(self) -> None:
+        """Give the lease back, so that another takes over at once."""
+        try:
+            if self.collecting and release_lease(holder=self.holder):
+                logger.info("lease released")
+        except DatabaseError:
+            logger.warning("the lease could not be released: it ends by itself after %s s", LEASE.seconds)
+        self._lost()
+
+    def _claim(self) -> bool:
+        claimed = claim_lease(holder=self.holder, now=timezone.now())
+        if claimed != self.collecting:
+            logger.info("collecting" if claimed else "standing by: another collector holds the lease")
+            # While another one collected, `default` changed under what we remember.
+            self._memory = Memory()
+            self.collecting = claimed
+        return claimed
+
+    def _renew(self) -> None:
+        if not claim_lease(holder=self.holder, now=timezone.now()):
+            raise LeaseLost(self.holder)
+
+    def _lost(self) -> None:
+        self.collecting = False
+        self._memory = Memory()
+
+
+def _pause(ticked: Ticked) -> float:
+    """Seconds to wait so that ticks start COLLECT_BUSY_SECONDS or COLLECT_IDLE_SECONDS apart."""
+    every = settings.COLLECT_BUSY_SECONDS if ticked.busy else settings.COLLECT_IDLE_SECONDS
+    return max(1.0, float(every) - ticked.milliseconds / 1000)

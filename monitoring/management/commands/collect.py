@@ -1,0 +1,36 @@
+"""`manage.py collect`: look at the warehouse again and again, and store what was seen."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from monitoring.collector.loop import Collector
+
+
+class Command(BaseCommand):
+    help = (
+        "Samples the warehouse every COLLECT_BUSY_SECONDS while something runs, else every "
+        "COLLECT_IDLE_SECONDS. Several may run: one collects, the others stand by. Ctrl-C or SIGTERM ends it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="take one sample and end")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        collector = Collector()
+        if options["once"]:
+            self._once(collector)
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: collector.stop())
+        collector.run()
+
+    def _once(self, collector: Collector) -> None:
+        collector.turn()
+        sampled = collector.sampled
+        collector.close()
+        if not sampled:
+            raise CommandError("No sample was taken: another collector holds the lease, or see the log above.")
