@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polib
 import pytest
 
+from monitoring.views.context import words
 from tests.support import messages
 from tests.support.visible import unmarked
 
@@ -20,6 +22,13 @@ def test_portuguese_is_complete() -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.relative_to(messages.ROOT / "templates").as_posix())
 def test_every_visible_word_of_a_template_is_translatable(path: Path) -> None:
     assert unmarked(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_scripts_say_only_what_the_server_gives_them() -> None:
+    """Words in static/js come from the page, in the reader's language; each key is there, none is left over."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (messages.ROOT / "static" / "js").glob("*.js"))
+    said = set(re.findall(r"""\bsay\(\s*["'](\w+)["']""", code))
+    assert said <= words().keys()
 
 
 CHECKED = {("", "%(count)s rows", ""): {"a.html"}, ("", "one row", "%(count)s rows"): {"a.html"}}

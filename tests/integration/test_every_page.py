@@ -1,0 +1,221 @@
+"""What holds for every page and block, found through the addresses themselves: a new page is tested at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from monitoring.views.blocks import Block, Page
+from tests import factories
+from tests.conftest import ROLES
+from tests.support import htmx
+from tests.support.html import audit
+from tests.support.queries import counted, queries
+from tests.support.warehouse import Warehouse
+
+OPEN = {"monitoring:healthz", "monitoring:readyz"}
+"""Addresses that need no sign-in."""
+
+Clients = Callable[[str], Client]
+
+
+def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLResolver):
+            yield from _patterns(entry, f"{entry.namespace}:" if entry.namespace else prefix)
+        elif entry.name:
+            yield f"{prefix}{entry.name}", entry
+
+
+ADDRESSES = {
+    name: pattern
+    for name, pattern in _patterns(get_resolver())
+    if name.startswith("monitoring:") and not pattern.pattern.converters
+}
+PAGES = sorted(
+    name for name, pattern in ADDRESSES.items() if issubclass(getattr(pattern.callback, "view_class", object), Page)
+)
+BLOCKS = sorted(
+    name for name, pattern in ADDRESSES.items() if issubclass(getattr(pattern.callback, "view_class", object), Block)
+)
+NONSENSE = (
+    "sort=nothing",
+    "sort=-",
+    "sort=name;DROP TABLE ctl.etl_control",
+    "page=0",
+    "page=-1",
+    "page=999999999999999999999",
+    "page=x",
+    "q=%27%3B%20DROP%20TABLE%20ctl.etl_control%3B--",
+    "q=" + "x" * 5000,
+    "q=%00",
+    "q=%F0%9F%92%A9%25_%5B",
+    "status=nonsense",
+    "status=ok&status=ok&status=%3Cscript%3E",
+    "status[]=1&[]=&=&&&",
+    "run_id=-5&run_id=1e9&hours=-1&days=NaN&limit=100000000",
+    "from=2026-99-99&to=yesterday",
+)
+
+
+def calm() -> Any:
+    return factories.healthy_snapshot()
+
+
+def _many(number: int) -> Any:
+    return factories.snapshot(*(factories.pipeline(f"dim_{position:03d}") for position in range(number)))
+
+
+def test_the_addresses_are_found() -> None:
+    assert "monitoring:summary" in PAGES
+    assert len(BLOCKS) >= 8
+
+
+@pytest.mark.parametrize("name", sorted(ADDRESSES.keys() - OPEN))
+def test_nobody_gets_nothing_but_the_sign_in_page(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    snapshot_stored(calm())
+    for method in ("get", "post"):
+        answer = getattr(client_as(""), method)(reverse(name))
+        assert answer.status_code == 302, method
+        assert answer["Location"].startswith("/account/login/")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+def test_each_role_gets_an_answer(client_as: Clients, snapshot_stored: Any, name: str, role: str) -> None:
+    snapshot_stored(calm())
+    answer = client_as(role).get(reverse(name))
+    allowed = {200, 403, 405} if name in PAGES + BLOCKS else {200, 302, 403, 405, 503}
+    assert answer.status_code in allowed
+    if role == "admin" and name in PAGES:
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_before_the_first_sample(client_as: Clients, name: str) -> None:
+    assert client_as("admin").get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("language", ["en", "pt-br"])
+@pytest.mark.parametrize(
+    "state", [factories.healthy_snapshot, factories.troubled_snapshot, factories.unreachable_snapshot]
+)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_in_each_state_and_language(
+    client_as: Clients, snapshot_stored: Any, name: str, state: Callable[[], Any], language: str
+) -> None:
+    snapshot_stored(state())
+    answer = client_as("admin").get(reverse(name), headers={"Accept-Language": language})
+    assert f'<html lang="{language}"' in answer.content.decode()
+    assert "Accept-Language" in answer["Vary"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_nobody_elses_business(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    snapshot_stored(calm())
+    answer = client_as("admin").get(reverse(name))
+    assert "private" in answer["Cache-Control"]
+    assert {"HX-Request", "Cookie"} <= {part.strip() for part in answer["Vary"].split(",")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_a_page_has_one_root_of_its_name(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    snapshot_stored(calm())
+    blocks = htmx.blocks(client_as("admin").get(reverse(name)).content.decode())
+    assert blocks
+    for block, node in blocks.items():
+        roots = [child for child in node.children if not isinstance(child, str) or child.strip()]
+        assert len(roots) == 1, block
+        assert isinstance(roots[0], htmx.Node)
+        assert roots[0].attrs.get("id") == block
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_block_alone_is_the_block_in_its_page(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    """At its own address, and asked for by htmx."""
+    snapshot_stored(calm())
+    client, url = client_as("admin"), reverse(name)
+    page = client.get(url)
+    for block, node in htmx.blocks(page.content.decode()).items():
+        answer, swapped = htmx.swap(client, page, url, block)
+        assert list(htmx.blocks(answer.content.decode())) == [block]
+        htmx.assert_same(swapped, page.content.decode())
+        if f"monitoring:{block}" in ADDRESSES:
+            alone = client.get(reverse(f"monitoring:{block}")).content.decode()
+            assert htmx.blocks(alone)[block].attrs["name"] == node.attrs["name"]
+            assert audit(alone) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_refresh_is_a_reload(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    """Nothing changed: 204. Something did: the blocks that differ, and the page is then as a fresh load."""
+    snapshot_stored(calm())
+    client, url = client_as("admin"), reverse(name)
+    page = client.get(url)
+    again = htmx.refresh(client, page, url)
+    assert (again.status_code, again.content) == (204, b"")
+    assert htmx.refresh(client, page, url, again["X-Live"]).status_code == 204
+
+    snapshot_stored(factories.troubled_snapshot())
+    answer = htmx.assert_refresh_equals_reload(client, page, url)
+    assert answer["X-Live"] != again["X-Live"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_costs_the_warehouse_nothing_and_the_same_at_50_pipelines(
+    client_as: Clients, snapshot_stored: Any, warehouse: Warehouse, name: str
+) -> None:
+    client, url = client_as("admin"), reverse(name)
+    costs = []
+    for number in (1, 50):
+        snapshot_stored(_many(number))
+        client.get(url)  # what a process remembers is not what a page costs
+        with counted() as seen:
+            assert client.get(url).status_code == 200
+        costs.append(seen.counts())
+    assert costs[0] == costs[1]
+    assert costs[0]["oltp"] == 0
+    if name == "monitoring:summary":
+        assert costs[0]["dw"] == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_unchanged_refresh_costs_next_to_nothing(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    snapshot_stored(calm())
+    client, url = client_as("admin"), reverse(name)
+    page = client.get(url)
+    version = htmx.refresh(client, page, url)["X-Live"]
+    with queries(default=range(1, 12), dw=0, oltp=0):
+        htmx.refresh(client, page, url, version)
+
+
+@pytest.mark.parametrize("query", NONSENSE)
+@pytest.mark.parametrize("name", PAGES)
+def test_nonsense_in_the_address_gets_a_clear_answer(
+    client_as: Clients, snapshot_stored: Any, name: str, query: str
+) -> None:
+    snapshot_stored(calm())
+    answer = client_as("admin").get(f"{reverse(name)}?{query}")
+    assert answer.status_code in {200, 400}
+    assert "<script>" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_changes_nothing_on_get(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+    snapshot_stored(calm())
+    client = client_as("admin")
+    with counted() as seen:
+        client.get(reverse(name))
+    writes = [sql for sql in seen.of("default") if not sql.lstrip("( ").upper().startswith(("SELECT", "WITH"))]
+    assert writes == []
+
+
+def test_an_address_that_does_not_exist_says_so(client_as: Clients) -> None:
+    for role, status in (("viewer", 404), ("", 404)):
+        answer = client_as(role).get("/no-such-page")
+        assert answer.status_code == status
+        assert answer["Content-Type"].startswith("text/html")
