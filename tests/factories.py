@@ -160,10 +160,13 @@ def source(**changes: Any) -> SourceReading:
     return SourceReading(**{**defaults, **changes})
 
 
-def pending_source(eligible: int = 50, *, oldest: timedelta = timedelta(minutes=30), **changes: Any) -> SourceReading:
+def pending_source(
+    eligible: int | Count = 50, *, oldest: timedelta = timedelta(minutes=30), **changes: Any
+) -> SourceReading:
     """Return the reading of a source in which `eligible` rows wait, the oldest for so long."""
     since = NOW - oldest
-    return source(**{"eligible": Count(eligible), "oldest_eligible_at": since, "oldest_pending_at": since, **changes})
+    waiting = eligible if isinstance(eligible, Count) else Count(eligible)
+    return source(**{"eligible": waiting, "oldest_eligible_at": since, "oldest_pending_at": since, **changes})
 
 
 def unread_source(reason: Problem | None = None, *, exists: bool | None = None) -> SourceReading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.enums import PipelineStatus, Rule, Severity
+from monitoring.enums import RUN_FINISHED, PipelineStatus, Rule, RunStatus, Severity
 from monitoring.policies.alerts.facts import Facts
 from monitoring.policies.facts import Problem, Verdict
 from monitoring.policies.status import structure_ready
@@ -33,7 +33,11 @@ def structure(facts: Facts) -> Verdict:
 
 
 def _newest_is_unheard_of(facts: Facts) -> bool:
-    return facts.pipeline.newest is not None or bool((facts.pipeline.control.last_status or "").strip())
+    """Whether the status is unknown for a word that the contract does not know: the failed rule tells it."""
+    if facts.pipeline.newest is not None:
+        return True
+    said = facts.pipeline.control.last_status or ""
+    return bool(said.strip()) and RunStatus.parse(said) not in RUN_FINISHED
 
 
 def _missing_part(facts: Facts) -> str:

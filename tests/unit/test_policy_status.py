@@ -1,0 +1,98 @@
+"""The status of a pipeline: the first that holds, every branch of METRICS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitoring.enums import (
+    FINISHED,
+    RUN_FINISHED,
+    RUN_UNFINISHED,
+    UNFINISHED,
+    ExecutionStatus,
+    PipelineStatus,
+    RunStatus,
+)
+from monitoring.policies.facts import SourceReading, TargetReading
+from monitoring.policies.status import pipeline_status, structure_ready
+from tests import factories as make
+
+THERE, ABSENT, UNREAD = True, False, None
+
+
+@pytest.mark.parametrize(
+    ("mapping", "source", "target", "expected", "ready"),
+    [
+        (True, THERE, THERE, PipelineStatus.OK, True),
+        (True, UNREAD, THERE, PipelineStatus.UNKNOWN, None),
+        (True, THERE, UNREAD, PipelineStatus.UNKNOWN, None),
+        (True, UNREAD, UNREAD, PipelineStatus.UNKNOWN, None),
+        # Unknown comes first in METRICS' order, also when the other table is known to be absent.
+        (True, UNREAD, ABSENT, PipelineStatus.UNKNOWN, False),
+        (True, ABSENT, UNREAD, PipelineStatus.UNKNOWN, False),
+        (True, ABSENT, THERE, PipelineStatus.STRUCTURE_MISSING, False),
+        (True, THERE, ABSENT, PipelineStatus.STRUCTURE_MISSING, False),
+        (True, ABSENT, ABSENT, PipelineStatus.STRUCTURE_MISSING, False),
+        # An invalid name needs no reading.
+        (False, THERE, THERE, PipelineStatus.STRUCTURE_MISSING, False),
+        (False, UNREAD, UNREAD, PipelineStatus.STRUCTURE_MISSING, False),
+    ],
+)
+def test_structure_comes_before_executions(mapping, source, target, expected, ready):
+    readings = SourceReading(exists=source), TargetReading(exists=target)
+    assert pipeline_status(make.control_row(), mapping, *readings, make.execution()) is expected
+    assert structure_ready(mapping, *readings) is ready
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (ExecutionStatus.RUNNING, PipelineStatus.RUNNING),
+        (ExecutionStatus.FAILED, PipelineStatus.FAILED),
+        (ExecutionStatus.SUCCESS, PipelineStatus.OK),
+        (ExecutionStatus.UNKNOWN, PipelineStatus.UNKNOWN),
+    ],
+)
+def test_the_newest_execution_decides_whatever_control_says(status, expected):
+    control = make.control_row(last_status="failed")
+    newest = make.execution(status=status)
+    assert pipeline_status(control, True, make.source(), make.target(), newest) is expected
+
+
+@pytest.mark.parametrize(
+    ("last_status", "expected"),
+    [
+        ("failed", PipelineStatus.FAILED),
+        ("partial", PipelineStatus.FAILED),
+        ("success", PipelineStatus.OK),
+        (" SUCCESS ", PipelineStatus.OK),
+        (None, PipelineStatus.NEVER_RUN),
+        ("", PipelineStatus.NEVER_RUN),
+        ("  ", PipelineStatus.NEVER_RUN),
+        ("running", PipelineStatus.UNKNOWN),
+        ("aborted", PipelineStatus.UNKNOWN),
+    ],
+)
+def test_without_an_execution_control_decides(last_status, expected):
+    control = make.control_row(last_status=last_status)
+    assert pipeline_status(control, True, make.source(), make.target(), None) is expected
+
+
+def test_unread_executions_are_not_never_run():
+    control = make.control_row(last_status=None)
+    status = pipeline_status(control, True, make.source(), make.target(), None, newest_read=False)
+    assert status is PipelineStatus.UNKNOWN
+
+
+def test_an_inactive_pipeline_keeps_its_status():
+    off = replace(make.control_row(), is_active=False)
+    assert pipeline_status(off, True, make.source(), make.target(), make.execution()) is PipelineStatus.OK
+
+
+def test_every_status_is_in_exactly_one_group():
+    assert set(ExecutionStatus) == FINISHED | UNFINISHED
+    assert not FINISHED & UNFINISHED
+    assert set(RunStatus) == RUN_FINISHED | RUN_UNFINISHED
+    assert not RUN_FINISHED & RUN_UNFINISHED
