@@ -54,7 +54,10 @@ class RunsForm(TableForm):
     )
     by = forms.CharField(label=_("Started by"), required=False, max_length=TEXT_LENGTH)
     pipeline = forms.CharField(
-        label=_("Pipeline"), required=False, max_length=TEXT_LENGTH, widget=forms.TextInput(attrs={"list": "pipeline-names"})
+        label=_("Pipeline"),
+        required=False,
+        max_length=TEXT_LENGTH,
+        widget=forms.TextInput(attrs={"list": "pipeline-names"}),
     )
     period = forms.ChoiceField(
         label=_("Period"),

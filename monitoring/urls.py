@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from monitoring.views import health, summary
+from monitoring.views import connections, health, runs, summary
 from monitoring.views.blocks import Block
 from monitoring.views.preferences import Preferences, PreferenceSet
 from monitoring.views.preflight import OPENING
@@ -24,6 +24,17 @@ urlpatterns = [
     *blocks(*summary.BLOCKS),
     path("summary/pipelines.<str:kind>", summary.MatrixExport.as_view(), name="summary-matrix-export"),
     path("summary/failures.<str:kind>", summary.FailuresExport.as_view(), name="summary-failures-export"),
+    path("runs/", runs.RunsPage.as_view(), name="runs"),
+    *blocks(*runs.BLOCKS),
+    path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),
+    path("runs/control.<str:kind>", runs.ControlExport.as_view(), name="runs-control-export"),
+    path("runs/<int:run_id>/", runs.RunPage.as_view(), name="run"),
+    *blocks(*runs.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
+    path("runs/<int:run_id>/executions.<str:kind>", runs.RunEntitiesExport.as_view(), name="run-entities-export"),
+    path("connections/", connections.ConnectionsPage.as_view(), name="connections"),
+    *blocks(*connections.BLOCKS),
+    path("connections/capture/", connections.ConnectionsCapturePage.as_view(), name="connections-capture"),
+    path("connections/events.<str:kind>", connections.EventsExport.as_view(), name="connections-events-export"),
     path("preferences/", Preferences.as_view(), name="preferences"),
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),
     path("healthz", health.healthz, name="healthz"),

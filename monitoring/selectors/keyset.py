@@ -10,11 +10,11 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Field, Model, Q, QuerySet
 
 PAGE_SIZE = 50
 
@@ -89,7 +89,8 @@ def _beyond(model: type[Model], field: str, cursor: _Cursor, falling: bool) -> Q
     """The rows beyond (value, key). Written as two ranges with OR: SQL Server compares no tuples."""
     try:
         key = model._meta.pk.to_python(cursor.key)
-        value = key if _is_key(model, field) else model._meta.get_field(field).to_python(cursor.value)
+        column = model._meta.pk if _is_key(model, field) else model._meta.get_field(field)
+        value = cast("Field[Any, Any]", column).to_python(cursor.value)
     except (ValidationError, FieldDoesNotExist) as error:
         raise BadCursor("unreadable cursor") from error
     compare = "lt" if falling else "gt"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.cache import cache
 from django.utils import timezone
 
 from monitoring.enums import ProblemCode
@@ -16,6 +13,7 @@ from monitoring.policies.cells import Cell, cell
 from monitoring.policies.facts import ControlRow, Problem
 from monitoring.policies.masking import Kind, kind_of, mask
 from monitoring.selectors.pipelines import Decisions
+from monitoring.selectors.shared import shared
 from monitoring.warehouse.expressions import UPDATED_AT
 from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.reader import ReadFailed
@@ -25,8 +23,6 @@ KEPT_SECONDS = 15
 """How long one reading serves everybody (of this process)."""
 
 PROBLEM_SECONDS = 5
-
-_reading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +60,11 @@ def source_sample(control: ControlRow, decided: Decisions, *, unmasked: bool = F
     """
     if unmasked:
         return _read(control, decided, unmasked=True)
-    key = _key(control, decided)
-    if (kept := cache.get(key)) is not None:
-        return _sample(kept)
-    with _reading[control.entity_name]:
-        if (kept := cache.get(key)) is not None:
-            return _sample(kept)
-        sample = _read(control, decided, unmasked=False)
-        cache.set(key, sample, PROBLEM_SECONDS if sample.problem else KEPT_SECONDS)
-        return sample
+    return shared(_key(control, decided), lambda: _read(control, decided, unmasked=False), fresh=_kept_for)
 
 
-def _sample(kept: object) -> SourceSample:
-    if not isinstance(kept, SourceSample):
-        raise TypeError("the cache holds something else under this key")
-    return kept
+def _kept_for(sample: SourceSample) -> float:
+    return PROBLEM_SECONDS if sample.problem else KEPT_SECONDS
 
 
 def _key(control: ControlRow, decided: Decisions) -> str:

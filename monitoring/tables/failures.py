@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.readings import Missing, Reading, reading
 from monitoring.tables.base import Column, PortalTable, TimeColumn
-from monitoring.tables.runs import pipeline_link, run_link
 from monitoring.templatetags import parts, readings
+from monitoring.templatetags.sentences import pipeline_link, run_link
+from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.wording import failure_text, label
 
 

@@ -15,7 +15,7 @@ from monitoring.selectors.matrix import MatrixRow, Structure
 from monitoring.tables.base import Column, PortalTable, ReadingColumn, StatusColumn
 from monitoring.templatetags import parts
 from monitoring.templatetags.formats import utc_text
-from monitoring.templatetags.sentences import link as pipeline_link
+from monitoring.templatetags.sentences import pipeline_link
 
 ERROR_SHOWN = 60
 

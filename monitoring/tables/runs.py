@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -17,24 +16,10 @@ from monitoring.tables.base import Column, PortalTable, StatusColumn, TimeColumn
 from monitoring.tables.paged import PagedTable
 from monitoring.templatetags import parts
 from monitoring.templatetags.formats import utc_text
+from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.wording import error_class_label, failure_advice
 
 ERROR_SHOWN = 80
-
-
-def run_link(run_id: int | None) -> SafeString:
-    """Return the run's number as a link to its page."""
-    if run_id is None:
-        return parts.none(gettext("no run yet"))
-    return format_html('<a href="{}" class="figure">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
-
-
-def pipeline_link(name: str) -> SafeString:
-    """Return the pipeline's name as a link to its page; a name that no address can hold stays text."""
-    try:
-        return format_html('<a href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
-    except NoReverseMatch:
-        return format_html("{}", name)
 
 
 def watermark_text(value: Watermark | None) -> str:
@@ -108,11 +93,11 @@ class PipelineColumn(Column):
 class RunsTable(PagedTable):
     """Runs, newest first unless told. What has no index to page by cannot be sorted."""
 
-    run_id = RunIdColumn(verbose_name=_("Run"), attrs={"td": {"class": "sticky"}, "th": {"class": "sticky"}})
+    run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     status = StatusColumn(verbose_name=_("Status"))
     started_at = TimeColumn(verbose_name=_("Started"))
     finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
-    seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="pipeline.duration")
+    seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="duration")
     started_by = Column(verbose_name=_("Started by"))
     entities_requested = MessageColumn(verbose_name=_("Pipelines requested"), orderable=False)
     entities_succeeded = CountColumn(verbose_name=_("Succeeded"), orderable=False)
@@ -128,11 +113,11 @@ class ControlTable(PortalTable):
 
     key = staticmethod(lambda row: row.entity_name)
 
-    entity_name = PipelineColumn(verbose_name=_("Pipeline"), attrs={"td": {"class": "sticky"}, "th": {"class": "sticky"}})
-    status = StatusColumn(verbose_name=_("Status"), help="pipeline.status")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"), css="sticky")
+    status = StatusColumn(verbose_name=_("Status"), help="status")
     active = Column(verbose_name=_("Active"), accessor="is_active")
     watermark = WatermarkColumn(verbose_name=_("Watermark"), rank=lambda row: row.watermark)
-    watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="pipeline.watermark_state")
+    watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
     last_run_id = RunIdColumn(verbose_name=_("Last run"))
     last_status = Column(verbose_name=_("Last status written"))
     last_success_at = TimeColumn(verbose_name=_("Last success"))
@@ -146,6 +131,7 @@ class ControlTable(PortalTable):
 
     class Meta:
         order_by = "entity_name"
+        prefix = "control-"
         row_attrs = {"data-row": lambda record: record.entity_name}
 
     def render_active(self, value: bool) -> str:
@@ -163,15 +149,15 @@ class ExecutionsTable(PortalTable):
 
     key = staticmethod(lambda row: row.run_entity_id)
 
-    entity_name = PipelineColumn(verbose_name=_("Pipeline"), attrs={"td": {"class": "sticky"}, "th": {"class": "sticky"}})
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"), css="sticky")
     status = StatusColumn(verbose_name=_("Status"))
     started_at = TimeColumn(verbose_name=_("Started"))
     finished_at = TimeColumn(verbose_name=_("Finished"))
-    seconds = SecondsColumn(verbose_name=_("Duration"), help="pipeline.duration")
+    seconds = SecondsColumn(verbose_name=_("Duration"), help="duration")
     extracted = CountColumn(verbose_name=_("Extracted"))
     upserted = CountColumn(verbose_name=_("Upserted"))
     soft_deleted = CountColumn(verbose_name=_("Soft-deleted"))
-    throughput = Column(verbose_name=_("Throughput"), css="num", help="pipeline.throughput")
+    throughput = Column(verbose_name=_("Throughput"), css="num", help="throughput")
     watermark_from = WatermarkColumn(verbose_name=_("Watermark from"), rank=lambda row: row.watermark_from)
     watermark_to = WatermarkColumn(verbose_name=_("Watermark to"), rank=lambda row: row.watermark_to)
     moved = Column(verbose_name=_("Watermark moved"))
@@ -194,7 +180,8 @@ class ExecutionsTable(PortalTable):
     def render_error_class(self, value: Any) -> SafeString:
         if value is None:
             return parts.none(gettext("no error"))
-        return format_html('<span data-tip="{}" tabindex="0">{}</span>', failure_advice(value), error_class_label(value))
+        advice = failure_advice(value)
+        return format_html('<span data-tip="{}" tabindex="0">{}</span>', advice, error_class_label(value))
 
     def value_error_class(self, value: Any) -> str:
         return "" if value is None else str(error_class_label(value))

@@ -9,6 +9,7 @@ from django import template
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from monitoring.templatetags import parts
 from monitoring.wording.text import Part, Text
@@ -25,7 +26,7 @@ def draw(text: Text | str) -> SafeString:
 
 
 @register.simple_tag(name="pipeline_link")
-def link(name: str) -> SafeString:
+def pipeline_link(name: str) -> SafeString:
     """Return a pipeline's name as a link to its page; a name that no address can hold stays text."""
     try:
         return format_html('<a class="entity" href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
@@ -33,9 +34,26 @@ def link(name: str) -> SafeString:
         return format_html('<span class="entity">{}</span>', name)
 
 
+@register.simple_tag
+def run_link(run_id: int | None) -> SafeString:
+    """Return a run's number as a link to its page; the dash where there is no run."""
+    if run_id is None:
+        return parts.none(gettext("no run yet"))
+    return format_html('<a href="{}" class="figure">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
+
+
+@register.simple_tag
+def run_link(run_id: int) -> SafeString:
+    """Return a run's number as a link to its page."""
+    try:
+        return format_html('<a class="figure" href="{}">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
+    except NoReverseMatch:
+        return format_html('<span class="figure">#{}</span>', run_id)
+
+
 def _part(part: Part) -> SafeString:
     if part.kind == "entity":
-        return link(part.text)
+        return pipeline_link(part.text)
     if part.kind == "age" and part.at is not None:
         return parts.elapsed(part.at)
     if part.kind == "time" and part.at is not None:

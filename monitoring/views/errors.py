@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.functional import Promise
@@ -99,9 +99,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return answer(request, CSRF)
 
 
+class NothingHere(Http404):
+    """What the address names does not exist; the exception's text says what, in the reader's language."""
+
+
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404."""
-    return answer(request, NOT_FOUND)
+    page = replace(NOT_FOUND, explanation=str(exception)) if isinstance(exception, NothingHere) else NOT_FOUND
+    return answer(request, page)
 
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.views.generic import View
@@ -18,13 +19,17 @@ from monitoring.run_filters import RunsForm
 from monitoring.selectors import keyset, run_grid, run_lines, runs
 from monitoring.selectors.snapshot import Current, current
 from monitoring.selectors.timeline import timeline
-from monitoring.tables.runs import ControlTable, ExecutionsTable, RunsTable
+from monitoring.tables.runs import ControlTable, ExecutionsTable, RunsTable, moved_text
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
+from monitoring.views.errors import NothingHere
+from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.errors import problem_from
+from monitoring.wording import failure_text
 
 GRID_RUNS = 30
+NEWEST_FIRST = "-run_id"
 
 
 class RunsControl(Block):
@@ -79,32 +84,36 @@ class RunsList(Block):
     template_name = "monitoring/runs/_list.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        form = RunsForm(self.request.GET, sortable=RunsTable.sortable())
-        problems = form.problems
-        order = form.values.get("sort") or "-run_id"
-        found = runs.runs(form.wanted(current.now))
-        try:
-            page = _page(found, order, self.request.GET.get("after", ""), self.request.GET.get("before", ""))
-        except keyset.BadCursor:
-            problems = [*problems, gettext("This address names a place in the list that does not exist: it starts again.")]
-            page = _page(found, order)
+        request, here = self.request, reverse("monitoring:runs")
+        form = RunsForm(request.GET, sortable=RunsTable.sortable())
+        order = form.values.get("sort") or NEWEST_FIRST
+        page, lost = _page(form, current, order, request)
+        if lost:
+            form.add_error(None, gettext("This address names no place in the list: it starts again."))
         table = RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in page.rows], order_by=order)
         table.caption = gettext("Runs")
+        query = request.GET.copy()
+        query.pop("after", None), query.pop("before", None)
         return {
-            "form": form,
-            "problems": problems,
+            **filters(request, form, gettext("Filter the runs"), here),
             "table": table,
             "page": page,
+            "first": f"{here}?{query.urlencode()}",
+            "next": f"{here}?{_with(query, after=page.after)}",
+            "previous": f"{here}?{_with(query, before=page.before)}",
             "names": [pipeline.name for pipeline in current.snapshot.pipelines] if current.snapshot else [],
             "kept_days": settings.COPY_RETENTION_DAYS,
-            "exports": export.links(self.request, "monitoring:runs-list-export"),
+            "exports": export.links(request, "monitoring:runs-list-export"),
         }
+
+
+BLOCKS: tuple[type[Block], ...] = (RunsGrid, RunsTimeline, RunsList, RunsControl)
 
 
 class RunsPage(Page):
     name = "runs"
     template_name = "monitoring/runs.html"
-    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, RunsGrid, RunsTimeline, RunsList, RunsControl)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
 
 class RunBlock(Block):
@@ -143,27 +152,22 @@ class RunEntities(RunBlock):
     def context(self, current: Current) -> dict[str, Any]:
         form, table = executions_table(self.request, self.detail)
         table.caption = gettext("Executions of this run")
-        failed = [execution for execution in self.detail.run.executions if execution.error_message]
+        failed = [line for line in map(run_lines.execution_line, self.detail.run.executions) if line.error_class]
         return {
             "form": form,
             "table": table,
-            "failures": [
-                {
-                    "execution": execution,
-                    "failure": classify(execution.error_message),
-                    "line": run_lines.execution_line(execution),
-                    "control": _control(current, execution.entity_name),
-                }
-                for execution in failed
-            ],
+            "failures": [_failure(line, current) for line in failed],
             "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
         }
+
+
+RUN_BLOCKS: tuple[type[Block], ...] = (RunFacts, RunEntities)
 
 
 class RunPage(Page):
     name = "run"
     template_name = "monitoring/run.html"
-    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, RunFacts, RunEntities)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
 
     def context(self, current: Current) -> dict[str, Any]:
         return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
@@ -175,7 +179,7 @@ class ControlExport(View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table = control_table(request, state)
-        return export.export(request, table, "etl-control", kind, state.sampled_at)
+        return export.export(table, "etl-control", kind, state.sampled_at)
 
 
 class RunsExport(View):
@@ -184,10 +188,10 @@ class RunsExport(View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         form = RunsForm(request.GET, sortable=RunsTable.sortable())
-        order = form.values.get("sort") or "-run_id"
-        found = runs.runs(form.wanted(state.now)).order_by(order, "-run_id")[: export.MAX_ROWS + 1]
+        order = form.values.get("sort") or NEWEST_FIRST
+        found = runs.runs(form.wanted(state.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
         lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
-        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
+        return export.export(RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
 
 
 class RunEntitiesExport(View):
@@ -195,13 +199,13 @@ class RunEntitiesExport(View):
 
     def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
         _, table = executions_table(request, run_or_404(request, run_id))
-        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
+        return export.export(table, f"run-{run_id}", kind, current().sampled_at)
 
 
 def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
     """Return the run, read once per request.
 
-    Raises Http404 when there is none, saying so when the warehouse could not be asked.
+    Raises NothingHere when there is none, saying so when the warehouse could not be asked.
     """
     cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
@@ -209,21 +213,21 @@ def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
             detail = runs.run_detail(run_id)
         except DatabaseError as error:
             problem = problem_from(error, "dw")
-            raise Http404(
+            raise NothingHere(
                 gettext("Run %(run)d is older than the portal's copy, and the warehouse cannot be asked now (%(why)s).")
                 % {"run": run_id, "why": problem.code}
             ) from error
         if detail is None:
-            raise Http404(gettext("There is no run %(run)d.") % {"run": run_id})
+            raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
         cached[run_id] = detail
     return cached[run_id]
 
 
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
     """Return the control table in the order of the address (`control-sort`)."""
-    form = TableForm({"sort": request.GET.get("control-sort", "")}, sortable=ControlTable.sortable())
+    form = TableForm(request.GET, prefix="control", sortable=ControlTable.sortable())
     lines = run_lines.control_lines(current.snapshot) if current.snapshot else []
-    return form, ControlTable(lines, order_by=form.values.get("sort") or "entity_name", prefix="control-")
+    return form, ControlTable(lines, order_by=form.values.get("sort") or "entity_name")
 
 
 def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:
@@ -233,14 +237,35 @@ def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[Tabl
     return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
 
 
-def _page(found: Any, order: str, after: str = "", before: str = "") -> Any:
-    field = runs.SORTABLE[order.lstrip("-")]
-    return keyset.page(found, field=field, descending=order.startswith("-"), after=after, before=before)
+def _page(form: RunsForm, current: Current, order: str, request: HttpRequest) -> tuple[keyset.KeysetPage[Any], bool]:
+    """Return the page that the address asks for, and whether it named a place that does not exist."""
+    found, field = runs.runs(form.wanted(current.now)), runs.SORTABLE[order.lstrip("-")]
+    falling = order.startswith("-")
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    try:
+        return keyset.page(found, field=field, descending=falling, after=after, before=before), False
+    except keyset.BadCursor:
+        return keyset.page(found, field=field, descending=falling), True
 
 
-def _control(current: Current, name: str) -> Any:
-    """The pipeline as it stands now, to tell whether its watermark stayed where the run left it."""
-    return current.snapshot.pipeline(name) if current.snapshot else None
+def _with(query: QueryDict, **more: str) -> str:
+    changed = query.copy()
+    changed.update(more)
+    return changed.urlencode()
+
+
+def _failure(line: run_lines.ExecutionLine, current: Current) -> dict[str, Any]:
+    """Return a failure with its explanation, and where the pipeline's watermark stands now."""
+    pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
+    control = pipeline.control if pipeline else None
+    stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
+    return {
+        "execution": line,
+        "words": failure_text(classify(line.error_message)),
+        "moved": moved_text(line.moved, line),
+        "control": control,
+        "stayed": stayed,
+    }
 
 
 def _is_orphan(current: Current, run_id: int) -> bool:

@@ -1,0 +1,55 @@
+"""One pipeline's executions and failures, from the portal's copy: indexed by pipeline, paged by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower, Trim
+
+from monitoring.enums import ExecutionStatus
+from monitoring.models import RunEntityCopy
+from monitoring.policies.facts import Execution
+from monitoring.policies.failures import Failure, classify
+from monitoring.selectors.run_lines import ExecutionLine, execution_line
+from monitoring.selectors.runs import execution_of_copy
+
+FAILURES = 5
+"""Failures shown: the newest."""
+
+
+def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[RunEntityCopy]:
+    """Return the pipeline's copied run entities with one of `statuses` (all without any), not yet evaluated.
+
+    A status that the portal does not know counts as UNKNOWN.
+    """
+    found = RunEntityCopy.objects.filter(entity_name=name)
+    wanted = frozenset(statuses)
+    if not wanted:
+        return found
+    known = [status.value for status in ExecutionStatus if status is not ExecutionStatus.UNKNOWN]
+    condition = Q(word__in=[status.value for status in wanted])
+    if ExecutionStatus.UNKNOWN in wanted:
+        condition |= ~Q(word__in=known)
+    return found.alias(word=Lower(Trim("status"))).filter(condition)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedFailure:
+    """A failed execution, with what its message tells."""
+
+    execution: Execution
+    line: ExecutionLine
+    told: Failure
+
+
+def failures(name: str, shown: int = FAILURES) -> tuple[list[ExplainedFailure], bool]:
+    """Return the pipeline's newest failures, and whether there are more. One statement."""
+    copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
+    return [explained(execution_of_copy(copy)) for copy in copies[:shown]], len(copies) > shown
+
+
+def explained(execution: Execution) -> ExplainedFailure:
+    """Return the execution with its message taken apart."""
+    return ExplainedFailure(execution=execution, line=execution_line(execution), told=classify(execution.error_message))

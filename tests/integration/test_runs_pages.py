@@ -1,0 +1,237 @@
+"""Runs and control, and the page of one run: roles, filters, paging, states, exports, cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from monitoring.models import RunCopy, RunEntityCopy
+from tests import factories
+from tests.conftest import ROLES
+from tests.support.queries import counted
+from tests.support.warehouse import Warehouse
+
+UNIQUE = factories.UNIQUE_ERROR
+
+
+def copy_run(run_id: int, **changes: Any) -> RunCopy:
+    """A copied run of one pipeline, one minute after the run before it."""
+    status = changes.pop("status", "success")
+    start = changes.pop("started_at", timezone.now() - timedelta(minutes=200 - run_id))
+    entity = changes.pop("entity_name", "dim_cliente")
+    message = changes.pop("error_message", "")
+    finish = None if status == "running" else start + timedelta(seconds=30)
+    run = RunCopy.objects.create(
+        run_id=run_id,
+        entities_requested=changes.pop("entities_requested", entity),
+        started_by=changes.pop("started_by", "svc_etl"),
+        started_at=start,
+        finished_at=finish,
+        status=status,
+        entities_succeeded=int(status == "success"),
+        entities_failed=int(status == "failed"),
+        error_message=message,
+    )
+    w = factories.W
+    RunEntityCopy.objects.create(
+        run_entity_id=run_id * 10,
+        run=run,
+        entity_name=entity,
+        started_at=start,
+        finished_at=finish,
+        status=status if status != "partial" else "failed",
+        extracted=300,
+        upserted=300,
+        soft_deleted=0,
+        watermark_from_updated_at=w.updated_at - timedelta(hours=1),
+        watermark_from_id=w.id,
+        watermark_to_updated_at=w.updated_at,
+        watermark_to_id=w.id,
+        error_message=message,
+    )
+    return run
+
+
+@pytest.fixture
+def pages(client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]) -> Client:
+    """A viewer in front of a healthy snapshot."""
+    snapshot_stored(factories.healthy_snapshot())
+    return client_as("viewer")
+
+
+def shown_runs(html: str) -> list[int]:
+    block = html[html.index('id="runs-list"') : html.index('id="runs-control"')]
+    return [int(number) for number in re.findall(r'<tr[^>]*data-row="(\d+)"', block)]
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "path", ["/runs/", "/runs/7/", "/runs/runs.csv", "/runs/control.xlsx", "/runs/7/executions.csv"]
+)
+def test_every_role_may_look(
+    role: str, path: str, client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]
+) -> None:
+    snapshot_stored(factories.healthy_snapshot())
+    copy_run(7)
+    assert client_as(role).get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/runs/", "/runs/7/", "/runs/runs.csv", "/runs/blocks/runs-list/"])
+def test_nobody_is_sent_to_sign_in(path: str, client: Client) -> None:
+    answer = client.get(path)
+    assert answer.status_code in (302, 404)
+    assert answer.status_code == 404 or answer["Location"].startswith("/account/login/")
+
+
+def test_runs_are_newest_first_and_paged_by_key(pages: Client) -> None:
+    for number in range(1, 61):
+        copy_run(number)
+    first = pages.get("/runs/").content.decode()
+    assert shown_runs(first) == list(range(60, 10, -1))
+    following = re.search(r'href="([^"]+)"[^>]*rel="next"', first)
+    assert following
+    second = pages.get(following[1].replace("&amp;", "&")).content.decode()
+    assert shown_runs(second) == list(range(10, 0, -1))
+    back = re.search(r'href="([^"]+)"[^>]*rel="prev"', second)
+    assert back
+    assert shown_runs(pages.get(back[1].replace("&amp;", "&")).content.decode()) == list(range(60, 10, -1))
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("status=failed", [4]),
+        ("status=failed&status=running", [5, 4]),
+        ("by=ana", [3]),
+        ("pipeline=fact_vendas", [2]),
+        ("run=3", [3]),
+        ("period=24h", [5, 4, 3, 2]),
+        ("sort=run_id", [1, 2, 3, 4, 5]),
+        ("sort=started_by", [3, 1, 2, 4, 5]),
+        ("by=nobody", []),
+    ],
+)
+def test_filters_and_order(pages: Client, query: str, wanted: list[int]) -> None:
+    copy_run(1, started_at=timezone.now() - timedelta(days=3))
+    copy_run(2, entity_name="fact_vendas")
+    copy_run(3, started_by="ana")
+    copy_run(4, status="failed", error_message=UNIQUE)
+    copy_run(5, status="running")
+    assert shown_runs(pages.get(f"/runs/?{query}").content.decode()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("run=abc", "A run is named by its number"),
+        ("run=-1", "Run numbers begin at 1"),
+        ("run=99999999999999999999999", "No run number is that large"),
+        ("status=DROP+TABLE", "There is no status “DROP TABLE”"),
+        ("period=1y", "There is no period “1y”"),
+        ("sort=finished_at", "There is no column “finished_at”"),
+        ("sort=1;--", "There is no column “1;--”"),
+        ("after=nonsense", "This address names no place in the list"),
+        ("before=%00", "This address names no place in the list"),
+        ("by=" + "x" * 500, "100"),
+        ("control-sort=nope", "There is no column “nope”"),
+    ],
+)
+def test_nonsense_gets_a_clear_answer_and_loses_nothing(pages: Client, query: str, answer: str) -> None:
+    copy_run(1)
+    response = pages.get(f"/runs/?{query}")
+    assert response.status_code == 200
+    assert answer in response.content.decode()
+    assert shown_runs(response.content.decode()) == [1]
+
+
+def test_a_filtered_list_alone_is_what_the_page_holds(pages: Client) -> None:
+    copy_run(1)
+    copy_run(2, status="failed", error_message=UNIQUE)
+    whole = pages.get("/runs/?status=failed").content.decode()
+    alone = pages.get("/runs/?status=failed", headers={"HX-Request": "true", "HX-Target": "runs-list"}).content.decode()
+    assert alone in whole
+
+
+def test_the_run_page_says_what_failed_why_and_whether_the_watermark_stayed(pages: Client) -> None:
+    copy_run(8, status="failed", error_message=UNIQUE, entities_requested="dim_cliente,dim_produto")
+    html = pages.get("/runs/8/").content.decode()
+    assert "2627" in html
+    assert "Never started" in html
+    assert "stayed" in html
+    assert "In ctl.etl_control it now stands at" in html
+    assert "What to do" in html
+
+
+def test_an_unknown_run_is_not_found(pages: Client) -> None:
+    response = pages.get("/runs/987654/")
+    assert response.status_code == 404
+    assert "There is no run 987654" in response.content.decode()
+
+
+def test_a_run_number_beyond_bigint_is_not_found(pages: Client) -> None:
+    assert pages.get(f"/runs/{10**30}/").status_code == 404
+
+
+def test_a_run_older_than_the_copy_is_read_from_the_warehouse(pages: Client, warehouse: Warehouse) -> None:
+    run_id = warehouse.run(status="success")
+    warehouse.run_entity(run_id, "dim_cliente", status="success")
+    html = pages.get(f"/runs/{run_id}/").content.decode()
+    assert "read from the warehouse" in html
+    assert "dim_cliente" in html
+
+
+def test_the_path_of_the_seed_takes_two_clicks(pages: Client) -> None:
+    """Seed, section 4: filter the run, read the error per entity, see whether the watermark stayed."""
+    copy_run(9, status="failed", error_message=UNIQUE)
+    listed = pages.get("/runs/?status=failed").content.decode()
+    link = reverse("monitoring:run", args=(9,))
+    assert f'href="{link}"' in listed
+    html = pages.get(link).content.decode()
+    assert "Violation of" in html
+    assert "stayed" in html
+
+
+def test_before_the_first_sample_every_block_says_so(client_as: Callable[[str], Client]) -> None:
+    html = client_as("viewer").get("/runs/").content.decode()
+    assert html.count("Nothing was sampled yet") >= 3
+
+
+@pytest.mark.parametrize("snapshot", [factories.troubled_snapshot, factories.unreachable_snapshot])
+def test_trouble_still_gives_the_page(
+    snapshot: Callable[[], Any], client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]
+) -> None:
+    snapshot_stored(snapshot())
+    copy_run(1)
+    assert client_as("viewer").get("/runs/").status_code == 200
+
+
+def test_the_export_holds_the_filtered_rows_and_no_formula(pages: Client) -> None:
+    copy_run(1, started_by='=HYPERLINK("http://x")')
+    copy_run(2, status="failed", error_message=UNIQUE)
+    text = pages.get("/runs/runs.csv?status=success").content.decode("utf-8-sig")
+    assert "'=HYPERLINK" in text
+    assert "2627" not in text
+
+
+def test_the_cost_does_not_grow_with_pipelines_or_runs(
+    client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]
+) -> None:
+    client = client_as("viewer")
+    snapshot_stored(factories.snapshot(factories.pipeline("p0")))
+    copy_run(1)
+    with counted() as few:
+        client.get("/runs/")
+    snapshot_stored(factories.snapshot(*(factories.pipeline(f"p{number}") for number in range(50))))
+    for number in range(2, 61):
+        copy_run(number)
+    with counted() as many:
+        client.get("/runs/")
+    assert many.counts() == few.counts()
+    assert few.counts()["dw"] == few.counts()["oltp"] == 0
