@@ -168,30 +168,15 @@ def _history(
     known = memory.past.get(name)
     executions = known[1] if known is not None else past.ExecutionPast(history=History())
     samples = tuple(reversed((memory.samples or {}).get(name, ())))
-    runner_at, samples_at = _sessions(looked)
     return replace(
         executions.history,
         open=still_open,
         eligible_samples=samples,
         coverage_median_7d=memory.medians[1].get(name) if memory.medians is not None else None,
         arrival_per_second=arrival_per_second(samples, executions.taken, source.eligible, now, settings.PENDING_CAP),
-        newest_runner_session_at=runner_at,
-        login_samples_at=samples_at,
+        newest_runner_session_at=looked.structure.sessions.runner_at,
+        login_samples_at=looked.structure.sessions.sampled_at,
     )
-
-
-def _sessions(looked: Looked) -> tuple[datetime | None, tuple[datetime, ...]]:
-    """The newest sample of a runner's session, and when sessions were sampled, newest first.
-
-    Where no sample at all shows the runner's program, its name here is probably not the one that is
-    configured: then the samples prove nothing, and none are given.
-    """
-    programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
-    runners = [when for when, program in looked.structure.sessions if program.lower().startswith(programs)]
-    if not runners:
-        return None, ()
-    times = {when.replace(microsecond=0) for when, _ in looked.structure.sessions}
-    return max(runners), tuple(sorted(times, reverse=True))
 
 
 def _newest(looked: Looked, name: str, history: History, previous: Pipeline | None) -> Execution | None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from django.conf import settings
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 STANDBY_SECONDS = 5.0
 """How often one that stands by asks for the lease."""
 FAILED_SECONDS = 5.0
+RENEW_SECONDS = 10.0
+"""Between the parts of a slow tick the lease is renewed when it was claimed this long ago."""
 
 
 def holder_name() -> str:
@@ -40,6 +43,7 @@ class Collector:
         self.holder = holder or holder_name()
         self.collecting = False
         self.sampled = False
+        self._claimed_at = 0.0
         self._memory = Memory()
         self._stopping = threading.Event()
 
@@ -94,6 +98,7 @@ class Collector:
 
     def _claim(self) -> bool:
         claimed = claim_lease(holder=self.holder, now=timezone.now())
+        self._claimed_at = time.monotonic()
         if claimed != self.collecting:
             logger.info("collecting" if claimed else "standing by: another collector holds the lease")
             # While another one collected, `default` changed under what we remember.
@@ -102,8 +107,11 @@ class Collector:
         return claimed
 
     def _renew(self) -> None:
+        if time.monotonic() - self._claimed_at < RENEW_SECONDS:
+            return
         if not claim_lease(holder=self.holder, now=timezone.now()):
             raise LeaseLost(self.holder)
+        self._claimed_at = time.monotonic()
 
     def _lost(self) -> None:
         self.collecting = False

@@ -21,6 +21,17 @@ SAMPLES_KEPT = 400
 """Samples of one pipeline kept for the watermark rules; older ones are thinned out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """When a runner's session was last seen, and when sessions were sampled at all, newest first."""
+
+    runner_at: datetime | None = None
+    sampled_at: tuple[datetime, ...] = ()
+
+
+NO_SESSIONS = Sessions()
+
+
 @dataclass(slots=True)
 class Structure:
     """What the databases looked like when they were last looked over, by alias."""
@@ -30,7 +41,7 @@ class Structure:
     catalogs: dict[str, Catalog | Problem]
     asked: dict[str, frozenset[tuple[str, str]]]
     checked_at: datetime
-    sessions: tuple[tuple[datetime, str], ...] = ()
+    sessions: Sessions = NO_SESSIONS
 
     def covers(self, alias: str, wanted: Iterable[TableName]) -> bool:
         """Whether all these tables were asked about."""

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from monitoring.collector.copying import copy_runs
 from monitoring.collector.mapping import Plan, names_of, planned, wanted_sources, wanted_targets
-from monitoring.collector.memory import Guilty, Memory, Structure
+from monitoring.collector.memory import NO_SESSIONS, Guilty, Memory, Sessions, Structure
 from monitoring.enums import ProblemCode
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.policies.facts import ConnectionReading, ControlRow, Problem, SourceReading, TargetReading
@@ -35,6 +35,7 @@ DW, OLTP = "dw", "oltp"
 STRUCTURE_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 SESSION_EVENTS = 2000
+SESSION_SAMPLES = 10
 BIG_TARGET_ROWS = 200_000
 """A target beyond this, whose update column has no index, is asked for its newest row only after a run."""
 
@@ -177,13 +178,24 @@ def _catalog(connection: ConnectionReading, wanted: set[TableName]) -> Catalog |
         return failure.problem
 
 
-def _sessions(dw: ConnectionReading) -> tuple[tuple[datetime, str], ...]:
+def _sessions(dw: ConnectionReading) -> Sessions:
+    """What the newest login events say of the runner's sessions.
+
+    Where no sample at all shows the runner's program, its name here is probably not the one that is
+    configured: then the samples prove nothing, and none are given.
+    """
     if not dw.reachable:
-        return ()
+        return NO_SESSIONS
     try:
-        return tuple(session_samples(DW, SESSION_EVENTS))
+        events = session_samples(DW, SESSION_EVENTS)
     except ReadFailed:
-        return ()  # the pre-flight tells that the table cannot be read
+        return NO_SESSIONS  # the pre-flight tells that the table cannot be read
+    programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
+    runners = [when for when, program in events if program.lower().startswith(programs)]
+    if not runners:
+        return NO_SESSIONS
+    times = sorted({when.replace(microsecond=0) for when, _ in events}, reverse=True)
+    return Sessions(runner_at=max(runners), sampled_at=tuple(times[:SESSION_SAMPLES]))
 
 
 def _targets(memory: Memory, looked: Looked) -> None:
