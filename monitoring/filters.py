@@ -6,7 +6,7 @@ typed stays in its field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -190,17 +190,17 @@ class EventsForm(TableForm):
     )
 
     def __init__(
-        self, data: Mapping[str, Any] | None, *, facets: Mapping[str, Iterable[Facet]], nothing: str, **kwargs: Any
+        self, data: QueryDict | None, *, facets: Mapping[str, Iterable[Facet]], nothing: str, **kwargs: Any
     ) -> None:
         super().__init__(data, sortable=frozenset(), **kwargs)
-        for name, label in self.LABELS.items():
+        for name, word in self.LABELS.items():
             values = [(facet.value, facet.events) for facet in facets.get(name, ())][:MOST_CHOICES]
             asked = (data or {}).get(name, "")
             if asked and asked not in dict(values):
                 values.append((asked, 0))
             words = {nothing: pgettext("login event", "(none)")}
             self.fields[name] = forms.CharField(
-                label=label,
+                label=word,
                 required=False,
                 max_length=256,
                 strip=False,

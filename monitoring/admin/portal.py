@@ -38,10 +38,6 @@ RULES = (
 class PipelineSettingsForm(forms.ModelForm):
     """Chooses among the control rows, whatever their names are; checks that thresholds make sense."""
 
-    class Meta:
-        model = PipelineSettings
-        fields = "__all__"
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "entity_name" in self.fields:
@@ -71,7 +67,14 @@ class PipelineSettingsForm(forms.ModelForm):
 @admin.register(PipelineSettings)
 class PipelineSettingsAdmin(admin.ModelAdmin):
     form = PipelineSettingsForm
-    list_display = ("entity_name", "owner", "is_required", "late_warning_minutes", "late_critical_minutes", "updated_at")
+    list_display = (
+        "entity_name",
+        "owner",
+        "is_required",
+        "late_warning_minutes",
+        "late_critical_minutes",
+        "updated_at",
+    )
     search_fields = ("entity_name", "owner")
     show_full_result_count = False
     readonly_fields = ("updated_at",)
@@ -158,7 +161,15 @@ class PipelineHourAdmin(OwnKeyedAdmin):
 class RunCopyAdmin(KeyedAdmin):
     page_key = period_key = period_column = "run_id"
     period_at = "started_at"
-    list_display = ("run_id", "status", "started_at", "finished_at", "started_by", "entities_succeeded", "entities_failed")
+    list_display = (
+        "run_id",
+        "status",
+        "started_at",
+        "finished_at",
+        "started_by",
+        "entities_succeeded",
+        "entities_failed",
+    )
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
     search_texts = ("started_by", "entities_requested", "error_message")
     search_help_text = _("A run's number; or a text within the period (7 days unless chosen).")

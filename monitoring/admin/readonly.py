@@ -141,7 +141,9 @@ class KeyedAdmin(ReadOnlyAdmin):
         """Return the key that the search names ("123" or "#123"), or None for a text."""
         return parse_key(term.strip().removeprefix("#"))
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> tuple[QuerySet[Any], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], term: str
+    ) -> tuple[QuerySet[Any], bool]:
         term = term.strip()
         if not term:
             return queryset, False

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from django.core.cache import cache
 
 T = TypeVar("T")
+_Entry = tuple[T, float]
+"""A value, and until when (seconds since the epoch) it is good."""
 
 KEEP_SECONDS = 600
 """How long an aged value may still be shown while a new one is made."""
@@ -29,18 +31,17 @@ def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T
     `fresh` says for how many seconds a value is good. Whatever `make` raises reaches the caller
     that made it; it is not kept.
     """
-    entry = cache.get(key)
+    entry: _Entry[T] | None = cache.get(key)
     if entry is not None and time.time() < entry[1]:
-        return _value(entry)
+        return entry[0]
     if cache.add(f"{key}:making", 1, LOCK_SECONDS):
         try:
             return _store(key, make(), fresh)
         finally:
             cache.delete(f"{key}:making")
-    if entry is not None:
-        return _value(entry)
-    made = _wait(key)
-    return _value(made) if made is not None else _store(key, make(), fresh)
+    if entry is None:
+        entry = _wait(key)
+    return entry[0] if entry is not None else _store(key, make(), fresh)
 
 
 def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:
@@ -58,6 +59,3 @@ def _wait(key: str) -> Any:
             return entry
     return None
 
-
-def _value(entry: Any) -> Any:
-    return entry[0]

@@ -32,7 +32,11 @@ class SessionColumn(Column):
     """session_id; together with the login time it is the session."""
 
     def render(self, value: int | None) -> SafeString:
-        return parts.none(gettext("not recorded")) if value is None else format_html('<span class="figure">{}</span>', value)
+        return (
+            parts.none(gettext("not recorded"))
+            if value is None
+            else format_html('<span class="figure">{}</span>', value)
+        )
 
 
 class ServerTimeColumn(Column):

@@ -149,11 +149,14 @@ class ConnectionsEvents(ConnectionsBlock):
         return self.url(**{name: cursor}) if cursor else ""
 
 
+BLOCKS: tuple[type[Block], ...] = (ConnectionsActivity, ConnectionsLogins, ConnectionsEvents)
+
+
 class ConnectionsPage(Asked, Page):
     name = "connections"
     template_name = "monitoring/connections.html"
     permission_required = (SEE,)
-    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, ConnectionsActivity, ConnectionsLogins, ConnectionsEvents)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> dict[str, Any]:
         return {"may_capture": self.request.user.has_perm(CAPTURE)}
@@ -181,7 +184,9 @@ class ConnectionsCapturePage(Page):
         else:
             messages.warning(
                 request,
-                gettext("Nothing was captured: the last snapshot is less than %(seconds)d seconds old. Wait and try again.")
+                gettext(
+                    "Nothing was captured: the last snapshot is less than %(seconds)d seconds old. Wait and try again."
+                )
                 % {"seconds": CAPTURE_EVERY_SECONDS},
             )
         page = "connections" if request.user.has_perm(SEE) else "connections-capture"
@@ -211,4 +216,4 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         found = self.activity
         rows = [] if found.bounds is None else audit.matching(found.bounds, self.wanted)[: export.MAX_ROWS + 1]
-        return export.export(request, EventsTable(rows), "login-events", kind, current().sampled_at)
+        return export.export(EventsTable(rows), "login-events", kind, current().sampled_at)

@@ -17,7 +17,15 @@ from tests.support.warehouse import NOW
 
 BIG = (EtlRun, EtlRunEntity, ConnectionLoginEvent)
 LISTS = ("etlcontrol", "etlrun", "etlrunentity", "connectionloginevent")
-OWN = ("collectorstate", "pipelinesample", "pipelinehour", "runcopy", "runentitycopy", "pipelinesettings", "userpreferences")
+OWN = (
+    "collectorstate",
+    "pipelinesample",
+    "pipelinehour",
+    "runcopy",
+    "runentitycopy",
+    "pipelinesettings",
+    "userpreferences",
+)
 
 
 def url_of(name: str) -> str:
@@ -58,7 +66,9 @@ def history(warehouse: Any) -> Any:
             error_message="ProgrammingError: boom 100%" if failed else None,
         )
         for second in (1, 2):
-            warehouse.login_event(event_time_utc=started + timedelta(seconds=second, milliseconds=5), session_id=50 + second)
+            warehouse.login_event(
+                event_time_utc=started + timedelta(seconds=second, milliseconds=5), session_id=50 + second
+            )
     return warehouse
 
 

@@ -56,7 +56,9 @@ def test_roles(client_as: Any, rows: Any, role: str, status: int, name: str) -> 
         response = client.get(url)
         assert response.status_code == status, url
         if status == 302:
-            sign_in = client.get(response["Location"])["Location"] if "/admin/login/" in response["Location"] else ""
+            sign_in = response["Location"]
+            if sign_in.startswith(reverse("admin:login")):
+                sign_in = client.get(sign_in)["Location"]
             assert sign_in == f"{reverse('account_login')}?{urlencode({'next': url}, safe='/')}"
 
 
@@ -82,12 +84,7 @@ def test_nobody_is_led_to_the_portals_own_sign_in(client_as: Any) -> None:
 @pytest.mark.parametrize("name", WATCHED)
 def test_the_detail_has_every_column(client_as: Any, rows: Any, name: str) -> None:
     response = client_as("auditor").get(detail_url(name, rows[name]))
-    fields = {
-        field.field["name"]
-        for fieldset in response.context["adminform"]
-        for line in fieldset
-        for field in line
-    }
+    fields = {field.field["name"] for fieldset in response.context["adminform"] for line in fieldset for field in line}
     columns = {field.name for field in MODELS[name]._meta.concrete_fields}
     assert {column if column != "login_time" else "logged_in_at" for column in columns} == fields
     assert "<b>boom</b>" not in response.content.decode()
@@ -103,9 +100,17 @@ def test_nothing_writes(client_as: Any, rows: Any, name: str) -> None:
         for send in (client.get, client.post):
             assert send(base + page).status_code in (403, 404), page
     for page in ("add/", "delete/", "change/"):
-        assert page not in client.get(base).content.decode().replace(f"{quote(key)}/change/", "").replace(
-            "pipelinesettings/add/", ""
-        ).replace("password_change/", "").replace("userpreferences/add/", "").replace("/auth/", "") or name not in WATCHED
+        assert (
+            page
+            not in client.get(base)
+            .content.decode()
+            .replace(f"{quote(key)}/change/", "")
+            .replace("pipelinesettings/add/", "")
+            .replace("password_change/", "")
+            .replace("userpreferences/add/", "")
+            .replace("/auth/", "")
+            or name not in WATCHED
+        )
 
 
 def test_from_a_run_to_its_entities_to_the_events_around(client_as: Any, warehouse: Any) -> None:
@@ -138,7 +143,20 @@ def test_events_around_a_running_run_end_now(client_as: Any, warehouse: Any) -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["core.customers; DROP TABLE x", "[a].[b].[c]", "", "x" * 100, "a/b\"c'd", "É ✓ 😀", "..", "_", "%", "a\nb", " ", "add"],
+    [
+        "core.customers; DROP TABLE x",
+        "[a].[b].[c]",
+        "",
+        "x" * 100,
+        "a/b\"c'd",
+        "É ✓ 😀",
+        "..",
+        "_",
+        "%",
+        "a\nb",
+        " ",
+        "add",
+    ],
 )
 def test_control_rows_with_any_name(client_as: Any, warehouse: Any, name: str) -> None:
     warehouse.control(name, source_table="nonsense", target_table="[x")
