@@ -292,7 +292,7 @@ def unreachable(alias: str = "dw", **changes: Any) -> ConnectionReading:
     )
 
 
-def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, **changes: Any) -> PreflightFacts:
+def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, /, **changes: Any) -> PreflightFacts:
     """Return findings of which every check passes, over `pipelines` (one healthy one by default)."""
     judged_ones = (pipeline(),) if pipelines is None else pipelines
     defaults: dict[str, Any] = {

@@ -64,6 +64,8 @@ def verdict_sentence(snapshot: Snapshot | None, *, stale: bool = False) -> Sente
 
 
 def _judged(snapshot: Snapshot, active: list[Pipeline]) -> Sentence:
+    if not active:
+        return _say(SentenceCode.NONE_ACTIVE, Severity.UNKNOWN, active)
     if any(needs_attention(pipeline) for pipeline in active):
         worst = max((pipeline.severity for pipeline in active), key=lambda severity: severity.rank)
         return _say(SentenceCode.ATTENTION, worst, active)
@@ -79,8 +81,6 @@ def _judged(snapshot: Snapshot, active: list[Pipeline]) -> Sentence:
             checks=len(portal),
             worst=tuple(portal[:WORST_NAMED]),
         )
-    if not active:
-        return _say(SentenceCode.NONE_ACTIVE, Severity.UNKNOWN, active)
     return _say(SentenceCode.ALL_WELL, Severity.OK, active)
 
 
