@@ -55,6 +55,7 @@ _TO_DO: dict[str, Any] = {
     ),
     "dw.permission.": _("Ask the DBA: GRANT SELECT on it to the portal's login."),
     "pipelines.active": _("Set is_active = 1 for a pipeline in ctl.etl_control, or enter one."),
+    "pipeline.active": _("Set is_active = 1 for it in ctl.etl_control when it is to run again."),
     "pipeline.mapping": _("Correct its names in ctl.etl_control: schema.table for both tables, a column for the key."),
     "pipeline.source": _("Check source_table in ctl.etl_control, or have the table created in the OLTP."),
     "pipeline.target": _("Check target_table in ctl.etl_control, or have the table created in the DW."),

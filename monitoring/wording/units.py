@@ -70,7 +70,9 @@ def duration(seconds: float | None) -> str:
 
 def speed(rows_per_second: float | None) -> str:
     """Return rows per second, with decimals where they matter."""
-    decimals = 0 if rows_per_second is not None and rows_per_second >= 10 else 1
+    if rows_per_second is None or not isfinite(rows_per_second):
+        return unknown()
+    decimals = 0 if rows_per_second >= 10 else 1
     return _("%(number)s rows/s") % {"number": number(rows_per_second, decimals)}
 
 

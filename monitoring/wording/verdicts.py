@@ -58,8 +58,10 @@ def verdict_text(verdict: Verdict) -> Text:
         return text(_SILENT.get(str(value_of(verdict, "reason")), _SILENT["no_value"]))
     if verdict.severity is Severity.UNKNOWN:
         return _unknown(verdict)
-    if rule is None or verdict.severity is Severity.OK:
+    if verdict.severity is Severity.OK:
         return text(_("Nothing unusual."))
+    if rule is None:
+        return text(verdict.rule)
     template, values = REASONS[rule](verdict)
     return text(template, values)
 

@@ -1,0 +1,483 @@
+"""The words: one for every code, none that fails, none that ages on the server."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone, translation
+
+from monitoring import enums, wording
+from monitoring.enums import CheckState, ErrorClass, PipelineStatus, ProblemCode, Rule, SentenceCode, Severity
+from monitoring.policies.alerts import preflight_verdicts
+from monitoring.policies.facts import Check, Count, Verdict
+from monitoring.policies.failures import classify
+from monitoring.policies.preflight import SchemaFacts, collector_check
+from monitoring.policies.verdict_sentence import Sentence, verdict_sentence
+from monitoring.wording import Part, Text
+from monitoring.wording.checks import LABELS as CHECK_LABELS
+from tests import factories as make
+from tests.factories import NOW, ago
+
+VOCABULARIES = [
+    member
+    for member in vars(enums).values()
+    if isinstance(member, type) and issubclass(member, enums.StrEnum) and list(member)
+]
+
+
+@pytest.fixture(autouse=True)
+def _english_in_utc():
+    with translation.override("en"), timezone.override("UTC"):
+        yield
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES, ids=lambda vocabulary: vocabulary.__name__)
+def test_every_member_of_every_vocabulary_has_a_word(vocabulary):
+    assert set(wording.LABELS[vocabulary]) == set(vocabulary)
+    for member in vocabulary:
+        assert wording.label(member).strip()
+
+
+def test_words_follow_the_language():
+    with translation.override("pt-br"):
+        portuguese = wording.label(PipelineStatus.OK)
+    assert (wording.label(PipelineStatus.OK), portuguese) == ("OK", "OK")
+    assert wording.label(PipelineStatus.STRUCTURE_MISSING) == "Structure missing"
+
+
+def test_no_module_translates_while_it_is_imported():
+    """A word made at import would stay in the first reader's language."""
+    for path in Path(wording.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        eager = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+            for alias in node.names
+            if not alias.name.endswith("_lazy")
+        }
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                continue
+            called = {
+                node.func.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            }
+            assert not called & eager, path.name
+
+
+class TestText:
+    def test_places_may_come_in_any_order(self):
+        found = wording.text("%(at)s: %(who)s!", {"who": wording.entity("dim_x"), "at": wording.time(NOW)})
+        assert [(part.kind, part.text) for part in found.parts] == [
+            ("time", "15 May 2024, 12:00"),
+            ("text", ": "),
+            ("entity", "dim_x"),
+            ("text", "!"),
+        ]
+        assert found.parts[0].iso == "2024-05-15T12:00:00+00:00"
+
+    def test_a_text_goes_into_a_text(self):
+        inner = wording.text("%(who)s late", {"who": wording.entity("a")})
+        outer = wording.text("1 of 2: %(inner)s.", {"inner": inner})
+        assert str(outer) == "1 of 2: a late."
+        assert outer.parts[1] == Part("a", "entity")
+
+    def test_an_age_ticks_elsewhere(self):
+        found = wording.text("late for %(age)s", {"age": wording.age(ago(hours=3, minutes=12))})
+        assert str(found) == "late for 15 May 2024, 08:48"
+        assert found.plain(NOW) == "late for 3 h 12 min"
+        assert found.plain(NOW - timedelta(days=1)) == "late for 0 s"
+
+    def test_words_are_never_taken_for_places(self):
+        hostile = "%(who)s \ue0000\ue001 100% <b>"
+        found = wording.text("%(name)s %(who)s", {"name": hostile, "who": wording.entity(hostile)})
+        assert [part.kind for part in found.parts] == ["text", "entity"]
+        assert found.parts[0].text == "%(who)s 0 100% <b> "
+        assert found.parts[1].text == hostile
+
+    def test_no_values_leave_percent_signs_alone(self):
+        assert str(wording.text("100 % of it")) == "100 % of it"
+
+    def test_texts_add_up_and_are_false_when_empty(self):
+        assert str(wording.text("a") + wording.text("b")) == "ab"
+        assert not Text()
+        assert wording.text("a")
+
+    def test_times_are_in_the_readers_zone(self):
+        with timezone.override("America/Sao_Paulo"):
+            assert wording.moment(NOW) == "15 May 2024, 09:00"
+
+
+class TestUnits:
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (None, "unknown"),
+            (float("nan"), "unknown"),
+            (-5, "0 s"),
+            (0, "0 s"),
+            (59.9, "59 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3599, "59 min 59 s"),
+            (3600, "1 h"),
+            (11_520, "3 h 12 min"),
+            (86_399, "23 h 59 min"),
+            (86_400, "1 d"),
+            (187_200, "2 d 4 h"),
+            (86_400 * 1500, "1,500 d"),
+        ],
+    )
+    def test_duration(self, seconds, text):
+        assert wording.duration(seconds) == text
+
+    def test_numbers_have_separators_and_unknown_says_so(self):
+        assert wording.number(1234567) == "1,234,567"
+        assert wording.number(12.345, 1) == "12.3"
+        assert wording.number(None) == "unknown"
+        with translation.override("pt-br"):
+            assert wording.number(1234567.5, 1) == "1.234.567,5"
+
+    def test_counts(self):
+        assert wording.count(Count(100_000, capped=True)) == "100,000+"
+        assert wording.count(Count(0)) == "0"
+        assert wording.count(7) == "7"
+        assert wording.count(None) == "unknown"
+
+    def test_percent_and_speed(self):
+        assert wording.percent(99.0) == "99 %"
+        assert wording.percent(98.54) == "98.5 %"
+        assert wording.percent(None) == "unknown"
+        assert wording.speed(9.96) == "10.0 rows/s"
+        assert wording.speed(1234.4) == "1,234 rows/s"
+        assert wording.speed(None) == "unknown"
+
+    def test_no_moment_is_unknown(self):
+        assert wording.moment(None) == "unknown"
+        assert wording.no_value() == "–"
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("snapshot", "stale", "expected"),
+        [
+            (None, False, "Nothing has been sampled yet: the collector has not run."),
+            (
+                make.snapshot(),
+                True,
+                "The figures are from 15 May 2024, 12:00: the collector has not sampled for 0 s.",
+            ),
+            (make.unreachable_snapshot(), False,
+             "DW has not answered for 1 h (server unreachable): older figures are shown."),
+            (make.snapshot(oltp=make.unreachable("oltp", problem=None)), False, "OLTP does not answer."),
+            (make.snapshot(dw=make.unreachable("dw"), oltp=make.unreachable("oltp")), False,
+             "DW and OLTP do not answer: server unreachable."),
+            (make.snapshot(problem=make.problem()), False,
+             "The control and audit tables could not be read: time-out."),
+            (make.snapshot(pipelines=()), False, "ctl.etl_control lists no pipelines yet."),
+            (make.snapshot(make.inactive_pipeline()), False, "No pipeline is active: nothing is judged."),
+            (make.snapshot(), False, "The one active pipeline is well."),
+            (make.healthy_snapshot(), False, "All 3 active pipelines are well."),
+            (
+                make.snapshot(make.pipeline(), make.late_pipeline()),
+                False,
+                "1 of 2 pipelines needs attention: fact_vendas has been late for 3 h 12 min.",
+            ),
+            (
+                make.snapshot(make.pipeline(), make.late_pipeline(), make.failed_pipeline()),
+                False,
+                "2 of 3 pipelines need attention: dim_equipe has been failing since 15 May 2024, 11:35, "
+                "fact_vendas has been late for 3 h 12 min.",
+            ),
+            (
+                make.troubled_snapshot(),
+                False,
+                "3 of 6 pipelines need attention: dim_fantasma has never finished a run, dim_equipe has been failing "
+                "since 15 May 2024, 11:35, and 1 more. 1 cannot be judged.",
+            ),
+            (make.snapshot(make.pipeline(), make.unread_pipeline()), False,
+             "1 of 2 pipelines cannot be judged: dim_regiao."),
+            (
+                make.snapshot(*[make.unread_pipeline(name) for name in "abcde"]),
+                False,
+                "5 of 5 pipelines cannot be judged: a, b, c, and 2 more.",
+            ),
+            (
+                make.snapshot(preflight=make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False),))),
+                False,
+                "The pipelines are well, but 1 pre-flight check failed.",
+            ),
+        ],
+    )  # fmt: skip
+    def test_what_it_says(self, snapshot, stale, expected):
+        assert wording.sentence_text(verdict_sentence(snapshot, stale=stale)).plain(NOW) == expected
+
+    @pytest.mark.parametrize("code", SentenceCode)
+    def test_every_code_has_a_sentence(self, code):
+        assert str(wording.sentence_text(Sentence(code=code, severity=Severity.OK))).endswith(".")
+
+    def test_names_can_be_linked_and_times_tick(self):
+        found = wording.sentence_text(verdict_sentence(make.snapshot(make.pipeline(), make.late_pipeline())))
+        assert [(part.kind, part.at) for part in found.parts if part.kind != "text"] == [
+            ("entity", None),
+            ("age", ago(hours=3, minutes=12)),
+        ]
+
+
+VERDICTS = [verdict for pipeline in make.troubled_snapshot().pipelines for verdict in pipeline.verdicts]
+SINCE = ago(hours=3, minutes=12)
+
+
+def of(rule: Rule, severity: Severity = Severity.WARNING, since=SINCE, **values) -> Verdict:
+    return Verdict(rule=rule, severity=severity, entity_name="dim_x", since=since, values=values or None)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("verdict", "clause", "reason"),
+        [
+            (
+                of(Rule.FAILED, run_id=7, error_class="deadlock", error="x"),
+                "dim_x has been failing since 15 May 2024, 08:48",
+                "Run 7 failed (Deadlock): Two sessions waited for each other, and the server ended this one.",
+            ),
+            (of(Rule.FAILED, run_id=7, error_class="other", error=None), None, "Run 7 failed and does not say why."),
+            (
+                of(Rule.FAILED, since=None, run_id=7, error_class=None),
+                "dim_x failed",
+                "The control row says that its last run failed; the run itself is not kept any more.",
+            ),
+            (
+                of(Rule.LATE_WATERMARK, limit_minutes=120, eligible=100_000, capped=1),
+                "dim_x has been late for 3 h 12 min",
+                "100,000+ rows wait; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
+            ),
+            (
+                of(Rule.LATE_WATERMARK, limit_minutes=120, eligible=1, capped=0),
+                None,
+                "1 row waits; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
+            ),
+            (
+                of(Rule.NO_RECENT_RUN, hours=24),
+                "dim_x has not finished a run for 3 h 12 min",
+                "Its newest run finished 3 h 12 min ago; the limit is 1 d.",
+            ),
+            (
+                of(Rule.NO_RECENT_RUN, hours=None),
+                "dim_x has never finished a run",
+                "It is active, but no run of it has ever finished.",
+            ),
+            (
+                of(Rule.RECURRENT_FAILURE, failures=3, executions=9, percent=100 / 3),
+                "dim_x failed in 33 % of its executions",
+                "3 of 9 executions of the last 7 days failed (33 %).",
+            ),
+            (
+                of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan=None),
+                "dim_x has been running for 3 h 12 min",
+                "Run 7 has been running for 3 h 12 min; unusual beyond 30 min.",
+            ),
+            (
+                of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan="later_run"),
+                "dim_x has a run that never ended, started 15 May 2024, 08:48",
+                "Run 7 has been “running” for 3 h 12 min, but a later run has finished: it was killed.",
+            ),
+            (
+                of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan="no_session"),
+                None,
+                "Run 7 has been “running” for 3 h 12 min, but no runner is connected any more.",
+            ),
+            (
+                of(Rule.STALLED_WATERMARK, runs=3, succeeded=3, eligible=9),
+                "dim_x runs, but its watermark has not moved since 15 May 2024, 08:48",
+                "The watermark did not move over 3 finished runs, all of them successes. 9 rows wait.",
+            ),
+            (
+                of(Rule.STALLED_WATERMARK, runs=3, succeeded=1, eligible=9),
+                None,
+                "The watermark did not move over 3 finished runs. 9 rows wait.",
+            ),
+            (
+                of(Rule.UNUSUAL_VOLUME, value=9000.0, median=1000.0, low=481.0, high=1519.0),
+                "dim_x moved unusually many rows",
+                "Its newest success extracted 9,000 rows; usual are 481 to 1,519 (median 1,000).",
+            ),
+            (of(Rule.UNUSUAL_VOLUME, value=9.0, median=1000.0), "dim_x moved unusually few rows", None),
+            (
+                of(Rule.UNUSUAL_DURATION, value=900.0, median=60.0, low=0.0, high=120.0),
+                "dim_x took unusually long",
+                "Its newest success took 15 min; usual are 0 s to 2 min (median 1 min).",
+            ),
+            (of(Rule.UNUSUAL_DURATION, value=1.0, median=900.0), "dim_x was unusually quick", None),
+            (
+                of(Rule.SILENT_NO_OP, runs=2, eligible=9),
+                "dim_x succeeds without taking the rows that wait",
+                "Its last 2 successes extracted nothing, although rows were due before they began. 9 rows wait.",
+            ),
+            (
+                of(Rule.COVERAGE_DROP, percent=78.9, median=99.0, points=20.1),
+                "dim_x lost 20.1 points of coverage",
+                "Coverage is 78.9 %; its median of 7 days is 99 %.",
+            ),
+            (
+                of(Rule.STRUCTURE, part="target", table="dim.X"),
+                "dim_x has no target table",
+                "The table dim.X does not exist.",
+            ),
+            (of(Rule.STRUCTURE, part="source", table="core.x"), "dim_x has no source table", None),
+            (
+                of(Rule.STRUCTURE, part="mapping", table="a -> b"),
+                "dim_x has an invalid table name",
+                "“a -> b” is not a mapping of the form schema.table.",
+            ),
+            (
+                of(Rule.PREFLIGHT, check="dw.schema.ctl", problem=None),
+                "dim_x: “Schema ctl” failed",
+                "The check “Schema ctl” failed.",
+            ),
+            (
+                of(Rule.FAILED, Severity.UNKNOWN, status_text="aborted"),
+                "dim_x cannot be judged",
+                "The audit says “aborted”, a status that the contract does not know.",
+            ),
+            (
+                of(Rule.LATE_WATERMARK, Severity.UNKNOWN, problem="permission_denied"),
+                "dim_x cannot be judged",
+                "It could not be judged: permission denied.",
+            ),
+            (Verdict(rule="odd", severity=Severity.WARNING), "odd cannot be judged", "odd"),
+        ],
+    )
+    def test_what_it_says(self, verdict, clause, reason):
+        if clause is not None:
+            assert wording.verdict_clause(verdict).plain(NOW) == clause
+        if reason is not None:
+            assert wording.verdict_text(verdict).plain(NOW) == reason
+
+    @pytest.mark.parametrize("rule", Rule)
+    @pytest.mark.parametrize("severity", Severity)
+    @pytest.mark.parametrize("language", ["en", "pt-br"])
+    def test_every_rule_has_all_its_words_also_without_values(self, rule, severity, language):
+        with translation.override(language):
+            bare = Verdict(rule=rule, severity=severity)
+            assert wording.verdict_label(bare)
+            assert str(wording.verdict_clause(bare))
+            assert str(wording.verdict_text(bare))
+            assert wording.verdict_next(bare)
+            assert str(wording.RULE_HELP[rule])
+
+    def test_what_cannot_be_judged_is_not_called_by_its_rule(self):
+        assert wording.verdict_label(of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")) == "Cannot be judged"
+        assert wording.verdict_label(of(Rule.STRUCTURE)) == "Structure missing"
+
+    def test_the_next_step_knows_the_cause(self):
+        failed = of(Rule.FAILED, run_id=7, error_class="log_full", error="x")
+        assert wording.verdict_next(failed) == wording.class_text(ErrorClass.LOG_FULL)[1]
+        (unreachable,) = preflight_verdicts(make.passed_preflight(dw=make.unreachable("dw")), {"dw": 3})
+        assert wording.verdict_next(unreachable) == wording.code_text(ProblemCode.UNREACHABLE).to_do
+        unread = of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")
+        assert wording.verdict_next(unread) == wording.code_text(ProblemCode.TIMEOUT).to_do
+
+    @pytest.mark.parametrize("reason", ["history", "structure", "unread", "no_value", "odd"])
+    def test_a_silent_rule_says_why(self, reason):
+        silent = Verdict(rule=Rule.STUCK_RUN, severity=Severity.OK, values={"reason": reason}, silent=True)
+        assert re.match(r"Not (enough|judged)", str(wording.verdict_text(silent)))
+
+    @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: f"{verdict.entity_name}-{verdict.rule}")
+    def test_no_word_depends_on_now(self, verdict):
+        assert str(wording.verdict_text(verdict)) == str(wording.verdict_text(verdict))
+        assert all(part.at is not None for part in wording.verdict_text(verdict).parts if part.kind in ("age", "time"))
+
+
+class TestProblemsChecksAndFailures:
+    @pytest.mark.parametrize("code", ProblemCode)
+    def test_every_problem_says_what_happened_and_what_to_do(self, code):
+        words = wording.problem_text(make.problem(code, detail="driver's words"))
+        assert words.what.endswith(".") and words.to_do.endswith(".") and words.detail == "driver's words"
+
+    def test_no_problem_given_is_not_read(self):
+        assert wording.problem_text(None) == wording.code_text(ProblemCode.NOT_READ)
+
+    def test_every_check_of_the_preflight_has_a_label_and_says_what_to_do(self):
+        checks = make.passed_preflight(
+            make.pipeline(), collector_known=True, collector_age_seconds=1.0, required=("dim_cliente",)
+        ).checks
+        for check in checks:
+            passed = wording.check_text(check)
+            assert passed.to_do == ""
+            assert passed.label != check.code and "%(" not in passed.label
+            failed = wording.check_text(Check(code=check.code, state=CheckState.FAILED, values=check.values))
+            assert failed.to_do
+        codes = {check.code for check in checks}
+        for key in CHECK_LABELS:
+            assert any(code == key or (key.endswith(".") and code.startswith(key)) for code in codes), key
+
+    def test_labels_name_the_object(self):
+        assert wording.check_label("dw.table.audit.etl_run") == "Table audit.etl_run with its columns"
+        assert wording.check_label("no.such.check") == "no.such.check"
+
+    @pytest.mark.parametrize(
+        ("check", "detail"),
+        [
+            (Check(code="dw.connection", state=CheckState.PASSED, values={"database": "DW", "server": "s"}), "DW on s"),
+            (Check(code="dw.connection", state=CheckState.PASSED), "? on ?"),
+            (Check(code="dw.clock", state=CheckState.WARNING, values={"seconds": -45.26}), "-45.3 s"),
+            (Check(code="dw.table.x", state=CheckState.FAILED, values={"missing": "a, b"}), "Missing columns: a, b"),
+            (Check(code="dw.table.x", state=CheckState.FAILED, values={"exists": 0}), "It does not exist."),
+            (Check(code="dw.table.x", state=CheckState.UNKNOWN), "It could not be found out."),
+            (Check(code="pipelines.active", state=CheckState.PASSED, values={"active": 8, "pipelines": 9}), "8 of 9"),
+            (
+                Check(code="pipeline.active", state=CheckState.PASSED, values={"active": 0}),
+                "Switched off: it is not judged.",
+            ),
+            (Check(code="pipeline.mapping", state=CheckState.PASSED, values={"source": "a", "target": "b"}), "a → b"),
+            (Check(code="pipeline.source", state=CheckState.FAILED, values={"table": "core.x"}), "core.x"),
+            (
+                Check(code="required.ready", state=CheckState.FAILED, values={"listed": 0}),
+                "ctl.etl_control has no such pipeline.",
+            ),
+            (collector_check(None), "It has never run."),
+            (collector_check(999), "Its last sample is older than 1 min."),
+            (
+                Check(code="pipeline.source", state=CheckState.UNKNOWN, problem=make.problem()),
+                "The answer took too long and was given up.",
+            ),
+        ],
+    )
+    def test_what_a_check_found(self, check, detail):
+        assert wording.check_text(check).detail == detail
+
+    def test_a_required_pipeline_that_is_not_listed_has_its_own_advice(self):
+        missing = Check(code="required.active", state=CheckState.FAILED, values={"listed": 0})
+        assert "REQUIRED_PIPELINES" in wording.check_text(missing).to_do
+
+    def test_a_connections_facts(self):
+        checks = make.passed_preflight().checks
+        facts = dict(wording.connection_facts(next(check for check in checks if check.code == "dw.connection")))
+        assert facts["Answered in"] == "1.5 ms"
+        assert facts["Clock difference"] == "0.2 s"
+        assert "PWD" not in facts["Connection"].upper()
+        assert wording.connection_facts(Check(code="dw.connection", state=CheckState.FAILED)) == ()
+
+    @pytest.mark.parametrize("error_class", ErrorClass)
+    def test_every_class_has_a_meaning_and_advice(self, error_class):
+        meaning, advice = wording.class_text(error_class)
+        assert meaning.endswith(".") and advice.endswith(".")
+
+    def test_a_failure_names_what_the_message_names(self):
+        words = wording.failure_text(classify(make.UNIQUE_ERROR))
+        assert words.title == "Duplicate key"
+        assert words.names == ("table or object dim.DIM_CLIENTE, constraint UQ_DIM_CLIENTE_original, key or value 4711")
+        assert wording.failure_text(classify("")).meaning == "The run says that it failed, but not why."
+
+
+def test_every_figure_has_its_definition():
+    assert all(str(definition).endswith(".") for definition in wording.HELP.values())
+    assert set(wording.RULE_HELP) == set(Rule)
+    assert set(wording.WATERMARK_HELP) == set(enums.WatermarkState)
