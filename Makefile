@@ -7,10 +7,18 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types unit browser messages screenshots
+.PHONY: help demo demo-reset venv lock test lint types unit browser messages screenshots
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+# The portal over its embedded warehouse. PORT and PORTAL_DATA_DIR are taken from the environment.
+
+demo: .venv/run.stamp  ## Run the portal, a demo warehouse and its ETL on http://127.0.0.1:8000 (PORT)
+	@$(BIN)/python manage.py demo
+
+demo-reset: .venv/run.stamp  ## The same, after deleting the demo's warehouse and users
+	@$(BIN)/python manage.py demo --reset
 
 # The environment. The stamp is newer than the pins once they are installed.
 
@@ -23,6 +31,15 @@ help:  ## Say what there is
 .venv/test.stamp: .venv/run.stamp requirements/test.txt
 	$(BIN)/pip install --quiet --requirement requirements/test.txt
 	@touch $@
+
+venv: .venv/test.stamp  ## The environment with everything that tests need
+
+LOCK := $(BIN)/uv pip compile --quiet --python-version 3.11 --universal
+
+lock: .venv/test.stamp  ## Pin anew, from requirements/*.in
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet uv
+	$(LOCK) requirements/run.in -o requirements.txt
+	$(LOCK) requirements/test.in -o requirements/test.txt
 
 # Proof. `make test` is all of it; the parts can be run alone.
 

@@ -71,9 +71,8 @@ def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Bu
     for schema, path in files.all().items():
         create_schema(path, schema, extras=True)
     now = now.replace(microsecond=0)
-    with closing(files.connect("dw")) as dw, closing(files.connect("oltp")) as oltp, _quiet():
-        for connection in (dw, oltp):
-            connection.execute("PRAGMA synchronous = OFF")
+    dw, oltp = (files.connect(alias, durable=False) for alias in ("dw", "oltp"))
+    with closing(dw), closing(oltp), _quiet():
         _fill(dw, oltp, now, seed, days)
         rows = _count(dw, oltp)
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,7 +83,7 @@ def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Bu
 
 def _fill(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetime, seed: int, days: int) -> None:
     end = now - STRETCH
-    start = end - timedelta(days=days)
+    start = _half_hour(end - timedelta(days=days))
     ledger = Ledger()
     shop = Shop(People(seed), random.Random(seed), start - timedelta(days=1), ledger.changed)
     ledger.shop = shop
@@ -97,6 +96,11 @@ def _fill(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetime, seed:
     oltp.commit()
     _stretch(dw, oltp, shop, now, seed)
     clean_up(dw, now)
+
+
+def _half_hour(moment: datetime) -> datetime:
+    """Return the last full or half hour: when a scheduler would start."""
+    return moment.replace(minute=moment.minute // 30 * 30, second=0)
 
 
 def _write_audit(dw: sqlite3.Connection, history: History, now: datetime) -> None:

@@ -57,21 +57,23 @@ class WarehouseFiles:
             raise WarehouseGone(f"{error.filename}: {error.strerror}") from error
         return tuple((stat.st_dev, stat.st_ino) for stat in stats)
 
-    def connect(self, alias: str) -> sqlite3.Connection:
+    def connect(self, alias: str, *, durable: bool = True) -> sqlite3.Connection:
         """Open `alias` with its schemas attached, for writing. Nothing is ever created by opening.
 
-        Statements that change rows open a transaction; the caller commits. Raises WarehouseGone.
+        Statements that change rows open a transaction; the caller commits. Without `durable`, a
+        power failure may ruin the files (while they are built, that does not matter). Raises
+        WarehouseGone.
         """
         connection = sqlite3.connect(":memory:", timeout=BUSY_SECONDS, uri=True)
         try:
             for schema in EMBEDDED_SCHEMAS[alias]:
                 path = self.path(alias, schema)
                 connection.execute(f"ATTACH DATABASE ? AS [{schema}]", (f"file:{quote(str(path))}?mode=rw",))
+                connection.execute(f"PRAGMA [{schema}].synchronous = {'NORMAL' if durable else 'OFF'}")
         except sqlite3.OperationalError as error:
             connection.close()
             raise WarehouseGone(f"{path}: {error}") from error
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
 

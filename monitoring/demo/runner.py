@@ -86,7 +86,7 @@ class Runner:
         rows = {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
         wanted = set(only) if only is not None else set(JOBS)
         for entity in sorted(set(rows) - set(JOBS)):
-            logger.info("%s is active, but this runner has no job for it", entity)
+            logger.debug("%s is active, but this runner has no job for it", entity)
         return {entity: rows[entity] for entity in JOBS if entity in rows and entity in wanted}
 
     def _begin(self, started_by: str, entities: Sequence[str]) -> int:

@@ -89,12 +89,12 @@ class _Habit:
 def _habits(seed: int) -> list[_Habit]:
     faker = Faker("pt_BR")
     faker.seed_instance(seed)
-    people = [f"{faker.first_name()}.{faker.last_name().split()[-1]}".lower() for _ in range(4)]
+    people = [faker.user_name() for _ in range(4)]
     studio = "Microsoft SQL Server Management Studio - Query"
     shop = [
         _Habit(login="svc_loja", host=f"LOJA-WEB-{n:02}", program="loja-api", database="ECOMMERCE_OLTP",
                address=f"10.20.1.{10 + n}", every=6 + n, share=0.98)
-        for n in range(1, 6)
+        for n in range(1, 8)
     ]  # fmt: skip
     analysts = [
         _Habit(login=f"EMPRESA\\{name}", host=f"NB-{2041 + 17 * n}", program=studio, database="DW_ECOMMERCE",

@@ -60,6 +60,8 @@ PER_DAY = {
 }
 """How often each thing happens on an average day."""
 
+_KINDS, _WEIGHTS, _ALL_PER_DAY = list(PER_DAY), list(PER_DAY.values()), sum(PER_DAY.values())
+
 _NEXT = {"CRIADO": "PAGO", "PAGO": "ENVIADO", "ENVIADO": "ENTREGUE"}
 _DELAY_HOURS = {"CRIADO": (0.03, 0.8), "PAGO": (4, 30), "ENVIADO": (24, 120)}
 _CANCELLED_PERCENT = 4
@@ -145,10 +147,9 @@ class Shop:
         rhythm = _HOURS[local.hour] * _WEEKDAYS[local.weekday()] / _MEAN
         if local.strftime("%Y-%m-01") != self.month:
             self._month_begins(end)
-        share = seconds / 86_400 * rhythm * self.bustle
-        for kind, per_day in PER_DAY.items():
-            for _ in range(_poisson(self.rng, per_day * share)):
-                self._enter(self.now + timedelta(seconds=1 + int(self.rng.random() * seconds)), kind, 0)
+        count = _poisson(self.rng, _ALL_PER_DAY * seconds / 86_400 * rhythm * self.bustle)
+        for kind in self.rng.choices(_KINDS, _WEIGHTS, k=count):
+            self._enter(self.now + timedelta(seconds=1 + int(self.rng.random() * seconds)), kind, 0)
 
     def _enter(self, at: datetime, kind: str, key: int) -> None:
         self._entries += 1

@@ -1,0 +1,187 @@
+"""`manage.py demo`: everything a newcomer needs, in one process tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from monitoring.demo.children import WINDOWS, ChildKeepsDying, Children
+from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
+from monitoring.demo.reset import forget_copies, forget_everything
+from monitoring.demo.users import PASSWORD, DemoRefused, create_demo_users, refuse_real_warehouse
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60.0
+
+
+class Command(BaseCommand):
+    help = "Prepare and run the demonstration: embedded warehouse, demo ETL, collector, web server. Ctrl-C ends it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--pace", type=float, default=1.0, help="how fast the ETL goes: 1 is a run a minute")
+        parser.add_argument(
+            "--reset", action="store_true", help="start afresh: delete the warehouse and the portal's data"
+        )
+        parser.add_argument("--prepare-only", action="store_true", help="prepare everything, start nothing")
+
+    def handle(self, *args: Any, pace: float, reset: bool, prepare_only: bool, **options: Any) -> None:
+        stopped = threading.Event()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: stopped.set())
+        try:
+            refuse_real_warehouse()
+            port = _port()
+            with exclusive(settings.DATA_DIR / "demo.lock"):
+                if not prepare_only:
+                    _refuse_taken(port)
+                self._prepare(reset)
+                if not prepare_only and not stopped.is_set():
+                    self._run(port, pace, stopped)
+        except DemoRefused as error:
+            raise CommandError(str(error)) from error
+        except AlreadyHeld as error:
+            raise CommandError(
+                f"A demo already runs over {settings.DATA_DIR}. PORTAL_DATA_DIR names another."
+            ) from error
+        except ChildKeepsDying as error:
+            raise CommandError(f"{error} Its last words are above; everything was stopped.") from error
+
+    def _prepare(self, reset: bool) -> None:
+        """Migrate, create the users, build the warehouse if there is none, gather static files if they changed."""
+        files = WarehouseFiles(settings.DATA_DIR / "warehouse")
+        if reset:
+            self._say("Starting afresh.")
+            forget_everything(files.folder)
+        call_command("migrate", verbosity=0, interactive=False)
+        create_demo_users()
+        if missing := files.missing():
+            from monitoring.demo.build import build  # half a second that a second start does not need
+
+            if files.folder.exists():
+                self._say(f"The embedded warehouse lacks {', '.join(missing)}: building another.")
+            else:
+                self._say("Building the embedded warehouse with 30 days of history ...")
+            built = build(files.folder, datetime.now(UTC).replace(tzinfo=None))
+            forget_copies()
+            runs, entities = built.rows["audit.etl_run"], built.rows["audit.etl_run_entity"]
+            self._say(f"Built in {built.seconds:.1f} s: {runs:,} runs, {entities:,} run entities.")
+        _gather_static_files()
+
+    def _run(self, port: int, pace: float, stopped: threading.Event) -> None:
+        manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        children = Children(
+            commands={
+                "The demo ETL": [*manage, "demo_etl", f"--pace={pace}"],
+                "The collector": [*manage, "collect"],
+                "The web server": _web_server(port),
+            },
+            folder=settings.BASE_DIR,
+            environment={"DJANGO_SETTINGS_MODULE": "etlportal.settings", "PYTHONUNBUFFERED": "1"},
+            say=self._say,
+        )
+        try:
+            children.start()
+            if self._wait_until_ready(children, port, stopped):
+                self._welcome(port)
+                children.watch(stopped)
+        finally:
+            children.stop()
+            self._say("Everything is stopped.")
+
+    def _wait_until_ready(self, children: Children, port: int, stopped: threading.Event) -> bool:
+        """Return whether the web server answers; False when stopped first. Raises CommandError after a minute."""
+        deadline = monotonic() + READY_SECONDS
+        while not _answers(port):
+            children.check()
+            if stopped.wait(0.2):
+                return False
+            if monotonic() > deadline:
+                raise CommandError(f"The web server does not answer after {READY_SECONDS:g} s.")
+        return True
+
+    def _welcome(self, port: int) -> None:
+        names = ", ".join(create_demo_users())
+        self._say(f"\n  ETL Portal:  http://{HOST}:{port}/")
+        self._say(f"  Users:       {names} (password: {PASSWORD})")
+        self._say("  Ctrl-C ends it.\n")
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
+
+
+def _port() -> int:
+    text = os.environ.get("PORT", "8000")
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise CommandError(f"PORT must be a number from 1 to 65535, not {text!r}.")
+    return int(text)
+
+
+def _refuse_taken(port: int) -> None:
+    """Raise CommandError when something listens on the port already."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        if not WINDOWS:  # there, the option would let two servers share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} cannot be used ({error.strerror}). PORT=8001 make demo takes another."
+            ) from error
+
+
+def _web_server(port: int) -> list[str]:
+    if WINDOWS:
+        return [
+            sys.executable,
+            "-m",
+            "waitress",
+            f"--listen={HOST}:{port}",
+            "--threads=8",
+            "etlportal.wsgi:application",
+        ]
+    return [
+        sys.executable, "-m", "gunicorn", "etlportal.wsgi", f"--bind={HOST}:{port}", "--workers=1",
+        "--worker-class=gthread", "--threads=8", "--graceful-timeout=3", "--log-level=warning",
+    ]  # fmt: skip
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/healthz", timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _gather_static_files() -> None:
+    """Run collectstatic unless every file is as it was the last time."""
+    digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]["BACKEND"]).encode())
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            stat = Path(storage.path(name)).stat()
+            digest.update(f"{name}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
+    stamp = settings.STATIC_ROOT / ".gathered"
+    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
+        return
+    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
+    stamp.write_text(digest.hexdigest())
