@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, register_converter
 
-from monitoring.views import connections, health, runs, summary
+from monitoring.converters import EntityConverter
+from monitoring.views import connections, health, pipelines, runs, summary
 from monitoring.views.blocks import Block
 from monitoring.views.preferences import Preferences, PreferenceSet
 from monitoring.views.preflight import OPENING
 
 app_name = "monitoring"
+
+register_converter(EntityConverter, "entity")
+
+PIPELINE = "pipelines/<entity:entity>/"
 
 
 
@@ -24,6 +29,20 @@ urlpatterns = [
     *blocks(*summary.BLOCKS),
     path("summary/pipelines.<str:kind>", summary.MatrixExport.as_view(), name="summary-matrix-export"),
     path("summary/failures.<str:kind>", summary.FailuresExport.as_view(), name="summary-failures-export"),
+    path("pipelines/", pipelines.PipelinesPage.as_view(), name="pipelines"),
+    *blocks(pipelines.PipelinesList),
+    path("pipelines/find", pipelines.FindPipeline.as_view(), name="pipeline-find"),
+    path("pipelines/health.<str:kind>", pipelines.PipelinesExport.as_view(), name="pipelines-export"),
+    path(PIPELINE, pipelines.PipelinePage.as_view(), name="pipeline"),
+    *blocks(*pipelines.BLOCKS, prefix=PIPELINE),
+    path(f"{PIPELINE}checks/run/", pipelines.RunChecks.as_view(), name="pipeline-checks-run"),
+    path(f"{PIPELINE}sample/unmask/", pipelines.Unmask.as_view(), name="pipeline-unmask"),
+    path(f"{PIPELINE}sample.<str:kind>", pipelines.SampleExport.as_view(), name="pipeline-sample-export"),
+    path(
+        f"{PIPELINE}executions.<str:kind>",
+        pipelines.PipelineExecutionsExport.as_view(),
+        name="pipeline-executions-export",
+    ),
     path("runs/", runs.RunsPage.as_view(), name="runs"),
     *blocks(*runs.BLOCKS),
     path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),

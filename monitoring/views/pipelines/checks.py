@@ -1,0 +1,99 @@
+"""Integrity checks on demand: the last results for everybody, a button for who may run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.actions.integrity import AlreadyRunning, check_integrity
+from monitoring.enums import CheckState
+from monitoring.policies.facts import Pipeline
+from monitoring.policies.integrity import Basis, CheckResult, Report
+from monitoring.selectors import pipelines
+from monitoring.selectors.integrity import check_subject, last_checks
+from monitoring.selectors.snapshot import Current, current
+from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.wording.pipelines import check_answer, check_title, looked_at_note
+
+RUN_CHECKS = "monitoring.run_checks"
+
+
+class PipelineChecks(PipelineBlock):
+    """The last checks: what each found, its evidence, cost and age."""
+
+    name = "pipeline-checks"
+    template_name = "monitoring/pipelines/_checks.html"
+    follows_snapshot = False  # somebody else may run them at any time
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        return self._context(current, pipeline.name)
+
+    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+        return self._context(current, subject.name)
+
+    def _context(self, current: Current, name: str) -> Context:
+        last = last_checks(name, current.now)
+        return {
+            "last": last,
+            "report": last.report,
+            "items": [_item(result) for result in last.report.results] if last.report else [],
+            "summary": _summary(last.report) if last.report else [],
+            "may_run": self.request.user.has_perm(RUN_CHECKS),
+        }
+
+
+def _item(result: CheckResult) -> dict[str, Any]:
+    title, asks = check_title(result.code)
+    return {
+        "result": result,
+        "title": title,
+        "asks": asks,
+        "answer": check_answer(result),
+        "note": looked_at_note(result),
+        "applies": result.basis is not Basis.NOT_APPLICABLE,
+        "asked": result.milliseconds > 0,
+    }
+
+
+def _summary(report: Report) -> list[tuple[CheckState, int]]:
+    states = (CheckState.FAILED, CheckState.WARNING, CheckState.UNKNOWN, CheckState.PASSED)
+    return [(state, count) for state in states if (count := report.count(state))]
+
+
+class RunChecks(PermissionRequiredMixin, View):
+    """Run the checks of one pipeline now: POST, for operator and admin."""
+
+    permission_required = (RUN_CHECKS,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest, entity: str) -> HttpResponse:
+        """Answer htmx with the block, anything else with the page."""
+        state = current()
+        subject = subject_or_404(request, state, entity)
+        if subject.control is None:
+            messages.error(request, gettext("Nothing was checked: the control row could not be read."))
+        else:
+            decided = pipelines.decisions(subject.name)
+            asked = check_subject(subject.control, decided, subject.pipeline)
+            try:
+                check_integrity(subject=asked, by=request.user.get_username(), now=timezone.now())
+            except AlreadyRunning:
+                if not request.htmx:  # type: ignore[attr-defined]
+                    messages.warning(request, gettext("Somebody else is running these checks: wait for their result."))
+        if request.htmx:  # type: ignore[attr-defined]
+            return PipelineChecks.as_view()(_as_get(request), entity=entity)
+        return HttpResponseRedirect(reverse("monitoring:pipeline", args=(subject.name,)) + "#pipeline-checks")
+
+
+def _as_get(request: HttpRequest) -> HttpRequest:
+    """The same request, asking for the block as it now is."""
+    request.method = "GET"
+    return request

@@ -1,0 +1,123 @@
+"""The blocks made of the snapshot: what the pipeline is, its lag ruler, its verdicts, source against target."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from monitoring.enums import Severity
+from monitoring.policies.facts import Pipeline, Verdict
+from monitoring.selectors import pipelines, readings
+from monitoring.selectors.matrix import structure_of
+from monitoring.selectors.run_lines import execution_line
+from monitoring.selectors.snapshot import Current
+from monitoring.tables.matrix import STRUCTURES
+from monitoring.templatetags.ruler import tone
+from monitoring.templatetags.signs import sign_of
+from monitoring.views.pipelines.base import Context, PipelineBlock
+from monitoring.wording import problem_text, verdict_label, verdict_next, verdict_text
+from monitoring.wording.pipelines import MARK_MEANINGS, MARKS, STATES, ZONES, ruler_sentence
+
+
+class PipelineHead(PipelineBlock):
+    """What the pipeline is and how it stands; of one that was just added, its control row read live."""
+
+    name = "pipeline-head"
+    template_name = "monitoring/pipelines/_head.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        return {
+            "control": pipeline.control,
+            "structure": STRUCTURES[structure_of(pipeline)],
+            "settings_url": settings_url(self.request, pipeline.name),
+            "words": None,
+        }
+
+    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+        return {
+            "control": subject.control,
+            "structure": None,
+            "settings_url": settings_url(self.request, subject.name),
+            "words": problem_text(subject.problem) if subject.problem else None,
+        }
+
+
+def settings_url(request: HttpRequest, name: str) -> str:
+    """Return where this user may change the pipeline's settings; empty where they may not."""
+    if not request.user.has_perm("monitoring.change_pipelinesettings"):
+        return ""
+    try:
+        return reverse("admin:monitoring_pipelinesettings_change", args=(name,))
+    except NoReverseMatch:
+        return ""
+
+
+class PipelineRuler(PipelineBlock):
+    name = "pipeline-ruler"
+    template_name = "monitoring/pipelines/_ruler.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        ruler = pipelines.ruler_of(pipeline, current.snapshot.sampled_at)
+        source, control = pipeline.source, pipeline.control
+        return {
+            "ruler": ruler,
+            "state": STATES[ruler.state],
+            "tone": tone(ruler),
+            "sentence": ruler_sentence(ruler, source.eligible, source.cooling, control.cutoff_minutes),
+            "marks": [
+                {"mark": mark, "label": MARKS[mark.code], "meaning": MARK_MEANINGS[mark.code]} for mark in ruler.marks
+            ],
+            "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in ruler.zones],
+            "legend": list(ZONES.items()),
+            "words": problem_text(source.problem) if source.problem else None,
+        }
+
+
+class PipelineVerdicts(PipelineBlock):
+    """What the rules say, with what they concluded it from."""
+
+    name = "pipeline-verdicts"
+    template_name = "monitoring/pipelines/_verdicts.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        worst_first = sorted(pipeline.verdicts, key=lambda verdict: -verdict.severity.rank)
+        return {
+            "items": [_told(verdict) for verdict in worst_first],
+            "unknown": pipeline.severity is Severity.UNKNOWN,
+        }
+
+
+def _told(verdict: Verdict) -> Context:
+    return {
+        "verdict": verdict,
+        "id": f"verdict-{verdict.rule}",
+        "tone": sign_of(verdict.severity).tone,
+        "evidence": [(name, value) for name, value in (verdict.values or {}).items() if value is not None],
+        "label": verdict_label(verdict),
+        "why": verdict_text(verdict),
+        "next": verdict_next(verdict),
+    }
+
+
+class PipelineComparison(PipelineBlock):
+    """Source against target, and how the rows between them move."""
+
+    name = "pipeline-comparison"
+    template_name = "monitoring/pipelines/_comparison.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        of_source, of_target = readings.of_source, readings.of_target
+        return {
+            "source_total": of_source(pipeline, pipeline.source.total),
+            "target_total": of_target(pipeline, pipeline.target.total),
+            "coverage": readings.coverage(pipeline),
+            "eligible": of_source(pipeline, pipeline.source.eligible),
+            "cooling": of_source(pipeline, pipeline.source.cooling),
+            "latency": readings.latency(pipeline),
+            "served_lag": of_source(pipeline, pipeline.figures.served_lag_seconds),
+            "duration": readings.duration(pipeline),
+            "throughput": readings.throughput(pipeline),
+            "figures": pipeline.figures,
+            "thresholds": pipeline.thresholds,
+            "running": pipeline.newest is not None and execution_line(pipeline.newest).running,
+        }

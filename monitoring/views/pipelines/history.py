@@ -1,0 +1,162 @@
+"""The blocks made of the history in `default`: trends, the last execution, failures, executions."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.generic import View
+
+from monitoring.pipeline_charts import trend_charts
+from monitoring.pipeline_filters import ExecutionsForm
+from monitoring.policies.facts import Pipeline
+from monitoring.selectors import keyset, pipeline_history, pipeline_trends, readings
+from monitoring.selectors.run_lines import execution_line
+from monitoring.selectors.runs import execution_of_copy
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.pipelines import PipelineExecutionsTable
+from monitoring.tables.runs import moved_text
+from monitoring.views import export
+from monitoring.views.filtering import filters
+from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.wording import failure_text
+
+WINDOW_LABELS = {"24h": _("24 hours"), "7d": _("7 days"), "30d": _("30 days")}
+
+
+class PipelineTrends(PipelineBlock):
+    """The figures over time with their usual band. The window is part of the page's address."""
+
+    name = "pipeline-trends"
+    template_name = "monitoring/pipelines/_trends.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        asked = self.request.GET.get("window", "")
+        window = asked if asked in pipeline_trends.WINDOWS else pipeline_trends.DEFAULT_WINDOW
+        now = current.snapshot.sampled_at
+        charts = trend_charts(
+            pipeline_trends.execution_trends(pipeline.name, window, now),
+            pipeline_trends.sample_trends(pipeline.name, window, now),
+            now,
+        )
+        return {
+            "window": window,
+            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in WINDOW_LABELS.items()],
+            "unknown_window": asked[:20] if asked and asked != window else "",
+            "charts": charts,
+        }
+
+    def _url(self, name: str, window: str) -> str:
+        query = self.request.GET.copy()
+        query["window"] = window
+        return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
+
+
+class PipelineLast(PipelineBlock):
+    """The audit of the last execution: everything that its row says, and what follows from it."""
+
+    name = "pipeline-last"
+    template_name = "monitoring/pipelines/_last.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        newest = pipeline.newest
+        if newest is None:
+            return {"execution": None}
+        line = execution_line(newest)
+        told = pipeline_history.explained(newest).told if newest.error_message or line.error_class else None
+        return {
+            "execution": newest,
+            "line": line,
+            "moved": moved_text(line.moved, line),
+            "failure": failure_text(told) if told else None,
+            "told": told,
+            "extracted": readings.rows_of(newest, newest.extracted),
+            "upserted": readings.rows_of(newest, newest.upserted),
+            "soft_deleted": readings.rows_of(newest, newest.soft_deleted),
+            "usual": pipeline.figures.usual_duration,
+            "control_agrees": None
+            if newest.watermark_to is None
+            else newest.watermark_to == pipeline.control.watermark,
+        }
+
+
+class PipelineFailures(PipelineBlock):
+    """The newest failures, each with what it means and what to do."""
+
+    name = "pipeline-failures"
+    template_name = "monitoring/pipelines/_failures.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        found, more = pipeline_history.failures(pipeline.name)
+        here = reverse("monitoring:pipeline", args=(pipeline.name,))
+        return {
+            "failures": [
+                {
+                    "failed": failed,
+                    "id": f"failure-{failed.execution.run_entity_id}",
+                    "words": failure_text(failed.told),
+                    "moved": moved_text(failed.line.moved, failed.line),
+                }
+                for failed in found
+            ],
+            "more": more,
+            "all_url": f"{here}?x-status=failed#pipeline-executions",
+        }
+
+
+class PipelineExecutions(PipelineBlock):
+    """The pipeline's executions, newest first, a page by key."""
+
+    name = "pipeline-executions"
+    template_name = "monitoring/pipelines/_executions.html"
+    PREFIX = "x"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        request, here = self.request, reverse("monitoring:pipeline", args=(pipeline.name,))
+        form = executions_form(request)
+        found = pipeline_history.executions(pipeline.name, form.statuses)
+        after, before = request.GET.get("x-after", ""), request.GET.get("x-before", "")
+        try:
+            page = keyset.page(found, field="run_id", descending=True, after=after, before=before, size=15)
+        except keyset.BadCursor:
+            form.add_error(None, gettext("This address names no place in the list: it starts again."))
+            page = keyset.page(found, field="run_id", descending=True, size=15)
+        table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in page.rows])
+        table.caption = gettext("Executions")
+        query = request.GET.copy()
+        for name in ("x-after", "x-before"):
+            query.pop(name, None)
+        addresses = {}
+        for name, changes in (
+            ("first", {}),
+            ("next", {"x-after": page.after}),
+            ("previous", {"x-before": page.before}),
+        ):
+            changed = query.copy()
+            changed.update(changes)
+            addresses[name] = f"{here}?{changed.urlencode()}"
+        return {
+            **filters(request, form, gettext("Filter the executions"), here),
+            **addresses,
+            "table": table,
+            "page": page,
+            "exports": export.links(request, "monitoring:pipeline-executions-export", entity=pipeline.name),
+        }
+
+
+def executions_form(request: HttpRequest) -> ExecutionsForm:
+    """Return what the address asks of the executions."""
+    return ExecutionsForm(request.GET, prefix=PipelineExecutions.PREFIX, sortable=frozenset())
+
+
+class PipelineExecutionsExport(View):
+    """The executions that the page's filter leaves, as a file."""
+
+    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
+        state = current()
+        subject = subject_or_404(request, state, entity)
+        found = pipeline_history.executions(subject.name, executions_form(request).statuses)
+        copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
+        table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])
+        return export.export(table, f"executions-{subject.name}", kind, state.sampled_at)

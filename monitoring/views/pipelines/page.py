@@ -1,0 +1,44 @@
+"""One pipeline's page."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.http import HttpResponse
+
+from monitoring.selectors import pipelines
+from monitoring.selectors.snapshot import Current
+from monitoring.views.blocks import Block, Page
+from monitoring.views.pipelines import facts, history
+from monitoring.views.pipelines.base import Context, subject_or_404
+from monitoring.views.pipelines.checks import PipelineChecks
+from monitoring.views.pipelines.sample import PipelineSample
+from monitoring.views.preflight import OPENING
+
+BLOCKS: tuple[type[Block], ...] = (
+    facts.PipelineHead,
+    facts.PipelineRuler,
+    facts.PipelineVerdicts,
+    facts.PipelineComparison,
+    history.PipelineTrends,
+    history.PipelineLast,
+    history.PipelineFailures,
+    history.PipelineExecutions,
+    PipelineChecks,
+    PipelineSample,
+)
+
+
+class PipelinePage(Page):
+    name = "pipeline"
+    template_name = "monitoring/pipeline.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
+
+    def context(self, current: Current) -> Context:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        return {"subject": subject, "names": pipelines.names(current)}
+
+    def _refresh(self, state: Current) -> HttpResponse:
+        # A pipeline whose control row is gone: the page says so, not each block.
+        subject_or_404(self.request, state, self.kwargs["entity"])
+        return super()._refresh(state)

@@ -1,0 +1,141 @@
+"""The newest source rows: read when somebody looks at them, masked unless somebody may and asks.
+
+The page itself carries a place for them, which fetches the rows when it is shown. A refresh leaves
+them alone until the watermark moves: the block's etag is the watermark, not its HTML.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.actions.unmask import unmask
+from monitoring.policies.facts import Pipeline
+from monitoring.selectors import pipelines
+from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.source_rows import SourceSample, source_sample
+from monitoring.tables.source_rows import SourceRowsTable
+from monitoring.views import export
+from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
+from monitoring.wording import problem_text
+
+UNMASK = "monitoring.unmask"
+SESSION_KEY = "unmasked"
+"""{pipeline: until, ISO}: in the session of who asked, so it ends with it."""
+
+
+def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime | None:
+    """Return until when this person sees personal data of the pipeline; None: masked."""
+    text = request.session.get(SESSION_KEY, {}).get(name)
+    if text is None or not request.user.has_perm(UNMASK):
+        return None
+    until = datetime.fromisoformat(text)
+    return until if until > now else None
+
+
+class PipelineSample(PipelineBlock):
+    name = "pipeline-sample"
+    template_name = "monitoring/pipelines/_sample.html"
+
+    with_rows = False
+    """Whether this rendering reads the rows; else it leaves a place that asks for them."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.with_rows = True
+        return super().get(request, *args, **kwargs)
+
+    def render(self, current: Current) -> SafeString:
+        etag = self._etag(current)
+        live = self.request.headers.get("X-Live-Etags", "")
+        # A refresh brings the rows at once where the watermark moved: the old ones stay until then.
+        if "X-Live" in self.request.headers and f"{self.name}={etag}" not in live.split(","):
+            self.with_rows = True
+        if self.request.GET.get("rows") == "1":  # without JavaScript
+            self.with_rows = True
+        html = super().render(current)
+        start = html.index('etag="') + len('etag="')
+        end = html.index('"', start)
+        # Not a user's text: the HTML that super() made, with our hexadecimal etag in it.
+        return mark_safe(f"{html[:start]}{etag}{html[end:]}")  # noqa: S308
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        return self._context(current, pipeline.name)
+
+    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+        return self._context(current, subject.name)
+
+    def _context(self, current: Current, name: str) -> Context:
+        subject = subject_or_404(self.request, current, name)
+        until = unmasked_until(self.request, name, current.now)
+        context: Context = {
+            "control": subject.control,
+            "may_unmask": self.request.user.has_perm(UNMASK),
+            "until": until,
+            "mask_again_in": round((until - current.now).total_seconds()) + 1 if until else None,
+            "sample": None,
+            "table": None,
+            "words": None,
+        }
+        if not self.with_rows or subject.control is None:
+            return context
+        sample = source_sample(subject.control, pipelines.decisions(name), unmasked=until is not None)
+        return {**context, "sample": sample, **self._rows(sample, name)}
+
+    def _rows(self, sample: SourceSample, name: str) -> Context:
+        if sample.problem is not None:
+            return {"words": problem_text(sample.problem)}
+        table = SourceRowsTable.of(sample)
+        table.caption = gettext("Newest source rows")
+        return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
+
+    def _etag(self, current: Current) -> str:
+        subject = subject_of(self.request, current, self.kwargs["entity"])
+        control = subject.control if subject else None
+        until = unmasked_until(self.request, subject.name if subject else "", current.now)
+        parts = (self.kwargs["entity"], control and control.watermark, until, translation.get_language())
+        return hashlib.blake2b(repr((*parts, timezone.get_current_timezone_name())).encode(), digest_size=8).hexdigest()
+
+
+class Unmask(PermissionRequiredMixin, View):
+    """Show personal data to this person for ten minutes, or hide it again: POST, written down."""
+
+    permission_required = (UNMASK,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest, entity: str) -> HttpResponse:
+        """Answer htmx with the block and its rows, anything else with the page that has them."""
+        subject = subject_or_404(request, current(), entity)
+        granted = dict(request.session.get(SESSION_KEY, {}))
+        if "again" in request.POST:
+            granted.pop(subject.name, None)
+        else:
+            until = unmask(entity_name=subject.name, by=request.user.get_username(), now=timezone.now())
+            granted[subject.name] = until.isoformat()
+        request.session[SESSION_KEY] = granted
+        if request.htmx:  # type: ignore[attr-defined]
+            request.method = "GET"
+            return PipelineSample.as_view()(request, entity=entity)
+        page = reverse("monitoring:pipeline", args=(subject.name,))
+        return HttpResponseRedirect(f"{page}?rows=1#pipeline-sample")
+
+
+class SampleExport(View):
+    """The newest source rows as a file, always masked: a file goes further than a screen."""
+
+    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
+        subject = subject_or_404(request, current(), entity)
+        if subject.control is None:
+            sample = SourceSample(read_at=timezone.now(), problem=subject.problem)
+        else:
+            sample = source_sample(subject.control, pipelines.decisions(subject.name))
+        return export.export(SourceRowsTable.of(sample), f"source-rows-{subject.name}", kind, sample.read_at)
