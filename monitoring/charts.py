@@ -1,6 +1,6 @@
 """Chart data for static/js/charts.js: selectors' dataclasses to plain JSON, with a sentence for ears.
 
-Colours are names of tones (static/css/tokens.css); the script takes their values from the theme.
+Colours are names of tokens (static/css/tokens.css); the script takes their values from the theme.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.utils import timezone
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 
@@ -28,6 +28,9 @@ ALWAYS_DRAWN = frozenset({RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED
 
 BARS = 20
 """Pipelines drawn by the volume chart; its table has them all."""
+
+FEW_BARS = 6
+"""Up to so many pipelines have room in a chart of the usual height."""
 
 
 def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
@@ -89,8 +92,8 @@ def volume_chart(volumes: Sequence[PipelineVolume]) -> dict[str, Any]:
         "unit": gettext("rows"),
         "labels": [volume.entity_name for volume in shown],
         "datasets": [
-            {"label": gettext("Extracted"), "tone": "info", "data": [volume.extracted for volume in shown]},
-            {"label": gettext("Upserted"), "tone": "ok", "data": [volume.upserted for volume in shown]},
+            {"label": gettext("Extracted"), "tone": "c1", "data": [volume.extracted for volume in shown]},
+            {"label": gettext("Upserted"), "tone": "c2", "data": [volume.upserted for volume in shown]},
         ],
     }
 

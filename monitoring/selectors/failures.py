@@ -10,7 +10,7 @@ from monitoring.enums import ErrorClass, ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.failures import Failure, classify
 
-FAILURES_SHOWN = 10
+FAILURES_SHOWN = 8
 FAILURES_DAYS = 7
 FAILURES_READ = 500
 """Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""

@@ -23,11 +23,15 @@ class PipelineChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightView:
-    """The pre-flight as it is shown: what did not pass first, then everything in groups."""
+    """The pre-flight as it is shown: what did not pass first, then everything in groups.
+
+    `told`: of the failed ones those that say something new; "not ready" follows from another check.
+    """
 
     preflight: Preflight
     passed: int
     failed: tuple[Check, ...]
+    told: tuple[Check, ...]
     general: tuple[Check, ...]
     pipelines: tuple[PipelineChecks, ...]
     required: tuple[PipelineChecks, ...]
@@ -46,17 +50,26 @@ def preflight_view(snapshot: Snapshot, *more: Check) -> PreflightView:
     codes = {check.code for check in more}
     kept = tuple(check for check in snapshot.preflight.checks if check.code not in codes)
     preflight = replace(snapshot.preflight, checks=(*kept, *more))
+    failed = preflight.failed
     general = tuple(check for check in preflight.checks if not check.entity_name)
     required = [check for check in preflight.checks if check.entity_name and check.code.startswith("required.")]
     others = [check for check in preflight.checks if check.entity_name and not check.code.startswith("required.")]
     return PreflightView(
         preflight=preflight,
         passed=sum(check.state is CheckState.PASSED for check in preflight.checks),
-        failed=preflight.failed,
+        failed=failed,
+        told=tuple(check for check in failed if not _follows(check, failed)),
         general=general,
         pipelines=_by_pipeline(others),
         required=_by_pipeline(required),
         connections=snapshot.connections,
+    )
+
+
+def _follows(check: Check, failed: Iterable[Check]) -> bool:
+    """Whether it only repeats that another check of the same pipeline did not pass."""
+    return check.code == "pipeline.ready" and any(
+        other.entity_name == check.entity_name and other.code != check.code for other in failed
     )
 
 

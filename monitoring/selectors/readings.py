@@ -115,17 +115,16 @@ def latency(pipeline: Pipeline) -> Reading[float]:
     value, source, target = pipeline.figures.latency_seconds, pipeline.source, pipeline.target
     if value is not None:
         return Reading(value)
-    if target.is_load_time:
-        return Reading(None, Missing.TARGET_HOLDS_LOAD_TIME)
-    if source.total == 0:
-        return Reading(None, Missing.SOURCE_EMPTY)
-    if source.newest_at is None:
-        return of_source(pipeline, value)
-    if target.total == 0:
-        return Reading(None, Missing.TARGET_EMPTY)
-    if target.newest_at is not None:
-        return Reading(None, Missing.TARGET_IN_FUTURE)
-    return of_target(pipeline, value)
+    without = (
+        (target.is_load_time, Missing.TARGET_HOLDS_LOAD_TIME),
+        (source.total == 0, Missing.SOURCE_EMPTY),
+        (source.newest_at is not None and target.total == 0, Missing.TARGET_EMPTY),
+        (source.newest_at is not None and target.newest_at is not None, Missing.TARGET_IN_FUTURE),
+    )
+    why = next((why for holds, why in without if holds), None)
+    if why is not None:
+        return Reading(None, why)
+    return of_source(pipeline, value) if source.newest_at is None else of_target(pipeline, value)
 
 
 def duration(pipeline: Pipeline) -> Reading[float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from monitoring.enums import ExecutionStatus, PipelineStatus
 from monitoring.policies.facts import Execution, Run, Snapshot
 
-SMALL_GRID_RUNS = 24
+SMALL_GRID_RUNS = 30
 HEIGHT = 20
 """The tallest bar, in the drawing's own units; the shortest is a fifth of it, so that it can be seen."""
 

@@ -14,7 +14,6 @@ from monitoring.selectors.readings import Missing, Reading, reading
 from monitoring.tables.base import Column, PortalTable, TimeColumn
 from monitoring.templatetags import parts, readings
 from monitoring.templatetags.sentences import pipeline_link, run_link
-from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.wording import failure_text, label
 
 
@@ -58,12 +57,19 @@ class WordsColumn(Column):
 
 
 class MessageColumn(Column):
-    """The driver's words, whole: they wrap, and can be selected and copied."""
+    """The server's own words in one line; the driver's whole text under them, to select and copy."""
 
-    def render(self, value: str) -> SafeString:
+    def render(self, value: str, record: FailedExecution) -> SafeString:
         if not value:
             return parts.none(gettext("the runner wrote no message"))
-        return format_html('<span class="mono small wrap failure__message">{}</span>', value)
+        return format_html(
+            '<details class="disclosure failure__message" id="failure-{}">'
+            '<summary>{}<span class="failure__first">{}</span></summary><p class="mono small wrap">{}</p></details>',
+            record.run_entity_id,
+            parts.icon("chevron-right", "disclosure__sign"),
+            record.told.message,
+            value,
+        )
 
 
 class FailuresTable(PortalTable):

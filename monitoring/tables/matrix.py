@@ -35,7 +35,7 @@ class NameColumn(Column):
     def render(self, record: MatrixRow) -> SafeString:
         tag = format_html(' <span class="tag">{}</span>', gettext("required")) if record.required else ""
         owner = format_html(' data-tip="{}"', gettext("owner: %s") % record.owner) if record.owner else ""
-        return format_html("<span{}>{}{}</span>", owner, pipeline_link(record.name), tag)
+        return format_html('<span class="nowrap"{}>{}{}</span>', owner, pipeline_link(record.name), tag)
 
     def value(self, record: MatrixRow) -> str:
         return record.name

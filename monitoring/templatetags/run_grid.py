@@ -31,7 +31,7 @@ def grid_cell(cell: Cell) -> SafeString:
     sign = sign_of(execution.status)
     words = str(sign.word) if cell.seconds is None else f"{sign.word}, {duration_text(cell.seconds)}"
     bar = format_html(
-        '<svg viewBox="0 0 {} {}"><rect y="{}" width="{}" height="{}"/></svg>',
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none"><rect y="{}" width="{}" height="{}"/></svg>',
         WIDTH,
         HEIGHT,
         cell.top,
@@ -49,7 +49,7 @@ def grid_run(run: Run) -> SafeString:
     return _linked("cell cell--run", sign.tone, run.run_id, words, SafeString(""), focus=True)
 
 
-def _linked(css: str, tone: str, run_id: int, words: str, inside: SafeString, focus: bool = False) -> SafeString:
+def _linked(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
     """Only the runs' own marks are stops of the Tab key: hundreds of cells would be a wall."""
     stop = SafeString("") if focus else SafeString(' tabindex="-1"')
     try:

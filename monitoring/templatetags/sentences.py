@@ -42,15 +42,6 @@ def run_link(run_id: int | None) -> SafeString:
     return format_html('<a href="{}" class="figure">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
 
 
-@register.simple_tag
-def run_link(run_id: int) -> SafeString:
-    """Return a run's number as a link to its page."""
-    try:
-        return format_html('<a class="figure" href="{}">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
-    except NoReverseMatch:
-        return format_html('<span class="figure">#{}</span>', run_id)
-
-
 def _part(part: Part) -> SafeString:
     if part.kind == "entity":
         return pipeline_link(part.text)

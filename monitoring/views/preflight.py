@@ -61,8 +61,8 @@ class PreflightBlock(Block):
             "ticked_at": current.ticked_at,
             "readiness": readiness(view.preflight),
             "required": [_required(pipeline) for pipeline in view.required],
-            "failed": [entry(check) for check in view.failed[:FAILED_SHOWN]],
-            "more_failed": max(0, len(view.failed) - FAILED_SHOWN),
+            "failed": [entry(check) for check in view.told[:FAILED_SHOWN]],
+            "more_failed": max(0, len(view.told) - FAILED_SHOWN),
             "general": _entries(view.general),
             "pipelines": _pipelines(view),
         }

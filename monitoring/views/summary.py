@@ -108,6 +108,7 @@ class SummaryCharts(SummaryBlock):
             "volumes": volumes,
             "volume_chart": charts.volume_chart(volumes),
             "volume_sentence": charts.volume_sentence(volumes, CHART_DAYS),
+            "height": "md" if len(volumes) <= charts.FEW_BARS else "lg",
             "drawn": charts.BARS,
         }
 
