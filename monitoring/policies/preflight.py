@@ -88,13 +88,13 @@ def _connection(reading: ConnectionReading) -> list[Check]:
             code=f"{reading.alias}.connection",
             state=CheckState.PASSED if reading.reachable else CheckState.FAILED,
             values=values,
-            problem=reading.problem,
+            problem=None if reading.reachable else reading.problem,
         ),
         Check(
             code=f"{reading.alias}.clock",
             state=clock,
             values={"seconds": skew, "limit_seconds": CLOCK_WARNING_SECONDS},
-            problem=reading.problem,
+            problem=reading.problem if clock is CheckState.UNKNOWN else None,
         ),
     ]
 
@@ -104,7 +104,7 @@ def _schema(schema: SchemaFacts) -> Check:
         code=f"dw.schema.{schema.name}",
         state=_state(schema.exists),
         values={"name": schema.name},
-        problem=schema.problem,
+        problem=None if schema.exists else schema.problem,
     )
 
 
@@ -120,13 +120,13 @@ def _table(table: TableFacts) -> list[Check]:
             code=f"dw.table.{table.name}",
             state=_state(complete),
             values={"name": table.name, "exists": _as_int(table.exists), "missing": missing},
-            problem=table.problem,
+            problem=None if complete else table.problem,
         ),
         Check(
             code=f"dw.permission.{table.name}",
             state=_state(None if table.exists is False else table.selectable),
             values={"name": table.name},
-            problem=table.problem,
+            problem=None if table.selectable else table.problem,
         ),
     ]
 

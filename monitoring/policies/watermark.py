@@ -6,7 +6,7 @@ the last 10 finished runs.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from monitoring.enums import ExecutionStatus, WatermarkState
@@ -41,25 +41,26 @@ def watermark_state(
     ended = finished(merged(newest, history))[:WINDOW_RUNS]
     if len(ended) < MINIMUM_RUNS:
         return WatermarkState.NOT_ENOUGH_HISTORY
-    samples = _samples(control, source, history, now)
+    samples = samples_until(control, source, history, now)
     if _rewound(ended, samples):
         return WatermarkState.REWOUND
     if _stopped(ended, samples, history, now):
         return WatermarkState.STOPPED
-    return _progress(control, ended, samples, capped=source.eligible.capped)
+    return _progress(control, source, ended, samples)
 
 
 def _progress(
-    control: ControlRow, ended: tuple[Execution, ...], samples: list[EligibleSample], *, capped: bool
+    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
 ) -> WatermarkState:
     """The states of a pipeline whose runs go on: current, stalled, falling behind, draining."""
     recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
     if any(eligible <= 0 for _, eligible, _ in recent):
         return WatermarkState.CURRENT
-    if unchanged_since(control, ended[:MINIMUM_RUNS], recent) is not None:
+    newest = ended[:MINIMUM_RUNS]
+    if unchanged_since(control, newest, recent) is not None and eligible_throughout(control, source, newest, recent):
         return WatermarkState.STALLED
     window = [sample for sample in samples if sample[0] >= ended[-1].started_at]
-    return _direction(window, capped=capped)
+    return _direction(window, capped=source.eligible is not None and source.eligible.capped)
 
 
 def unchanged_since(
@@ -79,6 +80,31 @@ def unchanged_since(
         if len(seen) < len(ended) or any(watermark != control.watermark for watermark in seen):
             return None
     return ended[-1].started_at
+
+
+def eligible_throughout(
+    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> bool | None:
+    """Return whether rows were eligible during all of these finished runs (newest first).
+
+    None: nobody looked often enough to say. True when the oldest eligible row was already due
+    when the oldest of them began (W did not move past it since), or when after the start of each
+    run, before the next one's, a sample saw eligible rows. One sample without any makes it False.
+    """
+    first = ended[-1].started_at
+    seen = [sample for sample in samples if sample[0] >= first]
+    if any(eligible <= 0 for _, eligible, _ in seen):
+        return False
+    cutoff = timedelta(minutes=max(0, control.cutoff_minutes))
+    if source.oldest_eligible_at is not None and source.oldest_eligible_at <= first - cutoff:
+        return True
+    starts = [execution.started_at for execution in reversed(ended)]
+    ends = [*starts[1:], None]
+    covered = all(
+        any(start <= when and (end is None or when < end) for when, _, _ in seen)
+        for start, end in zip(starts, ends, strict=True)
+    )
+    return True if covered else None
 
 
 def watermark_moved(execution: Execution, control: ControlRow | None = None) -> bool | None:
@@ -102,8 +128,8 @@ def watermark_moved(execution: Execution, control: ControlRow | None = None) -> 
     return execution.watermark_to > execution.watermark_from
 
 
-def _samples(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
-    """Return the samples newest first, headed by what this tick read; none from after now."""
+def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
+    """Return the samples up to now, newest first, headed by what this tick read."""
     past = [sample for sample in history.eligible_samples if sample[0] < now]
     if source.eligible is None:
         return past

@@ -12,7 +12,7 @@
 A Text is a tuple of Parts; see text.py for how a template renders the moments and names in it.
 """
 
-from monitoring.wording.checks import CheckWords, check_label, check_text, connection_facts
+from monitoring.wording.checks import CheckWords, check_advice, check_label, check_text, connection_facts
 from monitoring.wording.failures import FailureWords, class_text, error_class_label, failure_advice, failure_text
 from monitoring.wording.help import HELP, RULE_HELP, WATERMARK_HELP
 from monitoring.wording.labels import LABELS, inactive, label
@@ -33,6 +33,7 @@ __all__ = [
     "ProblemWords",
     "Text",
     "age",
+    "check_advice",
     "check_label",
     "check_text",
     "class_text",

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.enums import CheckState
+from monitoring.enums import CheckState, ProblemCode
 from monitoring.policies.facts import Check
-from monitoring.wording.problems import problem_text
+from monitoring.wording.problems import code_text, problem_text
 from monitoring.wording.units import duration, number
 
 
@@ -103,18 +103,35 @@ def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in found if value)
 
 
+def check_advice(code: str, problem: ProblemCode | None = None) -> str:
+    """Return what to do when this check failed, for this reason.
+
+    A driver's reason explains more than the check that it stopped; where the reason only says that
+    something is not there or not allowed, the check knows better which and where.
+    """
+    key = _key(code, _TO_DO)
+    if problem is not None and (problem not in _OF_STRUCTURE or key is None):
+        return code_text(problem).to_do
+    return str(_TO_DO[key]) if key else ""
+
+
+_OF_STRUCTURE = frozenset(
+    {ProblemCode.OBJECT_MISSING, ProblemCode.COLUMN_MISSING, ProblemCode.PERMISSION_DENIED, ProblemCode.NAME_INVALID}
+)
+
+
 def _to_do(check: Check) -> str:
-    # What a database's driver says explains more than the check that it stopped.
-    if check.problem is not None:
-        return problem_text(check.problem).to_do
+    if check.problem is None and check.state is CheckState.UNKNOWN:
+        return code_text(ProblemCode.NOT_READ).to_do
     if check.code.startswith("required.") and (check.values or {}).get("listed") == 0:
         return str(_NOT_LISTED)
-    key = _key(check.code, _TO_DO)
-    return str(_TO_DO[key]) if key else ""
+    return check_advice(check.code, check.problem.code if check.problem else None)
 
 
 def _detail(check: Check) -> str:
     values = check.values or {}
+    if values.get("missing"):
+        return _now("Missing columns: %(columns)s") % {"columns": values["missing"]}
     if check.problem is not None and check.state is not CheckState.PASSED:
         return problem_text(check.problem).what
     if check.state is CheckState.UNKNOWN:
@@ -130,9 +147,7 @@ def _database_detail(check: Check, values: dict[str, Any]) -> str:
         }
     if check.code.endswith(".clock"):
         return _seconds(values.get("seconds"))
-    if check.code.startswith("dw.table.") and values.get("missing"):
-        return _now("Missing columns: %(columns)s") % {"columns": values["missing"]}
-    if check.code.startswith("dw.table.") and values.get("exists") == 0:
+    if values.get("exists") == 0:
         return _now("It does not exist.")
     return ""
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ErrorClass, ProblemCode, Rule, SentenceCode, Severity
 from monitoring.policies.facts import Verdict
+from monitoring.wording.checks import check_advice
 from monitoring.wording.failures import class_text
 from monitoring.wording.labels import label
 from monitoring.wording.problems import code_text
@@ -74,8 +75,8 @@ def verdict_next(verdict: Verdict) -> str:
         return code_text(code).to_do if code and code is not ProblemCode.NOT_READ else str(_RETRY)
     if rule is Rule.FAILED and (error_class := member(ErrorClass, value_of(verdict, "error_class"))):
         return class_text(error_class)[1]
-    if rule is Rule.PREFLIGHT and (code := member(ProblemCode, value_of(verdict, "problem"))):
-        return code_text(code).to_do
+    if rule is Rule.PREFLIGHT and (check := value_of(verdict, "check")):
+        return check_advice(str(check), member(ProblemCode, value_of(verdict, "problem"))) or str(NEXT[rule])
     return str(NEXT[rule]) if rule else ""
 
 

@@ -305,8 +305,28 @@ class TestStalled:
     def test_two_runs_are_not_enough(self):
         assert self.stalled(statuses=(FAILED, FAILED)).silent
 
-    def test_too_few_samples_to_say_throughout(self):
-        assert self.stalled(eligible=(9, 9)).silent
+    @pytest.mark.parametrize(
+        ("eligible", "severity", "silent"),
+        [
+            ((9, 9, 9), CRITICAL, False),  # 0.5, 10.5 and 20.5 minutes ago: one after each run's start
+            ((9, 9), OK, True),  # nobody looked between the first run and the second
+            ((), OK, True),
+            ((9, 0, 9), OK, False),
+        ],
+    )
+    def test_throughout_by_the_samples(self, eligible, severity, silent):
+        found = self.stalled(eligible=eligible, source=make.pending_source(9, oldest=timedelta(minutes=20)))
+        assert (found.severity, found.silent) == (severity, silent)
+
+    # The first run began 26 minutes ago and the cutoff is 2 minutes.
+    @pytest.mark.parametrize(("minutes", "severity"), [(28, CRITICAL), (27.98, OK)])
+    def test_throughout_by_the_oldest_row(self, minutes, severity):
+        source = make.pending_source(9, oldest=timedelta(minutes=minutes))
+        assert self.stalled(eligible=(), source=source).severity is severity
+
+    def test_three_runs_with_nothing_to_do_before_rows_arrived_are_no_stall(self):
+        source = make.pending_source(9, oldest=timedelta(minutes=4))
+        assert self.stalled(eligible=(9,), source=source).severity is OK
 
     def test_unread(self):
         assert self.stalled(source=make.unread_source(exists=True)).silent

@@ -453,6 +453,21 @@ class TestProblemsChecksAndFailures:
     def test_what_a_check_found(self, check, detail):
         assert wording.check_text(check).detail == detail
 
+    def test_what_is_missing_is_told_by_the_check_not_by_the_driver(self):
+        gone = make.problem(ProblemCode.OBJECT_MISSING)
+        schema = wording.check_text(Check(code="dw.schema.ctl", state=CheckState.FAILED, problem=gone))
+        assert schema.to_do.startswith("Create the schema")
+        slow = wording.check_text(Check(code="dw.schema.ctl", state=CheckState.UNKNOWN, problem=make.problem()))
+        assert slow.to_do == wording.code_text(ProblemCode.TIMEOUT).to_do
+        (verdict,) = preflight_verdicts(
+            make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False, problem=gone),)), {}
+        )
+        assert wording.verdict_next(verdict) == schema.to_do
+
+    def test_what_could_not_be_found_out_asks_for_no_repair(self):
+        words = wording.check_text(Check(code="pipeline.ready", state=CheckState.UNKNOWN))
+        assert words.to_do == wording.code_text(ProblemCode.NOT_READ).to_do
+
     def test_a_required_pipeline_that_is_not_listed_has_its_own_advice(self):
         missing = Check(code="required.active", state=CheckState.FAILED, values={"listed": 0})
         assert "REQUIRED_PIPELINES" in wording.check_text(missing).to_do

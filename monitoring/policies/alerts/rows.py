@@ -9,7 +9,7 @@ from monitoring.policies.alerts.facts import Facts
 from monitoring.policies.executions import finished
 from monitoring.policies.facts import Execution, Verdict
 from monitoring.policies.figures import served_lag_seconds
-from monitoring.policies.watermark import unchanged_since
+from monitoring.policies.watermark import eligible_throughout, samples_until, unchanged_since
 
 NO_OP_SUCCESSES = 2
 
@@ -60,12 +60,14 @@ def stalled_watermark(facts: Facts) -> Verdict:
         return facts.silent(Rule.STALLED_WATERMARK, "history")
     if source.eligible.value <= 0 and not source.eligible.capped:
         return facts.fine(Rule.STALLED_WATERMARK)
-    samples = [each for each in facts.history.eligible_samples if ended[-1].started_at <= each[0] <= facts.now]
-    since = unchanged_since(facts.pipeline.control, ended, samples)
-    if since is None or any(eligible <= 0 for _, eligible, _ in samples):
+    control = facts.pipeline.control
+    samples = samples_until(control, source, facts.history, facts.now)
+    samples = [sample for sample in samples if sample[0] >= ended[-1].started_at]
+    since = unchanged_since(control, ended, samples)
+    throughout = eligible_throughout(control, source, ended, samples)
+    if since is None or throughout is False:
         return facts.fine(Rule.STALLED_WATERMARK)
-    if len(samples) < needed:
-        # Nobody looked often enough meanwhile to say "throughout".
+    if throughout is None:
         return facts.silent(Rule.STALLED_WATERMARK, "history")
     succeeded = sum(execution.status is ExecutionStatus.SUCCESS for execution in ended)
     return facts.open(
