@@ -6,6 +6,7 @@ import logging
 import zoneinfo
 from collections.abc import Callable
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import Error as DatabaseFault
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -35,6 +36,8 @@ class ReaderMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info in PROBES:
+            # Django's LoginRequiredMiddleware would look the user up, and hang with the database.
+            request.reader, request.user = request.user, AnonymousUser()  # type: ignore[attr-defined]
             return self.get_response(request)
         try:
             user = request.user

@@ -42,8 +42,13 @@ def percent_text(value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds as the two largest units: "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h"."""
+    """Return seconds as the two largest units: "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h".
+
+    A little is never nothing: under a twentieth of a second it is "< 0.1 s".
+    """
     sign, seconds = (MINUS, -seconds) if seconds < 0 else ("", seconds)
+    if 0 < seconds < 0.05:
+        return f"<{THIN}{number_text(0.1, 1)}{THIN}s"
     if 0 < seconds < 9.95:
         return f"{sign}{number_text(seconds, 1)}{THIN}s"
     whole = round(seconds)

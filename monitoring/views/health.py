@@ -43,17 +43,20 @@ def readyz(request: HttpRequest) -> HttpResponse:
     until = time.monotonic() + PATIENCE
     asked = {alias: _ask(alias, lambda alias=alias: _ping(alias)) for alias in ("default", "dw", "oltp")}
     asked["collector"] = _ask("collector", _collector)
-    who = _ask(f"user {id(request)}", lambda: bool(request.user.is_authenticated)) if _has_session(request) else None
     parts = {name: _answer(future, until) for name, future in asked.items()}
     ready = all(part["ok"] for part in parts.values())
     body: dict[str, Any] = {"ready": ready}
-    if who is not None and _answer(who, until).get("value"):
+    if parts["default"]["ok"] and _signed_in(request, until):
         body["parts"] = parts
     return JsonResponse(body, status=200 if ready else 503)
 
 
-def _has_session(request: HttpRequest) -> bool:
-    return bool(request.session.session_key)
+def _signed_in(request: HttpRequest, until: float) -> bool:
+    """Return whether a signed-in user asks (monitoring/middleware.py kept who it is, unasked)."""
+    if not request.session.session_key:
+        return False
+    reader = request.reader  # type: ignore[attr-defined]
+    return bool(_answer(_ask(f"reader {id(request)}", lambda: reader.is_authenticated), until).get("value"))
 
 
 def _ask(name: str, question: Callable[[], Any]) -> Future[Any]:
