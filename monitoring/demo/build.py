@@ -31,7 +31,8 @@ from monitoring.demo.people import People
 from monitoring.demo.runner import Runner, extract, write
 from monitoring.demo.schema import create_schema
 from monitoring.demo.sessions import Sessions
-from monitoring.demo.shop import KEYS, Shop
+from monitoring.demo.shop import Shop
+from monitoring.demo.shop_rows import KEYS
 from monitoring.demo.store import Changes, upsert
 
 SEED = 20_260_101
@@ -152,7 +153,7 @@ def _stretch(dw: sqlite3.Connection, oltp: sqlite3.Connection, shop: Shop, now: 
     """Run the real ETL every minute up to `now`, in virtual time."""
     dialect = SqliteDialect()
     changes = Changes()
-    shop.listen(changes.changed)
+    shop.changed = changes.changed
     shop.bustle = BUSTLE
     clock = VirtualClock(shop.now)
     begin = now - STRETCH + timedelta(minutes=2)

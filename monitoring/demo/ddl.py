@@ -7,10 +7,11 @@ understand raises DdlError: a column must not lose its constraint without a word
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -70,7 +71,7 @@ class Table:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     uniques: tuple[tuple[str, ...], ...] = ()
-    checks: tuple[exp.Expression, ...] = ()
+    checks: tuple[Any, ...] = ()  # sqlglot expressions
     foreign_keys: tuple[ForeignKey, ...] = ()
     indexes: tuple[Index, ...] = field(default=())
 
@@ -98,14 +99,14 @@ def tables(*, extras: bool = False) -> dict[str, Table]:
     return found
 
 
-def _table(statements: list[exp.Expression | None]) -> Table:
+def _table(statements: Sequence[Any]) -> Table:
     """Return the one table that a batch creates, with the indexes created beside it."""
     creates = [create for statement in statements if statement for create in statement.find_all(exp.Create)]
     definitions = [create for create in creates if create.kind == "TABLE"]
     if len(definitions) != 1:
         raise DdlError(f"A batch must create one table, not {len(definitions)}.")
     schema = definitions[0].this
-    parts: dict[str, list] = {"columns": [], "uniques": [], "checks": [], "foreign_keys": []}
+    parts: dict[str, list[Any]] = {"columns": [], "uniques": [], "checks": [], "foreign_keys": []}
     primary_key: tuple[str, ...] = ()
     for item in schema.expressions:
         if isinstance(item, exp.ColumnDef):
@@ -123,7 +124,7 @@ def _table(statements: list[exp.Expression | None]) -> Table:
     )
 
 
-def _column(node: exp.ColumnDef) -> Column:
+def _column(node: Any) -> Column:
     type_name, size, scale = _type(node.kind)
     nullable = identity = False
     default = None
@@ -142,7 +143,7 @@ def _column(node: exp.ColumnDef) -> Column:
     )
 
 
-def _type(kind: exp.DataType) -> tuple[str, int | None, int | None]:
+def _type(kind: Any) -> tuple[str, int | None, int | None]:
     if kind.this is exp.DataType.Type.USERDEFINED:
         if str(kind.args["kind"]).upper() == "SYSNAME":
             return "NVARCHAR", 128, None
@@ -153,7 +154,7 @@ def _type(kind: exp.DataType) -> tuple[str, int | None, int | None]:
     return name, size, scale
 
 
-def _constraint(node: exp.Constraint, parts: dict[str, list]) -> tuple[str, ...] | None:
+def _constraint(node: Any, parts: dict[str, list[Any]]) -> tuple[str, ...] | None:
     """Put the constraint into `parts`; return the columns of a primary key."""
     kinds = node.expressions
     if isinstance(kinds[0], exp.PrimaryKeyColumnConstraint) and len(kinds) == 2:
@@ -178,11 +179,11 @@ def _constraint(node: exp.Constraint, parts: dict[str, list]) -> tuple[str, ...]
     return None
 
 
-def _names(nodes: list[exp.Expression]) -> Iterator[str]:
+def _names(nodes: Iterable[Any]) -> Iterator[str]:
     return (node.find(exp.Identifier).name for node in nodes)
 
 
-def _index(create: exp.Create) -> Index:
+def _index(create: Any) -> Index:
     index = create.this
     parameters = index.args["params"]
     if parameters.args.get("where"):

@@ -50,6 +50,10 @@ class Job:
         return (*[ts] * self.seeks, ts, ts, key, newest)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _simple(table: str, key: str, columns: str) -> str:
     """Return the extraction of a source that carries its own updated_at."""
     return (
@@ -122,14 +126,8 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_REGIAO",
             natural_key=("regiao_original_id",),
-            columns=(
-                "regiao_original_id",
-                "nome_regiao",
-                "nome_estado",
-                "sigla_estado",
-                "cidade",
-                "eh_ativo",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "regiao_original_id nome_regiao nome_estado sigla_estado cidade eh_ativo data_ultima_atualizacao"
             ),
             transform=transforms.region,
         ),
@@ -140,14 +138,8 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_EQUIPE",
             natural_key=("equipe_original_id",),
-            columns=(
-                "equipe_original_id",
-                "nome_equipe",
-                "tipo_equipe",
-                "regiao_id",
-                "situacao",
-                "eh_ativa",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "equipe_original_id nome_equipe tipo_equipe regiao_id situacao eh_ativa data_ultima_atualizacao"
             ),
             transform=transforms.team,
             lookups=(Lookup("region", "dim.DIM_REGIAO", "regiao_original_id", ("regiao_id",), 5),),
@@ -164,24 +156,10 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_CLIENTE",
             natural_key=("cliente_original_id",),
-            columns=(
-                "cliente_original_id",
-                "nome_cliente",
-                "tipo_cliente",
-                "cpf_cnpj",
-                "email",
-                "telefone",
-                "data_nascimento",
-                "genero",
-                "score_credito",
-                "endereco_completo",
-                "cidade",
-                "estado",
-                "cep",
-                "situacao",
-                "eh_ativo",
-                "data_cadastro",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "cliente_original_id nome_cliente tipo_cliente cpf_cnpj email telefone data_nascimento "
+                "genero score_credito endereco_completo cidade estado cep situacao eh_ativo data_cadastro "
+                "data_ultima_atualizacao"
             ),
             transform=transforms.customer,
         ),
@@ -196,17 +174,9 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_PRODUTO",
             natural_key=("produto_original_id",),
-            columns=(
-                "produto_original_id",
-                "codigo_sku",
-                "nome_produto",
-                "categoria",
-                "marca",
-                "preco_custo",
-                "preco_tabela",
-                "situacao",
-                "eh_ativo",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "produto_original_id codigo_sku nome_produto categoria marca preco_custo preco_tabela "
+                "situacao eh_ativo data_ultima_atualizacao"
             ),
             transform=transforms.product,
         ),
@@ -222,19 +192,9 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_VENDEDOR",
             natural_key=("vendedor_original_id",),
-            columns=(
-                "vendedor_original_id",
-                "nome_vendedor",
-                "cpf",
-                "email",
-                "email_pessoal",
-                "telefone_celular",
-                "telefone_comercial",
-                "equipe_id",
-                "data_admissao",
-                "situacao",
-                "eh_ativo",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "vendedor_original_id nome_vendedor cpf email email_pessoal telefone_celular "
+                "telefone_comercial equipe_id data_admissao situacao eh_ativo data_ultima_atualizacao"
             ),
             transform=transforms.seller,
             lookups=(Lookup("team", "dim.DIM_EQUIPE", "equipe_original_id", ("equipe_id",), 9),),
@@ -250,17 +210,9 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="dim.DIM_DESCONTO",
             natural_key=("desconto_original_id",),
-            columns=(
-                "desconto_original_id",
-                "codigo_campanha",
-                "nome_campanha",
-                "tipo_desconto",
-                "percentual_desconto",
-                "data_inicio",
-                "data_fim",
-                "situacao",
-                "eh_ativo",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "desconto_original_id codigo_campanha nome_campanha tipo_desconto percentual_desconto "
+                "data_inicio data_fim situacao eh_ativo data_ultima_atualizacao"
             ),
             transform=transforms.campaign,
         ),
@@ -271,23 +223,10 @@ JOBS: dict[str, Job] = {
             seeks=2,
             target="fact.FACT_VENDAS",
             natural_key=("venda_original_id",),
-            columns=(
-                "venda_original_id",
-                "data_id",
-                "cliente_id",
-                "produto_id",
-                "regiao_id",
-                "vendedor_id",
-                "equipe_id",
-                "quantidade_vendida",
-                "valor_unitario",
-                "valor_bruto",
-                "valor_desconto",
-                "valor_liquido",
-                "percentual_desconto",
-                "situacao_pedido",
-                "eh_cancelada",
-                "data_atualizacao",
+            columns=_names(
+                "venda_original_id data_id cliente_id produto_id regiao_id vendedor_id equipe_id "
+                "quantidade_vendida valor_unitario valor_bruto valor_desconto valor_liquido "
+                "percentual_desconto situacao_pedido eh_cancelada data_atualizacao"
             ),
             transform=transforms.sale,
             lookups=(
@@ -308,17 +247,9 @@ JOBS: dict[str, Job] = {
             seeks=0,
             target="fact.FACT_METAS",
             natural_key=("vendedor_id", "data_id", "tipo_periodo"),
-            columns=(
-                "vendedor_id",
-                "data_id",
-                "tipo_periodo",
-                "equipe_id",
-                "valor_meta",
-                "valor_realizado",
-                "quantidade_meta",
-                "percentual_atingido",
-                "eh_cancelada",
-                "data_ultima_atualizacao",
+            columns=_names(
+                "vendedor_id data_id tipo_periodo equipe_id valor_meta valor_realizado quantidade_meta "
+                "percentual_atingido eh_cancelada data_ultima_atualizacao"
             ),
             transform=transforms.target,
             lookups=(Lookup("seller", "dim.DIM_VENDEDOR", "vendedor_original_id", ("vendedor_id", "equipe_id"), 3),),
@@ -330,18 +261,9 @@ JOBS: dict[str, Job] = {
             seeks=3,
             target="fact.FACT_DESCONTOS",
             natural_key=("desconto_aplicado_original_id",),
-            columns=(
-                "desconto_aplicado_original_id",
-                "venda_id",
-                "desconto_id",
-                "cliente_id",
-                "produto_id",
-                "data_id",
-                "quantidade_itens",
-                "percentual_desconto",
-                "valor_desconto",
-                "eh_cancelada",
-                "data_atualizacao",
+            columns=_names(
+                "desconto_aplicado_original_id venda_id desconto_id cliente_id produto_id data_id "
+                "quantidade_itens percentual_desconto valor_desconto eh_cancelada data_atualizacao"
             ),
             transform=transforms.discount,
             lookups=(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from monitoring.demo.shop import KEYS, Shop
+from monitoring.demo.shop import Shop
+from monitoring.demo.shop_rows import KEYS
 
 SOURCES = {
     "regions": "dim_regiao",
@@ -36,6 +38,7 @@ class Ledger:
             self.pending[SOURCES[table]][row[KEYS[table]]] = at
         if self.shop is None:
             return
+        items: Sequence[dict[str, Any]]
         if table == "orders":
             items = self.shop.items_of.get(row["order_id"], ())
             for item in items:

@@ -69,7 +69,7 @@ class Runner:
         """
         controls = self._controls(only)
         started = self.clock.now()
-        run_id = self._insist(lambda: self._begin(started_by, list(controls)))
+        run_id: int = self._insist(lambda: self._begin(started_by, list(controls)))
         self._insist(lambda: self.snapshot(run_id))
         self._outcomes = []
         for entity, control in controls.items():

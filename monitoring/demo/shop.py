@@ -9,31 +9,11 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections import defaultdict
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from monitoring.demo.people import People
-
-Row = dict[str, Any]
-Changed = Callable[[str, Row], None]
-
-KEYS = {
-    "regions": "region_id",
-    "teams": "team_id",
-    "sellers": "seller_id",
-    "customers": "customer_id",
-    "products": "product_id",
-    "discount_campaigns": "discount_id",
-    "orders": "order_id",
-    "order_items": "order_item_id",
-    "order_item_discounts": "order_item_discount_id",
-    "seller_targets_monthly": "seller_target_id",
-    "carriers": "carrier_id",
-}
-"""The key of every table of `core`, in an order that foreign keys allow."""
+from monitoring.demo.shop_rows import Changed, Row, ShopRows
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 _HOURS = (4, 2, 1, 1, 1, 2, 5, 9, 14, 19, 23, 24, 21, 20, 22, 23, 22, 20, 19, 21, 23, 20, 13, 8)
@@ -67,22 +47,16 @@ _DELAY_HOURS = {"CRIADO": (0.03, 0.8), "PAGO": (4, 30), "ENVIADO": (24, 120)}
 _CANCELLED_PERCENT = 4
 
 
-class Shop:
+class Shop(ShopRows):
     """The shop at `now` (naive UTC). `bustle` multiplies how much happens."""
 
     def __init__(self, people: People, rng: random.Random, now: datetime, changed: Changed, bustle: float = 1) -> None:
+        super().__init__(rng, changed)
         self.now = now.replace(microsecond=0)
         self.people = people
-        self.rng = rng
         self.bustle = bustle
-        self.rows: dict[str, dict[int, Row]] = {table: {} for table in KEYS}
-        self.last_key: dict[str, int] = dict.fromkeys(KEYS, 0)
-        self.items_of: dict[int, list[Row]] = defaultdict(list)
-        self.discounts_of: dict[int, list[Row]] = defaultdict(list)
-        self.living: dict[str, list[int]] = {table: [] for table in KEYS}
         self.open_items: list[int] = []
         self.month = ""
-        self._changed = changed
         self._agenda: list[tuple[datetime, int, str, int]] = []
         self._entries = 0
 
@@ -90,20 +64,20 @@ class Shop:
         """Put in what a shop has on its first day. Everything appears now."""
         rng, at = self.rng, self.now
         for region in self.people.regions():
-            self._add("regions", region, at)
+            self.add("regions", region, at)
         for _ in range(12):
-            self._add("teams", self.people.team(rng.choice(self.living["regions"])), at)
+            self.add("teams", self.people.team(rng.choice(self.living["regions"])), at)
         for _ in range(60):
             hired = at.date() - timedelta(days=rng.randint(40, 3000))
-            self._add("sellers", self.people.seller(rng.choice(self.living["teams"]), hired.isoformat()), at)
+            self.add("sellers", self.people.seller(rng.choice(self.living["teams"]), hired.isoformat()), at)
         for _ in range(products):
-            self._add("products", self.people.product(self.last_key["products"] + 1), at)
+            self.add("products", self.people.product(self.last_key["products"] + 1), at)
         for _ in range(14):
             self._campaign_appears(at)
         for _ in range(customers):
             self._customer(at)
         for _ in range(6):
-            self._add("carriers", self.people.carrier(), at)
+            self.add("carriers", self.people.carrier(), at)
         self._month_begins(at)
 
     def advance(self, to: datetime, most: int | None = None) -> None:
@@ -131,10 +105,6 @@ class Shop:
         at = datetime.fromisoformat(order["updated_at"]) + timedelta(hours=low + (high - low) * dice)
         self._enter(at.replace(microsecond=0), "order_moves", order["order_id"])
 
-    def listen(self, changed: Changed) -> None:
-        """Tell somebody else of changes from now on."""
-        self._changed = changed
-
     def later(self, kind: str, *delays: timedelta) -> None:
         """Make something of PER_DAY happen, once per delay from now."""
         for delay in delays:
@@ -161,58 +131,19 @@ class Shop:
         else:
             getattr(self, f"_{kind}")(at)
 
-    # Rows.
-
-    def _add(self, table: str, values: Row, at: datetime) -> Row:
-        key = self.last_key[table] + 1
-        moment = at.isoformat(sep=" ")
-        row = {KEYS[table]: key, **values, "created_at": moment, "updated_at": moment, "deleted_at": None}
-        self.adopt(table, row)
-        self._changed(table, row)
-        return row
-
-    def adopt(self, table: str, row: Row) -> None:
-        """Take a row as it is, new or read from the database."""
-        key = row[KEYS[table]]
-        self.rows[table][key] = row
-        self.last_key[table] = max(self.last_key[table], key)
-        if row["deleted_at"] is None:
-            self.living[table].append(key)
-        if table == "order_items":
-            self.items_of[row["order_id"]].append(row)
-        elif table == "order_item_discounts":
-            self.discounts_of[row["order_item_id"]].append(row)
-
-    def _change(self, table: str, row: Row, at: datetime, **values: Any) -> None:
-        row.update(values, updated_at=at.isoformat(sep=" "))
-        self._changed(table, row)
-
-    def _leave(self, table: str, at: datetime, **values: Any) -> None:
-        """Soft-delete one living row."""
-        living = self.living[table]
-        if len(living) < 2:
-            return
-        row = self.rows[table][living.pop(self.rng.randrange(len(living)))]
-        self._change(table, row, at, deleted_at=at.isoformat(sep=" "), **values)
-
-    def _any(self, table: str) -> Row:
-        return self.rows[table][self.rng.choice(self.living[table])]
-
-    # What happens.
-
     def _customer(self, at: datetime) -> Row:
-        region = self._any("regions")
-        return self._add("customers", self.people.customer(region["region_id"], region["state_code"]), at)
+        region = self.any("regions")
+        return self.add("customers", self.people.customer(region["region_id"], region["state_code"]), at)
 
     def _order(self, at: datetime) -> None:
         rng = self.rng
-        customer = self._customer(at) if rng.random() < 0.14 else self._any("customers")
-        order = self._add(
+        customer = self._customer(at) if rng.random() < 0.14 else self.any("customers")
+        order = self.add(
             "orders",
             {
                 "order_number": f"P{self.last_key['orders'] + 1:09}",
                 "customer_id": customer["customer_id"],
-                "seller_id": self._any("sellers")["seller_id"],
+                "seller_id": self.any("sellers")["seller_id"],
                 "region_id": customer["region_id"],
                 "ordered_at": at.isoformat(sep=" "),
                 "status": "CRIADO",
@@ -222,7 +153,7 @@ class Shop:
         )
         wanted = {self._favourite_product() for _ in range(rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0])}
         order["total_amount"] = round(sum(self._item(order["order_id"], key, at) for key in sorted(wanted)), 2)
-        self._changed("orders", order)
+        self.changed("orders", order)
         self.expect(order)
 
     def _favourite_product(self) -> int:
@@ -235,7 +166,7 @@ class Shop:
         rng = self.rng
         price = self.rows["products"][product_id]["list_price"]
         quantity = rng.choices((1, 2, 3, 5), (72, 18, 7, 3))[0]
-        item = self._add(
+        item = self.add(
             "order_items",
             {"order_id": order_id, "product_id": product_id, "quantity": quantity, "unit_price": price},
             at,
@@ -243,9 +174,9 @@ class Shop:
         self.open_items.append(item["order_item_id"])
         if rng.random() > 0.28:
             return float(quantity * price)
-        campaign = self._any("discount_campaigns")
+        campaign = self.any("discount_campaigns")
         amount = round(quantity * price * campaign["percentage"] / 100, 2)
-        self._add(
+        self.add(
             "order_item_discounts",
             {
                 "order_item_id": item["order_item_id"],
@@ -260,67 +191,67 @@ class Shop:
     def _order_moves(self, order_id: int, at: datetime) -> None:
         order = self.rows["orders"][order_id]
         cancelled = order["status"] == "CRIADO" and order_id * 7919 % 100 < _CANCELLED_PERCENT
-        self._change("orders", order, at, status="CANCELADO" if cancelled else _NEXT[order["status"]])
+        self.change("orders", order, at, status="CANCELADO" if cancelled else _NEXT[order["status"]])
         self.expect(order)
 
     def _customer_changes(self, at: datetime) -> None:
-        row = self._any("customers")
+        row = self.any("customers")
         kind = self.rng.random()
         if kind < 0.5:
-            self._change("customers", row, at, credit_score=self.rng.randint(250, 990))
+            self.change("customers", row, at, credit_score=self.rng.randint(250, 990))
         elif kind < 0.75:
-            self._change("customers", row, at, phone=self.people.phone())
+            self.change("customers", row, at, phone=self.people.phone())
         else:
-            self._change("customers", row, at, **self.people.address(row["state_code"]))
+            self.change("customers", row, at, **self.people.address(row["state_code"]))
 
     def _customer_leaves(self, at: datetime) -> None:
-        self._leave("customers", at, status="INATIVO")
+        self.leave("customers", at, status="INATIVO")
 
     def _product_appears(self, at: datetime) -> None:
-        self._add("products", self.people.product(self.last_key["products"] + 1), at)
+        self.add("products", self.people.product(self.last_key["products"] + 1), at)
 
     def _product_changes(self, at: datetime) -> None:
-        row = self._any("products")
+        row = self.any("products")
         price = max(1.0, round(row["list_price"] * self.rng.uniform(0.93, 1.09), 2))
-        self._change("products", row, at, list_price=price)
+        self.change("products", row, at, list_price=price)
 
     def _product_leaves(self, at: datetime) -> None:
-        self._leave("products", at, status="DESCONTINUADO")
+        self.leave("products", at, status="DESCONTINUADO")
 
     def _seller_joins(self, at: datetime) -> None:
         # The oldest teams only: dim_equipe is switched off in the demonstration and knows no newer ones.
         team_id = self.rng.choice(self.living["teams"][:10])
-        self._add("sellers", self.people.seller(team_id, at.date().isoformat()), at)
+        self.add("sellers", self.people.seller(team_id, at.date().isoformat()), at)
 
     def _seller_changes(self, at: datetime) -> None:
-        self._change("sellers", self._any("sellers"), at, phone=self.people.phone())
+        self.change("sellers", self.any("sellers"), at, phone=self.people.phone())
 
     def _seller_leaves(self, at: datetime) -> None:
-        self._leave("sellers", at, status="DESLIGADO")
+        self.leave("sellers", at, status="DESLIGADO")
 
     def _team_changes(self, at: datetime) -> None:
         kind = self.rng.choice(("VENDA_DIRETA", "TELEVENDAS", "CONTAS_CHAVE"))
-        self._change("teams", self._any("teams"), at, team_type=kind)
+        self.change("teams", self.any("teams"), at, team_type=kind)
 
     def _region_changes(self, at: datetime) -> None:
-        self._change("regions", self._any("regions"), at, city=self.people.city())
+        self.change("regions", self.any("regions"), at, city=self.people.city())
 
     def _campaign_appears(self, at: datetime) -> None:
         starts = at.date()
         ends = starts + timedelta(days=self.rng.randint(3, 30))
         number = self.last_key["discount_campaigns"] + 1
-        self._add("discount_campaigns", self.people.campaign(number, starts.isoformat(), ends.isoformat()), at)
+        self.add("discount_campaigns", self.people.campaign(number, starts.isoformat(), ends.isoformat()), at)
 
     def _campaign_changes(self, at: datetime) -> None:
-        row = self._any("discount_campaigns")
+        row = self.any("discount_campaigns")
         ends = at.date() + timedelta(days=self.rng.randint(3, 30))
-        self._change("discount_campaigns", row, at, ends_on=ends.isoformat())
+        self.change("discount_campaigns", row, at, ends_on=ends.isoformat())
 
     def _month_begins(self, at: datetime) -> None:
         local = at.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZONE)
         self.month = local.strftime("%Y-%m-01")
         for seller_id in self.living["sellers"]:
-            self._add(
+            self.add(
                 "seller_targets_monthly",
                 {
                     "seller_id": seller_id,
@@ -337,7 +268,7 @@ class Shop:
         newest = self.living["seller_targets_monthly"][-len(self.living["sellers"]) :]
         row = self.rows["seller_targets_monthly"][self.rng.choice(newest)]
         achieved = round(row["achieved_amount"] + self.rng.uniform(100, 2500), 2)
-        self._change("seller_targets_monthly", row, at, achieved_amount=achieved)
+        self.change("seller_targets_monthly", row, at, achieved_amount=achieved)
 
     def _item_removed(self, at: datetime) -> None:
         self._remove_from_order("order_items", self.open_items[-200:], at)
@@ -353,7 +284,7 @@ class Shop:
             return
         row = self.rows[table][self.rng.choice(keys)]
         if row["deleted_at"] is None:
-            self._change(table, row, at, deleted_at=at.isoformat(sep=" "))
+            self.change(table, row, at, deleted_at=at.isoformat(sep=" "))
 
 
 def _poisson(rng: random.Random, mean: float) -> int:

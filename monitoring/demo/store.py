@@ -11,7 +11,8 @@ from typing import Any
 from monitoring.demo.ddl import tables
 from monitoring.demo.dialects import Dialect
 from monitoring.demo.people import People
-from monitoring.demo.shop import KEYS, Shop
+from monitoring.demo.shop import Shop
+from monitoring.demo.shop_rows import KEYS
 
 Row = dict[str, Any]
 
