@@ -1,0 +1,133 @@
+"""Every statement for SQL Server: valid T-SQL, read-only to the guard, without a value in its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlglot
+
+from etlportal.guard import is_read
+from monitoring.policies.facts import Watermark
+from monitoring.warehouse import audit, catalog, control, probes
+from monitoring.warehouse.catalog import Column, Table
+from monitoring.warehouse.dialect import Sql, SqlServer
+from monitoring.warehouse.names import TableName
+from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
+
+W = Watermark(datetime(2026, 3, 10, 12, 34, 56, tzinfo=UTC), 987654321)
+STAMP = Column("updated_at", "DATETIME2", 0, False)
+
+
+def table(name: str, *columns: Column) -> Table:
+    return Table(TableName("core", name), columns={each.name: each for each in (STAMP, *columns)})
+
+
+def source_probe(*links: Linked, ts: Column = STAMP) -> SourceProbe:
+    first = Linked(table=table("it]em's"), ts=ts)
+    return SourceProbe(chain=(first, *links), key="ke]y", watermark=W, cutoff_minutes=7)
+
+
+LINKS = (
+    Linked(table=table("items"), ts=STAMP, column="item_id", to_column="item_id"),
+    Linked(table=table("orders"), ts=STAMP, column="order_id", to_column="order_id"),
+)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
+    """The statements that would have gone to a SQL Server; every answer is empty."""
+    seen: list[Sql] = []
+
+    def rows(alias: str, sql: Sql) -> list[Any]:
+        seen.append(sql)
+        return [(None, None, None)] if "clock" in sql.text and "part" not in sql.text else []
+
+    for module in (audit, catalog, control, probes):
+        monkeypatch.setattr(module, "rows", rows)
+        monkeypatch.setattr(module, "dialect_of", lambda alias: SqlServer())
+    return seen
+
+
+def statements(asked: list[Sql]) -> Iterator[Sql]:
+    control.read_control()
+    audit.newest_runs("dw", 500)
+    audit.runs_since("dw", 5, {1, 2, 3}, 500)
+    audit.runs_since("dw", 5, (), 500)
+    audit.runs_before("dw", 5, W.updated_at, 500)
+    audit.session_samples("dw", 2000)
+    catalog.read_catalog("dw", [TableName("ctl", "etl_control"), TableName("d'im", "x]y")])
+    yield from asked
+    for part in probes.source_parts(SqlServer(), source_probe(*LINKS), 100_000):
+        yield part
+    for part in probes.source_parts(SqlServer(), source_probe(ts=Column("t", "DATETIMEOFFSET", 3)), 100_000):
+        yield part
+    yield probes.target_part(SqlServer(), TargetProbe(table=table("x"), update_column=STAMP))
+    yield probes.target_part(SqlServer(), TargetProbe(table=table("x"), update_column=Column("t", "DATETIMEOFFSET", 7)))
+    yield probes.target_part(SqlServer(), TargetProbe(table=Table(TableName("dim", "v"), is_view=True)))
+
+
+def test_they_are_tsql_that_only_reads(asked: list[Sql]) -> None:
+    count = 0
+    for sql in statements(asked):
+        count += 1
+        assert sql.text.count("%s") == len(sql.params)
+        assert is_read(sql.text), sql.text
+        # What the driver gets: question marks, and single per cent signs.
+        text = sql.text % tuple("?" * len(sql.params)) if sql.params else sql.text.replace("%%", "%")
+        (tree,) = sqlglot.parse(text, read="tsql")
+        assert tree is not None
+        assert "GROUP BY" not in text  # mssql-django rewrites the parameters of such statements
+        assert not re.search(r"\b(LIMIT|strftime|sqlite_|pragma_)", text)
+    assert count > 12
+
+
+def test_no_value_is_in_their_text(asked: list[Sql]) -> None:
+    for sql in statements(asked):
+        for value in ("2026", "987654321", "100000", "100001", "500", "2000", "d'im"):
+            if value == "500":  # the half second of the cutoff is no value
+                continue
+            assert value not in sql.text
+
+
+def test_names_are_quoted(asked: list[Sql]) -> None:
+    text = probes.source_parts(SqlServer(), source_probe(), 10)[0].text
+    assert "[core].[it]]em's]" in text
+    assert "[ke]]y]" in text
+
+
+def test_the_tuple_comparison_can_be_sought() -> None:
+    text = probes.source_parts(SqlServer(), source_probe(), 10)[0].text
+    w = "CAST(%s AS DATETIME2(0))"
+    assert f"t0.[updated_at] >= {w} AND (t0.[updated_at] > {w} OR t0.[ke]]y] > %s)" in text
+
+
+def test_a_parameter_has_its_columns_own_type() -> None:
+    """Else SQL Server would convert the column, row by row, and scan."""
+    for declared, scale, expected in (
+        ("DATETIME", None, "CAST(%s AS DATETIME)"),
+        ("SMALLDATETIME", None, "CAST(%s AS SMALLDATETIME)"),
+        ("DATETIME2", 3, "CAST(%s AS DATETIME2(3))"),
+        ("DATETIMEOFFSET", 7, "CAST(%s AS DATETIMEOFFSET(7))"),
+    ):
+        text = probes.source_parts(SqlServer(), source_probe(ts=Column("t", declared, scale)), 10)[0].text
+        assert f"t0.[t] >= {expected}" in text
+
+
+def test_a_view_has_no_stored_row_count() -> None:
+    text = probes.target_part(SqlServer(), TargetProbe(table=Table(TableName("dim", "v"), is_view=True))).text
+    assert text.startswith("SELECT CAST(NULL AS BIGINT) AS total")
+
+
+def test_long_statements_are_cut_before_the_parameters_run_out() -> None:
+    parts = {f"p{number}": probes.source_parts(SqlServer(), source_probe(*LINKS), 10) for number in range(200)}
+    chunks = probes._chunks(SqlServer(), parts)
+    assert [name for chunk in chunks for name in chunk] == list(parts)
+    for chunk in chunks:
+        assert sum(len(part.params) for own in chunk.values() for part in own) <= 2000
+        assert sum(len(own) for own in chunk.values()) <= 400
+    assert len(probes._chunks(SqlServer(), dict(list(parts.items())[:50]))) <= 3
+    assert probes._chunks(SqlServer(), {}) == []
