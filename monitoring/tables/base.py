@@ -109,6 +109,10 @@ class StatusColumn(Column):
 class TimeColumn(Column):
     """An aware time, drawn in the viewer's zone, exported in UTC."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("css", "nowrap")
+        super().__init__(*args, **kwargs)
+
     def render(self, value: datetime | None) -> SafeString:
         return parts.when(value)
 

@@ -30,6 +30,7 @@ from monitoring.wording import failure_text
 
 GRID_RUNS = 30
 NEWEST_FIRST = "-run_id"
+RUNS_SHOWN = 25
 
 
 class RunsControl(Block):
@@ -107,7 +108,7 @@ class RunsList(Block):
         }
 
 
-BLOCKS: tuple[type[Block], ...] = (RunsGrid, RunsTimeline, RunsList, RunsControl)
+BLOCKS: tuple[type[Block], ...] = (RunsGrid, RunsTimeline, RunsControl, RunsList)
 
 
 class RunsPage(Page):
@@ -243,9 +244,9 @@ def _page(form: RunsForm, current: Current, order: str, request: HttpRequest) ->
     falling = order.startswith("-")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:
-        return keyset.page(found, field=field, descending=falling, after=after, before=before), False
+        return keyset.page(found, field=field, descending=falling, after=after, before=before, size=RUNS_SHOWN), False
     except keyset.BadCursor:
-        return keyset.page(found, field=field, descending=falling), True
+        return keyset.page(found, field=field, descending=falling, size=RUNS_SHOWN), True
 
 
 def _with(query: QueryDict, **more: str) -> str:

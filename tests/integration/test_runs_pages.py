@@ -67,7 +67,7 @@ def pages(client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any
 
 
 def shown_runs(html: str) -> list[int]:
-    block = html[html.index('id="runs-list"') : html.index('id="runs-control"')]
+    block = html[html.index('id="runs-list"') :]
     return [int(number) for number in re.findall(r'<tr[^>]*data-row="(\d+)"', block)]
 
 
@@ -94,14 +94,14 @@ def test_runs_are_newest_first_and_paged_by_key(pages: Client) -> None:
     for number in range(1, 61):
         copy_run(number)
     first = pages.get("/runs/").content.decode()
-    assert shown_runs(first) == list(range(60, 10, -1))
+    assert shown_runs(first) == list(range(60, 35, -1))
     following = re.search(r'href="([^"]+)"[^>]*rel="next"', first)
     assert following
     second = pages.get(following[1].replace("&amp;", "&")).content.decode()
-    assert shown_runs(second) == list(range(10, 0, -1))
+    assert shown_runs(second) == list(range(35, 10, -1))
     back = re.search(r'href="([^"]+)"[^>]*rel="prev"', second)
     assert back
-    assert shown_runs(pages.get(back[1].replace("&amp;", "&")).content.decode()) == list(range(60, 10, -1))
+    assert shown_runs(pages.get(back[1].replace("&amp;", "&")).content.decode()) == list(range(60, 35, -1))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,13 @@ def test_the_run_page_says_what_failed_why_and_whether_the_watermark_stayed(page
     assert "stayed" in html
     assert "In ctl.etl_control it now stands at" in html
     assert "What to do" in html
+
+
+def test_every_table_offers_its_files(pages: Client) -> None:
+    copy_run(8)
+    html = pages.get("/runs/?status=success").content.decode() + pages.get("/runs/8/").content.decode()
+    for address in ("/runs/runs.csv?status=success", "/runs/control.xlsx?status=success", "/runs/8/executions.csv"):
+        assert f'href="{address}"' in html
 
 
 def test_an_unknown_run_is_not_found(pages: Client) -> None:
