@@ -123,7 +123,7 @@ def _day_label(day: DayRuns) -> str:
 
 
 def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
-    """Return events and sessions as bars per hour, failed run entities as a line over them.
+    """Return events, sessions and failed run entities as bars per hour.
 
     Unknown failures are left out, never drawn as zero.
     """
@@ -136,11 +136,17 @@ def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str,
             {
                 "label": gettext("Failed run entities"),
                 "tone": "failed",
-                "type": "line",
-                "data": [hour.failures for hour in hours],
+                "axis": "y2",
+                # Their own scale: one failure is seen beside a thousand events. No failure draws nothing.
+                "data": [hour.failures or None for hour in hours],
             }
         )
-    return {"type": "bar", "labels": [_hour_label(hour, len(hours)) for hour in hours], "datasets": datasets}
+    return {
+        "type": "bar",
+        "labels": [_hour_label(hour, len(hours)) for hour in hours],
+        "datasets": datasets,
+        **({"y2": {"unit": gettext("failed"), "format": "count"}} if failures_known else {}),
+    }
 
 
 def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: bool) -> str:

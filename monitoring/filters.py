@@ -6,25 +6,22 @@ typed stays in its field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext, pgettext_lazy
+from django.utils.translation import pgettext_lazy
 
 from monitoring.enums import ErrorClass, PipelineStatus
 from monitoring.selectors import failures
-from monitoring.selectors.connections import Facet
 from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.matrix import MatrixRow, select
-from monitoring.templatetags.formats import number_text
 from monitoring.wording import label
 
 TEXT_LENGTH = 100
-MOST_CHOICES = 100
 
 
 def status_choices() -> list[tuple[str, str]]:
@@ -159,60 +156,3 @@ class FailuresForm(TableForm):
         """Return the failures that match what was asked for and could be used."""
         kind = self.values.get("kind", "")
         return failures.select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))
-
-
-class EventsForm(TableForm):
-    """The connection audit: a window, and the exact values that login, host, program, database and status have.
-
-    The choices are what occurs in the window (`facets`: column to values with their events), so that
-    no table is read to find them; a value in the address that does not occur stays choosable.
-    """
-
-    WINDOWS = (
-        ("6h", _("6 hours")),
-        ("24h", _("24 hours")),
-        ("48h", _("48 hours")),
-        ("7d", _("7 days")),
-    )
-    LABELS = {
-        "login_name": _("Login"),
-        "host_name": _("Host"),
-        "program_name": _("Program"),
-        "database_name": _("Database"),
-        "status": _("Session status"),
-    }
-
-    window = forms.ChoiceField(
-        required=False,
-        choices=WINDOWS,
-        widget=forms.HiddenInput,
-        error_messages={"invalid_choice": _("There is no window “%(value)s”: 24 hours are shown.")},
-    )
-
-    def __init__(
-        self, data: QueryDict | None, *, facets: Mapping[str, Iterable[Facet]], nothing: str, **kwargs: Any
-    ) -> None:
-        super().__init__(data, sortable=frozenset(), **kwargs)
-        for name, word in self.LABELS.items():
-            values = [(facet.value, facet.events) for facet in facets.get(name, ())][:MOST_CHOICES]
-            asked = (data or {}).get(name, "")
-            if asked and asked not in dict(values):
-                values.append((asked, 0))
-            words = {nothing: pgettext("login event", "(none)")}
-            self.fields[name] = forms.CharField(
-                label=word,
-                required=False,
-                max_length=256,
-                strip=False,
-                widget=forms.Select(
-                    choices=[
-                        ("", pgettext("login event", "All")),
-                        *((value, f"{words.get(value, value)} ({number_text(events)})") for value, events in values),
-                    ]
-                ),
-            )
-
-    @property
-    def narrowing(self) -> dict[str, str]:
-        """The columns and the values that the table is narrowed to."""
-        return {name: value for name in self.LABELS if (value := self.values.get(name, ""))}

@@ -58,4 +58,3 @@ def _wait(key: str) -> Any:
         if entry is not None or cache.get(f"{key}:making") is None:
             return entry
     return None
-

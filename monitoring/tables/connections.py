@@ -15,14 +15,17 @@ from monitoring.policies.sessions import LoginFigures
 from monitoring.tables.base import Column, PortalTable, TimeColumn
 from monitoring.templatetags import parts
 
+ONE_LINE = 48
 LOCAL = "%Y-%m-%d %H:%M:%S"
 
 
 class TextColumn(Column):
-    """A text that may be missing; monospaced where it is a name that a machine gave."""
+    """A text that may be missing. A short one stays on its line, whatever the table's width."""
 
     def render(self, value: str | None) -> SafeString:
-        return format_html('<span class="wrap">{}</span>', value) if value else parts.none(gettext("not recorded"))
+        if not value:
+            return parts.none(gettext("not recorded"))
+        return format_html('<span class="{}">{}</span>', "nowrap" if len(value) <= ONE_LINE else "wrap", value)
 
     def value(self, value: str | None) -> str:
         return value or ""

@@ -13,19 +13,21 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
 from monitoring import charts
-from monitoring.filters import EventsForm
+from monitoring.event_filters import EventsForm
 from monitoring.policies.facts import Problem
 from monitoring.selectors import connections as audit
-from monitoring.selectors.connections import Activity, EventFilter, EventPage
+from monitoring.selectors.connections import Activity, EventPage
 from monitoring.selectors.keyset import BadCursor
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.connections import EventsTable, LoginsTable
 from monitoring.templatetags.formats import number_text
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
+from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.capture import capture_snapshot
 from monitoring.warehouse.login_events import FACETS
@@ -39,6 +41,7 @@ SEE = "monitoring.view_connections"
 CAPTURE = "monitoring.capture_connections"
 CAPTURE_EVERY_SECONDS = 30
 CAPTURE_KEY = "connections:captured"
+WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
 
 
 def words_of(problem: Problem | None) -> ProblemWords | None:
@@ -62,12 +65,7 @@ class Asked:
 
     @cached_property
     def form(self) -> EventsForm:
-        facets = {name: self.activity.facet(name) for name in FACETS}
-        return EventsForm(self.request.GET, facets=facets, nothing=audit.NONE)
-
-    @property
-    def wanted(self) -> EventFilter:
-        return EventFilter(**self.form.narrowing)
+        return EventsForm(self.request.GET, facets={name: self.activity.facet(name) for name in FACETS})
 
     def url(self, **changes: str) -> str:
         """Return the page's address with these parameters changed, back at the newest events."""
@@ -86,13 +84,16 @@ class ConnectionsActivity(ConnectionsBlock):
 
     def context(self, current: Current) -> dict[str, Any]:
         found = self.activity
-        windows = [(self.url(window=key), label, key == found.window) for key, label in EventsForm.WINDOWS]
+        windows = [(self.url(window=key), label, key == found.window) for key, label in WINDOWS]
+        asked = self.request.GET.get("window", "")
+        lost = asked[:20] if asked and asked not in audit.WINDOWS else ""
         if found.problem or found.totals is None:
-            return {"windows": windows, "activity": found, "words": words_of(found.problem)}
+            return {"windows": windows, "lost": lost, "activity": found, "words": words_of(found.problem)}
         return {
             "words": None,
             "activity": found,
             "windows": windows,
+            "lost": lost,
             "chart": charts.hours_chart(found.hours, found.failures_known),
             "sentence": charts.hours_sentence(found.hours, found.totals.sessions, found.failures_known),
         }
@@ -104,7 +105,7 @@ class ConnectionsLogins(ConnectionsBlock):
 
     def context(self, current: Current) -> dict[str, Any]:
         table = LoginsTable(self.activity.logins[: audit.TOP_LOGINS], url_of=self._url_of)
-        table.caption = gettext("Top logins")
+        table.caption = gettext("Logins by events")
         hidden = max(0, len(self.activity.logins) - audit.TOP_LOGINS)
         return {"activity": self.activity, "table": table, "hidden": hidden}
 
@@ -117,36 +118,31 @@ class ConnectionsEvents(ConnectionsBlock):
     template_name = "monitoring/connections/_events.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        page, problems = self._page()
+        page, lost = self._page()
         table = EventsTable(page.rows)
         table.caption = gettext("Login events")
         return {
-            "activity": self.activity,
-            "form": self.form,
-            "problems": [*self.form.problems, *problems],
+            **filters(self.request, self.form, gettext("Filter the login events"), reverse("monitoring:connections")),
             "words": words_of(self.activity.problem or page.problem),
+            "lost": lost,
             "table": table,
-            "older_url": self._cursor_url("after", page.after),
-            "newer_url": self._cursor_url("before", page.before),
-            "newest_url": self.url() if page.before else "",
-            "clear_url": f"{reverse('monitoring:connections')}?window={self.window}" if self.form.narrowing else "",
+            "page": page,
+            "first": self.url(),
+            "next": self.url(after=page.after),
+            "previous": self.url(before=page.before),
             "exports": export.links(self.request, "monitoring:connections-events-export"),
         }
 
-    def _page(self) -> tuple[EventPage, list[str]]:
-        """Return the events, and what in the address could not be used."""
+    def _page(self) -> tuple[EventPage, bool]:
+        """Return the events, and whether the address named a place that this list never had."""
         found = self.activity
         if found.bounds is None:
-            return EventPage(), []
+            return EventPage(), False
         after, before = self.request.GET.get("after", ""), self.request.GET.get("before", "")
         try:
-            return audit.events(found.bounds, self.wanted, after=after, before=before), []
+            return audit.events(found.bounds, self.form.wanted, after=after, before=before), False
         except BadCursor:
-            problem = gettext("This place in the list does not exist: the newest events are shown.")
-            return audit.events(found.bounds, self.wanted), [problem]
-
-    def _cursor_url(self, name: str, cursor: str) -> str:
-        return self.url(**{name: cursor}) if cursor else ""
+            return audit.events(found.bounds, self.form.wanted), True
 
 
 BLOCKS: tuple[type[Block], ...] = (ConnectionsActivity, ConnectionsLogins, ConnectionsEvents)
@@ -215,5 +211,5 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         found = self.activity
-        rows = [] if found.bounds is None else audit.matching(found.bounds, self.wanted)[: export.MAX_ROWS + 1]
+        rows = [] if found.bounds is None else audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1]
         return export.export(EventsTable(rows), "login-events", kind, current().sampled_at)
