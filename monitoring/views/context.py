@@ -118,13 +118,13 @@ def zone_label() -> str:
 def words() -> dict[str, str]:
     """Return what the scripts say, in the reader's language: they hold no words of their own."""
     return {
-        "now": gettext("now"),
+        "ago": gettext("{time} ago"),
+        "ahead": gettext("in {time}"),
         "off": gettext("off"),
         "lost": gettext("Contact lost since {time}"),
         "signed_out": gettext("Signed out: nothing is refreshed any more."),
         "sign_in": gettext("Sign in"),
         "forbidden": gettext("You may no longer see this page."),
-        "paused": gettext("Paused"),
         "no_data": gettext("Nothing to draw yet."),
         "running": gettext("running"),
         "usual": gettext("usual"),

@@ -3,11 +3,10 @@
 //
 // Two clocks, neither the browser's: the portal's, and the warehouse's (which dates runs and rows).
 
-import { language } from "./common.js";
+import { language, say } from "./common.js";
 
 const DAY = 86400, HOUR = 3600, MINUTE = 60;
 const NBSP = "\u00a0";
-const relative = new Intl.RelativeTimeFormat(language, { style: "narrow", numeric: "always" });
 const plain = new Intl.NumberFormat(language);
 const offsets = { portal: 0, warehouse: 0 };
 const shown = new WeakMap();
@@ -25,12 +24,13 @@ export function now(clock = "warehouse") {
   return Date.now() + (offsets[clock] ?? offsets.portal);
 }
 
-/** Return an age in words: "12s ago", "há 3 min". */
+/** Return an age in its largest unit, two days and more in days: "12 s ago", "27 h ago", "há 3 min". */
 export function ageText(seconds) {
-  const [size, unit] = [[DAY, "day"], [HOUR, "hour"], [MINUTE, "minute"], [1, "second"]].find(
-    ([size]) => Math.abs(seconds) >= (size === 1 ? 0 : size * (size === DAY ? 2 : 1)),
-  );
-  return relative.format(-Math.trunc(seconds / size), unit);
+  const size = Math.abs(seconds);
+  const [unit, name] =
+    size < MINUTE ? [1, "s"] : size < HOUR ? [MINUTE, "min"] : size < 2 * DAY ? [HOUR, "h"] : [DAY, "d"];
+  const time = `${plain.format(Math.trunc(size / unit))}${NBSP}${name}`;
+  return say(seconds <= -1 ? "ahead" : "ago", { time });
 }
 
 /** Return a duration as monitoring/templatetags/formats.py writes it: "12 min 03 s". */

@@ -167,13 +167,18 @@ function series(dataset, spec, times) {
     backgroundColor: dataset.tone === "unknown" ? hatched(colour) : colour,
     borderWidth: line ? 2 : 0,
     borderSkipped: false,
-    pointRadius: line && dataset.data.length > 60 ? 0 : 2,
+    // Of a long line only the points that no stroke reaches are drawn: they would not show at all.
+    pointRadius: ({ dataIndex }) => (line && dataset.data.length > 60 && !alone(dataset.data, dataIndex) ? 0 : 2),
     pointHitRadius: 8,
     spanGaps: false,
     maxBarThickness: 28,
     minBarLength: 2,
     stack: spec.stacked && !line ? "all" : undefined,
   };
+}
+
+function alone(data, index) {
+  return (data[index - 1] ?? null) === null && (data[index + 1] ?? null) === null;
 }
 
 function band(spec, times) {
@@ -251,7 +256,7 @@ function timeAxis(from, to) {
     min: from,
     max: to,
     grid: { drawTicks: true },
-    ticks: { callback: (time) => format.format(time), maxRotation: 0, autoSkip: false },
+    ticks: { callback: (time) => format.format(time), maxRotation: 0, autoSkip: true, autoSkipPadding: 12 },
     afterBuildTicks: (axis) => {
       const shift = zoneOffset(from);
       const first = Math.ceil((from + shift) / step) * step - shift;
