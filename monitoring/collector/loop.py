@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.utils import timezone
 
 from monitoring.actions.lease import LEASE, claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
 from monitoring.collector.memory import Memory
 from monitoring.collector.tick import Ticked, tick
+from monitoring.warehouse.reader import release
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Collector:
 
     def turn(self) -> float:
         """Tick once if the lease is ours; return the seconds until the next turn. Never raises."""
-        close_old_connections()
+        release(DEFAULT_DB_ALIAS)
         self.sampled = False
         try:
             if not self._claim():

@@ -212,6 +212,8 @@ def _targets(memory: Memory, looked: Looked) -> None:
         if isinstance(answer, TargetAnswer):
             previous = memory.previous[name].target.newest_at if name in unchanged else answer.newest_at
             looked.targets[name] = replace(plan.target, total=answer.total, newest_at=previous)
+        elif answer is not None and DW in looked.down:
+            looked.targets[name] = TargetReading(problem=looked.down[DW], is_load_time=plan.target.is_load_time)
         elif answer is not None:
             looked.targets[name] = replace(plan.target, problem=answer)
         else:
@@ -248,6 +250,8 @@ def _sources(memory: Memory, looked: Looked) -> None:
                 oldest_eligible_at=answer.oldest_eligible_at,
                 oldest_pending_at=answer.oldest_pending_at,
             )
+        elif answer is not None and OLTP in looked.down:
+            looked.sources[name] = SourceReading(problem=looked.down[OLTP])
         elif answer is not None:
             looked.sources[name] = replace(plan.source, problem=answer)
         else:

@@ -155,7 +155,8 @@ def _upkeep(memory: Memory, now: datetime) -> None:
     if memory.rolled != hour_of(now):
         if roll_up(now=now) == 0:
             memory.rolled = hour_of(now)
-        memory.medians = None
+        else:
+            memory.medians = None
     monotonic = time.monotonic()
     if memory.pruned_at is not None and monotonic - memory.pruned_at < PRUNE_EVERY_SECONDS:
         return

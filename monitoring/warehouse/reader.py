@@ -46,9 +46,11 @@ def release(*aliases: str) -> None:
     """Let go of connections that are too old or broken, as a web request does at its ends.
 
     The embedded ones are closed each time: so a file that was deleted or replaced is noticed.
+    Inside a transaction nothing is let go of.
     """
     for alias in aliases:
-        connections[alias].close_if_unusable_or_obsolete()
+        if not connections[alias].in_atomic_block:
+            connections[alias].close_if_unusable_or_obsolete()
 
 
 def _connect(alias: str) -> None:

@@ -30,11 +30,11 @@ class Demo:
         self.log = folder / "demo.log"
         # The tests' settings and whatever this machine has set stay out.
         environment = {name: value for name, value in os.environ.items() if name in KEPT}
-        environment |= {"PORTAL_DATA_DIR": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
+        environment |= {"PORTAL_DATA_DIR": str(folder / "data"), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
         started = time.monotonic()
         self._output = self.log.open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "demo", f"--port={self.port}", *arguments],
+            [sys.executable, "manage.py", "demo", *arguments],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        demo = Demo(Path(folder), "--pace=20")
+        demo = Demo(Path(folder), "--pace=3")
         try:
             time.sleep(25)  # until something runs: the live parts are in the pictures too
             browser = chromium.launch(playwright, path)

@@ -155,8 +155,11 @@ class Warehouse:
     def empty(self) -> None:
         """Delete every row of both databases (after a test that really committed)."""
         for alias in ("dw", "oltp"):
+            # Parents go before their children here.
+            self._raw(alias, "PRAGMA foreign_keys = OFF", [])
             for schema, name in tables(alias):
                 self._raw(alias, f"DELETE FROM [{schema}].[{name}]", [])
+            self._raw(alias, "PRAGMA foreign_keys = ON", [])
 
     def _raw(self, alias: str, sql: str, params: list[Any]) -> Any:
         connection = connections[alias]
