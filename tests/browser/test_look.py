@@ -46,7 +46,7 @@ def test_nothing_sticks_out(open_page: OpenPage, name: str, width: int) -> None:
 
 def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, demo: Demo) -> None:
     page = open_page("/", user="auditor", theme="dark")
-    colour = "getComputedStyle(document.body).backgroundColor"
+    colour = "getComputedStyle(document.querySelector('.topbar')).backgroundColor"
     dark = page.evaluate(colour)
     with page.expect_response("**/preferences/set/"):
         page.locator("[data-theme-switch]").click()

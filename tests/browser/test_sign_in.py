@@ -27,7 +27,7 @@ def test_a_wrong_password_says_so_and_keeps_the_name(open_page: OpenPage, demo: 
     page.fill("input[name=login]", "viewer")
     page.fill("input[name=password]", "wrong")
     page.press("input[name=password]", "Enter")
-    expect(page.get_by_role("alert").first).to_be_visible()
+    expect(page.get_by_text("are not correct")).to_be_visible()
     expect(page.locator("input[name=login]")).to_have_value("viewer")
     expect(page.locator("input[name=password]")).to_have_value("")
 

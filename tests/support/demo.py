@@ -52,7 +52,7 @@ class Demo:
                 return
             time.sleep(0.1)
         self.stop()
-        raise RuntimeError(f"the demo did not start:\n{self.log.read_text(errors='replace')[-4000:]}")
+        raise RuntimeError(f"the demo did not start:\n{self.last_words()}")
 
     def _answers(self) -> bool:
         try:
@@ -60,6 +60,10 @@ class Demo:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
 
     def stop(self) -> int:
         """Press Ctrl-C; return the exit code. Whatever is left after 20 s is killed (code -9)."""
