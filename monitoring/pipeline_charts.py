@@ -46,12 +46,22 @@ def trend_charts(executions: ExecutionTrends, samples: SampleTrends, until: date
     spans = (executions.since, until)
     notes = " · ".join(note for note in (summed, cut) if note)
     return [
-        _chart("duration", _("Duration"), "duration", executions.duration, spans, "seconds", note=notes),
-        _chart("throughput", _("Throughput"), "throughput", executions.throughput, spans, "rate", note=notes),
-        _chart("eligible", _("Eligible rows"), "eligible", samples.eligible, spans, "count", note=sampled),
-        _chart("served-lag", _("Served lag"), "served_lag", samples.served_lag, spans, "seconds", note=sampled),
-        _chart("coverage", _("Coverage"), "coverage", samples.coverage, spans, "percent", note=sampled),
+        _chart(_Figure("duration", _("Duration"), "duration", "seconds"), executions.duration, spans, notes),
+        _chart(_Figure("throughput", _("Throughput"), "throughput", "rate"), executions.throughput, spans, notes),
+        _chart(_Figure("eligible", _("Eligible rows"), "eligible", "count"), samples.eligible, spans, sampled),
+        _chart(_Figure("served-lag", _("Served lag"), "served_lag", "seconds"), samples.served_lag, spans, sampled),
+        _chart(_Figure("coverage", _("Coverage"), "coverage", "percent"), samples.coverage, spans, sampled),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """What a chart shows: its name in ids, its title, the code of its help, the format of its values."""
+
+    name: str
+    title: str | Promise
+    help: str
+    unit: str
 
 
 def _execution_notes(found: ExecutionTrends) -> tuple[str, str]:
@@ -64,29 +74,22 @@ def _execution_notes(found: ExecutionTrends) -> tuple[str, str]:
     return summed, cut
 
 
-def _chart(
-    name: str,
-    title: str | Promise,
-    help: str,
-    series: Series,
-    spans: tuple[datetime, datetime],
-    unit: str,
-    *,
-    note: str = "",
-) -> TrendChart:
-    points = (Point(spans[0], None), *series.points, Point(spans[1], None))
+def _chart(figure: _Figure, series: Series, spans: tuple[datetime, datetime], note: str) -> TrendChart:
     known = series.known
-    format_value = _FORMATS[unit]
+    # Empty slots before the first value and after the last only make the line long.
+    drawn = [point for point in series.points if known and known[0].at <= point.at <= known[-1].at]
+    points = (Point(spans[0], None), *drawn, Point(spans[1], None))
+    format_value, units = _FORMATS[figure.unit], {"rate": gettext("rows/s"), "count": gettext("rows")}
     return TrendChart(
-        name=name,
-        title=title,
-        help=help,
+        name=figure.name,
+        title=figure.title,
+        help=figure.help,
         data={
             "type": "line",
-            "format": unit,
-            "unit": gettext("rows/s") if unit == "rate" else gettext("rows") if unit == "count" else "",
+            "format": figure.unit,
+            "unit": units.get(figure.unit, ""),
             "times": [point.at.isoformat() for point in points],
-            "datasets": _lines(str(title), points, series.band),
+            "datasets": _lines(str(figure.title), points, series.band),
             **_band(series.band, len(points)),
         },
         sentence=_sentence(series, format_value),

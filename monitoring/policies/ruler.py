@@ -39,12 +39,13 @@ class RulerState(StrEnum):
     """What the picture says, the first that holds."""
 
     UNKNOWN = "unknown"
-    EMPTY = "empty"  # the source holds no row
     AHEAD = "ahead"  # the watermark lies in the future: rows would be skipped
+    PAUSED = "paused"  # rows wait, but the pipeline is switched off: nobody expects them to move
     LATE = "late"
     NEVER_LOADED = "never_loaded"  # rows wait for the first run
     WAITING = "waiting"  # eligible rows, within the limits
     COOLING = "cooling"  # only rows younger than the cutoff: normal
+    EMPTY = "empty"  # the source holds no row
     QUIET = "quiet"  # nothing pending at all
 
 
@@ -61,6 +62,7 @@ class ZoneCode(StrEnum):
     ELIGIBLE = "eligible"
     QUIET = "quiet"
     COOLING = "cooling"
+    UNKNOWN = "unknown"  # what lies here could not be counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ class Readings:
     oldest_pending_at: datetime | None = None
     eligible: Count | None = None
     cooling: Count | None = None
+    is_active: bool = True
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -182,14 +185,20 @@ def _judge(readings: Readings, lag: float | None) -> tuple[RulerState, Severity]
         return RulerState.UNKNOWN, Severity.UNKNOWN
     if readings.watermark.updated_at > readings.now:
         return RulerState.AHEAD, Severity.WARNING
+    if not readings.eligible.value:
+        return _judge_nothing_due(readings), Severity.OK
+    if not readings.is_active:
+        return RulerState.PAUSED, Severity.OK
     if lag > readings.thresholds.late_warning_minutes * 60:
         critical = lag > readings.thresholds.late_critical_minutes * 60
         return RulerState.LATE, Severity.CRITICAL if critical else Severity.WARNING
-    if readings.eligible.value:
-        return (RulerState.NEVER_LOADED if readings.watermark.never_loaded else RulerState.WAITING), Severity.OK
+    return (RulerState.NEVER_LOADED if readings.watermark.never_loaded else RulerState.WAITING), Severity.OK
+
+
+def _judge_nothing_due(readings: Readings) -> RulerState:
     if readings.total == 0:
-        return RulerState.EMPTY, Severity.OK
-    return (RulerState.COOLING if readings.cooling.value else RulerState.QUIET), Severity.OK
+        return RulerState.EMPTY
+    return RulerState.COOLING if readings.cooling and readings.cooling.value else RulerState.QUIET
 
 
 def _zones(readings: Readings, scale: _Scale, cutoff: datetime, loaded: datetime | None) -> tuple[Zone, ...]:
@@ -198,7 +207,9 @@ def _zones(readings: Readings, scale: _Scale, cutoff: datetime, loaded: datetime
     at_loaded = 0.0 if loaded is None else min(scale.at(loaded), at_now)
     cooling_from = max(at_cutoff, at_loaded)
     zones = [Zone(code=ZoneCode.DONE, x=0.0, width=_round(at_loaded))] if at_loaded else []
-    if readings.eligible is not None and readings.eligible.value:
+    if readings.eligible is None or readings.cooling is None:
+        return (*zones, Zone(code=ZoneCode.UNKNOWN, x=_round(at_loaded), width=_round(at_now - at_loaded)))
+    if readings.eligible.value:
         first = scale.at(readings.oldest_eligible_at) if readings.oldest_eligible_at else at_loaded
         first = min(max(first, at_loaded), cooling_from)
         last = cooling_from if readings.newest_at is None else min(scale.at(readings.newest_at), cooling_from)
@@ -206,7 +217,7 @@ def _zones(readings: Readings, scale: _Scale, cutoff: datetime, loaded: datetime
         zones.append(Zone(code=ZoneCode.QUIET, x=_round(at_loaded), width=_round(first - at_loaded)))
         zones.append(Zone(code=ZoneCode.ELIGIBLE, x=_round(first), width=_round(last - first), rows=readings.eligible))
         zones.append(Zone(code=ZoneCode.QUIET, x=_round(last), width=_round(cooling_from - last)))
-    elif readings.eligible is not None:
+    else:
         zones.append(Zone(code=ZoneCode.QUIET, x=_round(at_loaded), width=_round(cooling_from - at_loaded)))
     zones.append(
         Zone(code=ZoneCode.COOLING, x=_round(cooling_from), width=_round(at_now - cooling_from), rows=readings.cooling)

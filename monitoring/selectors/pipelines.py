@@ -124,6 +124,7 @@ def ruler_of(pipeline: Pipeline, now: datetime) -> Ruler:
             oldest_pending_at=source.oldest_pending_at or source.oldest_eligible_at,
             eligible=source.eligible,
             cooling=source.cooling,
+            is_active=pipeline.control.is_active,
             thresholds=pipeline.thresholds,
         )
     )

@@ -100,7 +100,7 @@ class MovedColumn(Column):
 class PipelineExecutionsTable(PagedTable):
     """One pipeline's run entities, newest first, a page at a time."""
 
-    run_id = RunIdColumn(verbose_name=_("Run"))
+    run_id = RunIdColumn(verbose_name=_("Run"), orderable=False)
     status = StatusColumn(verbose_name=_("Status"), orderable=False)
     started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
     finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)

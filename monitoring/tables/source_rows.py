@@ -38,7 +38,7 @@ class CellColumn(Column):
             return format_html('<span class="null">{}</span>', "NULL")
         if value.text == "":
             return parts.none(gettext("an empty text"))
-        css = "masked" if value.masked else "cell"
+        css = "masked" if value.masked else "stored"
         if not value.cut:
             return format_html('<span class="{}">{}</span>', css, value.text)
         tip = gettext("cut after %(number)s characters") % {"number": LENGTH}

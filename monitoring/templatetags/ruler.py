@@ -80,6 +80,8 @@ def small_ruler(ruler: Ruler, id: str) -> SafeString:
 
 def tone(ruler: Ruler) -> str:
     """Return the tone of the ruler's state."""
+    if ruler.state is RulerState.PAUSED:
+        return "inactive"
     if ruler.severity is not Severity.OK:
         return {Severity.CRITICAL: "critical", Severity.WARNING: "warning"}.get(ruler.severity, "unknown")
     quiet = (RulerState.QUIET, RulerState.EMPTY, RulerState.COOLING)
@@ -104,12 +106,15 @@ def _hatching(id: str) -> SafeString:
 
 
 def _zone(zone: Zone, id: str, y: int, height: int) -> SafeString:
-    filled = zone.code is not ZoneCode.COOLING or zone.rows is None or zone.rows.value > 0
+    striped = zone.code is ZoneCode.UNKNOWN or (
+        zone.code is ZoneCode.COOLING and zone.rows is not None and zone.rows.value > 0
+    )
+    filled = striped or zone.code is not ZoneCode.COOLING
     rect = format_html(
         '<rect class="ruler__zone ruler__zone--{}{}" x="{}%" y="{}" width="{}%" height="{}"/>',
         zone.code.value, "" if filled else " ruler__zone--none", zone.x, y, zone.width, height,
     )  # fmt: skip
-    if zone.code is not ZoneCode.COOLING or not filled:
+    if not striped:
         return rect
     return format_html(
         '{}<rect x="{}%" y="{}" width="{}%" height="{}" fill="url(#{}-stripes)"/>',

@@ -36,11 +36,13 @@ ZONES: dict[ZoneCode, Any] = {
     ZoneCode.ELIGIBLE: pgettext_lazy("lag ruler", "Eligible: waits for a run"),
     ZoneCode.QUIET: pgettext_lazy("lag ruler", "Quiet: nothing pending"),
     ZoneCode.COOLING: pgettext_lazy("lag ruler", "Cooling: younger than the cutoff"),
+    ZoneCode.UNKNOWN: pgettext_lazy("lag ruler", "Unknown: not counted"),
 }
 
 STATES: dict[RulerState, Any] = {
     RulerState.UNKNOWN: pgettext_lazy("lag ruler", "Unknown"),
     RulerState.EMPTY: pgettext_lazy("lag ruler", "Empty source"),
+    RulerState.PAUSED: pgettext_lazy("lag ruler", "Switched off"),
     RulerState.AHEAD: pgettext_lazy("lag ruler", "Watermark in the future"),
     RulerState.LATE: pgettext_lazy("lag ruler", "Late"),
     RulerState.NEVER_LOADED: pgettext_lazy("lag ruler", "Never loaded"),
@@ -54,14 +56,15 @@ _SENTENCES: dict[RulerState, Any] = {
         "How far the pipeline is behind is not known: its source could not be counted in this sample."
     ),
     RulerState.EMPTY: _("The source has no rows, so there is nothing to load."),
+    RulerState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run takes them."),
     RulerState.AHEAD: _(
         "The watermark lies in the future (%(watermark)s): the runner skips every row that changes before then."
     ),
-    RulerState.LATE: _("Late: %(rows)s wait for a run, the oldest for %(waiting)s."),
-    RulerState.NEVER_LOADED: _("Never loaded: %(rows)s wait for the first run, the oldest for %(waiting)s."),
-    RulerState.WAITING: _("%(rows)s wait for the next run, the oldest for %(waiting)s: within the limits."),
+    RulerState.LATE: _("Late: %(rows)s waiting for a run, the oldest for %(waiting)s."),
+    RulerState.NEVER_LOADED: _("Never loaded: %(rows)s waiting for the first run, the oldest for %(waiting)s."),
+    RulerState.WAITING: _("%(rows)s waiting for the next run, the oldest for %(waiting)s: within the limits."),
     RulerState.COOLING: _(
-        "Nothing is due. %(cooling)s are younger than the cutoff of %(cutoff)s min and are left for the next run."
+        "Nothing is due: %(cooling)s younger than the cutoff of %(cutoff)s min, left for the next run."
     ),
     RulerState.QUIET: _("Nothing is pending: everything that the source changed is loaded."),
 }

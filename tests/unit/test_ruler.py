@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.enums import Severity
@@ -87,6 +87,12 @@ def test_limits_are_the_pipelines_own() -> None:
     assert critical.x < warning.x
 
 
+def test_waiting_rows_of_a_pipeline_that_is_switched_off_are_not_late() -> None:
+    ruler = draw(late(timedelta(days=9), is_active=False))
+    assert (ruler.state, ruler.severity) == (RulerState.PAUSED, Severity.OK)
+    assert draw(readings(is_active=False)).state is RulerState.QUIET
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -99,6 +105,8 @@ def test_unread_is_unknown_never_quiet(changes: dict[str, object]) -> None:
     ruler = draw(readings(**changes))
     assert (ruler.state, ruler.severity) == (RulerState.UNKNOWN, Severity.UNKNOWN)
     assert MarkCode.WATERMARK in {mark.code for mark in ruler.marks}
+    if changes.get("eligible", Count(0)) is None or "cooling" in changes:
+        assert {zone.code for zone in ruler.zones} == {ZoneCode.DONE, ZoneCode.UNKNOWN}
 
 
 def test_never_loaded_stands_at_the_edge() -> None:
@@ -152,6 +160,7 @@ def test_labels_never_share_a_row() -> None:
 AGES = st.integers(min_value=-(10**7), max_value=10**9)
 
 
+@settings(deadline=None, derandomize=True)
 @given(watermark=AGES, oldest=AGES, newest=AGES, cutoff=st.integers(0, 1440), rows=st.integers(0, 3))
 def test_any_readings_give_a_picture_that_fits(
     watermark: int, oldest: int, newest: int, cutoff: int, rows: int

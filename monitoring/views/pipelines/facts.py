@@ -7,6 +7,7 @@ from django.urls import NoReverseMatch, reverse
 
 from monitoring.enums import Severity
 from monitoring.policies.facts import Pipeline, Verdict
+from monitoring.policies.ruler import ZoneCode
 from monitoring.selectors import pipelines, readings
 from monitoring.selectors.matrix import structure_of
 from monitoring.selectors.run_lines import execution_line
@@ -68,7 +69,7 @@ class PipelineRuler(PipelineBlock):
                 {"mark": mark, "label": MARKS[mark.code], "meaning": MARK_MEANINGS[mark.code]} for mark in ruler.marks
             ],
             "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in ruler.zones],
-            "legend": list(ZONES.items()),
+            "legend": [(code, word) for code, word in ZONES.items() if code is not ZoneCode.UNKNOWN],
             "words": problem_text(source.problem) if source.problem else None,
         }
 

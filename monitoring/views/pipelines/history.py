@@ -123,7 +123,7 @@ class PipelineExecutions(PipelineBlock):
             form.add_error(None, gettext("This address names no place in the list: it starts again."))
             page = keyset.page(found, field="run_id", descending=True, size=15)
         table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in page.rows])
-        table.caption = gettext("Executions")
+        table.caption = gettext("Table of the executions")
         query = request.GET.copy()
         for name in ("x-after", "x-before"):
             query.pop(name, None)

@@ -29,7 +29,7 @@ class PipelinesList(Block):
 
     def context(self, current: Current) -> Context:
         form, table, total = pipelines_table(self.request, current)
-        table.caption = gettext("Pipelines")
+        table.caption = gettext("Table of the pipelines")
         return {
             **filters(self.request, form, gettext("Filter the pipelines"), reverse("monitoring:pipelines")),
             "empty": current.snapshot is None,
