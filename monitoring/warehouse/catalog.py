@@ -13,7 +13,7 @@ from django.db import connections
 
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, values
 from monitoring.warehouse.names import TableName
-from monitoring.warehouse.reader import Row, rows
+from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 _NUMBERS = {"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMERIC"}
 _MOMENTS = {"DATE", "DATETIME", "DATETIME2", "SMALLDATETIME", "DATETIMEOFFSET"}
@@ -136,6 +136,10 @@ def _sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
     return rows(alias, statement)
 
 
+# The embedded warehouse keeps its times as TEXT; its other texts are VARCHAR.
+_SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
+
+
 def _sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
     attached: list[str] = sorted(connections.settings[alias]["OPTIONS"]["schemas"])
     asked = {name.schema.casefold() for name in wanted}
@@ -145,12 +149,16 @@ def _sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
         master = f"{dialect.quote(schema)}.sqlite_master"
         parts.append(
             Sql(
-                "SELECT 'column', %s, m.name, m.type = 'view', 1, '', c.cid, c.name, "
-                # The embedded warehouse keeps its times as TEXT; its other texts are VARCHAR.
-                "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END, NULL, 1 - c.\"notnull\" "
+                f"SELECT 'column', %s, m.name, 0, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 - c.\"notnull\" "
                 f"FROM {master} AS m JOIN pragma_table_info(m.name, %s) AS c "
-                "WHERE m.type IN ('table', 'view') AND substr(m.name, 1, 7) <> 'sqlite_'",
+                "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'",
                 (schema, schema),
+            )
+        )
+        parts.append(
+            Sql(
+                f"SELECT 'view', %s, m.name, 1, 1, '', 0, '', NULL, NULL, 0 FROM {master} AS m WHERE m.type = 'view'",
+                (schema,),
             )
         )
         parts.append(
@@ -161,7 +169,23 @@ def _sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
                 (schema, schema, schema),
             )
         )
-    return rows(alias, joined(parts, " UNION ALL "))
+    found = rows(alias, joined(parts, " UNION ALL "))
+    keys = {name.key for name in wanted}
+    views = [TableName(row[1], row[2]) for row in found if row[0] == "view"]
+    return found + [row for view in views if view.key in keys for row in _sqlite_view(alias, view)]
+
+
+def _sqlite_view(alias: str, view: TableName) -> list[Row]:
+    """The columns of one view: asked by itself, because a broken view makes the whole statement fail."""
+    statement = Sql(
+        f"SELECT 'column', %s, %s, 1, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 "
+        "FROM pragma_table_info(%s, %s) AS c",
+        (view.schema, view.table, view.table, view.schema),
+    )
+    try:
+        return rows(alias, statement)
+    except ReadFailed:
+        return [("column", view.schema, view.table, 1, 1, "", 0, "", None, None, 1)]
 
 
 def _assembled(found: list[Row], wanted: set[tuple[str, str]]) -> Catalog:
@@ -172,7 +196,7 @@ def _assembled(found: list[Row], wanted: set[tuple[str, str]]) -> Catalog:
         name = TableName(schema, table)
         if kind == "schema":
             schemas.add(schema.casefold())
-        elif name.key not in wanted:
+        elif name.key not in wanted or kind == "view":
             continue
         elif kind == "index":
             indexes.setdefault(name.key, {}).setdefault(index, []).append((position, column.casefold()))

@@ -19,8 +19,9 @@ MAX_PART = 128
 _REGULAR = r"[^\W\d][\w@#$]*"
 _BRACKETED = r"\[(?:[^\[\]]|\]\])+\]"
 _PART = rf"(?:{_REGULAR}|{_BRACKETED})"
-_TABLE = re.compile(rf"\s*({_PART})\s*\.\s*({_PART})\s*")
-_COLUMN = re.compile(rf"\s*({_PART})\s*")
+_BLANK = r"[ \t\r\n]*"
+_TABLE = re.compile(rf"{_BLANK}({_PART}){_BLANK}\.{_BLANK}({_PART}){_BLANK}")
+_COLUMN = re.compile(rf"{_BLANK}({_PART}){_BLANK}")
 
 
 class InvalidName(ValueError):

@@ -63,8 +63,8 @@ def _connect(alias: str) -> None:
 
 
 _IDENTITY = {
-    "microsoft": "SELECT SYSUTCDATETIME(), CAST(SERVERPROPERTY('ServerName') AS NVARCHAR(128)), DB_NAME()",
-    "sqlite": "SELECT strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'), '', ''",
+    "microsoft": ", CAST(SERVERPROPERTY('ServerName') AS NVARCHAR(128)), DB_NAME()",
+    "sqlite": ", '', ''",
 }
 
 
@@ -73,9 +73,9 @@ def connection_reading(alias: str) -> ConnectionReading:
     described = _described(alias)
     try:
         _connect(alias)
-        vendor = dialect_of(alias).vendor
+        dialect = dialect_of(alias)
         asked_at, started = timezone.now(), time.perf_counter()
-        clock, server, database = rows(alias, Sql(_IDENTITY[vendor]))[0]
+        clock, server, database = rows(alias, Sql(f"SELECT {dialect.now}{_IDENTITY[dialect.vendor]}"))[0]
         elapsed = time.perf_counter() - started
     except ReadFailed as failure:
         return ConnectionReading(alias=alias, reachable=False, problem=failure.problem, **described)
