@@ -30,6 +30,7 @@ from tests.factories import NOW, ago, ahead
         (1000, 0, 0.0),
         (1000, 1200, 120.0),
         (3, 1, 100 / 3),
+        (1, 1, 100.0),
         (0, 0, None),
         (0, 5, None),
         (None, 5, None),
@@ -197,6 +198,22 @@ class TestDrain:
     def test_a_capped_count_can_still_be_hopeless(self):
         source = make.pending_source(eligible=Count(100_000, capped=True))
         assert drain(source, None, self.history(arrival_per_second=50.0), NOW) == (None, True)
+
+    def test_a_single_row_waits_too_and_nothing_need_arrive(self):
+        calm = self.history(arrival_per_second=0.0)
+        assert drain(make.pending_source(1), None, calm, NOW) == (0.1 + 300, False)
+
+    def test_the_wait_is_the_median_gap(self):
+        uneven = self.history(gaps=(60.0, 400.0, 600.0, 700.0, 9000.0))
+        assert drain(make.pending_source(800), None, uneven, NOW) == (100 + 300, False)
+
+    def test_instant_successes_count_a_second_each(self):
+        instant = make.executions(3, upserted=20, started_at=ago(minutes=5), finished_at=ago(minutes=5))
+        assert drain(make.pending_source(1800), None, self.history(recent=instant), NOW) == (100 + 300, False)
+
+    def test_speed_is_of_all_five_together(self):
+        halves = tuple(make.execution(100 - number, upserted=rows) for number, rows in enumerate((600, 0, 300, 0, 600)))
+        assert drain(make.pending_source(800), None, self.history(recent=halves), NOW) == (100 + 300, False)
 
     def test_speed_is_measured_over_the_last_five_successes(self):
         newest = make.executions(5)

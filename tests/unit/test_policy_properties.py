@@ -135,7 +135,7 @@ def pipelines(draw: st.DrawFn) -> tuple[Pipeline, History]:
     return pipeline, history
 
 
-@settings(deadline=None, max_examples=70, derandomize=True)
+@settings(deadline=None, max_examples=50, derandomize=True)
 @given(pipelines())
 def test_a_pipeline_of_anything_is_judged(drawn: tuple[Pipeline, History]) -> None:
     pipeline, history = drawn
@@ -159,7 +159,7 @@ def test_a_pipeline_of_anything_is_judged(drawn: tuple[Pipeline, History]) -> No
     assert all(verdict.severity is not Severity.OK for verdict in pipeline.verdicts)
 
 
-@settings(deadline=None, max_examples=70, derandomize=True)
+@settings(deadline=None, max_examples=50, derandomize=True)
 @given(pipelines())
 def test_unknown_never_becomes_ok(drawn: tuple[Pipeline, History]) -> None:
     pipeline, _ = drawn
@@ -178,14 +178,14 @@ def test_unknown_never_becomes_ok(drawn: tuple[Pipeline, History]) -> None:
             assert pipeline.verdicts or pipeline.status is PipelineStatus.NEVER_RUN
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(deadline=None, max_examples=15, derandomize=True)
 @given(pipelines())
 def test_a_snapshot_of_anything_survives_json(drawn: tuple[Pipeline, History]) -> None:
     snapshot = make.snapshot(drawn[0])
     assert msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot) == snapshot
 
 
-@settings(deadline=None, max_examples=300, derandomize=True)
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(st.text(max_size=600) | st.text(alphabet="[](){}';:\"\\ 0123456789AHYTSQLbx.,|", max_size=600))
 def test_any_text_is_classified(text: str) -> None:
     failure = classify(text)
