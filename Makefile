@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test lint types unit browser messages screenshots
+.PHONY: help demo demo-reset venv lock test lint types unit browser messages screenshots bench
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -73,3 +73,6 @@ messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates,
 
 screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
 	$(BIN)/python -m tests.support.screenshots
+
+bench: .venv/test.stamp  ## Time every page over a short and a long history (docs/performance.md)
+	$(BIN)/python -m bench
