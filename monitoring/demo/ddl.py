@@ -125,6 +125,8 @@ def _table(statements: Sequence[Any]) -> Table:
 
 
 def _column(node: Any) -> Column:
+    if node.kind is None:
+        raise DdlError(f"Column {node.name} has no type: {node.sql(dialect='tsql')}")
     type_name, size, scale = _type(node.kind)
     nullable = identity = False
     default = None
@@ -148,6 +150,8 @@ def _type(kind: Any) -> tuple[str, int | None, int | None]:
         if str(kind.args["kind"]).upper() == "SYSNAME":
             return "NVARCHAR", 128, None
         raise DdlError(f"Unknown type {kind.args['kind']}")
+    if not all(size.name.isdecimal() for size in kind.expressions):
+        raise DdlError(f"A size must be a number: {kind.sql(dialect='tsql')}")
     sizes = [int(size.name) for size in kind.expressions]
     name = {"TIMESTAMP": "DATETIME"}.get(kind.this.value, kind.this.value)
     size, scale = [*sizes, None, None][:2]

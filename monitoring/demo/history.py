@@ -13,7 +13,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring.demo.ledger import SOURCES, Ledger
-from monitoring.demo.mishaps import Mishap, Mishaps, link_failure, missing_row
+from monitoring.demo.mishaps import (
+    Mishap,
+    Mishaps,
+    conversion,
+    deadlock,
+    duplicate_key,
+    foreign_key,
+    link_failure,
+    lock_timeout,
+    missing_row,
+    permission,
+    query_timeout,
+    truncation,
+)
 from monitoring.demo.pacing import Pacing
 from monitoring.demo.runner import ERROR_LENGTH, run_status
 from monitoring.demo.sessions import Sessions
@@ -32,8 +45,6 @@ SCHEDULER = "svc_etl"
 SWITCHED_OFF = "dim_equipe"
 SWITCHED_OFF_DAYS = 9
 KILLED_DAYS = 2
-LINK_DOWN_DAYS = 5
-MISSING_ROWS_DAYS = 12
 
 
 @dataclass(slots=True)
@@ -55,6 +66,20 @@ class _Planned:
     at: datetime
     by: str
     only: frozenset[str] | None = None
+
+
+def _stories(rng: random.Random) -> Iterator[tuple[float, int, str, Mishap]]:
+    """Yield (days ago, runs in a row, entity or "" for all, what): rare rows need more runs to meet them."""
+    yield 27.3, 1, "fact_vendas", deadlock(rng)
+    yield 24.1, 1, "fact_descontos", query_timeout(rng)
+    yield 19.2, 24, "dim_produto", truncation("dim.DIM_PRODUTO", "nome_produto", "Cafeteira elétrica programável inox")
+    yield 16.4, 3, "dim_cliente", duplicate_key(rng, "dim.DIM_CLIENTE", "UQ_DIM_CLIENTE_original")
+    yield 12.0, 12, "fact_descontos", missing_row("fact_descontos", "dim.DIM_DESCONTO", "desconto_original_id", 17)
+    yield 8.4, 3, "dim_vendedor", permission("core", "sellers")
+    yield 7.3, 2, "fact_vendas", foreign_key("FK_FACT_VENDAS_produto", "dim.DIM_PRODUTO", "produto_id")
+    yield 5.0, 3, "", link_failure(rng)
+    yield 3.3, 8, "fact_metas", conversion("nvarchar", "numeric")
+    yield 1.2, 2, "dim_cliente", lock_timeout(rng)
 
 
 class Simulation:
@@ -111,18 +136,17 @@ class Simulation:
             )
         )
 
-    def _number_at(self, planned: list[_Planned], days: int) -> int:
+    def _number_at(self, planned: list[_Planned], days: float) -> int:
         """Return the number of the first scheduled run in the last `days` days."""
         since = self.end - timedelta(days=days)
         return next(number for number, plan in enumerate(planned, 1) if plan.at >= since and plan.only is None)
 
     def _plan_mishaps(self, planned: list[_Planned]) -> dict[int, dict[str, Mishap]]:
-        """Return the failures that every demonstration has, whatever the seed."""
-        down = self._number_at(planned, LINK_DOWN_DAYS)
-        missing = self._number_at(planned, MISSING_ROWS_DAYS)
-        lost = missing_row("fact_descontos", "dim.DIM_DESCONTO", "desconto_original_id", 17)
-        plan: dict[int, dict[str, Mishap]] = {run: {"": link_failure(self.rng)} for run in range(down, down + 3)}
-        plan |= {run: {"fact_descontos": lost} for run in range(missing, missing + 12)}
+        """Return the failures that every demonstration has, whatever the seed: one of each kind, and two bad days."""
+        plan: dict[int, dict[str, Mishap]] = {}
+        for days, runs, entity, mishap in _stories(self.rng):
+            first = self._number_at(planned, days)
+            plan |= {run: {entity: mishap} for run in range(first, first + runs)}
         # The last run leaves nothing behind: what follows is loaded by the real runner.
         plan |= {run: {} for run in (1, len(planned))}
         return plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import socket
 import sys
 import threading
@@ -25,6 +24,7 @@ from django.core.management.base import BaseCommand, CommandError
 from monitoring.demo.children import WINDOWS, ChildKeepsDying, Children
 from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
 from monitoring.demo.reset import forget_copies, forget_everything
+from monitoring.demo.signals import on_stop
 from monitoring.demo.users import PASSWORD, DemoRefused, create_demo_users, refuse_real_warehouse
 
 HOST = "127.0.0.1"
@@ -44,13 +44,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, pace: float, reset: bool, prepare_only: bool, **options: Any) -> None:
         stopped = threading.Event()
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), lambda *_: stopped.set())
         try:
             refuse_real_warehouse()
             port = _port()
-            with exclusive(settings.DATA_DIR / "demo.lock"):
+            with exclusive(settings.DATA_DIR / "demo.lock"), on_stop(stopped.set):
                 if not prepare_only:
                     _refuse_taken(port)
                 self._prepare(reset)

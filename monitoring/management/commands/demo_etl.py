@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from argparse import ArgumentParser
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from monitoring.demo.clock import RealClock
 from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
 from monitoring.demo.live import LiveEtl
+from monitoring.demo.signals import on_stop
 from monitoring.demo.users import DemoRefused, refuse_real_warehouse
 
 
@@ -26,13 +26,10 @@ class Command(BaseCommand):
         if not 0.05 <= pace <= 1000:
             raise CommandError("--pace must be between 0.05 and 1000.")
         clock = RealClock(pace)
-        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), lambda *_: clock.stop())
         files = WarehouseFiles(settings.DATA_DIR / "warehouse")
         try:
             refuse_real_warehouse()
-            with exclusive(settings.DATA_DIR / "demo-etl.lock"):
+            with exclusive(settings.DATA_DIR / "demo-etl.lock"), on_stop(clock.stop):
                 LiveEtl(files, clock, pace).run_forever()
         except DemoRefused as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,191 @@
+"""The live ETL: goes on after a restart, a lock and a deleted warehouse, and stops when it is asked to."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from monitoring.demo.build import build
+from monitoring.demo.clock import RealClock
+from monitoring.demo.dialects import SqliteDialect
+from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
+from monitoring.demo.live import LiveEtl
+from monitoring.demo.store import Changes, load
+
+PACE = 400.0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("live") / "warehouse"
+    build(folder, datetime.now(UTC).replace(tzinfo=None), days=1)
+    return folder
+
+
+@pytest.fixture
+def files(made: Path, tmp_path: Path) -> WarehouseFiles:
+    return WarehouseFiles(Path(shutil.copytree(made, tmp_path / "warehouse")))
+
+
+class Background:
+    """A LiveEtl in a thread of this process."""
+
+    def __init__(self, files: WarehouseFiles) -> None:
+        self.clock = RealClock(PACE)
+        self._thread = threading.Thread(target=LiveEtl(files, self.clock, PACE).run_forever)
+
+    def __enter__(self) -> Background:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.clock.stop()
+        self._thread.join(timeout=20)
+        assert not self._thread.is_alive()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "it did not happen"
+        sleep(0.02)
+
+
+def value(files: WarehouseFiles, sql: str, alias: str = "dw") -> Any:
+    connection = files.connect(alias)
+    try:
+        return connection.execute(sql).fetchone()[0]
+    finally:
+        connection.close()
+
+
+def runs(files: WarehouseFiles) -> int:
+    return int(value(files, "SELECT COUNT(*) FROM audit.etl_run WHERE status <> 'running'"))
+
+
+def test_it_runs_again_and_again_and_the_shop_sells(files: WarehouseFiles) -> None:
+    before = runs(files)
+    orders = "SELECT COUNT(*) FROM core.orders"
+    sold = value(files, orders, "oltp")
+    with Background(files):
+        until(lambda: runs(files) >= before + 3)
+        until(lambda: value(files, orders, "oltp") > sold)
+    assert value(files, "SELECT COUNT(*) FROM audit.etl_run WHERE status = 'running'") == 1  # the killed one
+
+
+def test_stopping_finishes_the_run_that_is_under_way(files: WarehouseFiles) -> None:
+    slow = RealClock(1.0)
+    thread = threading.Thread(target=LiveEtl(files, slow).run_forever)
+    thread.start()
+    running = "SELECT COUNT(*) FROM audit.etl_run WHERE status = 'running'"
+    until(lambda: value(files, running) == 2)
+    slow.stop()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert value(files, running) == 1
+
+
+def test_a_deleted_warehouse_is_reported_and_waited_for(
+    files: WarehouseFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = files.folder.with_name("away")
+    caplog.set_level(logging.ERROR, "monitoring.demo.live")
+    with Background(files):
+        before = runs(files)
+        until(lambda: runs(files) > before)
+        files.folder.rename(away)
+        until(lambda: "is gone" in caplog.text)
+        assert not files.folder.exists()  # nothing was created in its place
+        away.rename(files.folder)
+        before = runs(files)
+        until(lambda: runs(files) > before)
+    assert "demo --reset" in caplog.text
+
+
+def test_a_replaced_warehouse_is_noticed(files: WarehouseFiles, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "monitoring.demo.live")
+    copy = Path(shutil.copytree(files.folder, files.folder.with_name("copy")))
+    with Background(files):
+        before = runs(files)
+        until(lambda: runs(files) > before)
+        files.folder.rename(files.folder.with_name("old"))
+        copy.rename(files.folder)
+        before = runs(files)
+        until(lambda: runs(files) > before)
+    assert "were replaced" in caplog.text or "is gone" in caplog.text
+
+
+def test_a_locked_file_ends_nothing(
+    files: WarehouseFiles, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.demo.files.BUSY_SECONDS", 0.05)
+    with Background(files):
+        before = runs(files)
+        until(lambda: runs(files) > before)
+        blocker = sqlite3.connect(files.path("dw", "audit"), isolation_level=None, timeout=5)
+        blocker.execute("BEGIN IMMEDIATE")
+        until(lambda: "database is locked" in caplog.text)
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        before = runs(files)
+        until(lambda: runs(files) > before)
+    for schema, path in files.all().items():
+        connection = sqlite3.connect(path)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), schema
+        connection.close()
+
+
+@pytest.fixture
+def oltp(files: WarehouseFiles) -> Iterator[sqlite3.Connection]:
+    connection = files.connect("oltp")
+    yield connection
+    connection.close()
+
+
+def test_the_shop_goes_on_after_a_restart(files: WarehouseFiles, oltp: sqlite3.Connection) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    changes = Changes()
+    shop = load(oltp, now=now, seed=7, changes=changes, bustle=4)
+    assert set(shop.rows["orders"]) == {
+        key for (key,) in oltp.execute("SELECT order_id FROM core.orders WHERE status IN ('CRIADO', 'PAGO', 'ENVIADO')")
+    }
+    assert shop.last_key["orders"] == oltp.execute("SELECT MAX(order_id) FROM core.orders").fetchone()[0]
+    assert shop.month == oltp.execute("SELECT MAX(month_start) FROM core.seller_targets_monthly").fetchone()[0]
+    assert changes.write(oltp, SqliteDialect()) == 0  # reading back changes nothing
+
+
+def test_a_change_is_kept_until_it_is_written(oltp: sqlite3.Connection) -> None:
+    changes = Changes()
+    row = {"region_id": 1, "region_name": "X", "state_name": "X", "state_code": "toolong", "city": "X", "status": "A",
+           "created_at": "2026-03-10 12:00:00", "updated_at": "2026-03-10 12:00:00", "deleted_at": None}  # fmt: skip
+    changes.changed("regions", row)
+    with pytest.raises(sqlite3.IntegrityError):
+        changes.write(oltp, SqliteDialect())
+    oltp.rollback()
+    row["state_code"] = "XX"
+    assert changes.write(oltp, SqliteDialect()) == 1
+    assert oltp.execute("SELECT region_name FROM core.regions WHERE region_id = 1").fetchone() == ("X",)
+
+
+def test_one_lock_at_a_time(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "x.lock"), pytest.raises(AlreadyHeld), exclusive(tmp_path / "x.lock"):
+        pass
+    with exclusive(tmp_path / "x.lock"):
+        pass
+
+
+def test_a_stopped_clock_does_not_wait() -> None:
+    clock = RealClock()
+    clock.stop()
+    began = monotonic()
+    clock.sleep(60)
+    assert monotonic() - began < 1
