@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitoring.enums import ErrorClass, ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.failures import Failure, classify
+from monitoring.selectors.readings import Missing, Reading, reading
 
 FAILURES_SHOWN = 8
 FAILURES_DAYS = 7
@@ -33,6 +34,10 @@ class FailedExecution:
     def at(self) -> datetime:
         """When it failed; its start where the runner wrote no finish."""
         return self.finished_at or self.started_at
+
+    @property
+    def duration(self) -> Reading[float]:
+        return reading(self.seconds, Missing.NOT_FINISHED)
 
     @property
     def kind(self) -> ErrorClass:

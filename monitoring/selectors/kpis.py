@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from statistics import fmean
 from typing import TypeVar
@@ -12,6 +13,7 @@ from monitoring.enums import PipelineStatus, RunStatus, Severity
 from monitoring.policies.facts import Count, Overview, Problem, Run, Snapshot
 from monitoring.policies.figures import throughput
 from monitoring.selectors.charts import DayRuns
+from monitoring.selectors.matrix import late_since
 from monitoring.selectors.readings import Missing, Reading
 from monitoring.selectors.trends import Trend, TrendPoint
 
@@ -62,6 +64,7 @@ class Kpis:
     latency: Reading[float]
     worst_lag: Reading[float]
     worst_lag_entity: str
+    worst_since: datetime | None
     throughput: Reading[float]
     unread: tuple[str, ...]
     tones: dict[str, Severity]
@@ -71,6 +74,7 @@ class Kpis:
 def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
     """Return the overview as readings. `trend` and `days` are what the sparklines are made of."""
     overview = snapshot.overview
+    worst = snapshot.pipeline(overview.worst_lag_entity)
     return Kpis(
         active=_read(snapshot, overview.active),
         pipelines=_read(snapshot, overview.pipelines),
@@ -88,6 +92,7 @@ def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
         latency=_over_pipelines(snapshot, overview.mean_latency_seconds),
         worst_lag=_over_pipelines(snapshot, overview.worst_lag_seconds),
         worst_lag_entity=overview.worst_lag_entity,
+        worst_since=late_since(worst) if worst else None,
         throughput=_throughput(snapshot),
         unread=overview.unread,
         tones=_tones(overview, snapshot),

@@ -27,7 +27,8 @@ class Structure(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
     """One pipeline. Totals, pending and counts are rows; latency, lag and duration seconds;
-    coverage percent; throughput rows per second; times aware UTC."""
+    coverage percent; throughput rows per second; times aware UTC. `late_since`: the oldest eligible
+    row's, from which the served lag counts."""
 
     name: str
     status: PipelineStatus
@@ -46,6 +47,7 @@ class MatrixRow:
     cooling: Reading[Count]
     latency: Reading[float]
     served_lag: Reading[float]
+    late_since: datetime | None
     newest: Execution | None
     last_started_at: Reading[datetime]
     last_finished_at: Reading[datetime]
@@ -121,6 +123,7 @@ def _row(pipeline: Pipeline) -> MatrixRow:
         cooling=readings.of_source(pipeline, pipeline.source.cooling),
         latency=readings.latency(pipeline),
         served_lag=readings.of_source(pipeline, pipeline.figures.served_lag_seconds),
+        late_since=late_since(pipeline),
         newest=newest,
         last_started_at=_started(newest),
         last_finished_at=_finished(newest),
@@ -133,6 +136,11 @@ def _row(pipeline: Pipeline) -> MatrixRow:
         watermark_state=pipeline.watermark_state,
         last_error=newest.error_message if newest else "",
     )
+
+
+def late_since(pipeline: Pipeline) -> datetime | None:
+    """Return when the oldest eligible row became due to be served; None when nothing is late or known to be."""
+    return pipeline.source.oldest_eligible_at if pipeline.figures.served_lag_seconds else None
 
 
 def structure_of(pipeline: Pipeline) -> Structure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.utils.html import format_html
@@ -10,11 +11,17 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.selectors.failures import FailedExecution
-from monitoring.selectors.readings import Missing, Reading, reading
-from monitoring.tables.base import Column, PortalTable, TimeColumn
-from monitoring.templatetags import parts, readings
+from monitoring.tables.base import Column, PortalTable, ReadingColumn, TimeColumn
+from monitoring.templatetags import parts
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.wording import failure_text, label
+
+
+class FailedAtColumn(TimeColumn):
+    """When, and how long ago."""
+
+    def render(self, value: datetime) -> SafeString:
+        return format_html("{} <br>{}", parts.when(value), parts.age(value))
 
 
 class PipelineColumn(Column):
@@ -77,29 +84,16 @@ class FailuresTable(PortalTable):
 
     key = staticmethod(lambda row: -row.run_entity_id)
 
-    at = TimeColumn(verbose_name=_("Failed at"), unit="UTC")
+    at = FailedAtColumn(verbose_name=_("Failed at"), unit="UTC")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"))
     run_id = RunColumn(verbose_name=_("Run"))
     kind = MeaningColumn(verbose_name=_("What it means and what to do"), rank=lambda row: label(row.kind).casefold())
     meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", verbose_name=_("What to do"))
-    seconds = Column(verbose_name=_("Duration"), css="num", unit="s")
+    duration = ReadingColumn("duration", verbose_name=_("Duration"), unit="s")
     message = MessageColumn(verbose_name=_("Message"))
 
     class Meta:
         order_by = "-at"
         prefix = "f-"
         empty_text = _("No failure matches.")
-
-    def render_at(self, value: object, record: FailedExecution) -> SafeString:
-        return format_html("{} <br>{}", parts.when(record.at), parts.age(record.at))
-
-    def render_seconds(self, record: FailedExecution) -> SafeString:
-        return readings.draw(_seconds(record), "duration")
-
-    def value_seconds(self, record: FailedExecution) -> object:
-        return readings.export_value(_seconds(record))
-
-
-def _seconds(record: FailedExecution) -> Reading[float]:
-    return reading(record.seconds, Missing.NOT_FINISHED)

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.policies.facts import Watermark
 from monitoring.selectors.matrix import MatrixRow, Structure
+from monitoring.selectors.readings import Reading
 from monitoring.tables.base import Column, PortalTable, ReadingColumn, StatusColumn
-from monitoring.templatetags import parts
+from monitoring.templatetags import parts, readings
 from monitoring.templatetags.formats import utc_text
 from monitoring.templatetags.sentences import pipeline_link
 
@@ -102,6 +103,22 @@ class ErrorColumn(Column):
         )
 
 
+class ServedLagColumn(ReadingColumn):
+    """The oldest row waits on while nobody looks: its lag ticks in the browser."""
+
+    def render(self, value: Reading[Any], record: MatrixRow) -> SafeString:
+        return parts.elapsed(record.late_since) if record.late_since else readings.draw(value, self.kind)
+
+
+class DurationColumn(ReadingColumn):
+    """A running execution's duration ticks in the browser; the server never renders "now"."""
+
+    def render(self, value: Reading[Any], record: MatrixRow) -> SafeString:
+        if record.running and record.newest is not None:
+            return parts.elapsed(record.newest.started_at)
+        return readings.draw(value, self.kind)
+
+
 def _structure_rank(row: MatrixRow) -> int:
     return list(Structure).index(row.structure)
 
@@ -117,7 +134,7 @@ class MatrixTable(PortalTable):
     structure = StructureColumn(verbose_name=_("Structure"), help="structure", rank=_structure_rank)
     eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
     cooling = ReadingColumn("rows", verbose_name=_("Cooling"), help="cooling", unit=_("rows"))
-    served_lag = ReadingColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
+    served_lag = ServedLagColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
     latency = ReadingColumn("duration", verbose_name=_("Latency"), help="latency", unit="s")
     coverage = ReadingColumn("percent", verbose_name=_("Coverage"), help="coverage", unit="%")
     source_total = ReadingColumn("rows", verbose_name=_("Source rows"), help="source_total", unit=_("rows"))
@@ -127,7 +144,7 @@ class MatrixTable(PortalTable):
     extracted = ReadingColumn("rows", verbose_name=_("Extracted"), help="extracted", unit=_("rows"))
     upserted = ReadingColumn("rows", verbose_name=_("Upserted"), help="upserted", unit=_("rows"))
     soft_deleted = ReadingColumn("rows", verbose_name=_("Soft-deleted"), help="soft_deleted", unit=_("rows"))
-    duration = ReadingColumn("duration", verbose_name=_("Duration"), help="duration", unit="s")
+    duration = DurationColumn("duration", verbose_name=_("Duration"), help="duration", unit="s")
     throughput = ReadingColumn("rate", verbose_name=_("Throughput"), help="throughput", unit=_("rows/s"))
     watermark = WatermarkColumn(verbose_name=_("Watermark"), help="watermark", rank=lambda row: row.watermark)
     watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
@@ -137,10 +154,5 @@ class MatrixTable(PortalTable):
 
     class Meta:
         order_by = "name"
+        empty_text = _("No pipeline matches.")
         row_attrs = {"data-row": lambda record: record.name}
-
-    def render_duration(self, value: Any, record: MatrixRow) -> SafeString:
-        """A running execution's duration ticks in the browser; the server never renders "now"."""
-        if record.running and record.newest is not None:
-            return parts.elapsed(record.newest.started_at)
-        return self.columns["duration"].column.render(value)

@@ -150,12 +150,13 @@ def when(moment: datetime | None, style: formats.TimeStyle = "short", why: str =
     return none(why) if moment is None else _time(moment, "", style)
 
 
-def age(moment: datetime | None, why: str = "", *, clock: str = "warehouse") -> SafeString:
+def age(moment: datetime | None, why: str = "", *, clock: str = "warehouse", ticked: bool = False) -> SafeString:
     """Return a time that the browser shows as an age ("3 min ago") and keeps ticking.
 
-    `clock`: whose clock the time is by, "warehouse" or "portal".
+    `clock`: whose clock the time is by, "warehouse" or "portal". `ticked`: it is the time of the
+    newest sample, which live.js moves on although the block around it stays.
     """
-    return none(why) if moment is None else _time(moment, "age", "short", clock)
+    return none(why) if moment is None else _time(moment, "age", "short", clock, ticked=ticked)
 
 
 def elapsed(since: datetime | None, why: str = "", *, clock: str = "warehouse") -> SafeString:
@@ -163,11 +164,14 @@ def elapsed(since: datetime | None, why: str = "", *, clock: str = "warehouse") 
     return none(why) if since is None else _time(since, "elapsed", "short", clock)
 
 
-def _time(moment: datetime, ticking: str, style: formats.TimeStyle, clock: str = "") -> SafeString:
+def _time(
+    moment: datetime, ticking: str, style: formats.TimeStyle, clock: str = "", *, ticked: bool = False
+) -> SafeString:
     return format_html(
-        '<time datetime="{}"{} title="{}">{}</time>',
+        '<time datetime="{}"{}{} title="{}">{}</time>',
         formats.machine_text(moment),
         format_html(' data-{}="{}" class="ticking"', ticking, clock) if ticking else "",
+        SafeString(" data-ticked") if ticked else "",
         formats.utc_text(moment),
         formats.time_text(moment, style),
     )

@@ -200,7 +200,7 @@ def _pending(make: _Maker) -> Card:
 
 def _latency(make: _Maker) -> Card:
     kpis = make.kpis
-    lag = readings.draw(kpis.worst_lag, "duration")
+    lag = parts.elapsed(kpis.worst_since) if kpis.worst_since else readings.draw(kpis.worst_lag, "duration")
     named = kpis.worst_lag.known and kpis.worst_lag.value and kpis.worst_lag_entity
     note = (
         _joined(gettext("worst served lag {lag}, {pipeline}"), lag=lag, pipeline=kpis.worst_lag_entity)

@@ -28,7 +28,6 @@ class VerdictBlock(Block):
 
     name = "verdict"
     template_name = "monitoring/_verdict.html"
-    follows_snapshot = False  # it also tells that there are no newer figures
 
     def context(self, current: Current) -> dict[str, Any]:
         sentence = verdict_sentence(current.snapshot, stale=current.stale)
@@ -49,7 +48,6 @@ class PreflightBlock(Block):
 
     name = "preflight"
     template_name = "monitoring/_preflight.html"
-    follows_snapshot = False  # the collector's own age is one of the checks
 
     def context(self, current: Current) -> dict[str, Any]:
         if current.snapshot is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,8 @@ from monitoring import charts
 from monitoring.filters import FailuresForm, MatrixForm, TableForm
 from monitoring.policies.facts import Run, Snapshot, Verdict
 from monitoring.selectors import failures, kpis, matrix, run_grid, running, summary, trends
-from monitoring.selectors.charts import CHART_DAYS, runs_by_day, volume_by_pipeline
+from monitoring.selectors.charts import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
+from monitoring.selectors.shared import shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
@@ -23,6 +25,11 @@ from monitoring.views import export, kpi_cards
 from monitoring.views.blocks import Block, Page
 from monitoring.views.preflight import OPENING
 from monitoring.wording import verdict_clause, verdict_next, verdict_text
+
+T = TypeVar("T")
+
+HISTORY_SECONDS = 60
+"""How long figures over days may be reused while the snapshot stays the same."""
 
 
 class SummaryBlock(Block):
@@ -63,10 +70,14 @@ class SummaryKpis(SummaryBlock):
 
     def filled(self, current: Current) -> dict[str, Any]:
         now = current.snapshot.sampled_at
-        trend = trends.sample_trend(now)
-        days = runs_by_day(now, timezone.get_current_timezone())
+        trend = _per_version(current, "sample-trend", lambda: trends.sample_trend(now))
+        days = _runs_by_day(current)
         found = kpis.kpis(current.snapshot, trend, days)
-        return {"cards": kpi_cards.cards(found, now, trend.window, CHART_DAYS, reverse("monitoring:summary"))}
+        return {
+            "cards": kpi_cards.cards(
+                found, current.ticked_at or now, trend.window, CHART_DAYS, reverse("monitoring:summary")
+            )
+        }
 
 
 class SummaryGrid(SummaryBlock):
@@ -100,7 +111,8 @@ class SummaryCharts(SummaryBlock):
 
     def filled(self, current: Current) -> dict[str, Any]:
         now, zone = current.snapshot.sampled_at, timezone.get_current_timezone()
-        days, volumes = runs_by_day(now, zone), volume_by_pipeline(now, zone)
+        days = _runs_by_day(current)
+        volumes = _per_version(current, f"volume:{zone}", lambda: volume_by_pipeline(now, zone))
         return {
             "runs_chart": charts.runs_by_day_chart(days),
             "runs_rows": charts.runs_by_day_rows(days),
@@ -149,6 +161,16 @@ class SummaryPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
 
+def _per_version(current: Current, name: str, make: Callable[[], T]) -> T:
+    """Return what `make` reads from the history: once per snapshot for all its viewers."""
+    return shared(f"summary:{name}:{current.version}", make, fresh=lambda _: HISTORY_SECONDS)
+
+
+def _runs_by_day(current: Current) -> tuple[DayRuns, ...]:
+    zone = timezone.get_current_timezone()
+    return _per_version(current, f"runs:{zone}", lambda: runs_by_day(current.snapshot.sampled_at, zone))
+
+
 def _worded(verdict: Verdict) -> dict[str, Any]:
     """Return an open verdict as the list shows it: what, since when, why, next step."""
     return {
@@ -192,7 +214,7 @@ class MatrixExport(View):
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
     """Return the form with what was asked, the table of the failures that match, and all that were found."""
     at = current.snapshot.sampled_at if current.snapshot else current.now
-    found = failures.recent_failures(at)
+    found = _per_version(current, "failures", lambda: failures.recent_failures(at))
     form = FailuresForm(request.GET, prefix=FailuresForm.PREFIX, sortable=FailuresTable.sortable())
     return form, FailuresTable(form.apply(found.rows), order_by=form.values.get("sort") or "-at"), found
 

@@ -1,0 +1,128 @@
+"""The pre-flight: one calm line when green, what failed and what to do when not, everything in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from monitoring.enums import CheckState
+from monitoring.policies.facts import Check
+from monitoring.policies.preflight import SchemaFacts, TableFacts, collector_check, preflight
+from monitoring.selectors.preflight import preflight_view
+from tests import factories
+from tests.support import htmx
+from tests.support.htmx import Node
+
+Clients = Callable[[str], Client]
+
+
+def _snapshot(*pipelines: Any, **facts: Any) -> Any:
+    shown = pipelines or (factories.pipeline(),)
+    return factories.snapshot(*shown, preflight=preflight(factories.preflight_facts(shown, **facts)))
+
+
+@pytest.fixture
+def block(client_as: Clients, snapshot_stored: Any) -> Callable[[Any], Node]:
+    def load(snapshot: Any) -> Node:
+        snapshot_stored(snapshot)
+        return htmx.blocks(client_as("viewer").get("/").content.decode())["preflight"]
+
+    return load
+
+
+def test_green_is_one_line_with_its_age_and_the_whole_list_in_reach(block: Any) -> None:
+    snapshot = _snapshot(required=("dim_cliente",))
+    shown = block(snapshot)
+    number = len(snapshot.preflight.checks) + 1  # and the collector's own age
+    assert f"{number} checks passed" in shown.text
+    assert shown.find_all("time")
+    assert shown.find(id="preflight-all").tag == "details"
+    assert "open" not in shown.find(id="preflight-all").attrs
+    for label in (
+        "DW connection",
+        "OLTP connection",
+        "Schema ctl",
+        "Table audit.etl_run_entity",
+        "Index on",
+        "Collector",
+    ):
+        assert label in shown.text, label
+
+
+def test_the_readiness_lines_and_the_required_pipelines_by_name(block: Any) -> None:
+    shown = block(_snapshot(factories.pipeline(), factories.missing_pipeline(), required=("dim_cliente", "dim_nada")))
+    assert "Ready for monitoring: yes" in shown.text
+    assert "Ready for the first run: yes" in shown.text
+    assert "Ready for all active: no" in shown.text
+    required = [item for item in shown.find_all("li") if item.text.startswith("Required:")]
+    assert ["dim_cliente" in item.text for item in required] == [True, False]
+    assert required[0].text.split() == ["Required:", "dim_cliente", "Passed", "ready", "Passed", "active"]
+    assert required[1].text.split() == ["Required:", "dim_nada", "Failed", "ready", "Failed", "active"]
+
+
+def test_what_could_not_be_concluded_is_unknown_not_no(block: Any) -> None:
+    down = factories.unreachable("dw")
+    shown = block(_snapshot(dw=down, pipelines=None, pipelines_problem=down.problem, schemas=(), tables=()))
+    assert "Ready for monitoring: no" in shown.text
+    assert "Ready for the first run: unknown" in shown.text
+
+
+def test_a_failed_check_says_what_to_do_and_shows_its_connection_without_password(block: Any) -> None:
+    down = factories.unreachable("dw", connection_string="DRIVER={x};SERVER=y;UID=etl;PWD=***")
+    shown = block(_snapshot(dw=down))
+    assert "did not pass" in shown.text
+    failed = shown.find_all("ul")[1].find_all("li")[0].text
+    for word in ("DW connection", "The server does not answer.", "ETL_SQL_SERVER", "Login timeout expired", "PWD=***"):
+        assert word in failed, word
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"schemas": (SchemaFacts(name="ctl", exists=False),)}, "Create the schema"),
+        ({"tables": (TableFacts(name="audit.etl_run", exists=False),)}, "It does not exist."),
+        (
+            {"tables": (TableFacts(name="audit.etl_run", exists=True, missing_columns=("status",), selectable=True),)},
+            "Missing columns: status",
+        ),
+        (
+            {"tables": (TableFacts(name="audit.etl_run", exists=True, missing_columns=(), selectable=False),)},
+            "GRANT SELECT",
+        ),
+        ({"required": ("dim_nada",)}, "REQUIRED_PIPELINES"),
+    ],
+)
+def test_each_failure_has_its_remedy(block: Any, facts: dict[str, Any], said: str) -> None:
+    assert said in block(_snapshot(**facts)).text
+
+
+def test_not_ready_is_not_told_twice() -> None:
+    view = preflight_view(_snapshot(factories.missing_pipeline()))
+    codes = [check.code for check in view.told]
+    assert "pipeline.target" in codes
+    assert "pipeline.ready" not in codes
+    assert "pipeline.ready" in [check.code for check in view.failed]
+    alone = Check(code="pipeline.ready", state=CheckState.FAILED, entity_name="other")
+    assert alone in preflight_view(_snapshot(factories.missing_pipeline()), alone).told
+
+
+def test_the_collectors_age_takes_the_place_of_an_older_one() -> None:
+    checks = preflight(factories.preflight_facts(None, collector_known=True, collector_age_seconds=5))
+    view = preflight_view(factories.snapshot(preflight=checks), collector_check(500))
+    found = [check for check in view.preflight.checks if check.code == "collector.age"]
+    assert [check.state for check in found] == [CheckState.FAILED]
+
+
+def test_many_failures_are_counted(block: Any) -> None:
+    shown = block(_snapshot(*(factories.missing_pipeline(f"dim_{number:02d}") for number in range(30))))
+    assert len(shown.find_all("ul")[1].find_all("li")) == 8
+    assert "22 more are in the list of all checks." in shown.text
+
+
+def test_every_pipeline_has_its_checks(block: Any) -> None:
+    shown = block(_snapshot(factories.pipeline("a"), factories.pipeline("b")))
+    heads = [head.text for head in shown.find_all("h4")]
+    assert heads == ["a", "b"]
