@@ -175,6 +175,8 @@ def check_answer(result: CheckResult) -> str:
     if not result.found:
         return _now("None found.")
     shown = number(result.found) + ("+" if result.capped else "")
+    if result.code in (CheckCode.SOURCE_KEY_DUPLICATE, CheckCode.TARGET_KEY_DUPLICATE):
+        return ngettext("%(number)s key", "%(number)s keys", result.found) % {"number": shown}
     return ngettext("%(number)s row", "%(number)s rows", result.found) % {"number": shown}
 
 

@@ -10,6 +10,7 @@ from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.integrity.session import Session
 from monitoring.warehouse.integrity.sides import Side, status_column
 from monitoring.warehouse.integrity.statements import (
+    GROUP_BY,
     SCAN_CAP,
     all_there,
     any_null,
@@ -30,7 +31,7 @@ def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult
     nullable = [name for name in key if side.nullable(name)]
     if not nullable:
         return policy.guaranteed(code, key)
-    found = session.ask(side.alias, violations(side, [*key, *side.beside_key], any_null(side, nullable)))
+    found = session.ask(side.alias, violations(side, [*key, *side.beside_key], nullable, any_null(side, nullable)))
     return session.found(code, [key_text(row) for row in found], key, looked_at=cut_at(side))
 
 
@@ -40,7 +41,9 @@ def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckR
     if side.keeps_unique(key):
         return policy.guaranteed(code, key)
     grouped = listed(side, key, "s.")
-    rest = "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} GROUP BY {grouped} HAVING COUNT(*) > 1"
+    rest = (
+        "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} {GROUP_BY} {grouped} HAVING COUNT(*) > 1"
+    )
     found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{grouped}, COUNT(*)", rest))
     texts = [f"{key_text(row[:-1])} × {row[-1]}" for row in found]
     return session.found(code, texts, key, looked_at=cut_at(side))
@@ -51,7 +54,7 @@ def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckRe
     column = side.updated
     if not side.nullable(column):
         return policy.guaranteed(code, [column])
-    found = session.ask(side.alias, violations(side, side.named_by(column), any_null(side, [column])))
+    found = session.ask(side.alias, violations(side, side.named_by(column), [column], any_null(side, [column])))
     return session.found(code, [key_text(row) for row in found], [column], looked_at=cut_at(side))
 
 
@@ -78,5 +81,5 @@ def _word_counts(side: Side, column: str) -> Sql:
         text = f"substr(CAST({name} AS TEXT), 1, 60)"
     inner = side.dialect.first(SCAN_CAP, f"{text} AS word", f"FROM {side.quoted}")
     return side.dialect.first(
-        WORDS, "s.word, COUNT(*) AS n", "FROM (" + inner + ") AS s GROUP BY s.word ORDER BY n DESC, s.word"
+        WORDS, "s.word, COUNT(*) AS n", "FROM (" + inner + f") AS s {GROUP_BY} s.word ORDER BY n DESC, s.word"
     )

@@ -44,7 +44,7 @@ def _wrong(
 ) -> list[str]:
     """Return "key: column = value" of the first wrong column of each row that meets the condition."""
     named = [name for name in target.named_by() if name not in columns]
-    found = session.ask(target.alias, violations(target, [*named, *columns], condition))
+    found = session.ask(target.alias, violations(target, [*named, *columns], columns, condition))
     return [_told(row, len(named), columns, wrong) for row in found]
 
 

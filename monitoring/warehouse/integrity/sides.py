@@ -174,7 +174,8 @@ def _described(alias: str, text: str) -> Description | Reason | Problem:
     except InvalidName:
         return Reason.NAME_INVALID
     except ReadFailed as failure:
-        return failure.problem
+        # SQLite says that the schema is unknown; SQL Server just shows no columns.
+        return Reason.NO_TABLE if failure.problem.code is ProblemCode.OBJECT_MISSING else failure.problem
 
 
 def _named(table: Description, name: str) -> str | Problem:
