@@ -18,6 +18,7 @@ from django.utils.translation import gettext, ngettext
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Count, Problem
 from monitoring.templatetags import formats
+from monitoring.templatetags.remembered import remembered
 from monitoring.templatetags.signs import inactive as inactive_sign
 from monitoring.templatetags.signs import sign_of
 from monitoring.wording import HELP, code_text, problem_text
@@ -25,6 +26,7 @@ from monitoring.wording import HELP, code_text, problem_text
 SPRITE = "vendor/bootstrap-icons-1.13.2/sprite.svg"
 
 
+@remembered
 def icon(name: str, css: str = "") -> SafeString:
     """Return a decorative icon of the sprite: whatever it means, words beside it say."""
     return format_html(
@@ -35,6 +37,7 @@ def icon(name: str, css: str = "") -> SafeString:
     )
 
 
+@remembered
 def status(value: StrEnum | str | None, *, inactive: bool = False, compact: bool = False) -> SafeString:
     """Return a badge: sign, word and colour. `compact` leaves the word to screen readers and the tooltip."""
     sign = sign_of(value)
@@ -61,6 +64,7 @@ def status(value: StrEnum | str | None, *, inactive: bool = False, compact: bool
     )
 
 
+@remembered
 def none(why: str = "") -> SafeString:
     """Return the dash of "has no value", with the explanation."""
     why = str(why or gettext("no value"))
@@ -113,6 +117,7 @@ def rows(count: int | Count | None, problem: Problem | ProblemCode | str | None 
     return format_html('<span class="figure">{}</span>', formats.number_text(count))
 
 
+@remembered
 def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCode | str | None = None) -> SafeString:
     """Return a plain number with the language's separators."""
     if amount is None:
@@ -120,6 +125,7 @@ def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCo
     return format_html('<span class="figure">{}</span>', formats.number_text(amount, decimals))
 
 
+@remembered
 def percent(amount: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
     """Return percent (0 to 100) with one decimal at most."""
     if amount is None:
@@ -127,6 +133,7 @@ def percent(amount: float | None, problem: Problem | ProblemCode | str | None = 
     return format_html('<span class="figure">{}</span>', formats.percent_text(amount))
 
 
+@remembered
 def duration(seconds: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
     """Return a duration in its two largest units."""
     if seconds is None:
@@ -164,6 +171,7 @@ def elapsed(since: datetime | None, why: str = "", *, clock: str = "warehouse") 
     return none(why) if since is None else _time(since, "elapsed", "short", clock)
 
 
+@remembered
 def _time(
     moment: datetime, ticking: str, style: formats.TimeStyle, clock: str = "", *, ticked: bool = False
 ) -> SafeString:
@@ -177,6 +185,7 @@ def _time(
     )
 
 
+@remembered
 def help_button(code: str) -> SafeString:
     """Return the "?" that shows what a figure means (METRICS), to pointer, keyboard and screen reader.
 

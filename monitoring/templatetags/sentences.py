@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from monitoring.templatetags import parts
+from monitoring.templatetags.remembered import remembered
 from monitoring.wording.text import Part, Text
 
 register = template.Library()
@@ -26,6 +27,7 @@ def draw(text: Text | str) -> SafeString:
 
 
 @register.simple_tag(name="pipeline_link")
+@remembered
 def pipeline_link(name: str) -> SafeString:
     """Return a pipeline's name as a link to its page; a name that no address can hold stays text."""
     try:
@@ -35,6 +37,7 @@ def pipeline_link(name: str) -> SafeString:
 
 
 @register.simple_tag
+@remembered
 def run_link(run_id: int | None) -> SafeString:
     """Return a run's number as a link to its page; the dash where there is no run."""
     if run_id is None:
