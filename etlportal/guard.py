@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections
@@ -66,6 +67,7 @@ class WarehouseReadOnly(DatabaseError):
     """A write, or a statement that could be one, was about to reach a watched database."""
 
 
+@lru_cache(maxsize=64)
 def is_read(sql: str) -> bool:
     """Whether `sql` can only read: one SELECT (or WITH ... SELECT), no locking hint, no second statement."""
     code = _NOT_CODE.sub(" ", sql)

@@ -21,14 +21,12 @@ def claim_lease(*, holder: str, now: datetime) -> bool:
     A lease that ends later than any lease could was written under another clock (one that went
     back since): it counts as free.
     """
-    CollectorState.objects.get_or_create(pk=CollectorState.SINGLETON)
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * LEASE)
-    claimed = (
-        CollectorState.objects.filter(pk=CollectorState.SINGLETON)
-        .filter(Q(lease_holder=holder) | free)
-        .update(lease_holder=holder, lease_until=now + LEASE)
-    )
-    return claimed == 1
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON)
+    if row.filter(Q(lease_holder=holder) | free).update(lease_holder=holder, lease_until=now + LEASE) == 1:
+        return True
+    _, created = CollectorState.objects.get_or_create(pk=CollectorState.SINGLETON)
+    return created and claim_lease(holder=holder, now=now)
 
 
 def release_lease(*, holder: str) -> bool:

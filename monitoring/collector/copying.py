@@ -21,7 +21,7 @@ from monitoring.warehouse.audit import newest_runs, runs_before, runs_since
 ALIAS = "dw"
 BATCH = 500
 OVERLAP = 10
-"""Runs before the newest copied one that are read again: a lower id may be committed later."""
+"""Ids before the newest copied run whose gaps are asked for again: a lower id may be committed later."""
 BUDGET_SECONDS = 2.0
 """How long one tick may spend on catching up."""
 ORPHAN_AGE = timedelta(hours=48)
@@ -59,7 +59,8 @@ def copy_runs(memory: Memory, max_run_id: int | None, now: datetime, monotonic: 
 def _forward(memory: Memory, cursors: Cursors, now: datetime, monotonic: float, deadline: float) -> Cursors:
     newest = cursors.newest or 0
     still_open = _open_ids(memory, now, monotonic)
-    found = runs_since(ALIAS, newest - OVERLAP, still_open, BATCH)
+    # The newest one again, to know that it still is the one that was copied.
+    found = runs_since(ALIAS, newest, still_open | _gaps(newest), BATCH)
     if _another_warehouse(found, newest):
         drop_copies()
         memory.forget()
@@ -76,6 +77,13 @@ def _forward(memory: Memory, cursors: Cursors, now: datetime, monotonic: float, 
         set_cursors(copied_from=cursors.oldest, copied_to=last, copied_all=cursors.complete)
         return Cursors(cursors.oldest, last, cursors.complete)
     return cursors
+
+
+def _gaps(newest: int) -> set[int]:
+    """The ids just before the newest copied run that have no copy: not committed yet, or never used."""
+    ids = range(max(1, newest - OVERLAP), newest)
+    copied = RunCopy.objects.filter(run_id__gte=ids.start, run_id__lt=newest).order_by("run_id")
+    return set(ids) - set(copied.values_list("run_id", flat=True))
 
 
 def _backward(memory: Memory, cursors: Cursors, now: datetime) -> Cursors:
