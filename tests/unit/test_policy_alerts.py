@@ -267,7 +267,7 @@ class TestStuck:
 
 
 class TestStalled:
-    def stalled(self, *, statuses=(ExecutionStatus.SUCCESS,) * 3, eligible=(9, 9, 9), source=None, moved=99):
+    def stalled(self, *, statuses=(ExecutionStatus.SUCCESS,) * 3, eligible=(9, 9, 9), source=None, moved=99, cutoff=2):
         recent = tuple(
             make.execution(
                 100 - number,
@@ -280,7 +280,11 @@ class TestStalled:
         )
         history = make.history(recent=recent, eligible_samples=make.eligible_samples(*eligible))
         return verdict(
-            Rule.STALLED_WATERMARK, newest=recent[0], source=source or make.pending_source(9), history=history
+            Rule.STALLED_WATERMARK,
+            control=make.control_row(cutoff_minutes=cutoff),
+            newest=recent[0],
+            source=source or make.pending_source(9),
+            history=history,
         )
 
     def test_all_succeeded_is_critical(self):
@@ -323,6 +327,15 @@ class TestStalled:
     def test_throughout_by_the_oldest_row(self, minutes, severity):
         source = make.pending_source(9, oldest=timedelta(minutes=minutes))
         assert self.stalled(eligible=(), source=source).severity is severity
+
+    def test_without_a_cutoff_a_row_is_due_at_once(self):
+        source = make.pending_source(9, oldest=timedelta(minutes=26))
+        assert self.stalled(eligible=(), source=source, cutoff=0).severity is CRITICAL
+        assert self.stalled(eligible=(), source=source, cutoff=1).severity is OK
+
+    def test_a_single_waiting_row_is_enough(self):
+        source = make.pending_source(1, oldest=timedelta(minutes=20))
+        assert self.stalled(eligible=(1, 1, 1), source=source).severity is CRITICAL
 
     def test_three_runs_with_nothing_to_do_before_rows_arrived_are_no_stall(self):
         source = make.pending_source(9, oldest=timedelta(minutes=4))

@@ -105,6 +105,44 @@ def test_a_sample_of_the_future_is_left_out():
     assert state(eligible_samples=(future, *moving(*[50] * 12))) is not WatermarkState.CURRENT
 
 
+@pytest.mark.parametrize(
+    ("at", "eligible", "current"),
+    [
+        (timedelta(0), 0, True),
+        (timedelta(seconds=-1), 0, False),
+        (timedelta(0), 1, False),
+    ],
+)
+def test_current_counts_from_the_very_start_of_the_third_newest_run(at, eligible, current):
+    third = ago(minutes=25, seconds=30)
+    samples = (*moving(50, 50), (third + at, eligible, Watermark(W.updated_at - timedelta(minutes=30), 0)))
+    assert (state(eligible_samples=samples) is WatermarkState.CURRENT) is current
+
+
+def test_a_sample_of_this_very_moment_is_replaced_by_what_was_just_read():
+    assert state(eligible_samples=((NOW, 0, W), *moving(*[50] * 12))) is not WatermarkState.CURRENT
+
+
+def test_a_rewind_before_the_last_ten_runs_is_history():
+    # The tenth newest run began 95.5 minutes ago.
+    back = ((ago(minutes=96), 50, EARLIER), (ago(minutes=97), 50, W))
+    assert state(eligible_samples=(*moving(*[50] * 3), *back)) is not WatermarkState.REWOUND
+    older = make.execution(90, started_at=ago(minutes=110), finished_at=ago(minutes=109), watermark_from=W)
+    assert state(recent=(*runs(10), older)) is not WatermarkState.REWOUND
+
+
+def test_a_rewind_during_the_tenth_newest_run_still_counts():
+    # It began 95.5 minutes ago, the ninth newest 85.5 minutes ago.
+    back = ((ago(minutes=94), 50, EARLIER), (ago(minutes=95), 50, W))
+    recent = runs(10, from_=lambda number: None)
+    assert state(recent=recent, eligible_samples=(*moving(*[50] * 3), *back)) is WatermarkState.REWOUND
+
+
+def test_a_sample_that_did_not_see_the_watermark_is_no_rewind():
+    blind = (ago(minutes=2), 50, None)
+    assert state(eligible_samples=(blind, *moving(50, 60, 40))) is WatermarkState.DRAINING
+
+
 class TestStopped:
     """Eligible in two samples, and no finish for more than max(2 x 90th percentile of gaps, 10 min)."""
 
@@ -135,6 +173,29 @@ class TestStopped:
     def test_one_sample_is_not_enough(self):
         assert self.found(finished_ago=timedelta(hours=9), gap=60.0, eligible=(0, 50)) is not WatermarkState.STOPPED
 
+    def test_two_samples_are_what_was_just_read_and_one_before(self):
+        assert self.found(finished_ago=timedelta(hours=9), gap=60.0, eligible=(50,)) is WatermarkState.STOPPED
+        assert self.found(finished_ago=timedelta(hours=9), gap=60.0, eligible=()) is not WatermarkState.STOPPED
+
+    # The 90th percentile of 60, 60, 60 and 600 is 438 seconds.
+    @pytest.mark.parametrize(("seconds", "stopped"), [(876, False), (877, True)])
+    def test_twice_the_ninetieth_percentile(self, seconds, stopped):
+        recent = tuple(
+            make.execution(
+                100 - number,
+                started_at=ago(seconds=seconds + 30 + number * 600),
+                finished_at=ago(seconds=seconds + number * 600),
+                watermark_from=None,
+            )
+            for number in range(10)
+        )
+        found = state(
+            recent=recent,
+            gaps=(60.0, 60.0, 60.0, 600.0),
+            eligible_samples=make.eligible_samples(50, every=timedelta(1)),
+        )
+        assert (found is WatermarkState.STOPPED) is stopped
+
     def test_needs_five_executions(self):
         assert self.found(finished_ago=timedelta(hours=9), gap=60.0, gaps=3) is not WatermarkState.STOPPED
         assert self.found(finished_ago=timedelta(hours=9), gap=60.0, gaps=4) is WatermarkState.STOPPED
@@ -156,6 +217,9 @@ class TestStalled:
         recent = runs(10, from_=lambda number: None)
         assert state(recent=recent, eligible_samples=make.eligible_samples(50, 50, 50)) is WatermarkState.STALLED
         assert state(recent=recent, eligible_samples=moving(50, 50, 50)) is not WatermarkState.STALLED
+        # With what was just read two samples make three, as many as the runs; one does not.
+        assert state(recent=recent, eligible_samples=make.eligible_samples(50, 50)) is WatermarkState.STALLED
+        assert state(recent=recent, eligible_samples=make.eligible_samples(50)) is not WatermarkState.STALLED
 
 
 def test_falling_behind_moves_but_never_shrinks():
@@ -174,6 +238,22 @@ def test_a_capped_count_is_judged_by_the_watermark_itself():
     slow = moving(*[100_000] * 6, step=timedelta(minutes=1))
     assert state(capped, control=control, recent=recent, eligible_samples=quick) is WatermarkState.DRAINING
     assert state(capped, control=control, recent=recent, eligible_samples=slow) is WatermarkState.FALLING_BEHIND
+
+
+def test_a_capped_count_whose_watermark_keeps_its_distance_falls_behind():
+    capped = make.pending_source(eligible=Count(100_000, capped=True))
+    samples = ((ago(minutes=10), 100_000, Watermark(W.updated_at - timedelta(minutes=10), 0)),)
+    found = state(capped, recent=runs(10, from_=lambda number: None), eligible_samples=samples)
+    assert found is WatermarkState.FALLING_BEHIND
+
+
+def test_two_samples_give_a_direction():
+    recent = runs(10, from_=lambda number: None)
+    start = recent[-1].started_at
+    one = ((start, 60, Watermark(W.updated_at - timedelta(minutes=9), 0)),)
+    assert state(recent=recent, eligible_samples=one) is WatermarkState.DRAINING
+    before = ((start - timedelta(seconds=1), 60, one[0][2]),)
+    assert state(recent=recent, eligible_samples=before) is WatermarkState.UNKNOWN
 
 
 def test_one_sample_gives_no_direction():
