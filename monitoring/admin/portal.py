@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import filters
+from monitoring.admin.columns import key, moment
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
 from monitoring.admin.warehouse import Links, detail_url
 from monitoring.models import (
@@ -100,16 +101,21 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
 class CollectorStateAdmin(ReadOnlyAdmin):
     change_list_template = "admin/monitoring/whole_list.html"
     change_form_template = "admin/monitoring/detail.html"
-    list_display = ("lease_holder", "lease_until", "ticked_at", "tick_milliseconds", "sampled_at", "version")
+    list_display = (
+        "lease_holder",
+        moment("lease_until"),
+        moment("ticked_at"),
+        "tick_milliseconds",
+        moment("sampled_at"),
+        "version",
+    )
     hidden_fields = ("payload",)
+    more_fields = ("snapshot_bytes",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         from monitoring.admin.paging import WholeChangeList
 
         return WholeChangeList
-
-    def shown_fields(self) -> list[str]:
-        return [*super().shown_fields(), "snapshot_bytes"]
 
     @admin.display(description=_("snapshot (bytes)"))
     def snapshot_bytes(self, row: CollectorState) -> int | None:
@@ -128,8 +134,8 @@ class OwnKeyedAdmin(KeyedAdmin):
 @admin.register(PipelineSample)
 class PipelineSampleAdmin(OwnKeyedAdmin):
     list_display = (
-        "id",
-        "sampled_at",
+        key("id"),
+        moment("sampled_at"),
         "entity_name",
         "status",
         "source_total",
@@ -145,8 +151,8 @@ class PipelineSampleAdmin(OwnKeyedAdmin):
 class PipelineHourAdmin(OwnKeyedAdmin):
     period_at = "hour"
     list_display = (
-        "id",
-        "hour",
+        key("id"),
+        moment("hour"),
         "entity_name",
         "samples",
         "source_total",
@@ -162,10 +168,10 @@ class RunCopyAdmin(KeyedAdmin):
     page_key = period_key = period_column = "run_id"
     period_at = "started_at"
     list_display = (
-        "run_id",
+        key("run_id"),
         "status",
-        "started_at",
-        "finished_at",
+        moment("started_at"),
+        moment("finished_at"),
         "started_by",
         "entities_succeeded",
         "entities_failed",
@@ -185,12 +191,12 @@ class RunEntityCopyAdmin(KeyedAdmin):
     period_at = "started_at"
     period_key = period_column = run_key = "run_id"
     list_display = (
-        "run_entity_id",
-        "run_id",
+        key("run_entity_id"),
+        key("run_id"),
         "entity_name",
         "status",
-        "started_at",
-        "finished_at",
+        moment("started_at"),
+        moment("finished_at"),
         "extracted",
         "upserted",
         "soft_deleted",

@@ -11,8 +11,10 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, path, reverse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.admin import columns
 from monitoring.admin.paging import KeyedChangeList
 from monitoring.admin.period import parse_key, rows_of
 from monitoring.warehouse.errors import problem_from
@@ -36,6 +38,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     list_per_page = 50
     list_max_show_all = 0
     hidden_fields: tuple[str, ...] = ()
+    replaced_fields: dict[str, Any] = {}
+    more_fields: tuple[str, ...] = ()
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -55,15 +59,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             path("<path:object_id>/change/", view(self.change_view), name=f"{name}_change"),
         ]
 
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return self.shown_fields()
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return self.shown_fields
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return self.shown_fields()
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        return self.shown_fields
 
-    def shown_fields(self) -> list[str]:
-        """Return every column, in the table's order."""
-        return [field.name for field in self.opts.concrete_fields if field.name not in self.hidden_fields]
+    @cached_property
+    def shown_fields(self) -> list[Any]:
+        """Every column, in the table's order: names, or functions that show them."""
+        names = [field.name for field in self.opts.concrete_fields if field.name not in self.hidden_fields]
+        shown = [self.replaced_fields.get(name) or columns.detail(self.model, name) for name in names]
+        return [*shown, *self.more_fields]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         _only_get(request)
@@ -79,11 +86,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         links = [(text, url) for text, url in self.links(request, kwargs.get("obj")) if url]
-        return super().render_change_form(request, {**context, "portal_links": links}, *args, **kwargs)
+        own = {"portal_links": links, "related": self.related(request, kwargs.get("obj"))}
+        return super().render_change_form(request, {**context, **own}, *args, **kwargs)
 
     def links(self, request: HttpRequest, obj: Any) -> list[tuple[Any, str | None]]:
         """Return where to go from here: (words, address or None)."""
         return []
+
+    def related(self, request: HttpRequest, obj: Any) -> dict[str, Any] | None:
+        """Return a small table to show under the row: title, headers, rows of cells; None: nothing."""
+        return None
 
     def _readable(self, request: HttpRequest, view: Any) -> HttpResponse:
         """Answer with the view, or with what is wrong with the database and what to do."""

@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin import filters
+from monitoring.admin import columns, filters
+from monitoring.admin.columns import key, local, moment, text
 from monitoring.admin.paging import WholeChangeList
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, url_or_none
 from monitoring.enums import ExecutionStatus, RunStatus
@@ -26,6 +27,21 @@ AROUND = timedelta(minutes=5)
 """How far before a start and after a finish login events belong to it: a runner samples at both ends."""
 
 Links = list[tuple[Any, str | None]]
+
+MOST_ENTITIES = 500
+"""Run entities shown under their run; there is one per pipeline."""
+
+ENTITY_COLUMNS = (
+    "entity_name",
+    "entity_started_at",
+    "entity_finished_at",
+    "extracted_count",
+    "upserted_count",
+    "soft_deleted_count",
+    "watermark_to_updated_at",
+    "watermark_to_id",
+    "error_message",
+)
 
 
 def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
@@ -68,10 +84,10 @@ class EtlControlAdmin(ReadOnlyAdmin):
         "entity_name",
         "is_active",
         "state",
-        "watermark_updated_at",
-        "watermark_id",
-        "last_run_id",
-        "last_success_at",
+        moment("watermark_updated_at"),
+        key("watermark_id"),
+        key("last_run_id"),
+        moment("last_success_at"),
         "source_table",
         "target_table",
         "batch_size",
@@ -96,53 +112,22 @@ class EtlControlAdmin(ReadOnlyAdmin):
         ]
 
 
-class RunEntityInline(admin.TabularInline):
-    """What ran in a run: one row per pipeline, by the index on run_id."""
-
-    model = EtlRunEntity
-    fields = readonly_fields = (
-        "entity_name",
-        "status",
-        "entity_started_at",
-        "entity_finished_at",
-        "extracted_count",
-        "upserted_count",
-        "soft_deleted_count",
-        "error_message",
-    )
-    extra = 0
-    max_num = 0
-    can_delete = False
-    show_change_link = True
-    ordering = ("entity_name",)
-    verbose_name_plural = _("run entities")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(EtlRun)
 class EtlRunAdmin(KeyedAdmin):
+    number = key("run_id")
     list_display = (
-        "run_id",
+        number,
         "state",
-        "started_at",
-        "finished_at",
+        moment("started_at"),
+        moment("finished_at"),
         "started_by",
         "entities_succeeded",
         "entities_failed",
-        "entities_requested",
-        "error_message",
+        text("entities_requested"),
+        text("error_message"),
     )
-    list_display_links = ("run_id",)
+    list_display_links = (number,)
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
-    inlines = (RunEntityInline,)
     page_key = period_key = period_column = "run_id"
     period_at = "started_at"
     search_texts = ("started_by", "entities_requested", "error_message")
@@ -155,6 +140,26 @@ class EtlRunAdmin(KeyedAdmin):
     def state(self, row: EtlRun) -> SafeString:
         return parts.status(RunStatus.parse(row.status))
 
+    def related(self, request: HttpRequest, obj: EtlRun) -> dict[str, Any]:
+        """What ran in it: one row per pipeline, by the index on run_id."""
+        rows = EtlRunEntity.objects.filter(run_id=obj.run_id).order_by("run_id", "entity_name")[:MOST_ENTITIES]
+        shown = [columns.detail(EtlRunEntity, name) for name in ENTITY_COLUMNS]
+        return {
+            "title": _("run entities"),
+            "headers": [_("run entity"), _("status"), *(name.replace("_", " ") for name in ENTITY_COLUMNS)],
+            "rows": [
+                (
+                    detail_url(request, EtlRunEntity, row.pk),
+                    f"#{row.pk}",
+                    [
+                        parts.status(ExecutionStatus.parse(row.status)),
+                        *(show(row) if callable(show) else getattr(row, show) for show in shown),
+                    ],
+                )
+                for row in rows
+            ],
+        }
+
     def links(self, request: HttpRequest, obj: EtlRun) -> Links:
         return [
             (_("This run in the portal"), url_or_none("monitoring:run", obj.run_id)),
@@ -165,20 +170,21 @@ class EtlRunAdmin(KeyedAdmin):
 
 @admin.register(EtlRunEntity)
 class EtlRunEntityAdmin(KeyedAdmin):
+    number = key("run_entity_id")
     list_display = (
-        "run_entity_id",
-        "run_number",
+        number,
+        key("run_id", _("run")),
         "entity_name",
         "state",
-        "entity_started_at",
-        "entity_finished_at",
+        moment("entity_started_at"),
+        moment("entity_finished_at"),
         "started_by",
         "extracted_count",
         "upserted_count",
         "soft_deleted_count",
-        "error_message",
+        text("error_message"),
     )
-    list_display_links = ("run_entity_id",)
+    list_display_links = (number,)
     list_select_related = ("run",)
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
     page_key = "run_entity_id"
@@ -196,10 +202,6 @@ class EtlRunEntityAdmin(KeyedAdmin):
 
     def key_column(self, term: str) -> str:
         return "run_entity_id" if term.startswith("#") else "run_id"
-
-    @admin.display(description=_("run"))
-    def run_number(self, row: EtlRunEntity) -> str:
-        return f"#{row.run_id}"
 
     @admin.display(description=_("started by"))
     def started_by(self, row: EtlRunEntity) -> str:
@@ -221,11 +223,14 @@ class EtlRunEntityAdmin(KeyedAdmin):
 
 @admin.register(ConnectionLoginEvent)
 class ConnectionLoginEventAdmin(KeyedAdmin):
+    number = key("connection_event_id")
+    logged_in = local("login_time", _("login time (the server's local time)"))
+    replaced_fields = {"login_time": logged_in}
     list_display = (
-        "connection_event_id",
-        "event_time_utc",
-        "session_id",
-        "logged_in_at",
+        number,
+        moment("event_time_utc"),
+        key("session_id"),
+        logged_in,
         "login_name",
         "host_name",
         "program_name",
@@ -234,7 +239,7 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
         "client_net_address",
         "encrypt_option",
     )
-    list_display_links = ("connection_event_id",)
+    list_display_links = (number,)
     list_filter = (filters.WindowFilter, filters.SessionStatusFilter, filters.EncryptionFilter)
     page_key = period_key = period_column = "connection_event_id"
     period_at = "event_time_utc"
@@ -243,14 +248,6 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
         "An event's number anywhere in the history; or a text in login, host, program, database and address, "
         "within the period (7 days unless chosen)."
     )
-
-    def shown_fields(self) -> list[str]:
-        return ["logged_in_at" if name == "login_time" else name for name in super().shown_fields()]
-
-    @admin.display(description=_("login time (the server's local time)"))
-    def logged_in_at(self, row: ConnectionLoginEvent) -> str:
-        """The column as it stands: it has no zone, so it is not moved into the reader's."""
-        return f"{row.login_time:%Y-%m-%d %H:%M:%S}" if row.login_time else "-"
 
     def links(self, request: HttpRequest, obj: ConnectionLoginEvent) -> Links:
         moment = obj.event_time_utc

@@ -1,0 +1,79 @@
+"""Columns of lists and details: times to the second with UTC on hover, keys without separators, texts cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import DateTimeField, Field, ForeignKey, Model
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from monitoring.templatetags import parts
+
+Column = Callable[[Any], Any]
+
+CUT = 90
+LOCAL = "%Y-%m-%d %H:%M:%S"
+
+
+def moment(name: str, label: Any = None) -> Column:
+    """Return a column for an aware time: in the reader's zone, to the second, UTC on hover."""
+
+    def show(row: Any) -> SafeString | None:
+        value = getattr(row, name)
+        return None if value is None else parts.when(value, "full")
+
+    return _named(show, name, label)
+
+
+def local(name: str, label: Any) -> Column:
+    """Return a column for a time without a zone, as it stands in the table: it is not moved."""
+
+    def show(row: Any) -> str | None:
+        value: datetime | None = getattr(row, name)
+        return None if value is None else f"{value:{LOCAL}}"
+
+    return _named(show, name, label)
+
+
+def key(name: str, label: Any = None) -> Column:
+    """Return a column for a number that names something: without separators."""
+
+    def show(row: Any) -> str | None:
+        value = getattr(row, name)
+        return None if value is None else str(value)
+
+    return _named(show, name, label)
+
+
+def text(name: str, label: Any = None) -> Column:
+    """Return a column for a long text: its beginning; the whole is on the row's own page."""
+
+    def show(row: Any) -> SafeString | None:
+        value = getattr(row, name)
+        if not value:
+            return None
+        return format_html('<span title="{}">{}</span>', value, Truncator(value).chars(CUT))
+
+    return _named(show, name, label)
+
+
+def detail(model: type[Model], name: str) -> str | Column:
+    """Return how a column shows on the row's own page."""
+    field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
+    if isinstance(field, DateTimeField):
+        return moment(name, field.verbose_name)
+    if isinstance(field, ForeignKey):
+        return key(field.attname, field.verbose_name)
+    if field.primary_key or name.endswith("_id"):
+        return key(name, field.verbose_name)
+    return name
+
+
+def _named(show: Column, name: str, label: Any) -> Column:
+    show.__name__ = name
+    return admin.display(description=label or name.replace("_", " "))(show)
