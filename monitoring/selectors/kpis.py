@@ -9,8 +9,8 @@ from enum import StrEnum
 from statistics import fmean
 from typing import TypeVar
 
-from monitoring.enums import PipelineStatus, RunStatus, Severity
-from monitoring.policies.facts import Count, Overview, Problem, Run, Snapshot
+from monitoring.enums import PipelineStatus, Rule, RunStatus, Severity
+from monitoring.policies.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
 from monitoring.policies.figures import throughput
 from monitoring.selectors.charts import DayRuns
 from monitoring.selectors.matrix import late_since
@@ -154,10 +154,15 @@ def _tones(overview: Overview, snapshot: Snapshot) -> dict[str, Severity]:
     last_tones = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
     return {
         "active": _tone_below(overview.sla_percent, 100),
-        "failed": Severity.WARNING if overview.failed_24h or overview.partial_24h else Severity.OK,
+        "failed": Severity.WARNING if overview.failed_24h else Severity.OK,
         "last": last_tones.get(last.status, Severity.OK) if last else Severity.OK,
-        "latency": worst_lag.severity if worst_lag and overview.worst_lag_seconds else Severity.OK,
+        "latency": _lateness(worst_lag) if worst_lag else Severity.OK,
     }
+
+
+def _lateness(pipeline: Pipeline) -> Severity:
+    """What the rule "late watermark" says of the pipeline."""
+    return next((v.severity for v in pipeline.verdicts if v.rule == Rule.LATE_WATERMARK), Severity.OK)
 
 
 def _tone_below(value: float | None, limit: float) -> Severity:

@@ -178,7 +178,10 @@ def test_tones_ask_for_attention_only_where_a_rule_does() -> None:
     assert found.tones["active"] is Severity.OK
     assert _kpis(factories.snapshot(factories.failed_pipeline())).tones["active"] is Severity.WARNING
     assert _kpis(_snapshot(failed_24h=0, partial_24h=0)).tones["failed"] is Severity.OK
-    assert _kpis(_snapshot(failed_24h=0, partial_24h=1)).tones["failed"] is Severity.WARNING
+    assert _kpis(_snapshot(failed_24h=0, partial_24h=1)).tones["failed"] is Severity.OK
+    assert _kpis(_snapshot(failed_24h=1, partial_24h=0)).tones["failed"] is Severity.WARNING
+    failed_and_last = factories.snapshot(factories.failed_pipeline(source=factories.pending_source(5)))
+    assert _kpis(failed_and_last).tones["latency"] is Severity.OK  # it failed, but it is not late
 
 
 def test_lines_and_what_they_are_called() -> None:
