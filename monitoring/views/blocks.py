@@ -33,7 +33,9 @@ from monitoring.selectors.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
 
-_TICKED = re.compile(r"<time[^>]* data-ticked[^>]*>[^<]*</time>")
+_OF_THE_MOMENT = re.compile(
+    r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>'
+)
 
 PREFIX = "live-"
 """The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
@@ -75,9 +77,13 @@ class Block(PermissionRequiredMixin, View):
             PREFIX,
             self.name,
             self.name,
-            _etag(html),
+            self.etag(current, html),
             SafeString(html),
         )
+
+    def etag(self, current: Current, html: str) -> str:
+        """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
+        return _etag(html)
 
 
 class Page(PermissionRequiredMixin, View):
@@ -173,8 +179,9 @@ class Page(PermissionRequiredMixin, View):
 
 def _etag(html: str) -> str:
     """Return the block's etag. How old the figures are is left out: static/js/live.js moves those
-    times (`data-ticked`) by itself, also when no block changed."""
-    return hashlib.blake2b(_TICKED.sub("", html).encode(), digest_size=8).hexdigest()
+    times (`data-ticked`) by itself, also when no block changed. So is the token of a form, which is
+    another in every rendering; an older one stays good."""
+    return hashlib.blake2b(_OF_THE_MOMENT.sub("", html).encode(), digest_size=8).hexdigest()
 
 
 def _skew(state: Current) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import timezone, translation
@@ -63,6 +64,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         ],
         "zone": timezone.get_current_timezone_name(),
         "zone_label": zone_label(),
+        "administers": admin.site.has_permission(request),
         "demo_users": demo_users(),
         "groups": list(request.user.groups.order_by("name").values_list("name", flat=True)),
         "refresh_choices": UserPreferences.REFRESH_SECONDS,

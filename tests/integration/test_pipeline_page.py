@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 from django.urls import reverse
 
 from monitoring.enums import ProblemCode
+from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.policies.facts import Count, Watermark
 from tests import factories
+from tests.support.htmx import assert_refresh_equals_reload, refresh
+from tests.support.queries import counted, queries
 
 NEVER = Watermark(datetime(1900, 1, 1, tzinfo=UTC), 0)
 BLOCKS = ("head", "ruler", "verdicts", "comparison", "trends", "last", "failures", "executions", "checks", "sample")
@@ -97,3 +101,220 @@ def test_numbers_in_the_drawing_are_numbers_in_every_language(language: str, cli
     drawing = html[html.index('<svg class="ruler') : html.index("ruler-legend")]
     assert ",0%" not in drawing
     assert 'x="0.0%"' in drawing
+
+
+NAMES = ["core.customers'; DROP TABLE x/..", "a/b", "..", "x" * 100, "😀", "[a].[b].[c]", "blocks", "~", "100%", "?q#x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_has_a_page_and_every_block_an_address(name: str, client_as: Any, snapshot_stored: Any) -> None:
+    snapshot_stored(factories.snapshot(nonsense(name)))
+    client = client_as("admin")
+    assert client.get(url(name)).status_code == 200
+    for block in BLOCKS:
+        assert client.get(reverse(f"monitoring:pipeline-{block}", args=(name,))).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["no_such_pipeline", "", " ", "x" * 101, "a/b'\"", "\x00"])
+def test_an_unknown_pipeline_is_not_found_in_our_look(name: str, client_as: Any, stored: Any, warehouse: Any) -> None:
+    client = client_as("viewer")
+    response = client.get(url(name))
+    assert response.status_code == 404
+    assert b"ETL Portal" in response.content
+    assert client.get(reverse("monitoring:pipeline-ruler", args=(name,))).status_code == 404
+
+
+def test_a_row_added_a_minute_ago_is_read_live(client_as: Any, stored: Any, warehouse: Any) -> None:
+    warehouse.control("dim_vendas_novas", source_table="core.orders", watermark_updated_at=NEVER.updated_at)
+    client = client_as("viewer")
+    with queries(dw=1, oltp=0):
+        response = client.get(url("dim_vendas_novas"))
+    assert response.status_code == 200
+    html = response.content.decode()
+    assert "not sampled yet" in html
+    assert "core.orders" in html
+    with queries(dw=0):  # kept some seconds for all viewers
+        client.get(url("dim_vendas_novas"))
+
+
+def test_a_row_added_a_minute_ago_is_found_by_the_selector(client_as: Any, stored: Any, warehouse: Any) -> None:
+    warehouse.control("dim_vendas_novas")
+    response = client_as("viewer").get(reverse("monitoring:pipeline-find"), {"name": " dim_vendas_novas "})
+    assert response.url == url("dim_vendas_novas")
+
+
+@pytest.mark.parametrize(
+    ("typed", "target"),
+    [
+        ("dim_cliente", "/pipelines/dim_cliente/"),
+        ("DIM_CLIENTE", "/pipelines/dim_cliente/"),
+        ("fantasma", "/pipelines/dim_fantasma/"),
+        ("dim_", "/pipelines/?q=dim_"),
+        ("", "/pipelines/"),
+        ("nothing like it", "/pipelines/?q=nothing+like+it"),
+        ("x" * 300, f"/pipelines/?q={'x' * 200}"),
+    ],
+)
+def test_the_selector(typed: str, target: str, client_as: Any, stored: Any, warehouse: Any) -> None:
+    assert client_as("viewer").get(reverse("monitoring:pipeline-find"), {"name": typed}).url == target
+
+
+def test_with_the_warehouse_down_the_last_sample_is_shown(client_as: Any, stored: Any, monkeypatch: Any) -> None:
+    _down(monkeypatch, "dw", "oltp")
+    client = client_as("viewer")
+    assert client.get(url()).status_code == 200
+    rows = client.get(reverse("monitoring:pipeline-sample", args=("dim_cliente",)))
+    assert rows.status_code == 200
+    assert "The source could not be read" in rows.content.decode()
+    unknown = client.get(url("not_in_the_snapshot"))
+    assert unknown.status_code == 200
+    assert "could not be read" in unknown.content.decode()
+
+
+def _down(monkeypatch: Any, *aliases: str) -> None:
+    from django.db import OperationalError, connections
+
+    def refuse() -> None:
+        raise OperationalError("unable to open database file")
+
+    for alias in aliases:
+        connections[alias].close()
+        monkeypatch.setattr(connections[alias], "connect", refuse)
+        monkeypatch.setattr(connections[alias], "ensure_connection", refuse)
+        monkeypatch.setattr(connections[alias], "cursor", lambda *args: refuse())
+
+
+def test_without_any_sample_the_page_still_works(client_as: Any, warehouse: Any) -> None:
+    warehouse.control("dim_cliente")
+    client = client_as("viewer")
+    assert "not sampled yet" in client.get(url()).content.decode()
+    assert client.get(reverse("monitoring:pipelines")).status_code == 200
+
+
+@pytest.fixture
+def history(db: None) -> None:
+    """Forty executions of dim_cliente, one an hour, every fourth failed, one of an unheard-of status."""
+    for number in range(1, 41):
+        started = factories.ago(hours=number)
+        status = "failed" if number % 4 == 0 else "Success" if number == 7 else "strange" if number == 5 else "success"
+        run_id = 1000 - number
+        RunCopy.objects.create(
+            run_id=run_id, entities_requested="dim_cliente", started_by="etl", started_at=started,
+            finished_at=started + timedelta(minutes=1), status=status, entities_succeeded=1, entities_failed=0,
+        )  # fmt: skip
+        RunEntityCopy.objects.create(
+            run_entity_id=run_id, run_id=run_id, entity_name="dim_cliente", started_at=started,
+            finished_at=started + timedelta(seconds=30 + number), status=status, extracted=10, upserted=10 * number,
+            soft_deleted=0, error_message=factories.UNIQUE_ERROR if status == "failed" else "",
+        )  # fmt: skip
+
+
+def test_executions_are_paged_by_key_and_filtered(client_as: Any, stored: Any, history: None) -> None:
+    client = client_as("viewer")
+
+    def ids(response: Any) -> list[int]:
+        html = response.content.decode()
+        part = html[html.index('id="pipeline-executions"') :]
+        return [int(found) for found in re.findall(r'data-row="(\d+)"', part)]
+
+    first = client.get(url())
+    assert ids(first) == list(range(999, 984, -1))
+    following = re.search(r'href="(/pipelines/dim_cliente/\?x-after=[^"]+)"', first.content.decode())
+    assert following
+    second = client.get(following[1].replace("&amp;", "&"))
+    assert ids(second) == list(range(984, 969, -1))
+    failed = client.get(url(), {"x-status": "failed"})
+    assert ids(failed) == [1000 - number for number in range(4, 41, 4)]
+    assert ids(client.get(url(), {"x-status": "unknown"})) == [995]
+    assert 993 in ids(client.get(url(), {"x-status": "success"}))  # written with a capital letter
+    nonsense_filter = client.get(url(), {"x-status": "'; DROP TABLE x", "x-after": "%%%", "window": "9y"})
+    html = nonsense_filter.content.decode()
+    assert "There is no status" in html
+    assert "names no place in the list" in html
+    assert "There is no window" in html
+    assert ids(nonsense_filter) == list(range(999, 984, -1))
+
+
+def test_failures_are_explained_and_link_to_their_runs(client_as: Any, stored: Any, history: None) -> None:
+    html = client_as("viewer").get(url()).content.decode()
+    part = html[html.index('id="pipeline-failures"') : html.index('id="pipeline-executions"')]
+    assert part.count("Duplicate key") == 5
+    assert "UQ_DIM_CLIENTE_original" in part
+    assert 'href="/runs/996/"' in part
+    assert "All failed executions" in part
+
+
+@pytest.mark.parametrize("window", ["24h", "7d", "30d"])
+def test_cost_is_fixed_at_one_and_at_fifty_pipelines(
+    window: str, client_as: Any, snapshot_stored: Any, history: None
+) -> None:
+    client = client_as("admin")
+    counts = []
+    for number in (1, 50):
+        many = [factories.pipeline(f"dim_{index:03}") for index in range(number - 1)]
+        snapshot_stored(factories.snapshot(factories.pipeline(), *many))
+        with counted() as seen:
+            assert client.get(url(), {"window": window}).status_code == 200
+        counts.append(seen.counts())
+    assert counts[0] == counts[1]
+    assert counts[0]["dw"] == counts[0]["oltp"] == 0
+    assert counts[0]["default"] <= 16
+
+
+def test_the_list_costs_the_same_at_one_and_at_fifty(client_as: Any, snapshot_stored: Any) -> None:
+    client = client_as("viewer")
+    counts = []
+    for number in (1, 50):
+        snapshot_stored(factories.snapshot(*[factories.pipeline(f"dim_{index:03}") for index in range(number)]))
+        with counted() as seen:
+            client.get(reverse("monitoring:pipelines"))
+        counts.append(seen.counts())
+    assert counts[0] == counts[1]
+    assert counts[0]["dw"] == counts[0]["oltp"] == 0
+
+
+@pytest.mark.parametrize("key", ["healthy", "late", "failing", "running"])
+def test_a_refresh_equals_a_reload(key: str, client_as: Any, stored: Any, snapshot_stored: Any, history: None) -> None:
+    client = client_as("viewer")
+    page = client.get(url(stored[key]))
+    with queries(dw=0, oltp=0):
+        assert refresh(client, page, url(stored[key])).status_code == 204
+    control = factories.control_row(stored[key], cutoff_minutes=9)
+    snapshot_stored(factories.snapshot(factories.pipeline(stored[key], control=control)))
+    with queries(dw=0, oltp=0):
+        assert_refresh_equals_reload(client, page, url(stored[key]))
+
+
+def test_a_pipeline_that_is_gone_stops_the_refresh(
+    client_as: Any, stored: Any, snapshot_stored: Any, warehouse: Any
+) -> None:
+    client = client_as("viewer")
+    page = client.get(url(stored["late"]))
+    snapshot_stored(factories.snapshot(factories.pipeline()))
+    assert refresh(client, page, url(stored["late"])).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_exports(kind: str, client_as: Any, stored: Any, history: None) -> None:
+    client = client_as("viewer")
+    executions = client.get(
+        reverse("monitoring:pipeline-executions-export", args=("dim_cliente", kind)), {"x-status": "failed"}
+    )
+    assert executions.status_code == 200
+    listing = client.get(reverse("monitoring:pipelines-export", args=(kind,)))
+    assert listing.status_code == 200
+    if kind == "csv":
+        assert executions.content.decode().count("\n") == 11
+        assert listing.content.decode().count("\n") == len(ALL) + 1
+    assert client.get(reverse("monitoring:pipelines-export", args=("exe",))).status_code == 404
+
+
+def test_nobody_sees_nothing(client_as: Any, stored: Any) -> None:
+    for address in (
+        url(),
+        reverse("monitoring:pipelines"),
+        reverse("monitoring:pipeline-sample", args=("dim_cliente",)),
+    ):
+        response = client_as("").get(address)
+        assert response.status_code == 302
+        assert "/account/login/" in response.url

@@ -19,37 +19,19 @@ from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.integrity import Subject, run_checks, session, sides
 from monitoring.warehouse.names import TableName
 
-TYPES = [
-    "BIGINT",
-    "INT",
-    "DECIMAL",
-    "BIT",
-    "DATE",
-    "DATETIME2",
-    "FLOAT",
-    "UNIQUEIDENTIFIER",
-    "CHAR",
-    "VARCHAR",
-    "NVARCHAR",
-    "NTEXT",
-    "XML",
-    "VARBINARY",
-    "IMAGE",
-    "ROWVERSION",
-    "GEOGRAPHY",
-    "HIERARCHYID",
-    "SQL_VARIANT",
-    "DATETIMEOFFSET",
-    "JSON",
-    "VECTOR",
-]
+TYPES = (
+    *("BIGINT", "INT", "DECIMAL", "BIT", "DATE", "DATETIME2", "FLOAT", "UNIQUEIDENTIFIER", "CHAR", "VARCHAR"),
+    *("NVARCHAR", "NTEXT", "XML", "VARBINARY", "IMAGE", "ROWVERSION", "GEOGRAPHY", "HIERARCHYID", "SQL_VARIANT"),
+    *("DATETIMEOFFSET", "JSON", "VECTOR"),
+)
 
 
 def description(table: TableName) -> Description:
     """A table with a column of every type, and every column that a check asks about, all of them nullable."""
     named = {
         "it]em_id": "BIGINT", "updated_at": "DATETIME2", "deleted_at": "DATETIME2", "status": "VARCHAR",
-        "it]em_original_id": "BIGINT", "eh_ativo": "BIT", "data_ultima_atualizacao": "DATETIME2", "cliente_id": "BIGINT",
+        "it]em_original_id": "BIGINT", "eh_ativo": "BIT", "data_ultima_atualizacao": "DATETIME2",
+        "cliente_id": "BIGINT",
         "valor_100%": "DECIMAL", "percentual_x": "FLOAT",
     }  # fmt: skip
     typed = {f"c_{name.lower()}": name for name in TYPES}
