@@ -15,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support import chromium
 from tests.support.demo import Demo
 
 PACE = 1
 """Runs a minute of the demo ETL: as a newcomer sees it."""
+
+
+PATIENCE = 20_000
+"""Milliseconds that anything may take: the machine may be busy, and slowness is not what is tested here."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,7 +102,7 @@ def open_page(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> 
             viewport={"width": width, "height": height},
             **{"locale": "en-US", "timezone_id": "America/Sao_Paulo", **options},
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: message.type in {"error", "warning"} and complaints.append(message.text))

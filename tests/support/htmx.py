@@ -61,6 +61,10 @@ class Node:
         """Return a normal form, one line per element and text, for comparing."""
         if (self.tag, self.attrs.get("name") or "") in IGNORED or self.attrs.get("id") == FRESHNESS:
             return []
+        if self.tag == "datalist":
+            return []  # suggestions for typing; they are of the last load
+        if self.tag == "time" and "data-ticked" in self.attrs:
+            return []  # live.js moves these, also when no block changed
         if "data-ticked" in self.attrs:  # live.js moves it on, also where the block stays
             return []
         attrs = "".join(f' {name}="{value}"' for name, value in sorted(self.attrs.items()))

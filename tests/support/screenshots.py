@@ -22,6 +22,11 @@ THEMES = ("light", "dark")
 PAGES = {
     "sign-in": ("/account/login/", ""),
     "summary": ("/", "operator"),
+    "pipelines": ("/pipelines/", "operator"),
+    "pipeline": ("/pipelines/fact_vendas/", "operator"),
+    "runs": ("/runs/", "operator"),
+    "run": ("/runs/1500/", "operator"),
+    "connections": ("/connections/", "auditor"),
     "preferences": ("/preferences/", "operator"),
     "password": ("/account/password/change/", "operator"),
     "not-found": ("/no-such-page", "operator"),
