@@ -17,7 +17,6 @@ register_converter(EntityConverter, "entity")
 PIPELINE = "pipelines/<entity:entity>/"
 
 
-
 def blocks(*classes: type[Block], prefix: str = "") -> list[URLPattern]:
     """Return an address per block, named as the block is."""
     return [path(f"{prefix}blocks/{block.name}/", block.as_view(), name=block.name) for block in classes]

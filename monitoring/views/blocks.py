@@ -33,9 +33,7 @@ from monitoring.selectors.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
 
-_OF_THE_MOMENT = re.compile(
-    r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>'
-)
+_OF_THE_MOMENT = re.compile(r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>')
 
 PREFIX = "live-"
 """The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
