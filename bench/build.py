@@ -109,11 +109,12 @@ def _run_entities() -> str:
 def _login_events() -> str:
     start = _START.format(i="i")
     return f"""{_COUNT}
-        INSERT INTO connection_login_events (event_time_utc, captured_by, session_id, login_name, host_name,
+        INSERT INTO connection_login_events (connection_event_id, event_time_utc, captured_by, session_id, login_name, host_name,
                                              program_name, database_name, status, login_time, net_transport,
                                              protocol_type, client_net_address, client_tcp_port, encrypt_option,
                                              auth_scheme)
-        SELECT strftime('%Y-%m-%d %H:%M:%f', {start}), 'SNAPSHOT_DMV', 50 + :number, 'login_' || (:number % 7),
+        SELECT (i - 1) * {EVENTS_PER_RUN} + :number + 1,  -- the key grows with time, as an IDENTITY does
+               strftime('%Y-%m-%d %H:%M:%f', {start}), 'SNAPSHOT_DMV', 50 + :number, 'login_' || (:number % 7),
                'HOST-' || (:number % 9), CASE :number % 4 WHEN 0 THEN 'etlportal-web' ELSE 'app-' || (:number % 5) END,
                CASE :number % 2 WHEN 0 THEN 'DW_ECOMMERCE' ELSE 'ECOMMERCE_OLTP' END, 'sleeping',
                strftime('%Y-%m-%d %H:%M:%f', {start}, '-' || (:number * 7) || ' minutes'), 'TCP', 'TSQL',
