@@ -109,7 +109,8 @@ def _run_entities() -> str:
 def _login_events() -> str:
     start = _START.format(i="i")
     return f"""{_COUNT}
-        INSERT INTO connection_login_events (connection_event_id, event_time_utc, captured_by, session_id, login_name, host_name,
+        INSERT INTO connection_login_events (connection_event_id, event_time_utc, captured_by, session_id,
+                                             login_name, host_name,
                                              program_name, database_name, status, login_time, net_transport,
                                              protocol_type, client_net_address, client_tcp_port, encrypt_option,
                                              auth_scheme)
