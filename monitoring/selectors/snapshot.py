@@ -36,7 +36,8 @@ class Current:
 
     @property
     def stale(self) -> bool:
-        return self.age is None or self.age > STALE_AFTER
+        # Far in the future is as bad: this machine's clock went back since.
+        return self.age is None or abs(self.age) > STALE_AFTER
 
 
 def current(now: datetime | None = None) -> Current:

@@ -58,9 +58,10 @@ def test_fresh_figures_cost_nothing(old: Warehouse) -> None:
         assert ensure_fresh(state) is state
 
 
-def test_figures_older_than_a_minute_are_renewed(old: Warehouse) -> None:
+@pytest.mark.parametrize("age", [61, -61], ids=["old", "of a clock that went back"])
+def test_figures_older_than_a_minute_are_renewed(old: Warehouse, age: int) -> None:
     take_one_sample()
-    CollectorState.objects.update(ticked_at=timezone.now() - timedelta(seconds=61))
+    CollectorState.objects.update(ticked_at=timezone.now() - timedelta(seconds=age))
     before = current()
     assert before.stale
     after = ensure_fresh(before, wait_seconds=20)
