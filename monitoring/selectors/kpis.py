@@ -14,7 +14,7 @@ from monitoring.policies.facts import Count, Overview, Pipeline, Problem, Run, S
 from monitoring.policies.figures import throughput
 from monitoring.selectors.charts import DayRuns
 from monitoring.selectors.matrix import late_since
-from monitoring.selectors.readings import Missing, Reading
+from monitoring.selectors.readings import Missing, Reading, blind
 from monitoring.selectors.trends import Trend, TrendPoint
 
 T = TypeVar("T")
@@ -46,7 +46,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kpis:
-    """Percent, rows, seconds, rows per second. `lines`: one per card, by the card's name."""
+    """Percent, rows, seconds, rows per second. `lines`: one per card, by the card's name.
+
+    `blind_runs`, `blind_sources`: why the figures of runs, and those over sources and targets, are the
+    last known ones (of `known_at`) and not of this sample; None: they are of this sample.
+    """
 
     active: Reading[int]
     pipelines: Reading[int]
@@ -67,6 +71,9 @@ class Kpis:
     worst_since: datetime | None
     throughput: Reading[float]
     unread: tuple[str, ...]
+    blind_runs: Problem | None
+    blind_sources: Problem | None
+    known_at: datetime | None
     tones: dict[str, Severity]
     lines: dict[str, Line]
 
@@ -75,6 +82,7 @@ def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
     """Return the overview as readings. `trend` and `days` are what the sparklines are made of."""
     overview = snapshot.overview
     worst = snapshot.pipeline(overview.worst_lag_entity)
+    without_sources, without_runs = blind(snapshot)
     return Kpis(
         active=_read(snapshot, overview.active),
         pipelines=_read(snapshot, overview.pipelines),
@@ -92,9 +100,12 @@ def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
         latency=_over_pipelines(snapshot, overview.mean_latency_seconds),
         worst_lag=_over_pipelines(snapshot, overview.worst_lag_seconds),
         worst_lag_entity=overview.worst_lag_entity,
-        worst_since=late_since(worst) if worst else None,
+        worst_since=late_since(worst) if worst and without_sources is None else None,
         throughput=_throughput(snapshot),
         unread=overview.unread,
+        blind_runs=without_runs,
+        blind_sources=without_sources,
+        known_at=snapshot.stale_since,
         tones=_tones(overview, snapshot),
         lines=_lines(snapshot, trend, days),
     )
@@ -115,7 +126,8 @@ def statuses(snapshot: Snapshot) -> tuple[tuple[PipelineStatus, int], ...]:
 
 
 def _read(snapshot: Snapshot, value: T | None, why: Missing | None = None) -> Reading[T]:
-    return Reading(value) if value is not None else Reading(None, why or Missing.NOT_READ, snapshot.problem)
+    _, problem = blind(snapshot)
+    return Reading(value) if value is not None else Reading(None, why or Missing.NOT_READ, problem)
 
 
 def _rate(snapshot: Snapshot, value: float | None, finished: int | None) -> Reading[float]:
@@ -127,11 +139,12 @@ def _rate(snapshot: Snapshot, value: float | None, finished: int | None) -> Read
 
 def _over_pipelines(snapshot: Snapshot, value: T | None) -> Reading[T]:
     """A figure over pipelines: without a value it is unknown where one of them could not be read."""
+    problem, _ = blind(snapshot)
     if value is not None:
         return Reading(value)
     overview = snapshot.overview
     if overview.pipelines is None or overview.unread:
-        return Reading(None, Missing.NOT_READ, snapshot.problem or _first_problem(snapshot))
+        return Reading(None, Missing.NOT_READ, problem or _first_problem(snapshot))
     return Reading(None, Missing.NO_PIPELINE)
 
 

@@ -28,7 +28,7 @@ class Structure(StrEnum):
 class MatrixRow:
     """One pipeline. Totals, pending and counts are rows; latency, lag and duration seconds;
     coverage percent; throughput rows per second; times aware UTC. `late_since`: the oldest eligible
-    row's, from which the served lag counts."""
+    row's time, None where nothing waits or nobody can see whether it still does."""
 
     name: str
     status: PipelineStatus
@@ -62,7 +62,8 @@ class MatrixRow:
 
     @property
     def running(self) -> bool:
-        return self.newest is not None and self.newest.status is ExecutionStatus.RUNNING
+        """Whether it runs, as far as anybody can see: without the audit tables nobody can."""
+        return self.status is PipelineStatus.RUNNING and self.newest is not None
 
     @property
     def run_id(self) -> int | None:
@@ -71,7 +72,8 @@ class MatrixRow:
 
 def matrix(snapshot: Snapshot) -> list[MatrixRow]:
     """Return a row per pipeline, in the order of their names."""
-    return sorted((_row(pipeline) for pipeline in snapshot.pipelines), key=lambda row: row.name)
+    source, target = readings.blind(snapshot)
+    return sorted((_row(each, source, target) for each in snapshot.pipelines), key=lambda row: row.name)
 
 
 def select(
@@ -102,7 +104,8 @@ def _haystack(row: MatrixRow) -> str:
     return "\n".join((row.name, row.source_table, row.target_table, row.owner, row.last_error)).casefold()
 
 
-def _row(pipeline: Pipeline) -> MatrixRow:
+def _row(pipeline: Pipeline, source: Problem | None, target: Problem | None) -> MatrixRow:
+    """`source`, `target`: why those databases could not be read this time (readings.blind)."""
     control, newest = pipeline.control, pipeline.newest
     structure = structure_of(pipeline)
     return MatrixRow(
@@ -116,14 +119,14 @@ def _row(pipeline: Pipeline) -> MatrixRow:
         structure_problem=None if structure is Structure.COMPLETE else _structure_problem(pipeline),
         source_table=control.source_table,
         target_table=control.target_table,
-        source_total=readings.of_source(pipeline, pipeline.source.total),
-        target_total=readings.of_target(pipeline, pipeline.target.total),
-        coverage=readings.coverage(pipeline),
-        eligible=readings.of_source(pipeline, pipeline.source.eligible),
-        cooling=readings.of_source(pipeline, pipeline.source.cooling),
-        latency=readings.latency(pipeline),
-        served_lag=readings.of_source(pipeline, pipeline.figures.served_lag_seconds),
-        late_since=late_since(pipeline),
+        source_total=readings.kept(readings.of_source(pipeline, pipeline.source.total), source),
+        target_total=readings.kept(readings.of_target(pipeline, pipeline.target.total), target),
+        coverage=readings.kept(readings.coverage(pipeline), source or target),
+        eligible=readings.kept(readings.of_source(pipeline, pipeline.source.eligible), source),
+        cooling=readings.kept(readings.of_source(pipeline, pipeline.source.cooling), source),
+        latency=readings.kept(readings.latency(pipeline), source or target),
+        served_lag=readings.kept(readings.of_source(pipeline, pipeline.figures.served_lag_seconds), source),
+        late_since=late_since(pipeline) if source is None else None,
         newest=newest,
         last_started_at=_started(newest),
         last_finished_at=_finished(newest),
@@ -139,7 +142,7 @@ def _row(pipeline: Pipeline) -> MatrixRow:
 
 
 def late_since(pipeline: Pipeline) -> datetime | None:
-    """Return when the oldest eligible row became due to be served; None when nothing is late or known to be."""
+    """Return the time of the oldest eligible row, from which its lag counts; None when nothing waits."""
     return pipeline.source.oldest_eligible_at if pipeline.figures.served_lag_seconds else None
 
 

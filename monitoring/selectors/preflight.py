@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from monitoring.enums import CheckState
+from monitoring.enums import CheckState, ProblemCode
 from monitoring.policies.facts import Check, ConnectionReading, Preflight, Snapshot
 
 
@@ -67,10 +67,23 @@ def preflight_view(snapshot: Snapshot, *more: Check) -> PreflightView:
 
 
 def _follows(check: Check, failed: Iterable[Check]) -> bool:
-    """Whether it only repeats that another check of the same pipeline did not pass."""
-    return check.code == "pipeline.ready" and any(
-        other.entity_name == check.entity_name and other.code != check.code for other in failed
-    )
+    """Whether it only repeats what another check says: not ready because something is missing, not
+    found out because the database is down, not active because it is not listed at all."""
+    if check.code.endswith(".connection"):
+        return False
+    if check.state is CheckState.UNKNOWN and any(
+        other.code.endswith(".connection") and _reason(check) in (None, _reason(other)) for other in failed
+    ):
+        return True
+    mine = [other for other in failed if other.entity_name == check.entity_name and other.code != check.code]
+    if check.code == "pipeline.ready":
+        return bool(mine)
+    listed = (check.values or {}).get("listed")
+    return check.code == "required.active" and listed == 0 and any(other.code == "required.ready" for other in mine)
+
+
+def _reason(check: Check) -> ProblemCode | None:
+    return check.problem.code if check.problem else None
 
 
 def _by_pipeline(checks: Iterable[Check]) -> tuple[PipelineChecks, ...]:

@@ -5,13 +5,13 @@ METRICS' reading rule: unknown is a value. `Reading.value` is None exactly when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from monitoring.enums import ExecutionStatus
-from monitoring.policies.facts import Count, Execution, Pipeline, Problem
+from monitoring.enums import ExecutionStatus, ProblemCode
+from monitoring.policies.facts import Count, Execution, Pipeline, Problem, Snapshot
 
 T = TypeVar("T")
 
@@ -44,7 +44,10 @@ UNREAD = frozenset({Missing.NOT_READ, Missing.NAME_INVALID, Missing.SOURCE_MISSI
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """A value, or None with `why`, and the driver's `problem` when there was one."""
+    """A value, or None with `why`, and the driver's `problem` when there was one.
+
+    A value with a problem beside it is the last known one: there is no newer because of that.
+    """
 
     value: T | None
     why: Missing | None = None
@@ -58,6 +61,11 @@ class Reading(Generic[T]):
     def unread(self) -> bool:
         """Whether the value exists but could not be read (unlike "there is none")."""
         return self.value is None and (self.why is None or self.why in UNREAD)
+
+    @property
+    def last_known(self) -> bool:
+        """Whether the value is of an earlier reading."""
+        return self.value is not None and self.problem is not None
 
     @property
     def rank(self) -> float | str:
@@ -74,6 +82,24 @@ class Reading(Generic[T]):
 def reading(value: T | None, why: Missing = Missing.NOT_READ, problem: Problem | None = None) -> Reading[T]:
     """Return the value as a reading; `why` and `problem` count only where it is None."""
     return Reading(value) if value is not None else Reading(None, why, problem)
+
+
+def kept(reading: Reading[T], problem: Problem | None) -> Reading[T]:
+    """Return the reading as the last known one where `problem` kept a newer from being made."""
+    return replace(reading, problem=problem) if reading.known and problem is not None else reading
+
+
+def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
+    """Return why nothing newer could be read of the sources, and of the targets; None where it could.
+
+    Without the DW's control rows nobody knows what to ask the OLTP for either.
+    """
+    down = {each.alias: each.problem or _NOT_READ for each in snapshot.connections if not each.reachable}
+    dw = snapshot.problem or down.get("dw")
+    return dw or down.get("oltp"), dw
+
+
+_NOT_READ = Problem(code=ProblemCode.NOT_READ)
 
 
 def of_source(pipeline: Pipeline, value: T | None) -> Reading[T]:

@@ -17,6 +17,7 @@ from monitoring.tables.base import Column, PortalTable, ReadingColumn, StatusCol
 from monitoring.templatetags import parts, readings
 from monitoring.templatetags.formats import utc_text
 from monitoring.templatetags.sentences import pipeline_link
+from monitoring.wording import problem_text
 
 ERROR_SHOWN = 60
 
@@ -119,6 +120,15 @@ class DurationColumn(ReadingColumn):
         return readings.draw(value, self.kind)
 
 
+class UnreadColumn(Column):
+    """Only in exports, where a last known value is a number like any other: why there is none newer."""
+
+    def value(self, record: MatrixRow) -> str:
+        each = (record.source_total, record.target_total, record.eligible)
+        problems = {problem_text(reading.problem).what for reading in each if reading.problem}
+        return " ".join(sorted(problems))
+
+
 def _structure_rank(row: MatrixRow) -> int:
     return list(Structure).index(row.structure)
 
@@ -148,6 +158,7 @@ class MatrixTable(PortalTable):
     throughput = ReadingColumn("rate", verbose_name=_("Throughput"), help="throughput", unit=_("rows/s"))
     watermark = WatermarkColumn(verbose_name=_("Watermark"), help="watermark", rank=lambda row: row.watermark)
     watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
+    unread = UnreadColumn(verbose_name=_("Could not be read"), accessor="name", visible=False, orderable=False)
     last_error = ErrorColumn(
         verbose_name=_("Last error"), help="last_error", rank=lambda row: row.last_error.casefold() or None
     )

@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.policies.facts import Count
+from monitoring.policies.facts import Count, Problem
 from monitoring.selectors.readings import Missing, Reading
 from monitoring.templatetags import parts
 from monitoring.wording import problem_text
@@ -66,8 +67,20 @@ def reason(reading: Reading[Any]) -> str:
 def draw(reading: Reading[Any], kind: Kind) -> SafeString:
     """Return the value, or the hatched "unknown", or the dash of "has none", each with its reason."""
     if reading.known:
-        return _DRAW[kind](reading.value)
+        drawn = _DRAW[kind](reading.value)
+        return format_html("{} {}", last_known_mark(reading.problem), drawn) if reading.problem else drawn
     return parts.unknown(reading.problem or reason(reading)) if reading.unread else parts.none(reason(reading))
+
+
+def last_known_mark(problem: Problem) -> SafeString:
+    """Return the sign beside a value that is of an earlier reading, with why there is none newer."""
+    words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}
+    return format_html(
+        '<span class="last-known" data-tip="{}">{}<span class="visually-hidden">{}</span></span>',
+        words,
+        parts.icon("hourglass"),
+        words,
+    )
 
 
 def export_value(reading: Reading[Any]) -> int | float | str | datetime:

@@ -20,17 +20,22 @@ from monitoring.templatetags.signs import sign_of
 
 Format = Callable[[float], str]
 
+OVER_SOURCES = frozenset({"coverage", "pending", "latency"})
+"""The cards whose figures need the sources too; the others are made of control and audit tables."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """`age`: the time that the card's figures are of. `tone`: a status tone, "" for calm."""
+    """`age`: the time that the card's figures are of; `ticked`: it is the newest sample's.
+    `tone`: a status tone, "" for calm."""
 
     label: str
     value: SafeString
     note: SafeString | str
     help: str
     url: str
-    age: datetime
+    age: datetime | None
+    ticked: bool = True
     tone: str = ""
     spark: tuple[float | None, ...] = ()
     spark_label: str = ""
@@ -46,12 +51,15 @@ class _Maker:
     days: int
     page: str
 
-    def card(self, name: str, form: Format, url: str, **parts_of_card: Any) -> Card:
+    def card(self, name: str, form: Format, url: str, *, note: SafeString | str, **parts_of_card: Any) -> Card:
         line = self.kpis.lines[name]
         severity = self.kpis.tones.get(name, Severity.OK)
+        problem = self.kpis.blind_sources if name in OVER_SOURCES else self.kpis.blind_runs
         return Card(
             url=url if url.startswith("/") else f"{self.page}{url}",
-            age=self.at,
+            age=self.kpis.known_at if problem else self.at,
+            ticked=problem is None,
+            note=format_html("{} {}", readings.last_known_mark(problem), note) if problem else note,
             tone="" if severity is Severity.OK else sign_of(severity).tone,
             spark=line.points if line.drawn else (),
             spark_label=trend_text(line, form, self.window, self.days) if line.drawn else "",
@@ -148,7 +156,7 @@ def _last_run(make: _Maker) -> Card:
             "#summary-grid",
             label=gettext("Last run"),
             value=value,
-            note="",
+            note=readings.reason(make.kpis.last_run_missing),
             help="last_run",
         )
     try:

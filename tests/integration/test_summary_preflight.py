@@ -109,6 +109,31 @@ def test_not_ready_is_not_told_twice() -> None:
     assert alone in preflight_view(_snapshot(factories.missing_pipeline()), alone).told
 
 
+def test_what_a_dead_database_keeps_from_being_found_out_is_not_told_again() -> None:
+    down = factories.unreachable("dw")
+    facts = factories.preflight_facts(
+        (),
+        dw=down,
+        pipelines=None,
+        pipelines_problem=down.problem,
+        schemas=(SchemaFacts(name="ctl", exists=None, problem=down.problem),),
+        required=("dim_cliente",),
+    )
+    view = preflight_view(factories.snapshot(preflight=preflight(facts)))
+    assert [check.code for check in view.told] == ["dw.connection"]
+    assert len(view.failed) > 4
+
+
+def test_a_required_pipeline_that_is_not_listed_is_told_once() -> None:
+    view = preflight_view(_snapshot(required=("dim_nada",)))
+    assert [check.code for check in view.told] == ["required.ready"]
+    off = factories.inactive_pipeline("dim_cliente")
+    assert [check.code for check in preflight_view(_snapshot(off, required=("dim_cliente",))).told] == [
+        "pipelines.active",
+        "required.active",
+    ]
+
+
 def test_the_collectors_age_takes_the_place_of_an_older_one() -> None:
     checks = preflight(factories.preflight_facts(None, collector_known=True, collector_age_seconds=5))
     view = preflight_view(factories.snapshot(preflight=checks), collector_check(500))

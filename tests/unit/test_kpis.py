@@ -153,6 +153,20 @@ def test_an_empty_warehouse_has_no_values_which_is_not_unknown() -> None:
         assert (reading.why, reading.unread) == (why, False)
 
 
+def test_figures_of_an_earlier_reading_say_so_and_have_its_age() -> None:
+    cards = {card.label: card for card in _cards(factories.unreachable_snapshot())}
+    for card in cards.values():
+        assert card.age == factories.ago(hours=1), card.label
+        assert not card.ticked
+        assert "last known value" in str(card.note), card.label
+
+    oltp = factories.snapshot(oltp=factories.unreachable("oltp"), stale_since=factories.ago(minutes=7))
+    cards = {card.label: card for card in _cards(oltp)}
+    assert {label for label, card in cards.items() if not card.ticked} == {"Coverage", "Pending rows", "Mean latency"}
+    assert cards["Coverage"].age == factories.ago(minutes=7)
+    assert cards["Last run"].age == factories.NOW
+
+
 def test_the_worst_lag_names_its_pipeline_and_ticks() -> None:
     card = _cards(factories.snapshot(factories.pipeline(), factories.late_pipeline()))[6]
     assert "fact_vendas" in str(card.note)
