@@ -13,13 +13,19 @@ function isDark() {
   return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-function startTheme() {
+/** Keep the theme where the pages before sign-in and Django's admin look for it. */
+function keepTheme() {
   remember(THEME, root.dataset.theme ?? "");
+  localStorage.setItem("theme", root.dataset.theme ?? "auto");
+}
+
+function startTheme() {
+  keepTheme();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", charts.recolour);
   const button = document.querySelector("[data-theme-switch]");
   button?.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    remember(THEME, root.dataset.theme);
+    keepTheme();
     charts.recolour();
     store(button.dataset.url, { theme: root.dataset.theme });
   });
