@@ -220,6 +220,12 @@ class TestStuck:
         if severity is WARNING:
             assert (found.since, found.values["orphan"]) == (running.started_at, None)
 
+    # The 95th percentile of these is 820 seconds.
+    @pytest.mark.parametrize(("elapsed", "severity"), [(2460, OK), (2461, WARNING)])
+    def test_three_times_the_ninety_fifth_percentile(self, elapsed, severity):
+        history = make.history(durations=(100.0, 100.0, 1000.0, 100.0, 100.0))
+        assert verdict(Rule.STUCK_RUN, newest=self.running(elapsed), history=history).severity is severity
+
     def test_needs_five_executions(self):
         found = verdict(Rule.STUCK_RUN, newest=self.running(90_000), history=make.history(durations=(30.0,) * 4))
         assert (found.severity, found.silent) == (OK, True)
@@ -414,6 +420,16 @@ class TestSilentNoOp:
         assert found.severity is severity
         if severity is WARNING:
             assert found.since == ago(minutes=16)
+
+    @pytest.mark.parametrize(("cutoff", "severity"), [(0, WARNING), (1, OK)])
+    def test_the_cutoff_decides_when_a_row_was_due(self, cutoff, severity):
+        recent = make.executions(2, extracted=0)
+        source = make.source(eligible=Count(4), oldest_eligible_at=recent[1].started_at)
+        control = make.control_row(cutoff_minutes=cutoff)
+        found = verdict(
+            Rule.SILENT_NO_OP, control=control, newest=recent[0], source=source, history=History(recent=recent)
+        )
+        assert found.severity is severity
 
     @pytest.mark.parametrize("extracted", [(0, 1), (1, 0)])
     def test_one_that_took_rows(self, extracted):
