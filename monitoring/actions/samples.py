@@ -38,8 +38,9 @@ def store_tick(
 ) -> None:
     """Store one tick whole: the snapshot in the state row, and a sample per pipeline.
 
-    `now` is this machine's clock, `sampled_at` the warehouse's. Raises LeaseLost, storing nothing,
-    when `holder` does not hold the lease any more.
+    `now` is this machine's clock, `sampled_at` the warehouse's. `pipelines` hold what this tick itself
+    read: a value that a dead database kept back is no sample of now, and is None in them. Raises
+    LeaseLost, storing nothing, when `holder` does not hold the lease any more.
     """
     stored = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
         ticked_at=now,
@@ -66,13 +67,12 @@ def _sample(pipeline: Pipeline, sampled_at: datetime) -> PipelineSample:
         sampled_at=sampled_at,
         status=pipeline.status.value,
         is_active=control.is_active,
-        # What stands beside a problem was read earlier: it is no sample of now.
-        source_total=None if source.problem else source.total,
-        target_total=None if target.problem else target.total,
-        eligible=source.eligible.value if source.eligible and not source.problem else None,
-        cooling=source.cooling.value if source.cooling and not source.problem else None,
-        latency_seconds=None if problem else _whole(pipeline.figures.latency_seconds),
-        served_lag_seconds=None if source.problem else _whole(pipeline.figures.served_lag_seconds),
+        source_total=source.total,
+        target_total=target.total,
+        eligible=source.eligible.value if source.eligible else None,
+        cooling=source.cooling.value if source.cooling else None,
+        latency_seconds=_whole(pipeline.figures.latency_seconds),
+        served_lag_seconds=_whole(pipeline.figures.served_lag_seconds),
         watermark_updated_at=control.watermark.updated_at,
         watermark_id=control.watermark.id,
         run_entity_id=pipeline.newest.run_entity_id if pipeline.newest else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import PipelineStatus, ProblemCode, Severity, WatermarkState
+from monitoring.enums import CheckState, PipelineStatus, ProblemCode, Severity, WatermarkState
 from monitoring.models import PipelineSample, PipelineSettings, RunCopy
 from monitoring.policies.facts import Count
 from tests.support.collecting import Watcher, in_real_time, problem_codes
@@ -295,6 +295,9 @@ class TestTablesMissing:
         regiao = snapshot.pipeline("dim_regiao")
         assert regiao is not None
         assert regiao.source.eligible == Count(1), "control and sources are read all the same"
+        assert regiao.source.problem is None
+        states = {check.code: check.state for check in snapshot.preflight.checks}
+        assert states["pipelines.active"] is CheckState.PASSED
         assert f"dw.table.audit.{table}" in {check.code for check in snapshot.preflight.failed}
         assert snapshot.preflight.ready_for_monitoring is False
 

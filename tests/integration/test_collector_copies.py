@@ -140,6 +140,15 @@ def test_an_open_run_that_was_rolled_back_is_forgotten(watcher: Watcher, warehou
     assert watcher.snapshot().running == ()
 
 
+def test_also_when_a_later_run_came_meanwhile(watcher: Watcher, warehouse: Warehouse) -> None:
+    open_id = warehouse.run(status="running", finished_at=None)
+    later = warehouse.execution()
+    watcher.tick()
+    warehouse.execute("dw", "DELETE FROM [audit].[etl_run] WHERE run_id = ?", [open_id])
+    assert watcher.snapshot().running == ()
+    assert copied() == [later]
+
+
 def test_one_that_the_dba_pruned_over_there_stays_here(watcher: Watcher, warehouse: Warehouse) -> None:
     ids = executions(warehouse, 5)
     watcher.tick()
@@ -162,6 +171,15 @@ class TestRebuilt:
         assert found.status is PipelineStatus.FAILED
         assert len(watcher.memory.past["dim_cliente"][1].history.recent) == 1
 
+    def test_with_an_id_that_was_never_copied(self, watcher: Watcher, warehouse: Warehouse) -> None:
+        for run_id in (10, 11, 13, 14):
+            warehouse.run(run_id=run_id)
+        watcher.tick()
+        self._empty(warehouse)
+        warehouse.run(run_id=12)
+        watcher.tick()
+        assert copied() == [12]
+
     def test_with_none_yet(self, watcher: Watcher, warehouse: Warehouse) -> None:
         executions(warehouse, 5)
         watcher.tick()
@@ -179,6 +197,9 @@ class TestRebuilt:
         ids = executions(warehouse, 9, minutes_apart=11)
         watcher.tick()
         assert copied() == ids
+        there = warehouse.execute("dw", "SELECT started_at FROM [audit].[etl_run] ORDER BY run_id").fetchall()
+        here = RunCopy.objects.order_by("run_id").values_list("started_at", flat=True)
+        assert [f"{at:%Y-%m-%d %H:%M:%S}" for at in here] == [at for (at,) in there]
         newest = watcher.pipeline().newest
         assert newest is not None
         assert newest.run_id == ids[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,6 +49,17 @@ def test_one_that_cannot_be_judged_spoils_no_other(
     assert fine.status is PipelineStatus.OK
     assert "dim_cliente could not be judged" in caplog.text
     assert PipelineSample.objects.count() == 2
+
+
+def test_what_nobody_can_see_does_not_grow_older(watcher: Watcher, warehouse: Warehouse) -> None:
+    """While the control rows cannot be read, pipelines are judged as of the last time they could."""
+    watcher.tick()
+    looked = reading.look(watcher.memory, {}, lambda: None)
+    before = looked.now - timedelta(days=5)
+    assert judging.as_of(looked, before) == looked.now
+    blind = replace(looked, control=None)
+    assert judging.as_of(blind, before) == before
+    assert judging.as_of(blind, None) == looked.now
 
 
 class TestOrphans:
@@ -173,8 +185,6 @@ class TestBigTarget:
 
 def test_a_table_that_may_not_be_read(watcher: Watcher, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQL Server says so in its catalog: no statement is tried, and the reason is clear."""
-    from dataclasses import replace
-
     from monitoring.warehouse.catalog import Catalog
 
     original = reading.read_catalog

@@ -101,7 +101,9 @@ def test_the_load_time_of_a_fact_gives_no_latency(watcher: Watcher, warehouse: W
     warehouse.control("fact_vendas")
     warehouse.control("dim_regiao", watermark_updated_at=warehouse.now)
     region(warehouse, warehouse.now - timedelta(minutes=30))
-    snapshot = watcher.snapshot()
+    with queries() as seen:
+        snapshot = watcher.snapshot()
+    assert sum(sql.count("MAX(t.") for sql in seen.of("dw")) == 1, "the fact's load time is not asked for"
     vendas, regiao = snapshot.pipeline("fact_vendas"), snapshot.pipeline("dim_regiao")
     assert vendas is not None
     assert regiao is not None
