@@ -116,15 +116,14 @@ def test_nobody_gets_nothing_but_the_sign_in_page(client_as: Clients, snapshot_s
         assert answer["Location"].startswith("/account/login/")
 
 
-@pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("name", sorted(ADDRESSES))
-def test_each_role_gets_an_answer(client_as: Clients, snapshot_stored: Any, name: str, role: str) -> None:
+def test_each_role_gets_an_answer(client_as: Clients, snapshot_stored: Any, name: str) -> None:
     snapshot_stored(calm())
-    answer = client_as(role).get(url_of(name))
     allowed = {200, 403, 405} if name in PAGES + BLOCKS else {200, 302, 400, 403, 404, 405, 503}
-    assert answer.status_code in allowed
-    if role == "admin" and name in PAGES:
-        assert answer.status_code == 200
+    answers = {role: client_as(role).get(url_of(name)).status_code for role in ROLES}
+    assert set(answers.values()) <= allowed, answers
+    if name in PAGES:
+        assert answers["admin"] == 200
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -225,15 +224,14 @@ def test_an_unchanged_refresh_costs_next_to_nothing(client_as: Clients, snapshot
         htmx.refresh(client, page, url, version)
 
 
-@pytest.mark.parametrize("query", NONSENSE)
 @pytest.mark.parametrize("name", PAGES)
-def test_nonsense_in_the_address_gets_a_clear_answer(
-    client_as: Clients, snapshot_stored: Any, name: str, query: str
-) -> None:
+def test_nonsense_in_the_address_gets_a_clear_answer(client_as: Clients, snapshot_stored: Any, name: str) -> None:
     snapshot_stored(calm())
-    answer = client_as("admin").get(f"{url_of(name)}?{query}")
-    assert answer.status_code in {200, 400}
-    assert "<script>" not in answer.content.decode()
+    client, url = client_as("admin"), url_of(name)
+    for query in NONSENSE:
+        answer = client.get(f"{url}?{query}")
+        assert answer.status_code in {200, 400}, query
+        assert "<script>" not in answer.content.decode(), query
 
 
 @pytest.mark.parametrize("name", PAGES)
