@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import CheckState, ProblemCode
@@ -93,12 +93,12 @@ def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
     values = check.values or {}
     latency, skew = values.get("latency_ms"), values.get("clock_skew_seconds")
     found = (
-        (_now("Server"), values.get("server")),
-        (_now("Database"), values.get("database")),
-        (_now("Driver"), values.get("driver")),
-        (_now("Answered in"), _milliseconds(latency)),
-        (_now("Clock difference"), _seconds(skew)),
-        (_now("Connection"), values.get("connection_string")),
+        (gettext("Server"), values.get("server")),
+        (gettext("Database"), values.get("database")),
+        (gettext("Driver"), values.get("driver")),
+        (gettext("Answered in"), _milliseconds(latency)),
+        (gettext("Clock difference"), _seconds(skew)),
+        (gettext("Connection"), values.get("connection_string")),
     )
     return tuple((name, str(value)) for name, value in found if value)
 
@@ -131,40 +131,40 @@ def _to_do(check: Check) -> str:
 def _detail(check: Check) -> str:
     values = check.values or {}
     if values.get("missing"):
-        return _now("Missing columns: %(columns)s") % {"columns": values["missing"]}
+        return gettext("Missing columns: %(columns)s") % {"columns": values["missing"]}
     if check.problem is not None and check.state is not CheckState.PASSED:
         return problem_text(check.problem).what
     if check.state is CheckState.UNKNOWN:
-        return _now("It could not be found out.")
+        return gettext("It could not be found out.")
     return _database_detail(check, values) or _pipeline_detail(check, values)
 
 
 def _database_detail(check: Check, values: dict[str, Any]) -> str:
     if check.code.endswith(".connection"):
-        return _now("%(database)s on %(server)s") % {
+        return gettext("%(database)s on %(server)s") % {
             "database": values.get("database") or "?",
             "server": values.get("server") or "?",
         }
     if check.code.endswith(".clock"):
         return _seconds(values.get("seconds"))
     if values.get("exists") == 0:
-        return _now("It does not exist.")
+        return gettext("It does not exist.")
     return ""
 
 
 def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
     code = check.code
     if code == "pipelines.active":
-        return _now("%(active)s of %(pipelines)s") % {
+        return gettext("%(active)s of %(pipelines)s") % {
             "active": number(values.get("active")),
             "pipelines": number(values.get("pipelines")),
         }
     if code == "pipeline.active" and values.get("active") == 0:
-        return _now("Switched off: it is not judged.")
+        return gettext("Switched off: it is not judged.")
     if code == "pipeline.mapping":
         return f"{values.get('source')} → {values.get('target')}"
     if code.startswith("required.") and values.get("listed") == 0:
-        return _now("ctl.etl_control has no such pipeline.")
+        return gettext("ctl.etl_control has no such pipeline.")
     if code == "collector.age" and check.state is CheckState.FAILED:
         return _collector(values)
     return str(values.get("table") or "")
@@ -173,8 +173,8 @@ def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
 def _collector(values: dict[str, Any]) -> str:
     limit = values.get("limit_seconds")
     if limit is None:
-        return _now("It has never run.")
-    return _now("Its last sample is older than %(limit)s.") % {"limit": duration(limit)}
+        return gettext("It has never run.")
+    return gettext("Its last sample is older than %(limit)s.") % {"limit": duration(limit)}
 
 
 def _key(code: str, table: dict[str, Any]) -> str | None:
@@ -184,8 +184,8 @@ def _key(code: str, table: dict[str, Any]) -> str | None:
 
 
 def _milliseconds(value: Any) -> str:
-    return _now("%(number)s ms") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
+    return gettext("%(number)s ms") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
 
 
 def _seconds(value: Any) -> str:
-    return _now("%(number)s s") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
+    return gettext("%(number)s s") % {"number": number(value, 1)} if isinstance(value, int | float) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ErrorClass
@@ -135,9 +135,9 @@ def class_text(error_class: ErrorClass) -> tuple[str, str]:
 
 def _names(failure: Failure) -> str:
     found = (
-        (_now("table or object %(name)s"), failure.object),
-        (_now("column %(name)s"), failure.column),
-        (_now("constraint %(name)s"), failure.constraint),
-        (_now("key or value %(name)s"), failure.key),
+        (gettext("table or object %(name)s"), failure.object),
+        (gettext("column %(name)s"), failure.column),
+        (gettext("constraint %(name)s"), failure.constraint),
+        (gettext("key or value %(name)s"), failure.key),
     )
     return ", ".join(template % {"name": name} for template, name in found if name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, pgettext_lazy
 
 from monitoring.policies.facts import Count
 from monitoring.policies.integrity import Basis, CheckCode, CheckResult, Reason
@@ -169,11 +168,11 @@ def check_answer(result: CheckResult) -> str:
         return str(_REASONS[result.reason])
     if result.problem is not None:
         words = problem_text(result.problem)
-        return _now("Not checked: %(what)s %(to_do)s") % {"what": words.what, "to_do": words.to_do}
+        return gettext("Not checked: %(what)s %(to_do)s") % {"what": words.what, "to_do": words.to_do}
     if result.basis is Basis.GUARANTEED:
-        return _now("None possible: the table's own constraint refuses it.")
+        return gettext("None possible: the table's own constraint refuses it.")
     if not result.found:
-        return _now("None found.")
+        return gettext("None found.")
     shown = number(result.found) + ("+" if result.capped else "")
     if result.code in (CheckCode.SOURCE_KEY_DUPLICATE, CheckCode.TARGET_KEY_DUPLICATE):
         return ngettext("%(number)s key", "%(number)s keys", result.found) % {"number": shown}
@@ -184,4 +183,4 @@ def looked_at_note(result: CheckResult) -> str:
     """Return how much of the table was looked at, empty when it was all of it."""
     if result.looked_at is None:
         return ""
-    return _now("At most %(number)s rows were looked at.") % {"number": number(result.looked_at)}
+    return gettext("At most %(number)s rows were looked at.") % {"number": number(result.looked_at)}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from monitoring.enums import ErrorClass, ProblemCode, Rule
 from monitoring.policies.facts import Verdict
@@ -127,7 +126,7 @@ def _preflight(verdict: Verdict) -> Words:
 def _rows(verdict: Verdict) -> str:
     rows = number_of(verdict, "eligible")
     if rows is None:
-        return _now("Rows wait")
+        return gettext("Rows wait")
     shown = number(rows) + ("+" if value_of(verdict, "capped") else "")
     return ngettext("%(rows)s row waits", "%(rows)s rows wait", int(rows)) % {"rows": shown}
 

@@ -129,3 +129,10 @@ def test_updating_keeps_translations_and_drops_the_unused() -> None:
 )
 def test_unmarked_words_are_seen(template: str, words: list[str]) -> None:
     assert unmarked(template) == words
+
+
+def test_translating_functions_keep_the_names_that_the_extraction_looks_for() -> None:
+    """A text marked by a function of another name would silently stay English."""
+    alias = re.compile(r"import [^\n]*gettext\w* as (?!_\b)\w+")
+    found = [str(path) for path in Path("monitoring").rglob("*.py") if alias.search(path.read_text(encoding="utf-8"))]
+    assert found == []
