@@ -30,7 +30,7 @@ BAND = (10.0, 50.0, 90.0)
 """Percentiles of the usual band (METRICS, "Charts")."""
 
 _STEPS = {"24h": timedelta(minutes=6), "7d": timedelta(hours=1), "30d": timedelta(hours=3)}
-"""How much of the samples one point stands for: 240, 168 and 240 points."""
+"""What one point stands for, where not every value is drawn: 240, 168 and 240 points."""
 
 _LONGEST_RUN = timedelta(hours=12)
 
@@ -116,7 +116,7 @@ def execution_trends(name: str, window: str, now: datetime) -> ExecutionTrends:
     ]
     durations = [Point(started, seconds) for started, seconds, _ in measured]
     rates = [Point(started, upserted / max(1.0, seconds)) for started, seconds, upserted in measured if upserted]
-    step = None if len(measured) <= POINTS else WINDOWS[window] / POINTS
+    step = None if len(measured) <= POINTS else _STEPS[window]
     return ExecutionTrends(
         since=since,
         duration=_series(durations, step),
