@@ -29,9 +29,13 @@ from django.utils.safestring import SafeString
 from django.views.generic import View
 
 from monitoring.collector.on_demand import ensure_fresh
+from monitoring.selectors.shared import shared
 from monitoring.selectors.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
+
+SAME_SECONDS = 60
+"""How long the HTML of a block that is the same for all may be shown again."""
 
 _OF_THE_MOMENT = re.compile(r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>')
 
@@ -49,6 +53,9 @@ class Block(PermissionRequiredMixin, View):
     raise_exception = True
     follows_snapshot: ClassVar[bool] = True
     """False: the block also shows what the snapshot does not cover; it is rendered at each refresh."""
+    same_for_all: ClassVar[bool] = False
+    """True: who may see the block sees what everybody sees in that language, zone and address. It is
+    then rendered once per sample, however many look."""
 
     def context(self, current: Current) -> dict[str, Any]:
         """Return the template's variables. `self.request` and `self.kwargs` are set."""
@@ -63,10 +70,10 @@ class Block(PermissionRequiredMixin, View):
         A block that fails becomes a fragment that says so: it never takes the page down.
         """
         try:
-            context = self.context(current)
-            html = render_to_string(
-                self.template_name, {"current": current, "snapshot": current.snapshot, **context}, self.request
-            )
+            if self.same_for_all and current.snapshot is not None:
+                html = shared(self._key(current), lambda: self._html(current), fresh=lambda _: SAME_SECONDS)
+            else:
+                html = self._html(current)
         except Exception:
             logger.exception("block %s failed", self.name)
             html = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
@@ -82,6 +89,25 @@ class Block(PermissionRequiredMixin, View):
     def etag(self, current: Current, html: str) -> str:
         """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
         return _etag(html)
+
+
+    def _html(self, current: Current) -> str:
+        return render_to_string(
+            self.template_name,
+            {"current": current, "snapshot": current.snapshot, **self.context(current)},
+            self.request,
+        )
+
+    def _key(self, current: Current) -> str:
+        parts = (
+            current.version,
+            str(current.ticked_at),
+            str(current.stale),
+            translation.get_language() or "",
+            timezone.get_current_timezone_name(),
+            self.request.get_full_path(),
+        )
+        return f"block:{self.name}:{hashlib.blake2b(chr(10).join(parts).encode(), digest_size=12).hexdigest()}"
 
 
 class Page(PermissionRequiredMixin, View):

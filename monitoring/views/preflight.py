@@ -27,6 +27,7 @@ class VerdictBlock(Block):
     """One sentence: is anything wrong, since when. Figures that are too old say so first."""
 
     name = "verdict"
+    same_for_all = True
     template_name = "monitoring/_verdict.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class PreflightBlock(Block):
     """All checks: a calm line when they passed, the failed ones with what to do when not."""
 
     name = "preflight"
+    same_for_all = True
     template_name = "monitoring/_preflight.html"
 
     def context(self, current: Current) -> dict[str, Any]:

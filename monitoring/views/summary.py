@@ -35,6 +35,8 @@ HISTORY_SECONDS = 60
 class SummaryBlock(Block):
     """A block that is made of the snapshot: without one it says that nothing was sampled yet."""
 
+    same_for_all = True
+
     def context(self, current: Current) -> dict[str, Any]:
         if current.snapshot is None:
             return {"empty": True}

@@ -357,6 +357,31 @@ def test_what_it_costs(client_as: Clients, snapshot_stored: Any, history: None, 
     assert [sql for sql in history_reads if "collectorstate" not in sql] == []
 
 
+def test_a_hundred_viewers_are_one_rendering_per_language_zone_and_address(
+    client_as: Clients, snapshot_stored: Any, history: None
+) -> None:
+    snapshot_stored(factories.troubled_snapshot())
+    first = client_as("viewer").get("/").content.decode()
+    second_client = client_as("auditor")
+    second_client.get("/preferences/")
+    with counted() as seen:
+        second = second_client.get("/").content.decode()
+    assert not [sql for sql in seen.of("default") if "pipelinesample" in sql or "runentitycopy" in sql]
+    assert htmx.etags(first) == htmx.etags(second)
+
+    other = client_as("operator")
+    portuguese = other.get("/", headers={"Accept-Language": "pt-br"}).content.decode()
+    assert 'lang="pt-br"' in portuguese
+    assert htmx.blocks(portuguese)["summary-kpis"].text != htmx.blocks(first)["summary-kpis"].text
+    other.cookies["etlportal_zone"] = "Asia/Tokyo"
+    assert htmx.blocks(other.get("/").content.decode())["summary-attention"].text != (
+        htmx.blocks(first)["summary-attention"].text
+    )
+    assert htmx.blocks(other.get("/?q=zzz").content.decode())["summary-matrix"].text != (
+        htmx.blocks(first)["summary-matrix"].text
+    )
+
+
 def test_the_summary_links_what_needs_attention_to_the_matrix(page: Any) -> None:
     links = [link.attrs.get("href") or "" for link in page(factories.snapshot())["summary-kpis"].find_all("a")]
     assert any(link.endswith("#summary-matrix") for link in links)
