@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Max, Min, Model, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -93,20 +93,22 @@ class KeyRange:
 
 
 def key_range(rows: QuerySet[Any], *, at: str, key: str, period: Period) -> KeyRange:
-    """Return the keys of `rows` in the period: at most two index seeks on column `at`.
+    """Return the keys of `rows` in the period: at most two seeks on column `at` for each end.
 
-    Raises DatabaseError when the database cannot be read.
+    Several rows may have one time, in any order of keys: the outermost time is looked up, then its
+    outermost key. Raises DatabaseError when the database cannot be read.
     """
     if period.open:
         return KeyRange()
     first = last = None
     if period.since is not None:
-        first = rows.filter(**{f"{at}__gte": period.since}).order_by(at, key).values_list(key, flat=True).first()
+        times = rows.filter(**{f"{at}__gte": period.since}).order_by(at).values(at)[:1]
+        first = rows.filter(**{at: Subquery(times)}).aggregate(key=Min(key))["key"]
         if first is None:
             return KeyRange(empty=True)
     if period.until is not None:
-        order = (f"-{at}", f"-{key}")
-        last = rows.filter(**{f"{at}__lte": period.until}).order_by(*order).values_list(key, flat=True).first()
+        times = rows.filter(**{f"{at}__lte": period.until}).order_by(f"-{at}").values(at)[:1]
+        last = rows.filter(**{at: Subquery(times)}).aggregate(key=Max(key))["key"]
         if last is None:
             return KeyRange(empty=True)
     return KeyRange(first, last)

@@ -8,32 +8,39 @@ Failed logins are not in the table at all.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 HOUR = timedelta(hours=1)
 PORTAL_PROGRAM = "etlportal-"
 """Program names of the portal's own connections begin so (CONTRACT 6: the program tells readers apart)."""
 
+FACETS = ("login_name", "host_name", "program_name", "database_name", "status")
+"""The columns that events are told apart by."""
+LOGIN, PROGRAM = FACETS.index("login_name"), FACETS.index("program_name")
+
+Values = tuple[str | None, ...]
+"""The values of FACETS, in that order."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginHour:
-    """What one login did in one hour (`hour` is its start, aware UTC).
+class HourEvents:
+    """The events of one hour (`hour` is its start, aware UTC).
 
-    `sessions`: distinct ones in this hour, each counted for one login only; `login_sessions`: the
-    login's sessions that the window saw first in this hour, so that they add up over the window;
-    `new_sessions`: the same over all logins. `unidentified`: events that name no session.
+    `counts`: how many have these values. `sessions`: the sessions of each login, as numbers
+    (`session_number`). `unidentified`: events that name no session. `first_key`, `last_key`: the
+    smallest and the largest key.
     """
 
     hour: datetime
-    login: str | None
-    events: int
-    portal_events: int
-    sessions: int
-    login_sessions: int
-    new_sessions: int
+    counts: Mapping[Values, int]
+    sessions: Mapping[str | None, frozenset[int]]
     unidentified: int
+    first_key: int
+    last_key: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,12 @@ class Totals:
         return 100 * self.portal_events / self.events if self.events else None
 
 
+def session_number(session_id: int, login_time: datetime) -> int:
+    """Return the session as one number: milliseconds of its login time, then its 16-bit id. No two collide."""
+    milliseconds = (login_time - _EPOCH) // timedelta(milliseconds=1)
+    return (milliseconds << 16) | (session_id & 0xFFFF)
+
+
 def hour_of(moment: datetime) -> datetime:
     """Return the start of the moment's hour."""
     return moment.replace(minute=0, second=0, microsecond=0)
@@ -92,50 +105,72 @@ def window_start(now: datetime, hours: int) -> datetime:
 
 
 def by_hour(
-    rows: Iterable[LoginHour], failures: Iterable[datetime] | None, *, since: datetime, until: datetime
+    sampled: Iterable[HourEvents], failures: Iterable[datetime] | None, *, since: datetime, until: datetime
 ) -> tuple[HourFigures, ...]:
     """Return every hour from `since` to `until`, also those in which nothing was sampled.
 
     `failures`: starts of failed run entities, None when they could not be read.
     """
-    events: Counter[datetime] = Counter()
-    sessions: Counter[datetime] = Counter()
-    for row in rows:
-        events[row.hour] += row.events
-        sessions[row.hour] += row.sessions
+    known = {each.hour: each for each in sampled}
     failed = None if failures is None else Counter(hour_of(moment) for moment in failures)
     count = int((hour_of(until) - hour_of(since)) / HOUR) + 1
-    hours = [hour_of(since) + index * HOUR for index in range(max(0, count))]
     return tuple(
         HourFigures(
-            hour=hour, events=events[hour], sessions=sessions[hour], failures=None if failed is None else failed[hour]
+            hour=hour,
+            events=sum(known[hour].counts.values()) if hour in known else 0,
+            sessions=len(frozenset().union(*known[hour].sessions.values())) if hour in known else 0,
+            failures=None if failed is None else failed[hour],
         )
-        for hour in hours
+        for hour in (hour_of(since) + index * HOUR for index in range(max(0, count)))
     )
 
 
-def by_login(rows: Iterable[LoginHour]) -> tuple[LoginFigures, ...]:
+def by_login(sampled: Iterable[HourEvents]) -> tuple[LoginFigures, ...]:
     """Return the logins of the window, most events first."""
-    sums: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in rows:
-        entry = sums[row.login]
-        entry[0] += row.events
-        entry[1] += row.login_sessions
-        entry[2] += row.portal_events
+    events: Counter[str | None] = Counter()
+    portal: Counter[str | None] = Counter()
+    sessions: defaultdict[str | None, set[int]] = defaultdict(set)
+    for each in sampled:
+        for values, count in each.counts.items():
+            events[values[LOGIN]] += count
+            portal[values[LOGIN]] += count if _portals(values) else 0
+        for login, numbers in each.sessions.items():
+            sessions[login] |= numbers
     figures = (
-        LoginFigures(login=login, events=events, sessions=sessions, portal_events=portal)
-        for login, (events, sessions, portal) in sums.items()
+        LoginFigures(login=login, events=count, sessions=len(sessions[login]), portal_events=portal[login])
+        for login, count in events.items()
     )
     return tuple(sorted(figures, key=lambda each: (-each.events, each.login or "")))
 
 
-def totals(rows: Iterable[LoginHour]) -> Totals:
-    """Return the window's sums."""
-    listed = list(rows)
-    return Totals(
-        events=sum(row.events for row in listed),
-        sessions=sum(row.new_sessions for row in listed),
-        unidentified=sum(row.unidentified for row in listed),
-        portal_events=sum(row.portal_events for row in listed),
-        logins=len({row.login for row in listed}),
+def by_value(sampled: Iterable[HourEvents]) -> tuple[tuple[tuple[str | None, int], ...], ...]:
+    """Return for each of FACETS the values that occur, with their events, most first."""
+    sums: tuple[Counter[str | None], ...] = tuple(Counter() for _ in FACETS)
+    for each in sampled:
+        for values, count in each.counts.items():
+            for counter, value in zip(sums, values, strict=True):
+                counter[value] += count
+    return tuple(
+        tuple(sorted(counter.items(), key=lambda pair: (-pair[1], (pair[0] or "").casefold()))) for counter in sums
     )
+
+
+def totals(sampled: Iterable[HourEvents]) -> Totals:
+    """Return the window's sums. A session counts once, in however many hours it was seen."""
+    listed = list(sampled)
+    counts: Counter[Values] = Counter()
+    sessions: set[int] = set()
+    for each in listed:
+        counts.update(each.counts)
+        sessions.update(*each.sessions.values())
+    return Totals(
+        events=sum(counts.values()),
+        sessions=len(sessions),
+        unidentified=sum(each.unidentified for each in listed),
+        portal_events=sum(count for values, count in counts.items() if _portals(values)),
+        logins=len({values[LOGIN] for values in counts}),
+    )
+
+
+def _portals(values: Values) -> bool:
+    return (values[PROGRAM] or "").casefold().startswith(PORTAL_PROGRAM)

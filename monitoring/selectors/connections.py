@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,12 +15,13 @@ from monitoring.enums import ExecutionStatus
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy
 from monitoring.policies import sessions
 from monitoring.policies.facts import Problem
-from monitoring.policies.sessions import HourFigures, LoginFigures, Totals
+from monitoring.policies.sessions import FACETS, HourEvents, HourFigures, LoginFigures, Totals
 from monitoring.selectors import keyset
+from monitoring.selectors.event_hours import event_hours
 from monitoring.selectors.shared import shared
 from monitoring.warehouse import login_events
 from monitoring.warehouse.errors import problem_from
-from monitoring.warehouse.login_events import FACETS, Bounds, Combination
+from monitoring.warehouse.login_events import Bounds
 from monitoring.warehouse.reader import ReadFailed
 
 WINDOWS = {"6h": 6, "24h": 24, "48h": 48, "7d": 168}
@@ -101,7 +103,7 @@ class EventPage:
 def activity(window: str) -> Activity:
     """Return the window (a key of WINDOWS), at most FRESH_SECONDS old (the longest: LONG_FRESH_SECONDS).
 
-    Three statements on `dw`, two on `default`, once for all viewers. A failure is a value too.
+    Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
     """
     return shared(f"connections:{window}", lambda: _read(window), fresh=_fresh)
 
@@ -115,34 +117,32 @@ def _fresh(value: Activity) -> float:
 def _read(window: str) -> Activity:
     try:
         found = login_events.bounds(WINDOWS[window])
-        rows = login_events.activity(found)
-        combinations = login_events.combinations(found)
+        sampled = event_hours(found)
     except ReadFailed as failure:
         return Activity(window=window, problem=failure.problem, stamp=f"problem:{failure.problem.code}")
     failures = failures_since(found.since)
-    hours = sessions.by_hour(rows, failures, since=found.since, until=found.now)
+    hours = sessions.by_hour(sampled, failures, since=found.since, until=found.now)
     stamp = repr((found.first, found.newest, found.since, hours))
     return Activity(
         window=window,
         bounds=found,
         hours=hours,
-        logins=sessions.by_login(rows),
-        totals=sessions.totals(rows),
-        facets=facets(combinations),
+        logins=sessions.by_login(sampled),
+        totals=sessions.totals(sampled),
+        facets=facets(sampled),
         failures_known=failures is not None,
         stamp=hashlib.blake2b(stamp.encode(), digest_size=8).hexdigest(),
     )
 
 
-def facets(combinations: tuple[Combination, ...]) -> tuple[tuple[Facet, ...], ...]:
-    """Return each column's values with their events, most first."""
+def facets(sampled: Iterable[HourEvents]) -> tuple[tuple[Facet, ...], ...]:
+    """Return each column's values with their events, most first; NULL and empty texts are one value."""
     result = []
-    for index in range(len(FACETS)):
-        sums: dict[str, int] = {}
-        for combination in combinations:
-            value = combination.values[index] or NONE
-            sums[value] = sums.get(value, 0) + combination.events
-        ordered = sorted(sums.items(), key=lambda pair: (-pair[1], pair[0].casefold()))
+    for pairs in sessions.by_value(sampled):
+        merged: dict[str, int] = {}
+        for value, events in pairs:
+            merged[value or NONE] = merged.get(value or NONE, 0) + events
+        ordered = sorted(merged.items(), key=lambda pair: -pair[1])
         result.append(tuple(Facet(value=value, events=events) for value, events in ordered))
     return tuple(result)
 

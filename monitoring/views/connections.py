@@ -19,6 +19,7 @@ from django.views.generic import View
 from monitoring import charts
 from monitoring.event_filters import EventsForm
 from monitoring.policies.facts import Problem
+from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import Activity, EventPage
 from monitoring.selectors.keyset import BadCursor
@@ -30,7 +31,6 @@ from monitoring.views.blocks import Block, Page
 from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.capture import capture_snapshot
-from monitoring.warehouse.login_events import FACETS
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.wording.connections import capture_problem, reading_problem
 from monitoring.wording.problems import ProblemWords

@@ -140,6 +140,13 @@ def test_a_filter_looks_through_a_period_only(admin: Any, history: Any) -> None:
     assert any("started_at" in statement and "LIMIT 1" in statement for statement in sql)
 
 
+def test_rows_of_one_moment_are_all_in_the_period(admin: Any, warehouse: Any) -> None:
+    for session in range(4):
+        warehouse.login_event(event_time_utc=NOW - timedelta(hours=1), session_id=session)
+    moment = (NOW - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert numbers(admin.get(url_of("connectionloginevent") + f"?since={moment}&until={moment}")) == [4, 3, 2, 1]
+
+
 def test_no_period_reaches_further_than_three_months_when_filtered(admin: Any, history: Any) -> None:
     response = admin.get(url_of("etlrun") + "?status=failed&since=1900-01-01")
     assert response.context["cl"].period.since == NOW - timedelta(days=92)

@@ -6,22 +6,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from monitoring.policies.sessions import LoginHour, by_hour, by_login, hour_of, totals, window_start
+from monitoring.policies.sessions import (
+    HourEvents,
+    by_hour,
+    by_login,
+    by_value,
+    hour_of,
+    session_number,
+    totals,
+    window_start,
+)
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+RUNNER = ("etl_runner", "ETL-01", "etl-runner", "DW", "running")
+PORTAL = ("etl_monitor", "PORTAL-01", "ETLPORTAL-web", "DW", "sleeping")
+NOBODY = (None, None, "", None, None)
 
 
-def row(hour: datetime = NOON, login: str | None = "a", **changes: Any) -> LoginHour:
+def sampled(hour: datetime = NOON, **changes: Any) -> HourEvents:
     values: dict[str, Any] = {
-        "events": 10,
-        "portal_events": 0,
-        "sessions": 2,
-        "login_sessions": 2,
-        "new_sessions": 2,
+        "counts": {RUNNER: 3},
+        "sessions": {"etl_runner": frozenset({1})},
         "unidentified": 0,
+        "first_key": 1,
+        "last_key": 9,
     }
-    return LoginHour(hour=hour, login=login, **{**values, **changes})
+    return HourEvents(hour=hour, **{**values, **changes})
 
 
 @pytest.mark.parametrize(
@@ -42,17 +55,20 @@ def test_hour_of() -> None:
 
 
 def test_every_hour_is_there_also_without_samples() -> None:
-    hours = by_hour([row(NOON)], [], since=NOON - timedelta(hours=2), until=NOON + timedelta(minutes=30))
+    hours = by_hour([sampled()], [], since=NOON - timedelta(hours=2), until=NOON + timedelta(minutes=30))
     assert [(each.hour.hour, each.events, each.sessions, each.failures) for each in hours] == [
         (10, 0, 0, 0),
         (11, 0, 0, 0),
-        (12, 10, 2, 0),
+        (12, 3, 1, 0),
     ]
 
 
-def test_logins_of_one_hour_add_up() -> None:
-    hours = by_hour([row(login="a"), row(login="b", sessions=1)], [], since=NOON, until=NOON)
-    assert [(each.events, each.sessions) for each in hours] == [(20, 3)]
+def test_a_session_of_two_logins_counts_once_in_an_hour() -> None:
+    hour = sampled(
+        counts={RUNNER: 3, PORTAL: 2},
+        sessions={"etl_runner": frozenset({1, 2}), "etl_monitor": frozenset({2, 3})},
+    )
+    assert [(each.events, each.sessions) for each in by_hour([hour], [], since=NOON, until=NOON)] == [(5, 3)]
 
 
 def test_failures_by_the_hour_of_their_start() -> None:
@@ -62,7 +78,7 @@ def test_failures_by_the_hour_of_their_start() -> None:
 
 
 def test_unknown_failures_are_none_not_zero() -> None:
-    assert [each.failures for each in by_hour([row()], None, since=NOON, until=NOON)] == [None]
+    assert [each.failures for each in by_hour([sampled()], None, since=NOON, until=NOON)] == [None]
 
 
 def test_a_clock_that_went_back_gives_no_hours() -> None:
@@ -70,29 +86,62 @@ def test_a_clock_that_went_back_gives_no_hours() -> None:
 
 
 def test_logins_over_the_window_most_events_first() -> None:
-    later = NOON + timedelta(hours=1)
-    logins = by_login(
-        [
-            row(login="a", events=3, login_sessions=1),
-            row(later, login="a", events=4, login_sessions=0),
-            row(login="b", events=9, portal_events=9),
-            row(login=None, events=7, login_sessions=0),
-        ]
-    )
-    assert [(each.login, each.events, each.sessions, each.portal_percent) for each in logins] == [
-        ("b", 9, 2, 100.0),
+    window = [
+        sampled(),
+        sampled(
+            NOON + timedelta(hours=1),
+            counts={RUNNER: 4, PORTAL: 9, NOBODY: 7},
+            sessions={"etl_runner": frozenset({1, 2}), "etl_monitor": frozenset({3})},
+            unidentified=7,
+        ),
+    ]
+    assert [(each.login, each.events, each.sessions, each.portal_percent) for each in by_login(window)] == [
+        ("etl_monitor", 9, 1, 100.0),
         (None, 7, 0, 0.0),
-        ("a", 7, 1, 0.0),
+        ("etl_runner", 7, 2, 0.0),
     ]
 
 
 def test_totals() -> None:
-    found = totals([row(events=10, unidentified=4, new_sessions=2, portal_events=5), row(login="b", new_sessions=1)])
-    assert (found.events, found.sessions, found.unidentified, found.logins) == (20, 3, 4, 2)
-    assert found.samples_per_session == pytest.approx(16 / 3)
-    assert found.portal_percent == 25.0
+    found = totals(
+        [
+            sampled(),
+            sampled(
+                NOON + timedelta(hours=1),
+                counts={RUNNER: 1, PORTAL: 4, NOBODY: 2},
+                sessions={"etl_runner": frozenset({1}), "etl_monitor": frozenset({3})},
+                unidentified=2,
+            ),
+        ]
+    )
+    assert (found.events, found.sessions, found.unidentified, found.logins) == (10, 2, 2, 3)
+    assert found.samples_per_session == 4.0
+    assert found.portal_percent == 40.0
 
 
 def test_totals_of_nothing_have_no_shares() -> None:
     found = totals([])
     assert (found.events, found.sessions, found.samples_per_session, found.portal_percent) == (0, 0, None, None)
+
+
+def test_values_of_each_column_most_events_first() -> None:
+    logins, hosts, programs, _databases, statuses = by_value([sampled(counts={RUNNER: 3, PORTAL: 5, NOBODY: 3})])
+    assert logins == (("etl_monitor", 5), (None, 3), ("etl_runner", 3))
+    assert hosts[0] == ("PORTAL-01", 5)
+    assert ("", 3) in programs
+    assert dict(statuses) == {"running": 3, "sleeping": 5, None: 3}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 32_767),
+            st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)).map(  # noqa: DTZ001
+                lambda moment: moment.replace(tzinfo=UTC, microsecond=moment.microsecond // 1000 * 1000)
+            ),
+        ),
+        unique=True,
+    )
+)
+def test_no_two_sessions_have_one_number(pairs: list[tuple[int, datetime]]) -> None:
+    assert len({session_number(*pair) for pair in pairs}) == len(pairs)
