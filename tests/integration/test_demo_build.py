@@ -83,7 +83,11 @@ def test_its_history_spans_thirty_days_and_ends_now(warehouse: Warehouse) -> Non
         assert latest <= TEXT
     ((latest,),) = warehouse.rows("SELECT MAX(event_time_utc) FROM audit.connection_login_events")
     assert latest[:19] <= TEXT
-    assert warehouse.oltp.execute("SELECT MAX(updated_at) FROM core.orders").fetchone()[0] <= TEXT
+    changed = max(
+        warehouse.oltp.execute(f"SELECT MAX(updated_at) FROM core.{table}").fetchone()[0]
+        for table in ("orders", "order_items", "customers", "products", "seller_targets_monthly")
+    )
+    assert (NOW - timedelta(seconds=50)).isoformat(sep=" ") < changed <= TEXT
 
 
 def test_run_numbers_grow_with_time(warehouse: Warehouse) -> None:
@@ -199,6 +203,21 @@ def test_each_execution_begins_where_the_last_success_ended(warehouse: Warehouse
         if status == "success":
             assert marks[2:] >= marks[:2]
             reached[entity] = marks[2:]
+
+
+def test_every_change_of_an_order_moves_its_sales_again(warehouse: Warehouse) -> None:
+    """An order is created, paid, shipped and delivered: its items are loaded three or four times."""
+    moved = dict(
+        warehouse.rows(
+            "SELECT entity_name, SUM(upserted_count) FROM audit.etl_run_entity WHERE status = 'success' GROUP BY 1"
+        )
+    )
+    for entity, table in (("fact_vendas", "core.order_items"), ("fact_descontos", "core.order_item_discounts")):
+        assert 3 < moved[entity] / warehouse.built.rows[table] < 4.2
+    deleted = dict(
+        warehouse.rows("SELECT entity_name, SUM(soft_deleted_count) FROM audit.etl_run_entity GROUP BY entity_name")
+    )
+    assert all(deleted[entity] for entity in ("dim_cliente", "dim_produto", "fact_vendas", "fact_descontos"))
 
 
 def test_sessions_are_fewer_than_samples(warehouse: Warehouse) -> None:

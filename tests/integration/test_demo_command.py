@@ -21,6 +21,7 @@ from monitoring.demo import children as children_module
 from monitoring.demo.children import ChildKeepsDying, Children
 from monitoring.demo.files import exclusive
 from monitoring.demo.reset import forget_copies
+from monitoring.demo.signals import on_stop
 from monitoring.demo.users import DemoRefused, create_demo_users
 from monitoring.models import CollectorState, RunCopy, UserPreferences
 
@@ -139,9 +140,15 @@ def test_a_pace_that_is_none(pace: float) -> None:
         call_command("demo_etl", pace=pace)
 
 
-def test_the_signal_handlers_of_the_tests_are_untouched() -> None:
-    """Commands install handlers; call_command in this module must not have left one behind."""
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_way_of_stopping_is_heard_and_the_old_handler_comes_back(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    heard: list[str] = []
+    with on_stop(lambda: heard.append(name)):
+        signal.raise_signal(number)
+    assert heard == [name]
+    assert signal.getsignal(number) is before
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_locked_file_ends_nothing(
         until(lambda: runs(files) > before)
         blocker = sqlite3.connect(files.path("dw", "audit"), isolation_level=None, timeout=5)
         blocker.execute("BEGIN IMMEDIATE")
-        until(lambda: "database is locked" in caplog.text)
+        until(lambda: "cannot be written (database is locked)" in caplog.text)
         blocker.execute("ROLLBACK")
         blocker.close()
         before = runs(files)

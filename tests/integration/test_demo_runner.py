@@ -169,6 +169,21 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing(small: SmallWarehouse) 
     assert small.last_run()["status"] == "failed"
 
 
+def test_a_statement_that_fails_half_way_is_rolled_back(small: SmallWarehouse) -> None:
+    small.shop()
+    for _ in range(4):
+        small.customer()
+    small.controls("dim_cliente")
+    small.dw.execute(
+        "CREATE TEMP TRIGGER breaks BEFORE INSERT ON dim.DIM_CLIENTE WHEN NEW.cliente_original_id = 3 "
+        "BEGIN SELECT RAISE(FAIL, 'full'); END"  # FAIL keeps the rows before it, as a driver's executemany may
+    )
+    small.runner().run("svc_etl")
+    failed = small.last("dim_cliente")
+    assert (failed["error_message"], failed["upserted_count"]) == ("IntegrityError: full", 0)
+    assert small.rows("SELECT * FROM dim.DIM_CLIENTE") == []
+
+
 def test_only_failures_make_a_failed_run_and_messages_are_joined(small: SmallWarehouse) -> None:
     small.shop()
     small.controls("dim_cliente", "dim_produto")
@@ -193,16 +208,18 @@ def test_a_fact_follows_the_later_of_its_tables(small: SmallWarehouse) -> None:
     small.shop()
     small.customer()
     small.order(items=2, discount=True)
+    small.order("2026-03-10 11:00:00", discount=True)  # takes the watermarks past the first order's items
     small.controls()
     small.runner().run("svc_etl")
     small.later()
-    small.touch("orders", "2026-03-10 12:10:00", status="PAGO")
+    small.touch("orders", "2026-03-10 12:10:00", "order_id = 1", status="PAGO")
+    small.order("2026-03-10 12:20:00", discount=True)  # and past the changed order too
     small.runner().run("svc_etl")
     for entity in ("fact_vendas", "fact_descontos"):
-        assert small.last(entity)["extracted_count"] == 2
-        assert small.control(entity)["watermark_updated_at"] == "2026-03-10 12:10:00"
-    assert {row["situacao_pedido"] for row in small.rows("SELECT * FROM fact.FACT_VENDAS")} == {"PAGO"}
-    assert {row["data_atualizacao"] for row in small.rows("SELECT * FROM fact.FACT_VENDAS")} == {"2026-03-10 12:30:00"}
+        assert small.last(entity)["extracted_count"] == 3
+        assert small.control(entity)["watermark_updated_at"] == "2026-03-10 12:20:00"
+    moved = small.rows("SELECT * FROM fact.FACT_VENDAS WHERE venda_original_id IN (1, 2)")
+    assert {(row["situacao_pedido"], row["data_atualizacao"]) for row in moved} == {("PAGO", "2026-03-10 12:30:00")}
     small.later()
     small.touch("order_items", "2026-03-10 12:40:00", "order_item_id = 1", quantity=5)
     small.runner().run("svc_etl")
