@@ -22,6 +22,11 @@ class LastChecks:
     running_by: str = ""
     running_until: datetime | None = None
 
+    @property
+    def stamp(self) -> str:
+        """What changes when anything about the checks does."""
+        return f"{self.report.finished_at.isoformat() if self.report else ''}{self.running_by}"
+
 
 def last_checks(name: str, now: datetime) -> LastChecks:
     """Return the pipeline's last checks. One statement."""

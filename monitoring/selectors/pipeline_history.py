@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from django.core.cache import cache
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
@@ -17,6 +19,8 @@ from monitoring.selectors.runs import execution_of_copy
 
 FAILURES = 5
 """Failures shown: the newest."""
+
+KEPT_SECONDS = 120
 
 
 def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[RunEntityCopy]:
@@ -44,8 +48,20 @@ class ExplainedFailure:
     told: Failure
 
 
-def failures(name: str, shown: int = FAILURES) -> tuple[list[ExplainedFailure], bool]:
-    """Return the pipeline's newest failures, and whether there are more. One statement."""
+def failures(name: str, now: datetime, shown: int = FAILURES) -> tuple[list[ExplainedFailure], bool]:
+    """Return the pipeline's newest failures, and whether there are more.
+
+    One statement per snapshot (`now`), whoever looks: copies change only when a snapshot does.
+    """
+    key = f"pipeline-failures-{now.timestamp()}-{shown}-{name.encode('utf-8', 'surrogatepass').hex()}"
+    kept: tuple[list[ExplainedFailure], bool] | None = cache.get(key)
+    if kept is None:
+        kept = _failures(name, shown)
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
+
+
+def _failures(name: str, shown: int) -> tuple[list[ExplainedFailure], bool]:
     copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
     return [explained(execution_of_copy(copy)) for copy in copies[:shown]], len(copies) > shown
 

@@ -32,6 +32,8 @@ BAND = (10.0, 50.0, 90.0)
 _STEPS = {"24h": timedelta(minutes=6), "7d": timedelta(hours=1), "30d": timedelta(hours=3)}
 """What one point stands for, where not every value is drawn: 240, 168 and 240 points."""
 
+KEPT_SECONDS = 120
+
 _LONGEST_RUN = timedelta(hours=12)
 
 _ROLLED_UP_AFTER = timedelta(hours=3)
@@ -93,6 +95,24 @@ class SampleTrends:
     served_lag: Series
     coverage: Series
     from_rollup: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trends:
+    """Both kinds of trends of one pipeline in one window."""
+
+    executions: ExecutionTrends
+    samples: SampleTrends
+
+
+def trends(name: str, window: str, now: datetime) -> Trends:
+    """Return the pipeline's trends up to `now`, a snapshot's time: worked out once per snapshot for all viewers."""
+    key = f"pipeline-trends-{window}-{now.timestamp()}-{name.encode('utf-8', 'surrogatepass').hex()}"
+    kept: Trends | None = cache.get(key)
+    if kept is None:
+        kept = Trends(executions=execution_trends(name, window, now), samples=sample_trends(name, window, now))
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
 
 
 def execution_trends(name: str, window: str, now: datetime) -> ExecutionTrends:

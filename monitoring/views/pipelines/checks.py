@@ -17,7 +17,7 @@ from monitoring.enums import CheckState
 from monitoring.policies.facts import Pipeline
 from monitoring.policies.integrity import Basis, CheckResult, Report
 from monitoring.selectors import pipelines
-from monitoring.selectors.integrity import check_subject, last_checks
+from monitoring.selectors.integrity import LastChecks, check_subject, last_checks
 from monitoring.selectors.snapshot import Current, current
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording.pipelines import check_answer, check_title, looked_at_note
@@ -25,12 +25,22 @@ from monitoring.wording.pipelines import check_answer, check_title, looked_at_no
 RUN_CHECKS = "monitoring.run_checks"
 
 
+def checks_of(request: HttpRequest, current: Current, name: str) -> LastChecks:
+    """Return the pipeline's last checks, read once per request."""
+    found: dict[str, LastChecks] = request.__dict__.setdefault("_checks", {})
+    if name not in found:
+        found[name] = last_checks(name, current.now)
+    return found[name]
+
+
 class PipelineChecks(PipelineBlock):
-    """The last checks: what each found, its evidence, cost and age."""
+    """The last checks: what each found, its evidence, cost and age.
+
+    Somebody else may run them at any time: the page's version holds their stamp.
+    """
 
     name = "pipeline-checks"
     template_name = "monitoring/pipelines/_checks.html"
-    follows_snapshot = False  # somebody else may run them at any time
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)
@@ -39,7 +49,7 @@ class PipelineChecks(PipelineBlock):
         return self._context(current, subject.name)
 
     def _context(self, current: Current, name: str) -> Context:
-        last = last_checks(name, current.now)
+        last = checks_of(self.request, current, name)
         return {
             "last": last,
             "report": last.report,

@@ -35,11 +35,8 @@ class PipelineTrends(PipelineBlock):
         asked = self.request.GET.get("window", "")
         window = asked if asked in pipeline_trends.WINDOWS else pipeline_trends.DEFAULT_WINDOW
         now = current.snapshot.sampled_at
-        charts = trend_charts(
-            pipeline_trends.execution_trends(pipeline.name, window, now),
-            pipeline_trends.sample_trends(pipeline.name, window, now),
-            now,
-        )
+        found = pipeline_trends.trends(pipeline.name, window, now)
+        charts = trend_charts(found.executions, found.samples, now)
         return {
             "window": window,
             "windows": [(key, label, self._url(pipeline.name, key)) for key, label in WINDOW_LABELS.items()],
@@ -88,7 +85,7 @@ class PipelineFailures(PipelineBlock):
     template_name = "monitoring/pipelines/_failures.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        found, more = pipeline_history.failures(pipeline.name)
+        found, more = pipeline_history.failures(pipeline.name, current.snapshot.sampled_at)
         here = reverse("monitoring:pipeline", args=(pipeline.name,))
         return {
             "failures": [

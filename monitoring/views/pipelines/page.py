@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar
 
 from django.http import HttpResponse
@@ -11,7 +12,7 @@ from monitoring.selectors.snapshot import Current
 from monitoring.views.blocks import Block, Page
 from monitoring.views.pipelines import facts, history
 from monitoring.views.pipelines.base import Context, subject_or_404
-from monitoring.views.pipelines.checks import PipelineChecks
+from monitoring.views.pipelines.checks import PipelineChecks, checks_of
 from monitoring.views.pipelines.sample import PipelineSample
 from monitoring.views.preflight import OPENING
 
@@ -37,6 +38,12 @@ class PipelinePage(Page):
     def context(self, current: Current) -> Context:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
         return {"subject": subject, "names": pipelines.names(current)}
+
+    def version(self, state: Current) -> str:
+        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version."""
+        subject = subject_or_404(self.request, state, self.kwargs["entity"])
+        stamp = checks_of(self.request, state, subject.name).stamp
+        return f"{super().version(state)}-{hashlib.blake2b(stamp.encode(), digest_size=4).hexdigest()}"
 
     def _refresh(self, state: Current) -> HttpResponse:
         # A pipeline whose control row is gone: the page says so, not each block.
