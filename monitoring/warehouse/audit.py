@@ -25,6 +25,12 @@ _RUN_COLUMNS = (
 _RUN_WIDTH = 9
 
 
+def newest_run_id(alias: str) -> int | None:
+    """Return the newest run's id, None without runs: one look at the end of an index. Raises ReadFailed."""
+    found: int | None = rows(alias, Sql("SELECT MAX(run_id) FROM [audit].[etl_run]"))[0][0]
+    return found
+
+
 def newest_runs(alias: str, limit: int) -> list[Run]:
     """Return the newest `limit` runs with their executions, newest first. Raises ReadFailed."""
     return _runs(alias, Sql(""), "DESC", limit)

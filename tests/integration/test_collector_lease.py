@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -14,8 +15,9 @@ from monitoring.actions.lease import LEASE, claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
 from monitoring.collector import loop
 from monitoring.collector.loop import STANDBY_SECONDS, Collector
-from monitoring.models import CollectorState, PipelineSample
+from monitoring.models import CollectorState, PipelineSample, RunCopy
 from tests.support.collecting import Watcher, in_real_time
+from tests.support.queries import queries
 from tests.support.warehouse import Warehouse
 
 
@@ -113,19 +115,65 @@ def test_a_slow_tick_renews_its_lease(busy: Warehouse, monkeypatch: pytest.Monke
     assert len(claims) > 3
 
 
-def test_stopping_ends_the_loop_and_gives_the_lease_back(busy: Warehouse) -> None:
-    collector = Collector("a")
-    waits: list[float] = []
+class TestLoop:
+    """The loop with a wait that a test counts instead of sitting through."""
 
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            collector.stop()
+    def run(self, collector: Collector, waits: int, during: dict[int, Callable[[], object]] | None = None) -> float:
+        """Run until that many waits were asked for; return how many seconds they would have been."""
+        asked: list[float] = []
 
-    collector.run(wait)
-    assert len(waits) == 3
-    assert CollectorState.objects.get().lease_until is None
-    assert PipelineSample.objects.count() == 3
+        def wait(seconds: float) -> None:
+            asked.append(seconds)
+            (during or {}).get(len(asked), lambda: None)()
+            if len(asked) == waits:
+                collector.stop()
+
+        collector.run(wait)
+        assert len(asked) == waits
+        return sum(asked)
+
+    def test_stopping_ends_it_and_gives_the_lease_back(self, busy: Warehouse) -> None:
+        self.run(Collector("a"), waits=1)
+        state = CollectorState.objects.get()
+        assert (state.lease_until, state.lease_holder) == (None, "")
+        assert PipelineSample.objects.count() == 1
+
+    def test_nothing_new_waits_for_the_next_tick(self, busy: Warehouse) -> None:
+        waited = self.run(Collector("a"), waits=10)
+        assert 28 <= waited <= 30
+        assert PipelineSample.objects.count() == 1
+
+    def test_a_run_that_begins_is_news_at_once(self, busy: Warehouse) -> None:
+        began = {2: lambda: busy.run(status="running", finished_at=None, started_at=busy.now)}
+        self.run(Collector("a"), waits=3, during=began)
+        assert PipelineSample.objects.count() == 2
+        assert RunCopy.objects.get().status == "running"
+
+    def test_a_peek_is_one_statement(self, busy: Warehouse) -> None:
+        collector = Collector("a")
+        collector.turn()
+        with queries(dw=1, oltp=0, default=0):
+            assert not collector._run_started()
+        busy.execution()
+        assert collector._run_started()
+
+    def test_a_warehouse_that_does_not_answer_is_left_in_peace(self, busy: Warehouse) -> None:
+        busy.execute("dw", "ALTER TABLE ctl.etl_control RENAME TO gone")
+        collector = Collector("a")
+        collector.turn()
+        with queries(dw=0):
+            assert not collector._run_started()
+
+    def test_a_peek_that_fails_waits_for_the_tick(self, busy: Warehouse) -> None:
+        collector = Collector("a")
+        collector.turn()
+        busy.execute("dw", "ALTER TABLE audit.etl_run RENAME TO gone")
+        assert not collector._run_started()
+
+    def test_one_that_stands_by_does_not_peek(self, busy: Warehouse) -> None:
+        claim_lease(holder="other", now=timezone.now())
+        with queries(dw=0, oltp=0):
+            self.run(Collector("a"), waits=4)
 
 
 def test_it_looks_more_often_while_something_runs(busy: Warehouse, settings: object) -> None:
