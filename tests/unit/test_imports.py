@@ -14,8 +14,14 @@ CODE = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if "migrations" not in path.parts
 )
-SQL_ALLOWED = ("monitoring/warehouse/", "monitoring/demo/", "etlportal/backends/", "etlportal/guard.py")
-GLANCE = 6
+SQL_ALLOWED = (
+    "monitoring/warehouse/",
+    "monitoring/demo/",
+    "etlportal/backends/",
+    "etlportal/guard.py",
+    "monitoring/views/health.py",  # SELECT 1, to each database alike
+)
+GLANCE = 15
 RAW = frozenset({"cursor", "raw", "execute", "executemany", "extra", "RawSQL"})
 
 
