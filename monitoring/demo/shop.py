@@ -76,8 +76,6 @@ class Shop(ShopRows):
             self._campaign_appears(at)
         for _ in range(customers):
             self._customer(at)
-        for _ in range(6):
-            self.add("carriers", self.people.carrier(), at)
         self._month_begins(at)
 
     def advance(self, to: datetime, most: int | None = None) -> None:
@@ -106,7 +104,7 @@ class Shop(ShopRows):
         self._enter(at.replace(microsecond=0), "order_moves", order["order_id"])
 
     def later(self, kind: str, *delays: timedelta) -> None:
-        """Make something of PER_DAY happen, once per delay from now."""
+        """Make something happen (a kind of PER_DAY, or "carrier_appears"), once per delay from now."""
         for delay in delays:
             self._enter(self.now + delay, kind, 0)
 
@@ -246,6 +244,9 @@ class Shop(ShopRows):
         row = self.any("discount_campaigns")
         ends = at.date() + timedelta(days=self.rng.randint(3, 30))
         self.change("discount_campaigns", row, at, ends_on=ends.isoformat())
+
+    def _carrier_appears(self, at: datetime) -> None:
+        self.add("carriers", self.people.carrier(), at)
 
     def _month_begins(self, at: datetime) -> None:
         local = at.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZONE)

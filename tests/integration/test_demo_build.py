@@ -139,7 +139,9 @@ def test_odd_control_rows(warehouse: Warehouse) -> None:
     assert [name for name, row in controls.items() if not row["is_active"]] == ["dim_equipe"]
     never = {name for name, row in controls.items() if row["last_run_id"] is None}
     assert never == {"dim_transportadora", "fact_devolucoes"}
-    assert warehouse.built.rows["core.carriers"] > 0
+    oldest, carriers = warehouse.oltp.execute("SELECT MIN(updated_at), COUNT(*) FROM core.carriers").fetchone()
+    assert carriers == 6
+    assert controls["dim_transportadora"]["created_at"] < oldest
     assert warehouse.built.rows["dim.DIM_TRANSPORTADORA"] == 0
     assert "core.order_returns" not in warehouse.built.rows
     assert "fact.FACT_DEVOLUCOES" not in warehouse.built.rows
