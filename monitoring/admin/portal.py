@@ -24,6 +24,7 @@ from monitoring.models import (
     PipelineSettings,
     RunCopy,
     RunEntityCopy,
+    Unmasking,
     UserPreferences,
 )
 
@@ -85,6 +86,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
             _("How to read it"),
             {"fields": ("watermark_expression", "target_updated_column", "target_updated_is_load_time")},
         ),
+        (_("Checks and newest rows"), {"fields": ("status_words", "masked_columns")}),
         (
             _("When to warn"),
             {"fields": RULES, "description": _("Empty: the portal's default.")},
@@ -210,6 +212,16 @@ class RunEntityCopyAdmin(KeyedAdmin):
 
     def links(self, request: HttpRequest, obj: RunEntityCopy) -> Links:
         return [(_("The run entity itself"), detail_url(request, EtlRunEntity, obj.run_entity_id))]
+
+
+@admin.register(Unmasking)
+class UnmaskingAdmin(OwnKeyedAdmin):
+    """Who asked to see personal data, of which pipeline, until when."""
+
+    period_at = "at"
+    list_display = (key("id"), moment("at"), "user_name", "entity_name", moment("until"))
+    search_texts = ("user_name", "entity_name")
+    search_help_text = _("A row's number; or a user or pipeline within the period (7 days unless chosen).")
 
 
 @admin.register(UserPreferences)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
+from django.db.models.lookups import Exact
 
 
 class UtcDateTimeField(models.DateTimeField):
@@ -58,3 +59,14 @@ class VarCharField(models.CharField):
         if connection.vendor == "microsoft" and not hasattr(value, "as_sql"):
             return f"CAST(%s AS VARCHAR({self.max_length}))"
         return "%s"
+
+
+@VarCharField.register_lookup
+class VarCharExact(Exact):
+    """`column = value`: Django asks get_placeholder for values that are written, not for those compared with."""
+
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        sql, params = super().process_rhs(compiler, connection)
+        if sql == "%s" and self.rhs_is_direct_value():
+            sql = self.lhs.output_field.get_placeholder(params[0], compiler, connection)
+        return sql, params
