@@ -30,7 +30,7 @@ def test_a_pipeline_is_found_by_keyboard(open_page: OpenPage) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("dim_cliente")
 
 
-@pytest.mark.parametrize(("state", "theme"), zip(STATES, ("dark", "light", "dark", "light"), strict=True))
+@pytest.mark.parametrize(("state", "theme"), list(zip(STATES, ("dark", "light", "dark", "light"), strict=True)))
 def test_every_state_is_accessible(open_page: OpenPage, state: str, theme: str) -> None:
     """Each in one theme: that colours hold in both is tested by the tokens, the whole page by test_look.py."""
     page = open_page(f"/pipelines/{STATES[state]}/", user="admin", theme=theme)
