@@ -72,6 +72,12 @@ def test_what_is_unknown_is_last_in_both_directions_and_equals_keep_their_order(
     assert _names(table) == (["a", "b", "c", "0"] if sort == "eligible" else ["c", "a", "b", "0"])
 
 
+@pytest.mark.parametrize("sort", ["coverage", "-coverage"])
+def test_equal_rows_stand_in_the_order_of_their_key_however_they_came(sort: str) -> None:
+    rows = matrix.matrix(factories.snapshot(*map(factories.pipeline, ("a", "b", "c"))))
+    assert _names(MatrixTable(rows[::-1], order_by=sort)) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("name", sorted(set(MatrixTable.base_columns) - {"unread"}))
 def test_every_column_sorts_both_ways_without_losing_a_row(name: str) -> None:
     snapshot = factories.troubled_snapshot()
