@@ -34,6 +34,7 @@ urlpatterns = [
     path("pipelines/health.<str:kind>", pipelines.PipelinesExport.as_view(), name="pipelines-export"),
     path(PIPELINE, pipelines.PipelinePage.as_view(), name="pipeline"),
     *blocks(*pipelines.BLOCKS, prefix=PIPELINE),
+    path(f"{PIPELINE}settings/", pipelines.PipelineSettingsLink.as_view(), name="pipeline-settings"),
     path(f"{PIPELINE}checks/run/", pipelines.RunChecks.as_view(), name="pipeline-checks-run"),
     path(f"{PIPELINE}sample/unmask/", pipelines.Unmask.as_view(), name="pipeline-unmask"),
     path(f"{PIPELINE}sample.<str:kind>", pipelines.SampleExport.as_view(), name="pipeline-sample-export"),

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.urls import reverse
 
 from monitoring.enums import ProblemCode
-from monitoring.models import RunCopy, RunEntityCopy
+from monitoring.models import PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Count, Watermark
 from tests import factories
 from tests.support.htmx import assert_refresh_equals_reload, refresh
@@ -326,3 +326,19 @@ def test_nobody_sees_nothing(client_as: Any, stored: Any) -> None:
         response = client_as("").get(address)
         assert response.status_code == 302
         assert "/account/login/" in response.url
+
+
+def test_settings_lead_to_the_admin_for_who_may_change_them(client_as: Any, stored: Any) -> None:
+    name = stored["nonsense"]
+    address = reverse("monitoring:pipeline-settings", args=(name,))
+    assert client_as("viewer").get(address).status_code == 403
+    assert address not in client_as("operator").get(url(name)).content.decode()
+    admin = client_as("admin")
+    assert address in admin.get(url(name)).content.decode()
+    fresh = admin.get(address, follow=True)
+    assert fresh.status_code == 200
+    assert fresh.redirect_chain[0][0].startswith("/admin/monitoring/pipelinesettings/add/?entity_name=")
+    PipelineSettings.objects.create(entity_name=name)
+    known = admin.get(address, follow=True)
+    assert known.status_code == 200
+    assert "/change/" in known.redirect_chain[0][0]

@@ -1,6 +1,7 @@
 """Pipeline health: `/pipelines/` and `/pipelines/<entity>/`."""
 
 from monitoring.views.pipelines.checks import RunChecks
+from monitoring.views.pipelines.facts import PipelineSettingsLink
 from monitoring.views.pipelines.history import PipelineExecutionsExport
 from monitoring.views.pipelines.listing import FindPipeline, PipelinesExport, PipelinesList, PipelinesPage
 from monitoring.views.pipelines.page import BLOCKS, PipelinePage
@@ -11,6 +12,7 @@ __all__ = [
     "FindPipeline",
     "PipelineExecutionsExport",
     "PipelinePage",
+    "PipelineSettingsLink",
     "PipelinesExport",
     "PipelinesList",
     "PipelinesPage",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from urllib.parse import urlencode
+
+from django.contrib.admin.utils import quote
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.generic import View
 
 from monitoring.enums import Severity
+from monitoring.models import PipelineSettings
 from monitoring.policies.facts import Pipeline, Verdict
 from monitoring.policies.ruler import ZoneCode
 from monitoring.selectors import pipelines, readings
 from monitoring.selectors.matrix import structure_of
 from monitoring.selectors.run_lines import execution_line
-from monitoring.selectors.snapshot import Current
+from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.matrix import STRUCTURES
 from monitoring.templatetags.ruler import tone
 from monitoring.templatetags.signs import sign_of
-from monitoring.views.pipelines.base import Context, PipelineBlock
+from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording import problem_text, verdict_label, verdict_next, verdict_text
 from monitoring.wording.pipelines import MARK_MEANINGS, MARKS, STATES, ZONES, ruler_sentence
 
@@ -45,12 +51,25 @@ class PipelineHead(PipelineBlock):
 
 def settings_url(request: HttpRequest, name: str) -> str:
     """Return where this user may change the pipeline's settings; empty where they may not."""
-    if not request.user.has_perm("monitoring.change_pipelinesettings"):
-        return ""
-    try:
-        return reverse("admin:monitoring_pipelinesettings_change", args=(name,))
-    except NoReverseMatch:
-        return ""
+    may = request.user.has_perm("monitoring.change_pipelinesettings")
+    return reverse("monitoring:pipeline-settings", args=(name,)) if may else ""
+
+
+class PipelineSettingsLink(PermissionRequiredMixin, View):
+    """Leads to the pipeline's settings in the admin: those that it has, or new ones."""
+
+    permission_required = ("monitoring.change_pipelinesettings",)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, entity: str) -> HttpResponse:
+        subject = subject_or_404(request, current(), entity)
+        if PipelineSettings.objects.filter(pk=subject.name).exists():
+            # As the admin itself writes keys in addresses.
+            return HttpResponseRedirect(
+                reverse("admin:monitoring_pipelinesettings_change", args=(quote(subject.name),))
+            )
+        query = urlencode({"entity_name": subject.name})
+        return HttpResponseRedirect(f"{reverse('admin:monitoring_pipelinesettings_add')}?{query}")
 
 
 class PipelineRuler(PipelineBlock):
