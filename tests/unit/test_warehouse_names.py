@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitoring.warehouse.dialect import Sqlite, SqlServer
 from monitoring.warehouse.names import InvalidName, TableName, bracketed, double_quoted, parse_column, parse_table
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no finding."""
 
 NONSENSE = [
     "",
@@ -120,6 +123,7 @@ def test_what_a_catalog_should_never_hold_is_not_quoted(quote: object, name: str
         quote(name)  # type: ignore[operator]
 
 
+@PATIENT
 @given(st.text(max_size=250))
 def test_any_text_is_a_name_or_refused(text: str) -> None:
     try:
@@ -134,6 +138,7 @@ def test_any_text_is_a_name_or_refused(text: str) -> None:
     )
 
 
+@PATIENT
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=60).filter(str.isprintable))
 def test_sqlite_reads_a_quoted_name_as_exactly_that_name(name: str) -> None:
     with sqlite3.connect(":memory:") as connection:
