@@ -39,7 +39,7 @@ SEED = 20_260_101
 DAYS = 30
 STRETCH = timedelta(minutes=45)
 """The last part of history, in which the real ETL runs every minute as it will go on to do."""
-BUSTLE = 4.0
+BUSTLE = 6.0
 """How much busier the shop is once somebody watches."""
 
 _EVERYTHING = "9999-12-31 23:59:59"

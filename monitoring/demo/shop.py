@@ -21,7 +21,7 @@ _WEEKDAYS = (1.1, 1.05, 1.0, 1.0, 1.15, 0.95, 0.75)
 _MEAN = sum(_HOURS) / 24 * sum(_WEEKDAYS) / 7
 
 PER_DAY = {
-    "order": 600.0,
+    "order": 400.0,
     "customer_changes": 90.0,
     "customer_leaves": 0.7,
     "product_appears": 2.0,
@@ -60,7 +60,7 @@ class Shop(ShopRows):
         self._agenda: list[tuple[datetime, int, str, int]] = []
         self._entries = 0
 
-    def open(self, customers: int = 2000, products: int = 320) -> None:
+    def open(self, customers: int = 1200, products: int = 320) -> None:
         """Put in what a shop has on its first day. Everything appears now."""
         rng, at = self.rng, self.now
         for region in self.people.regions():
@@ -135,7 +135,7 @@ class Shop(ShopRows):
 
     def _order(self, at: datetime) -> None:
         rng = self.rng
-        customer = self._customer(at) if rng.random() < 0.14 else self.any("customers")
+        customer = self._customer(at) if rng.random() < 0.1 else self.any("customers")
         order = self.add(
             "orders",
             {
