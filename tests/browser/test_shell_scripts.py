@@ -13,7 +13,7 @@ from typing import Any
 
 import django_htmx
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from monitoring.templatetags.formats import duration_text
 
@@ -115,17 +115,33 @@ def server() -> Server:
     return Server()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """One context per set of options: making one costs more than most of these tests."""
+    made: dict[str, BrowserContext] = {}
+
+    def get(**options: Any) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in made:
+            made[key] = browser.new_context(locale="en-US", timezone_id="Asia/Tokyo", **options)
+            made[key].set_default_timeout(5000)
+        made[key].clear_cookies()
+        return made[key]
+
+    yield get
+    for context in made.values():
+        context.close()
+
+
 @pytest.fixture
-def load(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
-    contexts = []
+def load(contexts: Callable[..., BrowserContext], server: Server) -> Iterator[Callable[..., Page]]:
+    pages: list[Page] = []
     complaints: list[str] = []
 
     def make(body: str = "", path: str = "/", **options: Any) -> Page:
         server.body = body
-        context = browser.new_context(locale="en-US", timezone_id="Asia/Tokyo", **options)
-        context.set_default_timeout(5000)
-        contexts.append(context)
-        page = context.new_page()
+        page = contexts(**options).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
@@ -136,8 +152,8 @@ def load(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
         return page
 
     yield make
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert complaints == []
 
 
@@ -374,31 +390,30 @@ def test_a_swap_to_the_sign_in_page_shows_it_whole(load: Any, server: Server) ->
 # Ages
 
 
-@pytest.mark.parametrize("seconds", [0, 10, 59, 60, 723, 3599, 3600, 11_520, 86_399, 86_400, 183_600, 90_000_000])
-def test_durations_read_as_the_servers(load: Any, seconds: int) -> None:
-    page = load()
-    text = page.evaluate(f"import('/static/js/ages.js').then(ages => ages.durationText({seconds}))")
-    assert text == duration_text(seconds)
+def words_for(page: Page, function: str, seconds: list[float]) -> list[str]:
+    """Return what ages.js says for each number of seconds, ordinary spaces between."""
+    script = f"seconds => import('/static/js/ages.js').then(ages => seconds.map(ages.{function}))"
+    return [text.replace("\u00a0", " ") for text in page.evaluate(script, seconds)]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s ago"),
-        (-0.4, "0 s ago"),
-        (3.9, "3 s ago"),
-        (75, "1 min ago"),
-        (7200, "2 h ago"),
-        (172_799, "47 h ago"),
-        (172_800, "2 d ago"),
-        (200_000_000, "2,314 d ago"),
-        (-90, "in 1 min"),
-    ],
-)
-def test_ages_in_words(load: Any, seconds: float, text: str) -> None:
-    page = load()
-    found = page.evaluate(f"import('/static/js/ages.js').then(ages => ages.ageText({seconds}))")
-    assert found.replace("\u00a0", " ") == text
+def test_durations_read_as_the_servers(load: Any) -> None:
+    seconds = [0, 10, 59, 60, 723, 3599, 3600, 11_520, 86_399, 86_400, 183_600, 90_000_000]
+    assert words_for(load(), "durationText", seconds) == [duration_text(s).replace("\u00a0", " ") for s in seconds]
+
+
+def test_ages_in_words(load: Any) -> None:
+    expected = {
+        0: "0 s ago",
+        -0.4: "0 s ago",
+        3.9: "3 s ago",
+        75: "1 min ago",
+        7200: "2 h ago",
+        172_799: "47 h ago",
+        172_800: "2 d ago",
+        200_000_000: "2,314 d ago",
+        -90: "in 1 min",
+    }
+    assert words_for(load(), "ageText", list(expected)) == list(expected.values())
 
 
 def test_an_age_counts_by_the_clock_that_dated_it(load: Any, server: Server) -> None:
@@ -504,6 +519,15 @@ def test_a_refresh_changes_the_numbers_in_place(load: Any, server: Server) -> No
     assert page.evaluate(f"{CHART} === first")
     assert page.evaluate("first.data.datasets.map(d => d.data)") == [[1, 2, 9], [3, 4, 9]]
     assert page.evaluate("first.isDatasetVisible(1)") is False, "what the reader hid stays hidden"
+
+
+def test_a_picture_outlives_a_change_around_it(load: Any, server: Server) -> None:
+    page = load(block("a", chart(BARS) + "<p>1</p>"))
+    painted = "(() => { const c = document.querySelector('canvas'); return c.toDataURL(); })()"
+    before = page.evaluate(painted)
+    refresh(page, server, body=block("a", chart(BARS) + "<p>2</p>", "2"))
+    expect(page.locator("p")).to_have_text("2")
+    assert page.evaluate(painted) == before
 
 
 def test_a_chart_that_goes_is_forgotten(load: Any, server: Server) -> None:
