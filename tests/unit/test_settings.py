@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,15 @@ def test_the_demonstration_loads_no_sql_server_code() -> None:
         variables = {"DJANGO_SETTINGS_MODULE": "etlportal.settings", "PORTAL_DATA_DIR": folder, "PATH": os.defpath}
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_variable_is_named_in_the_example() -> None:
+    """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
+    code = "".join((ROOT / "etlportal" / name).read_text() for name in ("settings.py", "databases.py"))
+    read = set(re.findall(r"""\b(?:env(?:\.\w+)?\(\s*|\(env, )["']([A-Z_]+)["']""", code))
+    example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert read - example == set()
+    assert example - read == {"PORT"}, "only the demo's command reads that"
 
 
 # The checks
