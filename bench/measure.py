@@ -76,7 +76,7 @@ def _client() -> Any:
 
     user, _ = User.objects.get_or_create(username="bench", defaults={"is_superuser": True, "is_staff": True})
     client = Client(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, backend="monitoring.accounts.UserBackend")
     return client
 
 

@@ -142,8 +142,8 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 
 # Accounts: local ones, nobody signs up.
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "monitoring.accounts.UserBackend",
+    "monitoring.accounts.EmailBackend",
 ]
 ACCOUNT_ADAPTER = "monitoring.accounts.ClosedAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

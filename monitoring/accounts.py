@@ -1,9 +1,33 @@
-"""How accounts work here: nobody signs up by themselves."""
+"""How accounts work here: nobody signs up by themselves, and a user comes with the preferences."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.auth_backends import AuthenticationBackend
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 
 class ClosedAccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+class WithPreferences:
+    """Reads the user and the preferences in one statement: every request needs both."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the active user of that key, or None."""
+        user = User.objects.select_related("preferences").filter(pk=user_id).first()
+        return user if user is not None and user.is_active else None
+
+
+class UserBackend(WithPreferences, ModelBackend):
+    """Signs in by user name, with Django's permissions."""
+
+
+class EmailBackend(WithPreferences, AuthenticationBackend):
+    """Signs in by e-mail address or user name, with django-allauth's limits."""

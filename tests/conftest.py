@@ -138,7 +138,7 @@ def client_as(users: dict[str, Any]) -> Callable[[str], Client]:
     def make(role: str) -> Client:
         client = Client()
         if role:
-            client.force_login(users[role], backend="django.contrib.auth.backends.ModelBackend")
+            client.force_login(users[role], backend="monitoring.accounts.UserBackend")
         return client
 
     return make

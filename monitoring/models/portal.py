@@ -241,4 +241,7 @@ class UserPreferences(models.Model):
     @classmethod
     def of(cls, user: Any) -> UserPreferences:
         """Return the user's stored preferences, or the defaults (unsaved)."""
-        return cls.objects.filter(user=user).first() or cls(user=user)
+        try:
+            return user.preferences  # type: ignore[no-any-return]
+        except cls.DoesNotExist:
+            return cls(user=user)

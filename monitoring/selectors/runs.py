@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
@@ -67,20 +67,23 @@ class RunDetail:
 
 
 def run_detail(run_id: int) -> RunDetail | None:
-    """Return the run, or None when neither copy nor warehouse has it. At most four statements.
+    """Return the run, or None when neither copy nor warehouse has it. At most three statements.
 
     Raises DatabaseError when the copy lacks it and the warehouse cannot be asked.
     """
-    copy = RunCopy.objects.filter(pk=run_id).first()
+    neighbours = RunCopy.objects.order_by("-pk").values("pk")
+    copy = (
+        RunCopy.objects.filter(pk=run_id)
+        .annotate(
+            earlier=Subquery(neighbours.filter(pk__lt=OuterRef("pk"))[:1]),
+            later=Subquery(neighbours.filter(pk__gt=OuterRef("pk")).order_by("pk")[:1]),
+        )
+        .first()
+    )
     if copy is None:
         return _from_warehouse(run_id)
     executions = RunEntityCopy.objects.filter(run_id=run_id).order_by("started_at", "run_entity_id")[:NEIGHBOURS]
-    return RunDetail(
-        run=run_of_copy(copy, executions),
-        copied=True,
-        earlier=RunCopy.objects.filter(pk__lt=run_id).order_by("-pk").values_list("pk", flat=True).first(),
-        later=RunCopy.objects.filter(pk__gt=run_id).order_by("pk").values_list("pk", flat=True).first(),
-    )
+    return RunDetail(run=run_of_copy(copy, executions), copied=True, earlier=copy.earlier, later=copy.later)
 
 
 def _from_warehouse(run_id: int) -> RunDetail | None:

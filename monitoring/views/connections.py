@@ -107,7 +107,8 @@ class ConnectionsLogins(ConnectionsBlock):
         table = LoginsTable(self.activity.logins[: audit.TOP_LOGINS], url_of=self._url_of)
         table.caption = gettext("Logins by events")
         hidden = max(0, len(self.activity.logins) - audit.TOP_LOGINS)
-        return {"activity": self.activity, "table": table, "hidden": hidden}
+        exports = export.links(self.request, "monitoring:connections-logins-export")
+        return {"activity": self.activity, "table": table, "hidden": hidden, "exports": exports}
 
     def _url_of(self, login: str | None) -> str:
         return f"{self.url(login_name=login or audit.NONE)}#connections-events"
@@ -213,3 +214,14 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
         found = self.activity
         rows = [] if found.bounds is None else audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1]
         return export.export(EventsTable(rows), "login-events", kind, current().sampled_at)
+
+
+class LoginsExport(Asked, PermissionRequiredMixin, View):
+    """Every login of the window, not only those that the page has room for, as a file."""
+
+    permission_required = (SEE,)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        table = LoginsTable(self.activity.logins, url_of=lambda _: "")
+        return export.export(table, "logins", kind, current().sampled_at)

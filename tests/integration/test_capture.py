@@ -121,7 +121,7 @@ def test_get_changes_nothing(client_as: Any, warehouse: Any, snapshot_stored: An
 
 def test_csrf(users: Any, warehouse: Any) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(users["operator"], backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(users["operator"], backend="monitoring.accounts.UserBackend")
     assert client.post(URL).status_code == 403
     assert not ConnectionLoginEvent.objects.exists()
 

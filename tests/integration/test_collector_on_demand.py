@@ -142,7 +142,7 @@ def test_it_can_be_switched_off(old: Warehouse, settings: object) -> None:
 def test_a_page_does_it(old: Warehouse) -> None:
     """The summary itself, asked for when nothing was ever sampled."""
     client = Client()
-    client.force_login(User.objects.create_user("reader"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.create_user("reader"), backend="monitoring.accounts.UserBackend")
     response = client.get("/")
     assert response.status_code == 200
     assert PipelineSample.objects.count() == 1

@@ -60,7 +60,7 @@ def test_they_need_a_token(users: Any, stored: None, warehouse: Warehouse) -> No
     from django.test import Client
 
     client = Client(enforce_csrf_checks=True)
-    client.force_login(users["operator"], backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(users["operator"], backend="monitoring.accounts.UserBackend")
     assert client.post(RUN).status_code == 403
 
 

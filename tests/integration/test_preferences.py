@@ -23,7 +23,7 @@ ALL = {
 
 
 def stored(user: User) -> dict[str, Any]:
-    preferences = UserPreferences.of(user)
+    preferences = UserPreferences.of(User.objects.get(pk=user.pk))
     return {name: getattr(preferences, name) for name in ALL}
 
 
@@ -127,7 +127,7 @@ def test_one_choice_is_never_taken_by_a_link(client_as: Clients) -> None:
 
 def test_it_cannot_be_sent_from_elsewhere(users: dict[str, User]) -> None:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(users["viewer"], backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(users["viewer"], backend="monitoring.accounts.UserBackend")
     assert client.post(ONE, {"theme": "dark"}).status_code == 403
     assert UserPreferences.objects.count() == 0
 

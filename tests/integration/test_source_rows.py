@@ -134,7 +134,7 @@ def test_unmasking_needs_a_post_with_its_token(users: Any, stored: None, custome
     from django.test import Client
 
     client = Client(enforce_csrf_checks=True)
-    client.force_login(users["auditor"], backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(users["auditor"], backend="monitoring.accounts.UserBackend")
     assert client.get(UNMASK).status_code == 405
     assert client.post(UNMASK).status_code == 403
     assert not Unmasking.objects.exists()
