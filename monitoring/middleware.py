@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import zoneinfo
 from collections.abc import Callable
 
 from django.contrib.auth.models import AnonymousUser
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db import Error as DatabaseFault
-from django.db import InterfaceError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
+from etlportal.databases import WATCHED
 from monitoring.models import UserPreferences
 from monitoring.views import errors
 
@@ -57,10 +60,25 @@ class ReaderMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""
-        if isinstance(exception, OperationalError | InterfaceError):
-            logger.error("the portal's own database does not answer", exc_info=exception)
-            return errors.database_down(request)
-        return None
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        alias = failed_alias(exception)
+        logger.error("the database %s does not answer", alias, exc_info=exception)
+        return errors.warehouse_down(request) if alias in WATCHED else errors.database_down(request)
+
+
+def failed_alias(exception: Exception) -> str:
+    """Return whose connection raised this: the innermost one on the way to the error, else "default".
+
+    A database error does not say where it comes from; the frames that it went through do.
+    """
+    found = DEFAULT_DB_ALIAS
+    for frame, _line in traceback.walk_tb(exception.__traceback__):
+        owner = frame.f_locals.get("self")
+        connection = getattr(owner, "db", owner)
+        if isinstance(connection, BaseDatabaseWrapper):
+            found = connection.alias
+    return found
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo | None:

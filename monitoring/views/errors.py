@@ -68,7 +68,14 @@ DATABASE_DOWN = ErrorPage(
     _("Try again in a moment. If it lasts, an administrator should look at DATABASE_URL and the portal's log."),
     "failed",
 )
-PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN)
+WAREHOUSE_DOWN = ErrorPage(
+    503,
+    _("The warehouse does not answer"),
+    _("What was asked for is read from the SQL Server itself, and it gave no answer. The portal itself works."),
+    _("The pre-flight on the first page says what is wrong and what to do; the figures there are the last ones read."),
+    "failed",
+)
+PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN, WAREHOUSE_DOWN)
 
 
 def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
@@ -122,3 +129,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def database_down(request: HttpRequest) -> HttpResponse:
     """`default` does not answer (monitoring/middleware.py)."""
     return answer(request, DATABASE_DOWN)
+
+
+def warehouse_down(request: HttpRequest) -> HttpResponse:
+    """`dw` or `oltp` does not answer something that only they can (monitoring/middleware.py)."""
+    return answer(request, WAREHOUSE_DOWN)

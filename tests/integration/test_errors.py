@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
-from django.urls import path
+from django.urls import clear_url_caches, path
 
 from etlportal import urls as portal
 from monitoring.views import errors
@@ -131,6 +132,27 @@ def test_a_signed_in_reader_is_told_when_the_portals_database_is_down(client_as:
     assert response["Retry-After"]
     assert "own database does not answer" in html
     assert "secret" not in html
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("alias", ["dw", "oltp"])
+def test_a_dead_warehouse_is_not_taken_for_the_portals_own_database(
+    faults: Client, monkeypatch: pytest.MonkeyPatch, alias: str
+) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return HttpResponse()
+
+    view.login_required = False  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys.modules[__name__], "urlpatterns", [*urlpatterns, path("reads/", view)])
+    clear_url_caches()
+    assert faults.get("/reads/").status_code == 200
+    with every_database_down():
+        response = faults.get("/reads/")
+    assert response.status_code == 503
+    assert "The warehouse does not answer" in response.content.decode()
+    assert "secret" not in response.content.decode()
 
 
 @pytest.mark.django_db
