@@ -67,7 +67,8 @@ class _Part:
 
 def classify(error_message: str | None) -> Failure:
     """Return what the message tells. Never raises; no message is class `other` without a text."""
-    text = (error_message or "").replace("\x00", "").strip()
+    # A message with both kinds of quotes was written by Python's repr, which escapes one of them.
+    text = (error_message or "").replace("\x00", "").replace("\\'", "'").strip()
     if not text:
         return Failure(error_class=ErrorClass.OTHER)
     found = _EXCEPTION.match(text[:300])

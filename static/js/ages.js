@@ -5,6 +5,7 @@
 
 import { language, say } from "./common.js";
 
+const SLACK = 2; // s
 const DAY = 86400, HOUR = 3600, MINUTE = 60;
 const NBSP = "\u00a0";
 const plain = new Intl.NumberFormat(language);
@@ -29,8 +30,10 @@ export function ageText(seconds) {
   const size = Math.abs(seconds);
   const [unit, name] =
     size < MINUTE ? [1, "s"] : size < HOUR ? [MINUTE, "min"] : size < 2 * DAY ? [HOUR, "h"] : [DAY, "d"];
-  const time = `${plain.format(Math.trunc(size / unit))}${NBSP}${name}`;
-  return say(seconds <= -1 ? "ahead" : "ago", { time });
+  const count = seconds < 0 && size < SLACK ? 0 : Math.trunc(size / unit);
+  const time = `${plain.format(count)}${NBSP}${name}`;
+  // Whole seconds are stored and clocks differ a little: two seconds ahead is still now.
+  return say(seconds <= -SLACK ? "ahead" : "ago", { time });
 }
 
 /** Return a duration as monitoring/templatetags/formats.py writes it: "12 min 03 s". */

@@ -359,3 +359,14 @@ def test_every_class_but_those_without_numbers_has_one():
                 ErrorClass.OTHER}  # fmt: skip
     assert set(BY_NATIVE.values()) == set(ErrorClass) - wordless
     assert set(NAMES) <= set(BY_NATIVE)
+
+
+def test_quotes_that_python_escaped_do_not_end_up_in_names() -> None:
+    """pyodbc's message holds both kinds of quotes, so its repr (what the runner stores) escapes the single ones."""
+    message = (
+        "IntegrityError: ('23000', '[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]The MERGE statement "
+        'conflicted with the FOREIGN KEY constraint "FK_FACT_DESCONTOS_desconto". The conflict occurred in database '
+        '"DW_ECOMMERCE", table "dim.DIM_DESCONTO", column \\\'desconto_id\\\'. (547) (SQLExecDirectW)\')'
+    )
+    found = classify(message)
+    assert (found.native, found.column, found.constraint) == (547, "desconto_id", "FK_FACT_DESCONTOS_desconto")
