@@ -90,7 +90,6 @@ class Block(PermissionRequiredMixin, View):
         """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
         return _etag(html)
 
-
     def _html(self, current: Current) -> str:
         return render_to_string(
             self.template_name,
