@@ -66,12 +66,19 @@ class YesNoColumn(Column):
         return value or ""
 
 
+class SampledColumn(TimeColumn):
+    """When the sample was taken, to the second."""
+
+    def render(self, value: datetime) -> SafeString:
+        return parts.when(value, "full")
+
+
 class EventsTable(PortalTable):
     """Login events in the order they came in: by key, so that no row shows on two pages."""
 
     key = staticmethod(lambda row: -row.connection_event_id)
 
-    event_time_utc = TimeColumn(verbose_name=_("Sampled at"))
+    event_time_utc = SampledColumn(verbose_name=_("Sampled at"), css="nowrap")
     session_id = SessionColumn(verbose_name=_("Session"), css="num")
     login_time = ServerTimeColumn(verbose_name=_("Logged in (server's local time)"))
     login_name = TextColumn(verbose_name=_("Login"))

@@ -156,3 +156,11 @@ def test_a_failure_says_what_to_do_and_may_be_tried_again(
 def test_a_missing_table_is_a_failure_not_a_crash(client_as: Any, warehouse: Any) -> None:
     warehouse.execute("dw", "ALTER TABLE [audit].[connection_login_events] RENAME TO gone")
     assert "does not exist" in said(client_as("operator").post(URL))
+
+
+@pytest.mark.parametrize(("role", "seen"), [("viewer", False), ("operator", True), ("auditor", False), ("admin", True)])
+def test_the_runs_page_leads_there_who_may(
+    client_as: Any, warehouse: Any, snapshot_stored: Any, role: str, seen: bool
+) -> None:
+    snapshot_stored(snapshot())
+    assert (f'href="{URL}"' in client_as(role).get("/runs/").content.decode()) is seen

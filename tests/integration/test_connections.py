@@ -227,7 +227,7 @@ def test_paging_by_key(client_as: Any, sampled: Any, warehouse: Any) -> None:
             link for link in parts(response)["connections-events"].find_all("a") if link.attrs.get("rel") == "next"
         ]
         url = older[0].attrs["href"] if older else ""
-    assert [int(line.split()[3]) for line in seen] == list(reversed(range(120)))
+    assert [int(line.split()[4]) for line in seen] == list(reversed(range(120)))
 
 
 def test_an_empty_warehouse(client_as: Any, sampled: Any, warehouse: Any) -> None:
