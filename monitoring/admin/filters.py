@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +32,7 @@ def pipeline_names() -> list[str]:
         return sorted(pipeline.name for pipeline in snapshot.pipelines)
     try:
         return list(EtlControl.objects.order_by("entity_name").values_list("entity_name", flat=True)[:MANY])
-    except DatabaseError:
+    except Error:
         return []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -102,7 +102,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         try:
             response = view()
             return response.render() if hasattr(response, "render") else response
-        except DatabaseError as error:
+        except Error as error:
             alias = getattr(self.model, "database_alias", "default")
             context = {
                 **self.admin_site.each_context(request),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import DatabaseError, InterfaceError
+from django.db import Error
 from django.db.models import Q, QuerySet
 
 from etlportal.guard import WarehouseReadOnly
@@ -185,7 +185,7 @@ def _events(found: Bounds, wanted: EventFilter, after: str, before: str) -> Even
         page = keyset.page(matching(found, wanted), field="pk", descending=True, after=after, before=before)
     except WarehouseReadOnly:
         raise
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
         return EventPage(problem=problem_from(error, login_events.ALIAS))
     return EventPage(rows=page.rows, after=page.after, before=page.before)
 

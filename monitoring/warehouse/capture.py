@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import Error, connections
 
 from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
 from monitoring.warehouse import login_events
@@ -31,6 +31,6 @@ def capture_snapshot() -> Captured:
             cursor.execute(SNAPSHOT_PROCEDURE)
     except WarehouseReadOnly:
         raise
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
         raise ReadFailed(problem_from(error, login_events.ALIAS)) from error
     return Captured(after_key=before, events=login_events.count_after(before))

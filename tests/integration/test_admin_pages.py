@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 import pytest
 import time_machine
 from django.contrib.admin.utils import quote
-from django.db import connections
+from django.db import Error, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -194,6 +195,17 @@ def test_a_warehouse_without_the_table_says_so(client_as: Any, warehouse: Any, r
         response = client_as("admin").get(url)
         assert response.status_code == 503
         assert "does not exist" in response.content.decode()
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_a_driver_that_cannot_be_loaded_says_so(client_as: Any, rows: Any, name: str) -> None:
+    """pyodbc raises its base class then, which is no DatabaseError."""
+    missing = Error("01000", "[01000] [unixODBC][Driver Manager]Can't open lib 'ODBC Driver 18' : file not found (0)")
+    client = client_as("admin")
+    with mock.patch.object(type(connections["dw"]), "cursor", side_effect=missing):
+        response = client.get(list_url(name))
+    assert response.status_code == 503
+    assert response.context["words"].to_do
 
 
 @pytest.mark.parametrize("name", WATCHED)
