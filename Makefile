@@ -66,7 +66,7 @@ unit: .venv/test.stamp  ## The tests without a browser, on all cores
 	$(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
 
 browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
-	$(BIN)/python -m pytest tests/browser -q
+	$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -q
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tests.support.messages

@@ -78,6 +78,29 @@ def signed_in(browser: Browser, demo: Demo) -> Callable[[str], Any]:
 
 
 @pytest.fixture
+def as_before(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iterator[Callable[[str], str]]:
+    """`as_before("auditor")`: that user's preferences are the defaults again after the test."""
+    users: list[str] = []
+
+    def remember(user: str) -> str:
+        users.append(user)
+        return user
+
+    yield remember
+    for user in users:
+        context = browser.new_context(storage_state=signed_in(user))
+        page = context.new_page()
+        page.goto(f"{demo.url}/preferences/")
+        defaults = {"language": "", "theme": "", "time_zone": "", "refresh_seconds": "10", "auto_refresh": "1"}
+        token = page.locator("input[name=csrfmiddlewaretoken]").first.input_value()
+        answer = page.request.post(
+            f"{demo.url}/preferences/set/", form=defaults, headers={"X-CSRFToken": token, "Referer": demo.url}
+        )
+        assert answer.ok, answer.status
+        context.close()
+
+
+@pytest.fixture
 def open_page(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iterator[Callable[..., Page]]:
     """`open_page("/", user="viewer", theme="dark", width=1440, locale="en-US")`: a page, loaded.
 

@@ -13,6 +13,7 @@ from tests.support.demo import Demo
 from tests.support.screenshots import PAGES
 
 OpenPage = Callable[..., Page]
+Remember = Callable[[str], str]
 
 
 WIDTHS = (360, 768, 1440, 2560)
@@ -52,8 +53,8 @@ def test_nothing_sticks_out_at_any_width(open_page: OpenPage, name: str) -> None
     assert all(needed[width] <= width for width in WIDTHS), needed
 
 
-def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, demo: Demo) -> None:
-    page = open_page("/", user="auditor", theme="dark")
+def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, demo: Demo, as_before: Remember) -> None:
+    page = open_page("/", user=as_before("auditor"), theme="dark")
     colour = "getComputedStyle(document.querySelector('.topbar')).backgroundColor"
     dark = page.evaluate(colour)
     with page.expect_response("**/preferences/set/"):
@@ -66,8 +67,8 @@ def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, de
     assert page.evaluate(colour) == dark
 
 
-def test_the_language_follows_the_browser_until_it_is_chosen(open_page: OpenPage) -> None:
-    page = open_page("/", user="auditor", locale="pt-BR")
+def test_the_language_follows_the_browser_until_it_is_chosen(open_page: OpenPage, as_before: Remember) -> None:
+    page = open_page("/", user=as_before("auditor"), locale="pt-BR")
     expect(page.locator("html")).to_have_attribute("lang", "pt-br")
     expect(page.locator("h1")).to_have_text("Resumo operacional")
     page.locator("button[name=language][value=en]").click()
