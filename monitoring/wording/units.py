@@ -43,11 +43,11 @@ def count(value: Count | int | None) -> str:
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """Return a share as "98.5 %"; whole percents without decimals."""
+    """Return a share as "98.5%"; whole percents without decimals."""
     if value is None or not isfinite(value):
         return unknown()
     shown = 0 if float(value).is_integer() else decimals
-    return _("%(number)s %%") % {"number": number(value, shown)}
+    return _("%(number)s%%") % {"number": number(value, shown)}
 
 
 def duration(seconds: float | None) -> str:

@@ -151,8 +151,8 @@ class TestUnits:
         assert wording.count(None) == "unknown"
 
     def test_percent_and_speed(self):
-        assert wording.percent(99.0) == "99 %"
-        assert wording.percent(98.54) == "98.5 %"
+        assert wording.percent(99.0) == "99%"
+        assert wording.percent(98.54) == "98.5%"
         assert wording.percent(None) == "unknown"
         assert wording.speed(9.96) == "10.0 rows/s"
         assert wording.speed(1234.4) == "1,234 rows/s"
@@ -275,8 +275,8 @@ class TestVerdicts:
             ),
             (
                 of(Rule.RECURRENT_FAILURE, failures=3, executions=9, percent=100 / 3),
-                "dim_x failed in 33 % of its executions",
-                "3 of 9 executions of the last 7 days failed (33 %).",
+                "dim_x failed in 33% of its executions",
+                "3 of 9 executions of the last 7 days failed (33%).",
             ),
             (
                 of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan=None),
@@ -323,7 +323,7 @@ class TestVerdicts:
             (
                 of(Rule.COVERAGE_DROP, percent=78.9, median=99.0, points=20.1),
                 "dim_x lost 20.1 points of coverage",
-                "Coverage is 78.9 %; its median of 7 days is 99 %.",
+                "Coverage is 78.9%; its median of 7 days is 99%.",
             ),
             (
                 of(Rule.STRUCTURE, part="target", table="dim.X"),
