@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import forms
+from django.http import QueryDict
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -65,6 +66,10 @@ class RunsForm(TableForm):
         choices=PERIOD_CHOICES,
         error_messages={"invalid_choice": _("There is no period “%(value)s”: all periods are shown.")},
     )
+
+    def others(self, data: QueryDict) -> list[tuple[str, str]]:
+        """Return the other blocks' part of the address. The place in the list goes: another filter, another list."""
+        return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     def wanted(self, now: datetime) -> RunFilter:
         """Return what was asked for and could be used; periods count back from `now`."""

@@ -151,6 +151,16 @@ def test_nonsense_gets_a_clear_answer_and_loses_nothing(pages: Client, query: st
     assert shown_runs(response.content.decode()) == [1]
 
 
+def test_another_filter_starts_at_the_first_page(pages: Client) -> None:
+    for number in range(1, 31):
+        copy_run(number)
+    first = pages.get("/runs/").content.decode()
+    following = re.search(r'href="([^"]+)"[^>]*rel="next"', first)
+    assert following
+    second = pages.get(following[1].replace("&amp;", "&")).content.decode()
+    assert 'name="after"' not in second
+
+
 def test_a_filtered_list_alone_is_what_the_page_holds(pages: Client) -> None:
     copy_run(1)
     copy_run(2, status="failed", error_message=UNIQUE)
