@@ -24,6 +24,7 @@ PACE = 1
 """Runs a minute of the demo ETL: as a newcomer sees it."""
 
 
+ZONE = "America/Sao_Paulo"
 PATIENCE = 20_000
 """Milliseconds that anything may take: the machine may be busy, and slowness is not what is tested here."""
 
@@ -68,7 +69,7 @@ def signed_in(browser: Browser, demo: Demo) -> Callable[[str], Any]:
 
     def cookies(user: str) -> Any:
         if user not in known:
-            context = browser.new_context()
+            context = browser.new_context(timezone_id=ZONE)
             chromium.sign_in(context.new_page(), demo.url, user)
             known[user] = context.storage_state()
             context.close()
@@ -123,7 +124,7 @@ def open_page(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> 
             storage_state=signed_in(user) if user else None,
             color_scheme=theme,
             viewport={"width": width, "height": height},
-            **{"locale": "en-US", "timezone_id": "America/Sao_Paulo", **options},
+            **{"locale": "en-US", "timezone_id": ZONE, **options},
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)

@@ -1,6 +1,6 @@
 """Every page in both themes, both languages and three widths, into docs/screenshots/: `make screenshots`.
 
-Anyone can look before shipping. Git keeps only the few that the README shows (see .gitignore).
+Anyone can look before shipping. Git keeps only `readme-*.png`, what the README shows (see .gitignore).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ FOLDER = ROOT / "docs" / "screenshots"
 WIDTHS = {360: 780, 1440: 900, 2560: 1440}
 LANGUAGES = {"en": "en-US", "pt-br": "pt-BR"}
 THEMES = ("light", "dark")
+ZONE = "America/Sao_Paulo"
 PAGES = {
     "sign-in": ("/account/login/", ""),
     "summary": ("/", "operator"),
@@ -35,12 +36,16 @@ PAGES = {
 """Name to address and user ("" for nobody)."""
 
 
+LIVE_SECONDS = 45
+"""What the demo is given to have run, failed and sampled something."""
+
+
 def render(browser: Browser, url: str, only: list[str]) -> list[Path]:
     """Take the pictures of the pages in `only` (all when empty); return their files."""
     made = []
     states = {}
     for user in {user for _, user in PAGES.values() if user}:
-        context = browser.new_context()
+        context = browser.new_context(timezone_id=ZONE)
         chromium.sign_in(context.new_page(), url, user)
         states[user] = context.storage_state()
         context.close()
@@ -54,23 +59,27 @@ def render(browser: Browser, url: str, only: list[str]) -> list[Path]:
                         storage_state=states.get(user),
                         color_scheme=theme,
                         locale=locale,
-                        timezone_id="America/Sao_Paulo",
+                        timezone_id=ZONE,
                         viewport={"width": width, "height": height},
                         reduced_motion="reduce",
                     )
                     page = context.new_page()
-                    made.append(_picture(page, f"{url}{address}", FOLDER / f"{name}-{language}-{theme}-{width}.png"))
+                    _settle(page, f"{url}{address}")
+                    made.append(FOLDER / f"{name}-{language}-{theme}-{width}.png")
+                    page.screenshot(path=made[-1], full_page=True)
+                    if (name, language, width) == ("summary", "en", 1440):
+                        page.set_viewport_size({"width": width, "height": 1180})
+                        made.append(FOLDER / f"readme-{theme}.png")
+                        page.screenshot(path=made[-1])
                     context.close()
     return made
 
 
-def _picture(page: Page, address: str, path: Path) -> Path:
+def _settle(page: Page, address: str) -> None:
     page.goto(address)
     page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready")
     page.wait_for_timeout(400)  # charts draw themselves after the load
-    page.screenshot(path=path, full_page=True)
-    return path
 
 
 def main(arguments: list[str]) -> int:
@@ -80,10 +89,10 @@ def main(arguments: list[str]) -> int:
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        demo = Demo(Path(folder), "--pace=3")
+        demo = Demo(Path(folder), "--pace=2")
         try:
-            time.sleep(25)  # until something runs: the live parts are in the pictures too
             browser = chromium.launch(playwright, path)
+            time.sleep(LIVE_SECONDS)
             made = render(browser, demo.url, arguments)
             browser.close()
         finally:
