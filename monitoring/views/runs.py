@@ -37,6 +37,7 @@ class RunsControl(Block):
     """ctl.etl_control as it stands."""
 
     name = "runs-control"
+    same_for_all = True
     template_name = "monitoring/runs/_control.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -55,6 +56,7 @@ class RunsGrid(Block):
     """Pipelines by newest runs."""
 
     name = "runs-grid"
+    same_for_all = True
     template_name = "monitoring/runs/_grid.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -65,6 +67,7 @@ class RunsTimeline(Block):
     """A bar per run entity of the newest runs."""
 
     name = "runs-timeline"
+    same_for_all = True
     template_name = "monitoring/runs/_timeline.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class RunsList(Block):
     """The runs that match the filters, a page by key."""
 
     name = "runs-list"
+    same_for_all = True
     template_name = "monitoring/runs/_list.html"
 
     def context(self, current: Current) -> dict[str, Any]:
