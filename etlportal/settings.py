@@ -23,7 +23,8 @@ EMBEDDED = databases.embedded(env)
 """Whether the watched warehouse is the embedded demonstration."""
 
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+# Sessions and password hashes are kept here: nobody else on this machine may look.
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _secret_key() -> str:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -160,6 +160,8 @@ def snapshot_stored(db: None) -> Callable[..., Any]:
             "sampled_at": snapshot.sampled_at,
             "ticked_at": ticked_at or timezone.now(),
             "tick_milliseconds": 12,
+            "lease_holder": "test",
+            "lease_until": timezone.now() + timedelta(days=3650),
         }
         state, _ = CollectorState.objects.update_or_create(pk=CollectorState.SINGLETON, defaults=values)
         return state

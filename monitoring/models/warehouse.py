@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from etlportal.guard import WarehouseReadOnly
 from monitoring.models.fields import UtcDateTimeField, VarCharField
@@ -53,7 +54,8 @@ class EtlControl(WarehouseModel):
         managed = False
         db_table = "[ctl].[etl_control]"
         ordering = ("entity_name",)
-        verbose_name = "control row"
+        verbose_name = _("control row")
+        verbose_name_plural = _("control rows")
 
     def __str__(self) -> str:
         return self.entity_name
@@ -79,7 +81,8 @@ class EtlRun(WarehouseModel):
         managed = False
         db_table = "[audit].[etl_run]"
         ordering = ("-run_id",)
-        verbose_name = "run"
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
 
     def __str__(self) -> str:
         return f"#{self.run_id}"
@@ -111,8 +114,8 @@ class EtlRunEntity(WarehouseModel):
         managed = False
         db_table = "[audit].[etl_run_entity]"
         ordering = ("-run_id", "entity_name")
-        verbose_name = "run entity"
-        verbose_name_plural = "run entities"
+        verbose_name = _("run entity")
+        verbose_name_plural = _("run entities")
 
     def __str__(self) -> str:
         return f"#{self.run_id} {self.entity_name}"
@@ -145,7 +148,8 @@ class ConnectionLoginEvent(WarehouseModel):
         managed = False
         db_table = "[audit].[connection_login_events]"
         ordering = ("-event_time_utc", "-connection_event_id")
-        verbose_name = "login event"
+        verbose_name = _("login event")
+        verbose_name_plural = _("login events")
 
     def __str__(self) -> str:
         return f"#{self.connection_event_id}"

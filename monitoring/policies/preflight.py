@@ -60,11 +60,13 @@ def pipeline_ready(pipeline: PipelineFacts) -> bool | None:
     return structure_ready(pipeline.mapping_valid, pipeline.source, pipeline.target)
 
 
-def collector_check(age_seconds: float | None) -> Check:
-    """Return the check of the collector's age in seconds; None: it never ran."""
+def collector_check(age_seconds: float | None, *, collecting: bool = True) -> Check:
+    """Return the check of the collector: the age of its newest sample in seconds (None: it never ran),
+    and whether one is at work. Fresh figures without one come from a page that was opened: a warning."""
     if age_seconds is None:
         return Check(code="collector.age", state=CheckState.FAILED, values={"seconds": None})
-    state = CheckState.PASSED if age_seconds <= COLLECTOR_STALE_SECONDS else CheckState.FAILED
+    fresh = CheckState.PASSED if collecting else CheckState.WARNING
+    state = fresh if age_seconds <= COLLECTOR_STALE_SECONDS else CheckState.FAILED
     return Check(code="collector.age", state=state, values={"limit_seconds": COLLECTOR_STALE_SECONDS})
 
 

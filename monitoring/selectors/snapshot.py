@@ -21,7 +21,8 @@ class Current:
     """The newest snapshot and how old it is. `snapshot` None: nothing was ever sampled.
 
     `ticked_at` is when the tick ended by this machine's clock; age counts from it, not from the
-    warehouse's clock, which may differ.
+    warehouse's clock, which may differ. `collecting`: a collector holds its lease now; without one an
+    open page takes a sample itself, once a minute (collector/on_demand.py).
     """
 
     snapshot: Snapshot | None
@@ -29,6 +30,7 @@ class Current:
     sampled_at: datetime | None
     ticked_at: datetime | None
     now: datetime
+    collecting: bool = True
 
     @property
     def age(self) -> timedelta | None:
@@ -52,6 +54,7 @@ def current(now: datetime | None = None) -> Current:
         sampled_at=row.sampled_at,
         ticked_at=row.ticked_at,
         now=now,
+        collecting=row.lease_until is not None and row.lease_until > now,
     )
 
 

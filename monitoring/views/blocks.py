@@ -102,6 +102,7 @@ class Block(PermissionRequiredMixin, View):
             current.version,
             str(current.ticked_at),
             str(current.stale),
+            str(current.collecting),
             translation.get_language() or "",
             timezone.get_current_timezone_name(),
             self.request.get_full_path(),
@@ -144,6 +145,7 @@ class Page(PermissionRequiredMixin, View):
         parts = (
             state.version,
             str(state.stale),
+            str(state.collecting),
             str(request.user.pk),
             translation.get_language() or "",
             timezone.get_current_timezone_name(),

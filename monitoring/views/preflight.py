@@ -55,7 +55,7 @@ class PreflightBlock(Block):
         if current.snapshot is None:
             return {"view": None}
         age = current.age.total_seconds() if current.age is not None else None
-        view = preflight_view(current.snapshot, collector_check(age))
+        view = preflight_view(current.snapshot, collector_check(age, collecting=current.collecting))
         return {
             "view": view,
             "ticked_at": current.ticked_at,

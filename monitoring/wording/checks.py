@@ -165,12 +165,14 @@ def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
         return f"{values.get('source')} → {values.get('target')}"
     if code.startswith("required.") and values.get("listed") == 0:
         return gettext("ctl.etl_control has no such pipeline.")
-    if code == "collector.age" and check.state is CheckState.FAILED:
-        return _collector(values)
+    if code == "collector.age" and check.state is not CheckState.PASSED:
+        return _collector(check.state, values)
     return str(values.get("table") or "")
 
 
-def _collector(values: dict[str, Any]) -> str:
+def _collector(state: CheckState, values: dict[str, Any]) -> str:
+    if state is CheckState.WARNING:
+        return gettext("No collector is at work: an open page takes a sample itself, once a minute.")
     limit = values.get("limit_seconds")
     if limit is None:
         return gettext("It has never run.")

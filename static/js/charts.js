@@ -242,13 +242,14 @@ function full(number, spec) {
 // Time
 
 function moment(time) {
-  return new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(time);
+  return new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: "short", timeStyle: "short", hourCycle: "h23" }).format(time);
 }
 
 function timeAxis(from, to) {
   const step = STEPS.find((size) => (to - from) / size <= 9) ?? STEPS.at(-1);
   const format = new Intl.DateTimeFormat(language, {
     timeZone: zone,
+    hourCycle: "h23",
     ...(step < 24 * HOUR ? { hour: "2-digit", minute: "2-digit" } : { day: "2-digit", month: "2-digit" }),
   });
   return {

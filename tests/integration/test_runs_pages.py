@@ -252,3 +252,14 @@ def test_the_cost_does_not_grow_with_pipelines_or_runs(
         client.get("/runs/")
     assert many.counts() == few.counts()
     assert few.counts()["dw"] == few.counts()["oltp"] == 0
+
+
+def test_a_collector_that_is_gone_is_named(
+    client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]
+) -> None:
+    state = snapshot_stored(factories.healthy_snapshot())
+    client = client_as("viewer")
+    assert "No collector is at work" not in client.get("/runs/").content.decode()
+    state.lease_until = timezone.now() - timedelta(seconds=1)
+    state.save()
+    assert "No collector is at work" in client.get("/runs/").content.decode()

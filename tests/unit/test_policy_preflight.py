@@ -235,3 +235,10 @@ class TestVerdicts:
     def test_it_repeats_nothing_that_changes_at_each_tick(self):
         quick, slow = (found(dw=make.unreachable("dw", latency_ms=ms)) for ms in (1.0, 2.0))
         assert preflight_verdicts(quick, {}) == preflight_verdicts(slow, {})
+
+
+def test_fresh_figures_without_a_collector_are_a_warning() -> None:
+    """An open page keeps them fresh, once a minute: nobody would notice that the collector is gone."""
+    assert collector_check(5, collecting=False).state is CheckState.WARNING
+    assert collector_check(500, collecting=False).state is CheckState.FAILED
+    assert collector_check(5, collecting=True).state is CheckState.PASSED
