@@ -14,7 +14,7 @@ from tests.support.chromium import axe_violations
 OpenPage = Callable[..., Page]
 STATES = {
     "healthy": "dim_cliente",
-    "late": "dim_transportadora",
+    "new": "dim_transportadora",
     "inactive": "dim_equipe",
     "broken": "fact_devolucoes",
 }
@@ -39,14 +39,14 @@ def test_every_state_is_accessible(open_page: OpenPage, state: str, theme: str) 
     assert axe_violations(page) == []
 
 
-def test_late_quiet_and_broken_rulers_look_different(open_page: OpenPage) -> None:
+def test_new_quiet_and_broken_rulers_look_different(open_page: OpenPage) -> None:
     seen = {}
-    for state in ("late", "inactive", "broken"):
+    for state in ("new", "inactive", "broken"):
         page = open_page(f"/pipelines/{STATES[state]}/")
         ruler = page.locator("#lag-ruler")
         expect(ruler).to_be_visible()
         seen[state] = ruler.get_attribute("class")
-    assert "ruler--late tone-critical" in (seen["late"] or "")
+    assert "ruler--never_loaded" in (seen["new"] or "")
     assert "ruler--paused tone-inactive" in (seen["inactive"] or "")
     assert "ruler--unknown tone-unknown" in (seen["broken"] or "")
 
