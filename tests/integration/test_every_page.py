@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -215,13 +216,40 @@ def test_a_page_costs_the_warehouse_nothing_and_the_same_at_50_pipelines(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_an_unchanged_refresh_costs_next_to_nothing(client_as: Clients, snapshot_stored: Any, name: str) -> None:
+def test_an_unchanged_refresh_costs_next_to_nothing(
+    client_as: Clients, snapshot_stored: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the version that the page has, no block that follows the snapshot is rendered at all."""
     snapshot_stored(calm())
     client, url = client_as("admin"), url_of(name)
     page = client.get(url)
     version = htmx.refresh(client, page, url)["X-Live"]
-    with queries(default=range(1, 12), dw=0, oltp=0):
-        htmx.refresh(client, page, url, version)
+    rendered: list[Block] = []
+    original = Block.render
+
+    def render(block: Block, *args: Any) -> Any:
+        rendered.append(block)
+        return original(block, *args)
+
+    monkeypatch.setattr(Block, "render", render)
+    with queries(default=range(1, 12), dw=range(0, 3), oltp=range(0, 3)):
+        assert htmx.refresh(client, page, url, version).status_code == 204
+    assert [block.name for block in rendered if block.follows_snapshot] == []
+    if name == "monitoring:summary":
+        assert rendered == []
+
+
+def test_a_block_that_the_browser_put_aside_is_sent_again(client_as: Clients, snapshot_stored: Any) -> None:
+    """While text in it was selected, static/js/morph.js leaves a block's etag empty; nothing else has changed."""
+    snapshot_stored(calm())
+    client, url = client_as("viewer"), reverse("monitoring:summary")
+    page = client.get(url)
+    version = htmx.refresh(client, page, url)["X-Live"]
+    etags = htmx.etags(page.content.decode())
+    aside = re.sub("summary-kpis=[0-9a-f]+", "summary-kpis=", etags)
+    assert aside != etags
+    answer = client.get(url, headers={"X-Live": version, "X-Live-Etags": aside})
+    assert list(htmx.blocks(answer.content.decode())) == ["summary-kpis"]
 
 
 @pytest.mark.parametrize("name", PAGES)
