@@ -30,6 +30,7 @@ from monitoring.policies.facts import (
 from monitoring.policies.overview import RunCounts, overview
 from monitoring.policies.pipeline import judged
 from monitoring.policies.preflight import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts, preflight
+from monitoring.policies.preflight_facts import Rights
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)
@@ -40,6 +41,13 @@ CONTROL_TABLES = (
     "audit.etl_run",
     "audit.etl_run_entity",
     "audit.connection_login_events",
+)
+RIGHTS = Rights(
+    procedures=(("audit.sp_capture_connection_snapshot", True), ("audit.sp_connection_audit_cleanup", True)),
+    sees_sessions=True,
+    sessions_permissions=("VIEW SERVER STATE",),
+    login="etl_monitor",
+    user="etl_monitor",
 )
 UNIQUE_ERROR = (
     "IntegrityError: ('23000', \"[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]Violation of UNIQUE KEY "
@@ -301,7 +309,8 @@ def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, /, **changes:
         "oltp": connection("oltp"),
         "schemas": tuple(SchemaFacts(name=name, exists=True) for name in ("ctl", "audit")),
         "tables": tuple(
-            TableFacts(name=name, exists=True, missing_columns=(), selectable=True) for name in CONTROL_TABLES
+            TableFacts(name=name, exists=True, missing_columns=(), selectable=True, missing_indexes=())
+            for name in CONTROL_TABLES
         ),
         "pipelines": tuple(
             PipelineFacts(
@@ -309,6 +318,7 @@ def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, /, **changes:
             )
             for each in judged_ones
         ),
+        "rights": RIGHTS,
         "required": (),
     }
     return PreflightFacts(**{**defaults, **changes})

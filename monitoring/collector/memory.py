@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from monitoring.policies.facts import ConnectionReading, Pipeline, Problem, Run, Snapshot, Watermark
 from monitoring.policies.overview import RunCounts
+from monitoring.policies.preflight_facts import Rights
 from monitoring.selectors.history import EligibleSample, ExecutionPast
 from monitoring.warehouse.catalog import Catalog
 from monitoring.warehouse.names import TableName
@@ -42,6 +43,7 @@ class Structure:
     asked: dict[str, frozenset[tuple[str, str]]]
     checked_at: datetime
     sessions: Sessions = NO_SESSIONS
+    rights: Rights | Problem | None = None
 
     def covers(self, alias: str, wanted: Iterable[TableName]) -> bool:
         """Whether all these tables were asked about."""

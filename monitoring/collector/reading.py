@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeVar
 
 from django.conf import settings
@@ -18,12 +19,12 @@ from django.utils import timezone
 
 from monitoring.collector.copying import copy_runs
 from monitoring.collector.mapping import Plan, names_of, planned, wanted_sources, wanted_targets
-from monitoring.collector.memory import NO_SESSIONS, Guilty, Memory, Sessions, Structure
+from monitoring.collector.memory import Guilty, Memory, Structure
+from monitoring.collector.sessions import rights_of, runner_sessions
 from monitoring.enums import ProblemCode
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.policies.facts import ConnectionReading, ControlRow, Problem, SourceReading, TargetReading
 from monitoring.selectors.pipeline_settings import Decisions
-from monitoring.warehouse.audit import session_samples
 from monitoring.warehouse.catalog import Catalog, read_catalog
 from monitoring.warehouse.control import ControlReading, read_control
 from monitoring.warehouse.errors import CONNECTION_CODES
@@ -34,8 +35,6 @@ from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_r
 DW, OLTP = "dw", "oltp"
 STRUCTURE_SECONDS = 60.0
 RETRY_SECONDS = 60.0
-SESSION_EVENTS = 2000
-SESSION_SAMPLES = 10
 BIG_TARGET_ROWS = 200_000
 """A target beyond this, whose update column has no index, is asked for its newest row only after a run."""
 
@@ -71,13 +70,25 @@ class Looked:
     down: dict[str, Problem] = field(default_factory=dict)
 
 
-def look(memory: Memory, decided: Mapping[str, Decisions], between: Callable[[], None]) -> Looked:
-    """Read everything once. Never raises for what the databases do; `between` is called between the parts."""
-    release(DW, OLTP)
-    control, problem = _control()
+def look(
+    memory: Memory,
+    decided: Mapping[str, Decisions],
+    between: Callable[[], None],
+    *,
+    copying: bool = True,
+    dead: Mapping[str, Problem] = MappingProxyType({}),
+) -> Looked:
+    """Read everything once. Never raises for what the databases do; `between` is called between the parts.
+
+    `copying` False: the runs are not copied, nothing is written. `dead`: databases that were just seen
+    not to answer, and why; they are not tried again.
+    """
+    alive = [alias for alias in (DW, OLTP) if alias not in dead]
+    release(*alive)
+    control, problem = (None, dead[DW]) if DW in dead else _control()
     controls = control.rows if control is not None else tuple(each.control for each in memory.previous.values())
     between()
-    structure = _structure(memory, controls, decided, problem)
+    structure = _structure(memory, controls, decided, problem, dead.get(OLTP))
     looked = Looked(
         now=control.now if control is not None else timezone.now(),
         structure=structure,
@@ -87,13 +98,14 @@ def look(memory: Memory, decided: Mapping[str, Decisions], between: Callable[[],
     )
     between()
     if control is not None:
-        _copy(memory, control, looked)
+        if copying:
+            _copy(memory, control, looked)
         looked.plans = {row.entity_name: _plan(row, control, structure, decided) for row in control.rows}
         between()
         _targets(memory, looked)
         between()
         _sources(memory, looked)
-    release(DW, OLTP)
+    release(*alive)
     return looked
 
 
@@ -129,7 +141,11 @@ def _copy(memory: Memory, control: ControlReading, looked: Looked) -> None:
 
 
 def _structure(
-    memory: Memory, controls: tuple[ControlRow, ...], decided: Mapping[str, Decisions], dw_problem: Problem | None
+    memory: Memory,
+    controls: tuple[ControlRow, ...],
+    decided: Mapping[str, Decisions],
+    dw_problem: Problem | None,
+    oltp_problem: Problem | None,
 ) -> Structure:
     """Return what the databases look like, looked over again when that is due. Kept in the memory."""
     names = [names_of(row) for row in controls]
@@ -144,7 +160,7 @@ def _structure(
     if known is not None and not all(known.covers(alias, each) for alias, each in wanted.items()):
         for guilty in memory.guilty.values():
             guilty.retry_at = 0.0  # a mapping changed: perhaps theirs
-    connections = {OLTP: connection_reading(OLTP)}
+    connections = {OLTP: failed_reading(OLTP, oltp_problem) if oltp_problem else connection_reading(OLTP)}
     if dw_problem is not None and dw_problem.code in CONNECTION_CODES:
         connections[DW] = failed_reading(DW, dw_problem)
     else:
@@ -155,7 +171,8 @@ def _structure(
         catalogs={alias: _catalog(connections[alias], wanted[alias]) for alias in (DW, OLTP)},
         asked={alias: frozenset(name.key for name in wanted[alias]) for alias in wanted},
         checked_at=timezone.now(),
-        sessions=_sessions(connections[DW]),
+        sessions=runner_sessions(connections[DW]),
+        rights=rights_of(connections[DW]),
     )
     memory.structure = structure
     return structure
@@ -176,26 +193,6 @@ def _catalog(connection: ConnectionReading, wanted: set[TableName]) -> Catalog |
         return read_catalog(connection.alias, wanted)
     except ReadFailed as failure:
         return failure.problem
-
-
-def _sessions(dw: ConnectionReading) -> Sessions:
-    """What the newest login events say of the runner's sessions.
-
-    Where no sample at all shows the runner's program, its name here is probably not the one that is
-    configured: then the samples prove nothing, and none are given.
-    """
-    if not dw.reachable:
-        return NO_SESSIONS
-    try:
-        events = session_samples(DW, SESSION_EVENTS)
-    except ReadFailed:
-        return NO_SESSIONS  # the pre-flight tells that the table cannot be read
-    programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
-    runners = [when for when, program in events if program.lower().startswith(programs)]
-    if not runners:
-        return NO_SESSIONS
-    times = sorted({when.replace(microsecond=0) for when, _ in events}, reverse=True)
-    return Sessions(runner_at=max(runners), sampled_at=tuple(times[:SESSION_SAMPLES]))
 
 
 def _targets(memory: Memory, looked: Looked) -> None:

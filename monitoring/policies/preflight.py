@@ -15,6 +15,7 @@ from monitoring.policies.facts import (
     TargetReading,
 )
 from monitoring.policies.preflight_facts import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts
+from monitoring.policies.preflight_rights import index_check, rights_checks
 from monitoring.policies.status import structure_ready
 
 CLOCK_WARNING_SECONDS = 30
@@ -35,6 +36,8 @@ def preflight(facts: PreflightFacts) -> Preflight:
     ]
     checks = [
         *portal,
+        *(index_check(table) for table in facts.tables if table.missing_indexes is not None),
+        *rights_checks(facts.rights),
         _one_active(facts),
         *(check for pipeline in facts.pipelines or () for check in _pipeline(pipeline)),
         *(check for name in facts.required for check in _required(name, facts)),

@@ -30,6 +30,9 @@ LABELS: dict[str, Any] = {
     "dw.schema.": _("Schema %(name)s"),
     "dw.table.": _("Table %(name)s with its columns"),
     "dw.permission.": _("SELECT on %(name)s"),
+    "dw.index.": _("Indexes of %(name)s"),
+    "dw.execute.": _("EXECUTE on %(name)s"),
+    "dw.sessions": _("Sight of every session"),
     "pipelines.active": _("At least one active pipeline"),
     "pipeline.active": _("Active"),
     "pipeline.mapping": _("Mapping valid"),
@@ -54,6 +57,15 @@ _TO_DO: dict[str, Any] = {
         "Bring the table to the contract (sql/sqlserver), or check that ETL_DW_DB names the right database."
     ),
     "dw.permission.": _("Ask the DBA: GRANT SELECT on it to the portal's login."),
+    "dw.index.": _("Ask the DBA for the index: manage.py doctor prints the statement. Until then each look is slow."),
+    "dw.execute.": _(
+        "Ask the DBA to GRANT EXECUTE on it to the portal's login, or to create it (sql/sqlserver): manage.py doctor "
+        "prints the statement."
+    ),
+    "dw.sessions": _(
+        "Ask the DBA for the permission: manage.py doctor prints the statement. Until then a snapshot that is taken "
+        "here shows the portal's own session only."
+    ),
     "pipelines.active": _("Set is_active = 1 for a pipeline in ctl.etl_control, or enter one."),
     "pipeline.active": _("Set is_active = 1 for it in ctl.etl_control when it is to run again."),
     "pipeline.mapping": _("Correct its names in ctl.etl_control: schema.table for both tables, a column for the key."),
@@ -149,7 +161,15 @@ def _database_detail(check: Check, values: dict[str, Any]) -> str:
         return _seconds(values.get("seconds"))
     if values.get("exists") == 0:
         return gettext("It does not exist.")
-    return ""
+    return _standing_detail(check, values)
+
+
+def _standing_detail(check: Check, values: dict[str, Any]) -> str:
+    if values.get("columns"):
+        return gettext("Missing index: %(columns)s") % {"columns": values["columns"]}
+    if check.code.startswith("dw.execute.") and check.state is not CheckState.PASSED:
+        return gettext("It does not exist, or the portal's login may not execute it.")
+    return str(values.get("permission") or "")
 
 
 def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from monitoring.enums import CheckState, ProblemCode, Severity
 from monitoring.policies.alerts import preflight_verdicts
 from monitoring.policies.facts import Check, Preflight
 from monitoring.policies.preflight import SchemaFacts, TableFacts, collector_check, preflight
+from monitoring.policies.preflight_facts import Rights
 from tests import factories as make
 
 PASSED, WARNING, FAILED, UNKNOWN = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED, CheckState.UNKNOWN
@@ -41,7 +42,9 @@ def test_all_is_well():
         "dw.connection", "dw.clock", "oltp.connection", "oltp.clock", "dw.schema.ctl", "dw.schema.audit",
         *(f"dw.table.{name}" for name in make.CONTROL_TABLES),
         *(f"dw.permission.{name}" for name in make.CONTROL_TABLES),
-        "pipelines.active", "pipeline.active", "pipeline.mapping", "pipeline.source", "pipeline.target",
+        *(f"dw.index.{name}" for name in make.CONTROL_TABLES),
+        "dw.execute.audit.sp_capture_connection_snapshot", "dw.execute.audit.sp_connection_audit_cleanup",
+        "dw.sessions", "pipelines.active", "pipeline.active", "pipeline.mapping", "pipeline.source", "pipeline.target",
         "pipeline.source_permission", "pipeline.target_permission", "pipeline.index", "pipeline.ready",
         "required.ready", "required.active",
     }  # fmt: skip
@@ -90,6 +93,33 @@ def test_a_control_table(facts, table, permission, monitoring):
     assert state(checks, "dw.table.audit.etl_run") is table
     assert state(checks, "dw.permission.audit.etl_run") is permission
     assert checks.ready_for_monitoring is monitoring
+
+
+@pytest.mark.parametrize(("missing", "expected"), [((), PASSED), (("run_id, entity_name",), WARNING)])
+def test_an_index_of_the_contract_that_is_missing_only_warns(missing, expected):
+    table = TableFacts(
+        name="audit.etl_run_entity", exists=True, missing_columns=(), selectable=True, missing_indexes=missing
+    )
+    checks = found(tables=(table,))
+    assert one(checks, "dw.index.audit.etl_run_entity").values["columns"] == "; ".join(missing)
+    assert state(checks, "dw.index.audit.etl_run_entity") is expected
+    assert checks.ready_for_monitoring is True
+
+
+def test_what_the_login_lacks_for_the_snapshot_only_warns():
+    rights = Rights(
+        procedures=(("audit.a", True), ("audit.b", False)),
+        sees_sessions=False,
+        sessions_permissions=("VIEW SERVER STATE",),
+    )
+    checks = found(rights=rights)
+    states = [state(checks, code) for code in ("dw.execute.audit.a", "dw.execute.audit.b", "dw.sessions")]
+    assert states == [PASSED, WARNING, WARNING]
+    assert checks.ready_for_monitoring is True
+    assert preflight_verdicts(checks, {}) == ()
+    assert state(found(rights=replace(rights, sees_sessions=True)), "dw.sessions") is PASSED
+    unread = one(found(rights=make.problem()), "dw.sessions")
+    assert (unread.state, unread.problem) == (UNKNOWN, make.problem())
 
 
 def test_missing_columns_are_named():
