@@ -1,10 +1,16 @@
 """The plumbing's application: puts the guard on each watched connection, registers the deploy checks."""
 
+import logging
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 from django.db.backends.signals import connection_created
 
+from etlportal.backends.sqlserver.odbc import driver_manager_problem
 from etlportal.guard import install
+
+logger = logging.getLogger(__name__)
 
 
 class EtlPortalConfig(AppConfig):
@@ -14,6 +20,9 @@ class EtlPortalConfig(AppConfig):
         import etlportal.checks  # noqa: F401 - registers them
 
         connection_created.connect(install, dispatch_uid="etlportal.guard")
+        # Web server, collector and every command: said once, in the log, and the pages say it too.
+        if not settings.EMBEDDED and (problem := driver_manager_problem()):
+            logger.error(problem)
 
 
 class PortalAdminConfig(AdminConfig):

@@ -22,6 +22,7 @@ from django.db import DatabaseError, connections
 
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
 DEMO_PASSWORD = "demo"  # noqa: S105 - it is public, and the check is that nobody has it
+UNENCRYPTED = frozenset({"no", "optional"})
 POSITIVE = (
     "COLLECT_BUSY_SECONDS",
     "COLLECT_IDLE_SECONDS",
@@ -98,8 +99,8 @@ def named_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def verified_traffic(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """What travels to and from the SQL Server is encrypted, and it is the right server."""
-    options = settings.DATABASES["dw"]["OPTIONS"].get("extra_params", "").lower().split(";")
-    if settings.EMBEDDED or not {"encrypt=no", "encrypt=optional", "trustservercertificate=yes"} & set(options):
+    options = settings.DATABASES["dw"]["OPTIONS"]
+    if settings.EMBEDDED or (options["encrypt"] not in UNENCRYPTED and options["trust_server_certificate"] == "no"):
         return []
     hint = (
         "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the "

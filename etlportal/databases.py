@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from environ import Env
+
+from etlportal import sqlserver
 
 EMBEDDED_SCHEMAS = {"dw": ("ctl", "audit", "dim", "fact"), "oltp": ("core",)}
 
@@ -20,7 +21,7 @@ WATCHED = ("dw", "oltp")
 
 def embedded(env: Env) -> bool:
     """Whether the warehouse is the embedded one (no `ETL_SQL_SERVER` in the environment)."""
-    return not env.str("ETL_SQL_SERVER", default="")
+    return not env.ENVIRON.get("ETL_SQL_SERVER")
 
 
 def build(env: Env, data_dir: Path) -> dict[str, dict[str, Any]]:
@@ -28,7 +29,7 @@ def build(env: Env, data_dir: Path) -> dict[str, dict[str, Any]]:
 
     Raises ImproperlyConfigured, naming the variable, for a value that cannot be used.
     """
-    watched = _embedded(data_dir) if embedded(env) else _sqlserver(env)
+    watched = _embedded(data_dir) if embedded(env) else sqlserver.watched(env)
     return {"default": _default(env, data_dir), **watched}
 
 
@@ -63,51 +64,3 @@ def _embedded(data_dir: Path) -> dict[str, dict[str, Any]]:
         }
         for alias, schemas in EMBEDDED_SCHEMAS.items()
     }
-
-
-def _sqlserver(env: Env) -> dict[str, dict[str, Any]]:
-    timeout = _positive(env, "ETL_SQL_TIMEOUT_SECONDS", 15)
-    shared = {
-        "ENGINE": "mssql",
-        "HOST": env.str("ETL_SQL_SERVER"),
-        "PORT": env.str("ETL_SQL_PORT", default="1433"),
-        "USER": env.str("ETL_SQL_USER", default=""),
-        "PASSWORD": env.str("ETL_SQL_PASSWORD", default=""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "driver": env.str("ETL_SQL_DRIVER", default="ODBC Driver 18 for SQL Server"),
-            "connection_timeout": 5,
-            "connection_retries": 0,
-            "query_timeout": timeout,
-            "extra_params": ";".join(
-                (
-                    f"Encrypt={_yes_no(env, 'ETL_SQL_ENCRYPT', 'yes')}",
-                    f"TrustServerCertificate={_yes_no(env, 'ETL_SQL_TRUST_SERVER_CERTIFICATE', 'no')}",
-                    "APP=etlportal-web",
-                )
-            ),
-            "isolation_level": "READ UNCOMMITTED",
-        },
-    }
-    return {
-        "dw": {**shared, "NAME": env.str("ETL_DW_DB", default="DW_ECOMMERCE")},
-        "oltp": {**shared, "NAME": env.str("ETL_OLTP_DB", default="ECOMMERCE_OLTP")},
-    }
-
-
-def _positive(env: Env, name: str, default: int) -> int:
-    try:
-        value = env.int(name, default=default)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} must be a whole number of seconds.") from error
-    if value < 1:
-        raise ImproperlyConfigured(f"{name} must be 1 or more.")
-    return value
-
-
-def _yes_no(env: Env, name: str, default: str) -> str:
-    value = env.str(name, default=default).lower()
-    if value not in {"yes", "no", "strict", "mandatory", "optional"}:
-        raise ImproperlyConfigured(f"{name} must be yes or no.")
-    return value

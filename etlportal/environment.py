@@ -7,7 +7,10 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-FROM_FILE = ("SECRET_KEY", "DATABASE_URL", "ETL_SQL_USER", "ETL_SQL_PASSWORD", "EMAIL_URL")
+FROM_FILE = (
+    *("SECRET_KEY", "DATABASE_URL", "EMAIL_URL"),
+    *("ETL_SQL_SERVER", "ETL_SQL_USER", "ETL_SQL_PASSWORD", "ETL_DW_DB", "ETL_OLTP_DB"),
+)
 
 
 def read_file_variants() -> None:

@@ -29,7 +29,8 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 def _secret_key() -> str:
     """Return SECRET_KEY; embedded, one is made once and kept beside the data."""
-    key = env.str("SECRET_KEY", default="")
+    # As it stands: env.str takes a value that begins with `$` for the name of another variable.
+    key: str = env.ENVIRON.get("SECRET_KEY", "")
     if key:
         return key
     if not EMBEDDED:

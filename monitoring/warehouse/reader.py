@@ -9,6 +9,9 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from etlportal.application import application_name
+from etlportal.backends.sqlserver.connection_string import keywords_of, masked
+from etlportal.backends.sqlserver.odbc import driver_name
 from etlportal.guard import WarehouseReadOnly
 from monitoring.policies.facts import ConnectionReading, Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
@@ -114,16 +117,10 @@ def _described(alias: str) -> dict[str, Any]:
             "driver": f"SQLite {sqlite3.sqlite_version}",
             "connection_string": scrub(files, alias),
         }
-    parts = [
-        f"DRIVER={{{options.get('driver', '')}}}",
-        f"SERVER={config.get('HOST', '')},{config.get('PORT', '')}",
-        f"DATABASE={config.get('NAME', '')}",
-        f"UID={config['USER']};PWD=***" if config.get("USER") else "Trusted_Connection=yes",
-        str(options.get("extra_params", "")),
-    ]
+    keywords = keywords_of(config, driver=driver_name(options.get("driver", "")), application=application_name())
     return {
         "server": str(config.get("HOST", "")),
         "database": str(config.get("NAME", "")),
-        "driver": str(options.get("driver", "")),
-        "connection_string": scrub(";".join(parts), alias),
+        "driver": keywords["DRIVER"],
+        "connection_string": scrub(masked(keywords), alias),
     }

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READS = re.compile(r"""(?:env\.\w+\(\s*|_positive\(env,\s*|_yes_no\(env,\s*)["']([A-Z][A-Z_]+)["']""")
+READS = re.compile(r"""(?:env(?:\.\w+)+\(\s*|\b_\w+\(env,\s*)["']([A-Z][A-Z_]+)["']""")
 
 
 def test_every_variable_is_named() -> None:

@@ -57,12 +57,13 @@ def test_a_server_makes_both_watched_databases_sql_server(tmp_path: Path) -> Non
     for alias, name in (("dw", "DW"), ("oltp", "OLTP")):
         config = databases[alias]
         assert (config["ENGINE"], config["NAME"], config["HOST"], config["PORT"]) == (
-            "mssql",
+            "etlportal.backends.sqlserver",
             name,
             "sql.example.com",
             "1433",
         )
-        assert "Encrypt=yes;TrustServerCertificate=no" in config["OPTIONS"]["extra_params"]
+        assert config["OPTIONS"]["encrypt"] == "yes"
+        assert config["OPTIONS"]["trust_server_certificate"] == "no"
     assert databases["default"]["ENGINE"] == "django.db.backends.sqlite3"
 
 
@@ -135,8 +136,8 @@ def test_the_demonstration_loads_no_sql_server_code() -> None:
 
 def test_every_variable_is_named_in_the_example() -> None:
     """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
-    code = "".join((ROOT / "etlportal" / name).read_text() for name in ("settings.py", "databases.py"))
-    read = set(re.findall(r"""\b(?:env(?:\.\w+)?\(\s*|\(env, )["']([A-Z_]+)["']""", code))
+    code = "".join((ROOT / "etlportal" / name).read_text() for name in ("settings.py", "databases.py", "sqlserver.py"))
+    read = set(re.findall(r"""\b(?:env(?:\.\w+)*\(\s*|\w+\(env, )["']([A-Z_]+)["']""", code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read - example == set()
     assert example - read == {"PORT"}, "only the demo's command reads that"
@@ -189,18 +190,19 @@ def test_any_host_is_told(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "ids"),
+    ("encrypt", "trust", "ids"),
     [
-        ("Encrypt=yes;TrustServerCertificate=no", []),
-        ("Encrypt=strict;TrustServerCertificate=no", []),
-        ("Encrypt=no;TrustServerCertificate=no", ["etlportal.W003"]),
-        ("Encrypt=optional;TrustServerCertificate=no", ["etlportal.W003"]),
-        ("Encrypt=yes;TrustServerCertificate=yes", ["etlportal.W003"]),
+        ("yes", "no", []),
+        ("strict", "no", []),
+        ("no", "no", ["etlportal.W003"]),
+        ("optional", "no", ["etlportal.W003"]),
+        ("yes", "yes", ["etlportal.W003"]),
     ],
 )
-def test_unverified_traffic_is_told(settings: Any, parameters: str, ids: list[str]) -> None:
+def test_unverified_traffic_is_told(settings: Any, encrypt: str, trust: str, ids: list[str]) -> None:
     # The setting is replaced, not the connection: the tests keep theirs.
-    with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": {"extra_params": parameters}, "USER": ""}}):
+    options = {"encrypt": encrypt, "trust_server_certificate": trust}
+    with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options, "USER": ""}}):
         assert checks.verified_traffic(None) == []
         settings.EMBEDDED = False
         assert _ids(checks.verified_traffic(None)) == ids

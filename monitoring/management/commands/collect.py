@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from etlportal.application import name_process
 from monitoring.collector.loop import Collector
 
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="take one sample and end")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        name_process("collector")
         collector = Collector()
         if options["once"]:
             self._once(collector)

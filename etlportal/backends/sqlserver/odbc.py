@@ -1,0 +1,162 @@
+"""Which ODBC driver there is, and how pip's becomes one: a private odbcinst.ini, made before pyodbc loads.
+
+An installed Microsoft driver is taken first. Where there is none, the one in the package
+`mssql_python_odbc` is listed in an odbcinst.ini of our own, after everything that the machine's lists.
+Windows keeps its drivers in the registry: there Microsoft's is installed by its own installer.
+
+`python -m etlportal.backends.sqlserver.odbc` says in one line what is missing, and exits with 1.
+"""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import importlib.util
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+NAMES = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
+"""Microsoft's drivers, the best first."""
+SYSTEM_FOLDERS = ("/etc", "/etc/unixODBC", "/usr/local/etc", "/opt/homebrew/etc")
+PACKAGE = "mssql_python_odbc"
+_FAMILIES = {
+    "debian_ubuntu": {"debian", "ubuntu"},
+    "rhel": {"rhel", "fedora", "centos", "rocky", "almalinux", "amzn", "ol"},
+    "suse": {"suse", "sles", "opensuse"},
+    "alpine": {"alpine"},
+}
+_MACHINES = {"amd64": "x86_64", "aarch64": "arm64"}
+
+
+def driver_manager_problem() -> str | None:
+    """Return in one line what pyodbc lacks on this machine and the command that brings it; None: nothing."""
+    try:
+        importlib.import_module("pyodbc")
+    except ModuleNotFoundError:
+        return "pyodbc is not installed: pip install -r requirements.txt"
+    except ImportError as error:
+        if "odbc" not in str(error).removeprefix("pyodbc").lower():
+            return f"pyodbc cannot be loaded: {error}"
+        return (
+            "The ODBC driver manager is missing, without which no SQL Server can be reached. Debian, Ubuntu: "
+            "apt-get install libodbc2; Red Hat: dnf install unixODBC; Alpine: apk add unixodbc"
+        )
+    return None
+
+
+def register(folder: Path) -> None:
+    """Make pip's driver known to the driver manager where no Microsoft driver is installed.
+
+    Writes `folder`/odbcinst.ini, or one in a private temporary folder where that cannot be written,
+    and points ODBCSYSINI at it. Does nothing when there is an installed driver, or no packaged one.
+    """
+    system = _system_ini()
+    library = packaged_library()
+    if library is None or installed(system) is not None:
+        return
+    listed = system.read_text(encoding="utf-8", errors="replace").strip() if system else ""
+    content = f"{listed}\n\n" if listed else ""
+    content += f"[{NAMES[0]}]\nDescription=Microsoft's driver as pip brought it\nDriver={library}\nUsageCount=1\n"
+    os.environ["ODBCSYSINI"] = str(_written(folder, content))
+    os.environ["ODBCINSTINI"] = "odbcinst.ini"
+
+
+def driver_name(explicit: str = "") -> str:
+    """Return the driver to connect with: the one asked for, else an installed one, else pip's."""
+    return explicit or installed(_system_ini()) or NAMES[0]
+
+
+def installed(ini: Path | None) -> str | None:
+    """Return the best Microsoft driver that `ini` lists and whose library is there."""
+    if ini is None:
+        return None
+    parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+    try:
+        parser.read_string(ini.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, configparser.Error):
+        return None
+    return next((name for name in NAMES if name in parser and Path(parser[name].get("driver") or "").is_file()), None)
+
+
+def packaged_library(
+    libs: Path | None = None,
+    *,
+    system: str | None = None,
+    machine: str | None = None,
+    release: Mapping[str, str] | None = None,
+) -> Path | None:
+    """Return the driver's library in pip's package that fits this machine, None where it has none.
+
+    The package's own resolver is compiled into mssql-python and takes that whole driver with it;
+    a test holds the two together.
+    """
+    libs = libs or _libs()
+    system, machine = system or platform.system(), (machine or platform.machine()).lower()
+    machine = _MACHINES.get(machine, machine)
+    if libs is None or system not in {"Linux", "Darwin"}:
+        return None
+    if system == "Darwin":
+        return _library(libs / "macos" / machine / "lib", "libmsodbcsql*.dylib")
+    families = [_family(release if release is not None else _os_release()), *_FAMILIES]
+    found = (_library(libs / "linux" / family / machine / "lib", "libmsodbcsql*.so*") for family in families)
+    return next(filter(None, found), None)
+
+
+def _family(release: Mapping[str, str]) -> str:
+    """The package's folder for a distribution, by what os-release says that it is or is like."""
+    names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    names |= {name.split("-")[0] for name in names}
+    return next((family for family, members in _FAMILIES.items() if names & members), "debian_ubuntu")
+
+
+def _os_release() -> dict[str, str]:
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def _libs() -> Path | None:
+    spec = importlib.util.find_spec(PACKAGE)
+    return Path(spec.origin).parent / "libs" if spec and spec.origin else None
+
+
+def _library(folder: Path, pattern: str) -> Path | None:
+    return max(folder.glob(pattern), default=None)
+
+
+def _system_ini() -> Path | None:
+    """The odbcinst.ini that the driver manager reads now."""
+    name = os.environ.get("ODBCINSTINI") or "odbcinst.ini"
+    chosen = os.environ.get("ODBCSYSINI")
+    folders = (chosen,) if chosen else SYSTEM_FOLDERS
+    return next((path for path in (Path(folder) / name for folder in folders) if path.is_file()), None)
+
+
+def _written(folder: Path, content: str) -> Path:
+    """Return a folder with this odbcinst.ini in it: `folder`, or a private one where that is read-only."""
+    try:
+        return _write(folder, content)
+    except OSError:
+        return _write(Path(tempfile.mkdtemp(prefix="etlportal-odbc-")), content)
+
+
+def _write(folder: Path, content: str) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "odbcinst.ini"
+    if not path.is_file() or path.read_text(encoding="utf-8") != content:
+        # In one step: another process may be reading it at this moment.
+        handle, name = tempfile.mkstemp(dir=folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        Path(name).replace(path)
+    return folder
+
+
+if __name__ == "__main__":
+    problem = driver_manager_problem()
+    sys.exit(problem)
