@@ -56,6 +56,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 if env.bool("PORTAL_BEHIND_PROXY", default=False):
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For says where a request comes from
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_NAME = "etlportal_session"
@@ -199,6 +200,7 @@ COLLECT_IDLE_SECONDS = env.int("COLLECT_IDLE_SECONDS", default=30)
 SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=7)
 ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
+TRAIL_RETENTION_DAYS = env.int("TRAIL_RETENTION_DAYS", default=400)
 PENDING_CAP = env.int("PENDING_CAP", default=100_000)
 # Whether a page that finds old figures and no collector takes one sample itself.
 SAMPLE_ON_DEMAND = env.bool("SAMPLE_ON_DEMAND", default=True)
@@ -209,8 +211,18 @@ REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "bare": {"format": "{message}", "style": "{"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        # What people did, as JSON lines for a SIEM (actions/trail.py).
+        "trail": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "bare"},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "etlportal.trail": {"handlers": ["trail"], "level": "INFO", "propagate": False},
+    },
 }

@@ -8,3 +8,8 @@ class MonitoringConfig(AppConfig):
     name = "monitoring"
     verbose_name = _("ETL monitoring")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from monitoring import trail
+
+        trail.connect()

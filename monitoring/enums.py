@@ -157,6 +157,32 @@ class ErrorClass(StrEnum):
     OTHER = "other"
 
 
+class TrailAction(StrEnum):
+    """What somebody did (models/trail.py)."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT = "signed_out"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an action's name
+    SECOND_FACTOR_ADDED = "second_factor_added"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTOR_FAILED = "second_factor_failed"
+    SESSION_ENDED = "session_ended"
+    USER_CHANGED = "user_changed"
+    ROLE_CHANGED = "role_changed"
+    SETTING_CHANGED = "setting_changed"
+    UNMASKED = "unmasked"
+    EXPORTED = "exported"
+    CAPTURED = "captured"
+    CHECKED = "checked"
+
+
+class TrailOutcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 class Group(StrEnum):
     """The groups that a migration creates."""
 

@@ -17,6 +17,7 @@ from django.utils.cache import patch_vary_headers
 
 from etlportal.databases import WATCHED
 from monitoring.models import UserPreferences
+from monitoring.trail import acting
 from monitoring.views import errors
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class ReaderMiddleware:
         request.preferences = preferences  # type: ignore[attr-defined]
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
-        with translation.override(language), timezone.override(zone):
+        with acting(request), translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)

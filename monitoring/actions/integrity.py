@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import datetime, timedelta
 
@@ -10,12 +9,12 @@ import msgspec
 from django.db import transaction
 from django.db.models import Q
 
+from monitoring.actions.trail import record
+from monitoring.enums import CheckState, TrailAction
 from monitoring.models import IntegrityReport
 from monitoring.policies.integrity import Report
 from monitoring.selectors.integrity import report_of
 from monitoring.warehouse.integrity import Subject, run_checks
-
-logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 """Longer than the checks may take; a process that died in between blocks nobody for longer."""
@@ -25,7 +24,7 @@ class AlreadyRunning(Exception):
     """Somebody else is running the checks of this pipeline."""
 
 
-def check_integrity(*, subject: Subject, by: str, now: datetime) -> Report:
+def check_integrity(*, subject: Subject, by: str, now: datetime, address: str = "") -> Report:
     """Run all checks and store their results. Raises AlreadyRunning.
 
     The statements run outside any transaction: only the claim and the result touch `default`.
@@ -45,8 +44,7 @@ def check_integrity(*, subject: Subject, by: str, now: datetime) -> Report:
         milliseconds=round(seconds * 1000, 1),
         results=results,
     )
-    logger.info("integrity checks of %r by %s: %.0f ms", subject.entity_name, by, report.milliseconds)
-    return _store(report)
+    return _store(report, address)
 
 
 def _claim(name: str, *, by: str, now: datetime) -> None:
@@ -59,11 +57,20 @@ def _claim(name: str, *, by: str, now: datetime) -> None:
 
 
 @transaction.atomic
-def _store(report: Report) -> Report:
+def _store(report: Report, address: str) -> Report:
     row = IntegrityReport.objects.get(pk=report.entity_name)
     row.results = msgspec.to_builtins(report.results)
     row.finished_at, row.finished_by, row.milliseconds = report.finished_at, report.by, report.milliseconds
     row.lease_until, row.lease_by = None, ""
     row.save()
+    record(
+        action=TrailAction.CHECKED,
+        by=report.by,
+        now=report.finished_at,
+        address=address,
+        object=report.entity_name,
+        failed=report.count(CheckState.FAILED),
+        milliseconds=report.milliseconds,
+    )
     # What is shown from now on is what was stored, not what was meant to be.
     return report_of(row) or report

@@ -24,7 +24,6 @@ from monitoring.models import (
     PipelineSettings,
     RunCopy,
     RunEntityCopy,
-    Unmasking,
     UserPreferences,
 )
 
@@ -212,16 +211,6 @@ class RunEntityCopyAdmin(KeyedAdmin):
 
     def links(self, request: HttpRequest, obj: RunEntityCopy) -> Links:
         return [(_("The run entity itself"), detail_url(request, EtlRunEntity, obj.run_entity_id))]
-
-
-@admin.register(Unmasking)
-class UnmaskingAdmin(OwnKeyedAdmin):
-    """Who asked to see personal data, of which pipeline, until when."""
-
-    period_at = "at"
-    list_display = (key("id"), moment("at"), "user_name", "entity_name", moment("until"))
-    search_texts = ("user_name", "entity_name")
-    search_help_text = _("A row's number; or a user or pipeline within the period (7 days unless chosen).")
 
 
 @admin.register(UserPreferences)

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from monitoring.actions.copies import prune_copies
 from monitoring.actions.samples import hour_of, prune_hours, prune_samples, roll_up, store_tick
+from monitoring.actions.trail import expire_trail
 from monitoring.collector.judging import Judged, as_of, judge_all, run_figures
 from monitoring.collector.memory import Memory
 from monitoring.collector.preflight import preflight_facts
@@ -163,8 +164,9 @@ def _upkeep(memory: Memory, now: datetime) -> None:
     pruned = (
         prune_samples(before=now - timedelta(days=settings.SAMPLE_RETENTION_DAYS), limit=PRUNE_ROWS),
         prune_hours(before=now - timedelta(days=settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
-        prune_copies(before=now - timedelta(days=settings.COPY_RETENTION_DAYS), limit=PRUNE_ROWS // 10),
+        expire_trail(before=now - timedelta(days=settings.TRAIL_RETENTION_DAYS), limit=PRUNE_ROWS),
+        10 * prune_copies(before=now - timedelta(days=settings.COPY_RETENTION_DAYS), limit=PRUNE_ROWS // 10),
     )
     # Something left over: go on in the next tick instead of falling behind.
-    full = pruned[0] >= PRUNE_ROWS or pruned[1] >= PRUNE_ROWS or pruned[2] >= PRUNE_ROWS // 10
+    full = max(pruned) >= PRUNE_ROWS
     memory.pruned_at = None if full else monotonic

@@ -1,6 +1,6 @@
 """The models: the ETL's tables (read-only) and the portal's own."""
 
-from monitoring.models.integrity import IntegrityReport, Unmasking
+from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
     PipelineHour,
@@ -10,9 +10,11 @@ from monitoring.models.portal import (
     RunEntityCopy,
     UserPreferences,
 )
+from monitoring.models.trail import AppendOnly, TrailEntry
 from monitoring.models.warehouse import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 
 __all__ = [
+    "AppendOnly",
     "CollectorState",
     "ConnectionLoginEvent",
     "EtlControl",
@@ -24,6 +26,6 @@ __all__ = [
     "PipelineSettings",
     "RunCopy",
     "RunEntityCopy",
-    "Unmasking",
+    "TrailEntry",
     "UserPreferences",
 ]

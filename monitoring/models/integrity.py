@@ -1,4 +1,4 @@
-"""What people asked about one pipeline: the last integrity checks, and who saw personal data."""
+"""What people asked about one pipeline: the last integrity checks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,3 @@ class IntegrityReport(models.Model):
 
     def __str__(self) -> str:
         return self.entity_name
-
-
-class Unmasking(models.Model):
-    """Somebody asked to see personal data of one pipeline's source, and until when it was shown."""
-
-    entity_name = models.CharField(_("pipeline"), max_length=100)
-    user_name = models.CharField(_("user"), max_length=150)
-    at = models.DateTimeField(_("asked at"))
-    until = models.DateTimeField(_("shown until"))
-
-    class Meta:
-        verbose_name = _("unmasking")
-        verbose_name_plural = _("unmaskings")
-        ordering = ("-at", "-pk")
-        indexes = [models.Index(fields=("-at",), name="unmasking_time")]
-
-    def __str__(self) -> str:
-        return f"{self.user_name} {self.entity_name} {self.at:%Y-%m-%d %H:%M:%S}"

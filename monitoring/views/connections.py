@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
 from monitoring import charts
+from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.event_filters import EventsForm
 from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import FACETS
@@ -26,6 +27,7 @@ from monitoring.selectors.keyset import BadCursor
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.connections import EventsTable, LoginsTable
 from monitoring.templatetags.formats import number_text
+from monitoring.trail import note
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.filtering import filters
@@ -179,6 +181,7 @@ class ConnectionsCapturePage(Page):
         if cache.add(CAPTURE_KEY, 1, CAPTURE_EVERY_SECONDS):
             self._capture(request)
         else:
+            note(request, TrailAction.CAPTURED, outcome=TrailOutcome.REFUSED, seconds=CAPTURE_EVERY_SECONDS)
             messages.warning(
                 request,
                 gettext(
@@ -195,11 +198,12 @@ class ConnectionsCapturePage(Page):
         except ReadFailed as failure:
             cache.delete(CAPTURE_KEY)
             logger.warning("connection snapshot failed: %s", failure.problem.detail)
+            note(request, TrailAction.CAPTURED, outcome=TrailOutcome.FAILED, problem=failure.problem.code.value)
             what, to_do, _detail = capture_problem(failure.problem)
             messages.error(request, f"{what} {to_do}")
             return
         cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
-        logger.info("connection snapshot taken by %s: %d events", request.user, captured.events)
+        note(request, TrailAction.CAPTURED, events=captured.events)
         text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured.events)
         messages.success(request, text % {"number": number_text(captured.events)})
 
@@ -213,7 +217,7 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         found = self.activity
         rows = [] if found.bounds is None else audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1]
-        return export.export(EventsTable(rows), "login-events", kind, current().sampled_at)
+        return export.export(request, EventsTable(rows), "login-events", kind, current().sampled_at)
 
 
 class LoginsExport(Asked, PermissionRequiredMixin, View):
@@ -224,4 +228,4 @@ class LoginsExport(Asked, PermissionRequiredMixin, View):
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         table = LoginsTable(self.activity.logins, url_of=lambda _: "")
-        return export.export(table, "logins", kind, current().sampled_at)
+        return export.export(request, table, "logins", kind, current().sampled_at)

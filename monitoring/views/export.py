@@ -21,6 +21,7 @@ from django.utils.translation import gettext
 from tablib import Dataset
 
 from monitoring.tables import PortalTable
+from monitoring.trail import note_export
 
 FORMATS = {
     "csv": "text/csv; charset=utf-8",
@@ -36,8 +37,8 @@ CONTROL_CHARACTERS = {code: " " for code in range(32) if chr(code) not in "\t\r\
 Cell = int | float | str | bool | datetime | None
 
 
-def export(table: PortalTable, name: str, kind: str, at: datetime | None) -> HttpResponse:
-    """Return the table's rows as an attachment called after `name` and the sample's time `at`.
+def export(request: HttpRequest, table: PortalTable, name: str, kind: str, at: datetime | None) -> HttpResponse:
+    """Return the table's rows as an attachment called after `name` and the sample's time `at`; it is written down.
 
     Raises Http404 for a `kind` that is not in FORMATS.
     """
@@ -45,6 +46,7 @@ def export(table: PortalTable, name: str, kind: str, at: datetime | None) -> Htt
         raise Http404(f"no export as {kind[:20]}")
     data = dataset(table, name)
     content = _csv(data) if kind == "csv" else _xlsx(data)
+    note_export(request, name, kind, len(data))
     response = HttpResponse(content, content_type=FORMATS[kind])
     stamp = f"-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" if at else ""
     response["Content-Disposition"] = f'attachment; filename="{slugify(name)}{stamp}.{kind}"'

@@ -184,7 +184,7 @@ class ControlExport(View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table = control_table(request, state)
-        return export.export(table, "etl-control", kind, state.sampled_at)
+        return export.export(request, table, "etl-control", kind, state.sampled_at)
 
 
 class RunsExport(View):
@@ -196,7 +196,7 @@ class RunsExport(View):
         order = form.values.get("sort") or NEWEST_FIRST
         found = runs.runs(form.wanted(state.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
         lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
-        return export.export(RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
+        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
 
 
 class RunEntitiesExport(View):
@@ -204,7 +204,7 @@ class RunEntitiesExport(View):
 
     def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
         _, table = executions_table(request, run_or_404(request, run_id))
-        return export.export(table, f"run-{run_id}", kind, current().sampled_at)
+        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
 
 
 def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:

@@ -210,7 +210,7 @@ class MatrixExport(View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = matrix_table(request, state)
-        return export.export(table, "pipelines", kind, state.sampled_at)
+        return export.export(request, table, "pipelines", kind, state.sampled_at)
 
 
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
@@ -227,4 +227,4 @@ class FailuresExport(View):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = failures_table(request, state)
-        return export.export(table, "failures", kind, state.sampled_at)
+        return export.export(request, table, "failures", kind, state.sampled_at)

@@ -23,6 +23,8 @@ from monitoring.enums import (
     RunStatus,
     SentenceCode,
     Severity,
+    TrailAction,
+    TrailOutcome,
     WatermarkState,
 )
 
@@ -133,6 +135,28 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         SentenceCode.UNKNOWN: pgettext_lazy("verdict", "Cannot be judged"),
         SentenceCode.PREFLIGHT: pgettext_lazy("verdict", "Pre-flight failed"),
         SentenceCode.ALL_WELL: pgettext_lazy("verdict", "All well"),
+    },
+    TrailAction: {
+        TrailAction.SIGNED_IN: pgettext_lazy("trail", "Signed in"),
+        TrailAction.SIGN_IN_FAILED: pgettext_lazy("trail", "Sign-in failed"),
+        TrailAction.SIGNED_OUT: pgettext_lazy("trail", "Signed out"),
+        TrailAction.PASSWORD_CHANGED: pgettext_lazy("trail", "Password changed"),
+        TrailAction.SECOND_FACTOR_ADDED: pgettext_lazy("trail", "Second factor added"),
+        TrailAction.SECOND_FACTOR_REMOVED: pgettext_lazy("trail", "Second factor removed"),
+        TrailAction.SECOND_FACTOR_FAILED: pgettext_lazy("trail", "Second factor failed"),
+        TrailAction.SESSION_ENDED: pgettext_lazy("trail", "Session ended"),
+        TrailAction.USER_CHANGED: pgettext_lazy("trail", "User or group changed"),
+        TrailAction.ROLE_CHANGED: pgettext_lazy("trail", "Role changed"),
+        TrailAction.SETTING_CHANGED: pgettext_lazy("trail", "Setting changed"),
+        TrailAction.UNMASKED: pgettext_lazy("trail", "Personal data shown"),
+        TrailAction.EXPORTED: pgettext_lazy("trail", "Exported"),
+        TrailAction.CAPTURED: pgettext_lazy("trail", "Connections captured"),
+        TrailAction.CHECKED: pgettext_lazy("trail", "Integrity checked"),
+    },
+    TrailOutcome: {
+        TrailOutcome.DONE: pgettext_lazy("trail outcome", "Done"),
+        TrailOutcome.REFUSED: pgettext_lazy("trail outcome", "Refused"),
+        TrailOutcome.FAILED: pgettext_lazy("trail outcome", "Failed"),
     },
     Group: {
         Group.VIEWER: _("viewer"),

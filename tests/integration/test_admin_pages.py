@@ -202,7 +202,7 @@ def test_a_driver_that_cannot_be_loaded_says_so(client_as: Any, rows: Any, name:
     """pyodbc raises its base class then, which is no DatabaseError."""
     missing = Error("01000", "[01000] [unixODBC][Driver Manager]Can't open lib 'ODBC Driver 18' : file not found (0)")
     client = client_as("admin")
-    with mock.patch.object(type(connections["dw"]), "cursor", side_effect=missing):
+    with mock.patch.object(connections["dw"], "cursor", side_effect=missing):
         response = client.get(list_url(name))
     assert response.status_code == 503
     assert response.context["words"].to_do

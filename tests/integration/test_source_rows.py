@@ -11,7 +11,7 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from monitoring.models import PipelineSettings, Unmasking
+from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.policies.facts import Watermark
 from monitoring.policies.masking import BULLET
 from tests import factories
@@ -99,10 +99,9 @@ def test_unmasking_is_for_who_may_for_ten_minutes_and_written_down(
         assert "Maria Souza" in auditor.get(ROWS).content.decode()
         assert "Maria Souza" not in viewer.get(ROWS).content.decode()
         assert "Maria Souza" not in auditor.get("/pipelines/dim_produto/blocks/pipeline-sample/").content.decode()
-        row = Unmasking.objects.get()
-        assert (row.entity_name, row.user_name, row.at, row.until - row.at) == (
-            "dim_cliente", "auditor", start, timedelta(minutes=10),
-        )  # fmt: skip
+        row = TrailEntry.objects.get(action="unmasked")
+        assert (row.object, row.user_name, row.address, row.at) == ("dim_cliente", "auditor", "127.0.0.1", start)
+        assert row.detail == {"until": (start + timedelta(minutes=10)).isoformat()}
         clock.shift(timedelta(minutes=9, seconds=59))
         assert "Maria Souza" in auditor.get(ROWS).content.decode()
         clock.shift(timedelta(seconds=1))
@@ -122,7 +121,7 @@ def test_who_may_not_unmask_cannot(role: str, client_as: Any, stored: None, cust
     client = client_as(role)
     response = client.post(UNMASK)
     assert response.status_code == (403 if role else 302)
-    assert not Unmasking.objects.exists()
+    assert not TrailEntry.objects.filter(action="unmasked").exists()
     if role:
         session = client.session
         session["unmasked"] = {"dim_cliente": (timezone.now() + timedelta(hours=1)).isoformat()}
@@ -137,7 +136,7 @@ def test_unmasking_needs_a_post_with_its_token(users: Any, stored: None, custome
     client.force_login(users["auditor"], backend="monitoring.accounts.UserBackend")
     assert client.get(UNMASK).status_code == 405
     assert client.post(UNMASK).status_code == 403
-    assert not Unmasking.objects.exists()
+    assert not TrailEntry.objects.filter(action="unmasked").exists()
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor"])

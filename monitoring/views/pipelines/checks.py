@@ -19,6 +19,7 @@ from monitoring.policies.integrity import Basis, CheckResult, Report
 from monitoring.selectors import pipelines
 from monitoring.selectors.integrity import LastChecks, check_subject, last_checks
 from monitoring.selectors.snapshot import Current, current
+from monitoring.trail import address_of
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording.pipelines import check_answer, check_title, looked_at_note
 
@@ -94,7 +95,8 @@ class RunChecks(PermissionRequiredMixin, View):
             decided = pipelines.decisions(subject.name)
             asked = check_subject(subject.control, decided, subject.pipeline)
             try:
-                check_integrity(subject=asked, by=request.user.get_username(), now=timezone.now())
+                by, address = request.user.get_username(), address_of(request)
+                check_integrity(subject=asked, by=by, now=timezone.now(), address=address)
             except AlreadyRunning:
                 if not request.htmx:  # type: ignore[attr-defined]
                     messages.warning(request, gettext("Somebody else is running these checks: wait for their result."))

@@ -156,4 +156,4 @@ class PipelineExecutionsExport(View):
         found = pipeline_history.executions(subject.name, executions_form(request).statuses)
         copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
         table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])
-        return export.export(table, f"executions-{subject.name}", kind, state.sampled_at)
+        return export.export(request, table, f"executions-{subject.name}", kind, state.sampled_at)

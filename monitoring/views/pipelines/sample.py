@@ -24,6 +24,7 @@ from monitoring.selectors import pipelines
 from monitoring.selectors.snapshot import Current, current
 from monitoring.selectors.source_rows import SourceSample, source_sample
 from monitoring.tables.source_rows import SourceRowsTable
+from monitoring.trail import address_of
 from monitoring.views import export
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
 from monitoring.wording import problem_text
@@ -115,7 +116,8 @@ class Unmask(PermissionRequiredMixin, View):
         if "again" in request.POST:
             granted.pop(subject.name, None)
         else:
-            until = unmask(entity_name=subject.name, by=request.user.get_username(), now=timezone.now())
+            by, address = request.user.get_username(), address_of(request)
+            until = unmask(entity_name=subject.name, by=by, now=timezone.now(), address=address)
             granted[subject.name] = until.isoformat()
         request.session[SESSION_KEY] = granted
         if request.htmx:  # type: ignore[attr-defined]
@@ -134,4 +136,4 @@ class SampleExport(View):
             sample = SourceSample(read_at=timezone.now(), problem=subject.problem)
         else:
             sample = source_sample(subject.control, pipelines.decisions(subject.name))
-        return export.export(SourceRowsTable.of(sample), f"source-rows-{subject.name}", kind, sample.read_at)
+        return export.export(request, SourceRowsTable.of(sample), f"source-rows-{subject.name}", kind, sample.read_at)

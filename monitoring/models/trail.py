@@ -1,0 +1,64 @@
+"""The trail: what people did in the portal. Rows are added, never changed; old ones go by age alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NoReturn
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class AppendOnly(Exception):
+    """The trail was about to be changed. Nobody may, the portal itself included."""
+
+
+def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    raise AppendOnly("The trail is append-only.")
+
+
+class TrailQuerySet(models.QuerySet["TrailEntry"]):
+    """A queryset that adds and reads. `expire` is the one way out, and it only knows age."""
+
+    update = bulk_update = update_or_create = delete = _refuse
+
+    def expire(self, *, before: datetime, limit: int) -> int:
+        """Delete at most `limit` entries older than `before`, oldest first; return how many went."""
+        keys = list(self.filter(at__lt=before).order_by("at", "pk").values_list("pk", flat=True)[:limit])
+        if keys:
+            rows = self.filter(pk__in=keys)
+            rows._raw_delete(rows.db)
+        return len(keys)
+
+
+class TrailEntry(models.Model):
+    """One thing that somebody did: who, when, from where, what, on which object, with which outcome."""
+
+    at = models.DateTimeField(_("when"))
+    user_name = models.CharField(_("user"), max_length=150, blank=True)
+    address = models.CharField(_("from address"), max_length=48, blank=True)
+    action = models.CharField(_("action"), max_length=30)
+    object = models.CharField(_("object"), max_length=200, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=10)
+    detail = models.JSONField(_("detail"), default=dict)
+
+    objects = TrailQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("trail entry")
+        verbose_name_plural = _("trail")
+        ordering = ("-id",)
+        indexes = [models.Index(fields=("at",), name="trail_time")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.user_name} {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the entry. Raises AppendOnly for one that is already there."""
+        if not self._state.adding:
+            raise AppendOnly("The trail is append-only.")
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("The trail is append-only.")
