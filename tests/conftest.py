@@ -1,8 +1,8 @@
 """The hostile harness: whatever is sloppy fails the test that sees it.
 
 Network beyond this machine, a warning, an undefined template variable, a slice of unordered rows, a
-block that failed, inline code in HTML, a missing Content-Security-Policy. (The first two are in
-pyproject.toml, the variables in tests/settings.py.)
+block that failed, inline code in HTML, a missing Content-Security-Policy, a query on the warehouse that
+would scan on SQL Server. (The first two are in pyproject.toml, the variables in tests/settings.py.)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client
 
+from tests.support import tsql
 from tests.support.html import audit
 from tests.support.warehouse import Warehouse
 
@@ -32,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     _audit_every_answer()
     _refuse_unordered_slices()
+    _lint_queries_as_tsql()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,6 +75,11 @@ def _refuse_unordered_slices() -> None:
         return original(self, key)
 
     QuerySet.__getitem__ = getitem  # type: ignore[method-assign]
+
+
+def _lint_queries_as_tsql() -> None:
+    """Compile each query on dw and oltp for SQL Server too, and refuse what would be slow or wrong there."""
+    tsql.watch_queries(lambda problem: pytest.fail(problem, pytrace=False))
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
-from django.db.models.lookups import Exact
+
+from monitoring.models import lookups
 
 
 class UtcDateTimeField(models.DateTimeField):
@@ -50,23 +51,10 @@ class UtcDateTimeField(models.DateTimeField):
 
 
 class VarCharField(models.CharField):
-    """A VARCHAR: its parameters are sent as VARCHAR too, or SQL Server would scan instead of seek.
-
-    pyodbc sends every str as NVARCHAR; comparing a VARCHAR column with one converts the column.
-    """
-
-    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        if connection.vendor == "microsoft" and not hasattr(value, "as_sql"):
-            return f"CAST(%s AS VARCHAR({self.max_length}))"
-        return "%s"
+    """A VARCHAR: compared with VARCHAR parameters (monitoring/models/lookups.py)."""
 
 
-@VarCharField.register_lookup
-class VarCharExact(Exact):
-    """`column = value`: Django asks get_placeholder for values that are written, not for those compared with."""
-
-    def process_rhs(self, compiler: Any, connection: Any) -> Any:
-        sql, params = super().process_rhs(compiler, connection)
-        if sql == "%s" and self.rhs_is_direct_value():
-            sql = self.lhs.output_field.get_placeholder(params[0], compiler, connection)
-        return sql, params
+for _lookup in lookups.MOMENT:
+    UtcDateTimeField.register_lookup(_lookup)
+for _lookup in lookups.VARCHAR:
+    VarCharField.register_lookup(_lookup)

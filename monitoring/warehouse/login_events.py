@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitoring.policies.sessions import FACETS, LOGIN, HourEvents, Values, session_number
-from monitoring.warehouse.dialect import Sql, dialect_of, utc
+from monitoring.warehouse.dialect import GROUP_BY, Sql, dialect_of, utc
 from monitoring.warehouse.reader import rows
 
 ALIAS = "dw"
@@ -81,7 +81,7 @@ def hours(first_key: int, since: datetime) -> tuple[HourEvents, ...]:
         (first_key,),
     )
     sql += dialect.moment(since, "DATETIME2(3)")
-    sql += f" GROUP BY {hour}, {columns} ORDER BY {hour}"
+    sql += f" {GROUP_BY} {hour}, {columns} ORDER BY {hour}"
     found: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for number, *group in rows(ALIAS, sql):
         found[number].append(tuple(group))

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
 
     def answer(alias: str, sql: Sql) -> list[Any]:
         seen.append(sql)
-        return [(NOW, NOW, 1, 2)] if "SYSUTCDATETIME" in sql.text else [(7,)] if "GROUP BY" not in sql.text else []
+        return [(NOW, NOW, 1, 2)] if "SYSUTCDATETIME" in sql.text else [(7,)] if "GROUP\nBY" not in sql.text else []
 
     monkeypatch.setattr(login_events, "rows", answer)
     monkeypatch.setattr(login_events, "dialect_of", lambda alias: SqlServer())
@@ -70,6 +70,6 @@ def test_a_time_goes_out_in_the_columns_own_type(asked: list[Sql]) -> None:
 
 def test_groups_are_what_is_selected(asked: list[Sql]) -> None:
     selected = re.search(r"SELECT (.*?), COUNT", asked[1].text)
-    grouped = re.search(r"GROUP BY (.*?), login_name", asked[1].text)
+    grouped = re.search(r"GROUP\sBY (.*?), login_name", asked[1].text)
     assert selected is not None and grouped is not None
     assert selected[1] == grouped[1]

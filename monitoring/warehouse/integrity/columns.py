@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from monitoring.policies import integrity as policy
 from monitoring.policies.integrity import FOUND_CAP, CheckCode, CheckResult, WordCount
-from monitoring.warehouse.dialect import Sql
+from monitoring.warehouse.dialect import GROUP_BY, Sql
 from monitoring.warehouse.integrity.session import Session
 from monitoring.warehouse.integrity.sides import Side, status_column
 from monitoring.warehouse.integrity.statements import (
-    GROUP_BY,
     SCAN_CAP,
     all_there,
     any_null,

@@ -11,9 +11,6 @@ from monitoring.warehouse.integrity.sides import Side
 SCAN_CAP = 1_000_000
 """Rows of a table that one check looks at."""
 
-GROUP_BY = "GROUP\nBY"
-"""mssql-django rewrites the parameters of statements in which it finds GROUP and BY with a blank between."""
-
 
 def cut_at(side: Side) -> int | None:
     """SCAN_CAP where the table is larger or its size is not known; None where all of it was looked at."""

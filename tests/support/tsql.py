@@ -1,0 +1,358 @@
+"""What every statement for `dw` and `oltp` has to be on SQL Server: a lint, and Django's queries as T-SQL.
+
+The lint knows the contract's tables (sql/sqlserver/) with their types and indexes. Of other tables
+(a customer's, the catalog) it knows nothing and judges only what needs no types.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import sqlglot
+from django.core.exceptions import EmptyResultSet
+from django.db.models.sql.compiler import SQLCompiler
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from etlportal.databases import WATCHED
+from etlportal.guard import SNAPSHOT_PROCEDURE, is_read
+from monitoring.demo import ddl
+
+MOST_PARAMETERS = 2_098
+"""SQL Server takes 2,100, and sp_executesql uses two of them."""
+
+_MARK = re.compile(r"%%|%s")
+_PARAMETER = re.compile(r"p\d+")
+_PREDICATES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.ILike, exp.In, exp.Between, exp.Is)
+_BOUNDING = (exp.EQ, exp.GT, exp.GTE, exp.In, exp.Between)
+_TEXTS = {"CHAR": "VARCHAR", "VARCHAR": "VARCHAR", "NCHAR": "NVARCHAR", "NVARCHAR": "NVARCHAR"}
+_TIMES = {"DATETIME2", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP", "SMALLDATETIME", "DATE", "DATETIMEOFFSET"}
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """`name` as T-SQL says it, upper case; `scale` of a time."""
+
+    name: str
+    scale: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.scale is None else f"{self.name}({self.scale})"
+
+    @property
+    def is_text(self) -> bool:
+        return self.name in {"VARCHAR", "NVARCHAR"}
+
+    @property
+    def is_time(self) -> bool:
+        return self.name in _TIMES
+
+
+@lru_cache(maxsize=4_000)
+def problems(alias: str, sql: str, kinds: tuple[type, ...] = ()) -> tuple[str, ...]:
+    """Return what is wrong with a statement for SQL Server, `%s` for each parameter; `kinds` are their types."""
+    if sql == SNAPSHOT_PROCEDURE and alias == "dw" and not kinds:
+        return ()
+    found = list(_shape(sql, kinds))
+    marked, marks = _marked(sql)
+    if marks != len(kinds):
+        found.append(f"{marks} marks for {len(kinds)} parameters")
+    try:
+        trees = sqlglot.parse(marked, read="tsql")
+    except SqlglotError as error:
+        return (*found, f"is not T-SQL: {error}")
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        return (*found, "is not one SELECT")
+    for scope in traverse_scope(trees[0]):
+        found += _Judge(scope, kinds).problems()
+    return tuple(dict.fromkeys(found))
+
+
+def _shape(sql: str, kinds: Sequence[type]) -> Iterator[str]:
+    if not is_read(sql):
+        yield "is refused by the guard: not a plain read"
+    if len(kinds) > MOST_PARAMETERS:
+        yield f"has {len(kinds)} parameters"
+    if kinds and "GROUP BY" in sql:
+        yield "has GROUP BY and parameters: mssql-django makes local variables of them"
+
+
+def _marked(sql: str) -> tuple[str, int]:
+    """Return the text with @p0, @p1, ... for its marks, and how many there were."""
+    count = 0
+
+    def mark(match: re.Match[str]) -> str:
+        nonlocal count
+        if match[0] == "%%":
+            return "%"
+        count += 1
+        return f"@p{count - 1}"
+
+    return _MARK.sub(mark, sql), count
+
+
+class _Judge:
+    """One SELECT with its own sources."""
+
+    def __init__(self, scope: Scope, kinds: Sequence[type]) -> None:
+        self.scope = scope
+        self.select = scope.expression
+        self.kinds = kinds
+
+    def problems(self) -> Iterator[str]:
+        if not isinstance(self.select, exp.Select):
+            return
+        yield from self._offset()
+        yield from self._count()
+        for clause in self._conditions():
+            for predicate in _within(clause, _PREDICATES):
+                yield from self._types(predicate)
+                yield from self._wrapped(predicate)
+
+    def _conditions(self) -> Iterator[exp.Expression]:
+        if where := self.select.args.get("where"):
+            yield where.this
+        for join in self.select.args.get("joins") or ():
+            if join.args.get("on"):
+                yield join.args["on"]
+
+    def _offset(self) -> Iterator[str]:
+        if self.select.args.get("offset") is None:
+            return
+        order = self.select.args.get("order")
+        if order is None or not any(list(each.find_all(exp.Column)) for each in order.expressions):
+            yield "OFFSET without ORDER BY"
+
+    def _count(self) -> Iterator[str]:
+        counts = [each for each in _within(self.select, (exp.Count,)) if isinstance(each, exp.Count)]
+        if counts and not self._bounded():
+            yield "an unbounded COUNT"
+
+    def _bounded(self) -> bool:
+        """Whether what is counted comes from a TOP, or from a range of the first column of an index."""
+        sources = [source for source in self.scope.sources.values() if isinstance(source, Scope)]
+        if any(source.expression.args.get("limit") is not None for source in sources):
+            return True
+        where = self.select.args.get("where")
+        for predicate in _conjuncts(where.this) if where else ():
+            if isinstance(predicate, _BOUNDING) and (column := self._column(predicate.this)) is not None:
+                table, name = column
+                if name in _leading(table):
+                    return True
+        return False
+
+    def _types(self, predicate: exp.Expression) -> Iterator[str]:
+        sides = _sides(predicate)
+        for index, side in enumerate(sides):
+            own = self._type(side) if isinstance(side, exp.Column) else None
+            if own is None or not (own.is_text or own.is_time):
+                continue
+            for other in (each for place, each in enumerate(sides) if place != index):
+                yield from self._compared(side, own, other)
+
+    def _compared(self, column: exp.Expression, own: Type, other: exp.Expression) -> Iterator[str]:
+        name = column.sql(dialect="tsql")
+        if isinstance(other, exp.Null) or (isinstance(other, exp.Literal) and own.is_text):
+            return
+        kind = self._type(other)
+        if kind is None:
+            if any(True for _ in _parameters(other)):
+                yield f"{name} {own} against a parameter of unknown type: {other.sql(dialect='tsql')}"
+            return
+        if own.is_text and kind.name == "NVARCHAR" and own.name == "VARCHAR":
+            yield f"{name} {own} against {kind}: the column would be converted"
+        if own.is_time and kind != own:
+            yield f"{name} {own} against {kind}: {other.sql(dialect='tsql')}"
+
+    def _wrapped(self, predicate: exp.Expression) -> Iterator[str]:
+        for side in _sides(predicate):
+            if isinstance(side, exp.Column):
+                continue
+            for column in _within(side, (exp.Column,)):
+                known = self._column(column)
+                if known is not None and known[1] in _indexed(known[0]):
+                    yield f"a function around the indexed column {known[1]}: {predicate.sql(dialect='tsql')}"
+
+    def _type(self, node: exp.Expression) -> Type | None:
+        """Return the type of an expression as SQL Server would give it, None where it cannot be told."""
+        if isinstance(node, exp.Paren | exp.Subquery) and isinstance(node.this, exp.Query):
+            selected = node.this.selects
+            inner = [scope for scope in self.scope.subquery_scopes if scope.expression is node.this]
+            return _Judge(inner[0], self.kinds)._type(selected[0].unalias()) if inner and selected else None
+        node = node.unnest()
+        if isinstance(node, exp.Collate):
+            return self._type(node.this)
+        if isinstance(node, exp.Column):
+            return self._column_type(node)
+        if (number := _parameter(node)) is not None:
+            kind = self.kinds[number] if number < len(self.kinds) else object
+            named = {"str": "NVARCHAR", "datetime": "DATETIME2"}.get(kind.__name__)
+            return Type(named, 7 if named == "DATETIME2" else None) if named else None
+        if isinstance(node, exp.Cast | exp.TryCast):
+            return _declared(node.to)
+        if isinstance(node, exp.National):
+            return Type("NVARCHAR")
+        if isinstance(node, exp.Min | exp.Max | exp.Upper | exp.Lower):
+            return self._type(node.this)
+        if isinstance(node, exp.DateAdd):
+            return self._type(node.this)
+        if isinstance(node, exp.Anonymous) and node.name.upper() in {"SYSUTCDATETIME", "SYSDATETIME"}:
+            return Type("DATETIME2", 7)
+        return None
+
+    def _column_type(self, column: exp.Column) -> Type | None:
+        source = self._source(column)
+        if isinstance(source, Scope):
+            for selected in getattr(source.expression, "selects", ()):
+                if selected.alias_or_name.casefold() == column.name.casefold():
+                    return _Judge(source, self.kinds)._type(selected.unalias())
+            return None
+        known = self._column(column)
+        return None if known is None else _types(known[0]).get(known[1])
+
+    def _column(self, node: exp.Expression | None) -> tuple[str, str] | None:
+        """Return (table, column) of the contract that a bare column is, None for anything else."""
+        if not isinstance(node, exp.Column):
+            return None
+        source = self._source(node)
+        if not isinstance(source, exp.Table):
+            return None
+        table = f"{source.db}.{source.name}"
+        return (table, node.name) if node.name in _types(table) else None
+
+    def _source(self, column: exp.Column) -> Any:
+        scope: Scope | None = self.scope
+        while scope is not None:
+            if column.table:
+                if column.table in scope.sources:
+                    return scope.sources[column.table]
+                # mssql-django names a table by its quoted name: [audit].[etl_run].[run_id]
+                for source in scope.sources.values():
+                    if isinstance(source, exp.Table) and (source.name, source.db) == (column.table, column.db):
+                        return source
+            elif len(scope.sources) == 1:
+                return next(iter(scope.sources.values()))
+            scope = scope.parent
+        return None
+
+
+def _sides(predicate: exp.Expression) -> list[exp.Expression]:
+    if isinstance(predicate, exp.In):
+        query = predicate.args.get("query")
+        return [predicate.this, *predicate.expressions, *([query] if query is not None else [])]
+    if isinstance(predicate, exp.Between):
+        return [predicate.this, predicate.args["low"], predicate.args["high"]]
+    other = predicate.expression
+    return [predicate.this, other.this if isinstance(other, exp.Escape) else other]
+
+
+def _within(root: exp.Expression, kinds: tuple[type[Any], ...]) -> Iterator[exp.Expression]:
+    """The nodes of these kinds under `root`, not those of a SELECT inside it."""
+    for node in root.walk(prune=lambda each: isinstance(each, exp.Query) and each is not root):
+        if isinstance(node, kinds):
+            yield node
+
+
+def _conjuncts(condition: exp.Expression) -> Iterator[exp.Expression]:
+    condition = condition.unnest()
+    if isinstance(condition, exp.And):
+        yield from _conjuncts(condition.left)
+        yield from _conjuncts(condition.right)
+    else:
+        yield condition
+
+
+def _parameter(node: exp.Expression) -> int | None:
+    if isinstance(node, exp.Parameter) and _PARAMETER.fullmatch(node.name):
+        return int(node.name[1:])
+    return None
+
+
+def _parameters(node: exp.Expression) -> Iterator[int]:
+    return (number for each in node.walk() if (number := _parameter(each)) is not None)
+
+
+def _declared(kind: exp.DataType) -> Type:
+    written = kind.sql(dialect="tsql").upper()
+    name, _, rest = written.partition("(")
+    name = _TEXTS.get(name.strip(), name.strip())
+    scale = int(rest.rstrip(") ")) if name in _TIMES and rest.rstrip(") ").isdigit() else None
+    return Type(name, 7 if name in {"DATETIME2", "DATETIMEOFFSET"} and scale is None else scale)
+
+
+@cache
+def _types(table: str) -> dict[str, Type]:
+    found = ddl.tables().get(table)
+    if found is None:
+        return {}
+    return {
+        each.name: Type(_TEXTS.get(each.type, each.type), each.size if each.type == "DATETIME2" else None)
+        for each in found.columns
+    }
+
+
+@cache
+def _keys(table: str) -> tuple[tuple[str, ...], ...]:
+    found = ddl.tables()[table]
+    return (found.primary_key, *found.uniques, *(tuple(name for name, _ in index.columns) for index in found.indexes))
+
+
+def _indexed(table: str) -> set[str]:
+    return {name for key in _keys(table) for name in key}
+
+
+def _leading(table: str) -> set[str]:
+    return {key[0] for key in _keys(table) if key}
+
+
+def kinds_of(params: Iterable[object]) -> tuple[type, ...]:
+    return tuple(type(value) for value in params)
+
+
+@cache
+def _compiling(alias: str) -> Any:
+    """A connection of the SQL Server backend that is never opened: it only compiles."""
+    from django.db import connections
+    from mssql.base import DatabaseWrapper
+
+    class Compiling(DatabaseWrapper):
+        sql_server_version = 2017
+        to_azure_sql_db = False
+
+        def connect(self) -> None:
+            raise AssertionError("Compiling a query asked the server something.")
+
+        cursor = connect
+
+    settings = {**connections[alias].settings_dict, "ENGINE": "mssql", "NAME": "x", "HOST": "", "OPTIONS": {}}
+    return Compiling(settings, alias)
+
+
+def compiled(query: Any, alias: str) -> tuple[str, tuple[Any, ...]] | None:
+    """Return a Django query as SQL Server would get it; None where it needs no statement."""
+    try:
+        sql, params = query.clone().get_compiler(connection=_compiling(alias)).as_sql()
+    except EmptyResultSet:
+        return None
+    return sql, tuple(params)
+
+
+def watch_queries(report: Any) -> None:
+    """From now on lint each Django query on `dw` and `oltp` as T-SQL: `report(text)` for what is wrong."""
+    original = SQLCompiler.execute_sql
+
+    def execute_sql(self: SQLCompiler, *args: Any, **kwargs: Any) -> Any:
+        if self.using in WATCHED and self.connection.vendor == "sqlite":
+            statement = compiled(self.query, self.using)
+            if statement is not None:
+                sql, params = statement
+                for problem in problems(self.using, sql, kinds_of(params)):
+                    report(f"on SQL Server: {problem}\n{sql}")
+        return original(self, *args, **kwargs)
+
+    SQLCompiler.execute_sql = execute_sql  # type: ignore[method-assign]
