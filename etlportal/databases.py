@@ -1,6 +1,6 @@
 """From the environment to Django's DATABASES: three aliases, embedded or SQL Server.
 
-`default` holds the portal's own tables. `dw` and `oltp` are watched, never written. Without
+`default` holds the portal's own tables (own_database.py). `dw` and `oltp` are watched, never written. Without
 `ETL_SQL_SERVER` they are embedded SQLite files, one per schema; with it, SQL Server.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from environ import Env
 
-from etlportal import sqlserver
+from etlportal import own_database, sqlserver
 
 EMBEDDED_SCHEMAS = {"dw": ("ctl", "audit", "dim", "fact"), "oltp": ("core",)}
 
@@ -30,23 +30,7 @@ def build(env: Env, data_dir: Path) -> dict[str, dict[str, Any]]:
     Raises ImproperlyConfigured, naming the variable, for a value that cannot be used.
     """
     watched = _embedded(data_dir) if embedded(env) else sqlserver.watched(env)
-    return {"default": _default(env, data_dir), **watched}
-
-
-def _default(env: Env, data_dir: Path) -> dict[str, Any]:
-    config: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{data_dir / 'portal.sqlite3'}")
-    if config["ENGINE"].endswith("sqlite3"):
-        config["OPTIONS"] = {
-            **config.get("OPTIONS", {}),
-            # Two writers (web and collector) take turns: the lock is taken when the transaction
-            # begins, so that a reader never has to be upgraded and refused.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 10,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        }
-    config["CONN_MAX_AGE"] = 60
-    config["CONN_HEALTH_CHECKS"] = True
-    return config
+    return {"default": own_database.build(env, data_dir), **watched}
 
 
 def _embedded(data_dir: Path) -> dict[str, dict[str, Any]]:

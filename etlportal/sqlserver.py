@@ -13,6 +13,7 @@ from etlportal.secret import Secret
 
 ENGINE = "etlportal.backends.sqlserver"
 LOCK_TIMEOUT_MS = 1000
+ENCRYPT = ("yes", "no", "strict", "mandatory", "optional")
 AUTHENTICATIONS = (
     "SqlPassword",
     "ActiveDirectoryPassword",
@@ -37,7 +38,7 @@ def watched(env: Env) -> dict[str, dict[str, Any]]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "driver": _text(env, "ETL_SQL_DRIVER", ""),
-            "encrypt": _one_of(env, "ETL_SQL_ENCRYPT", "yes", ("yes", "no", "strict", "mandatory", "optional")),
+            "encrypt": _one_of(env, "ETL_SQL_ENCRYPT", "yes", ENCRYPT),
             "trust_server_certificate": _one_of(env, "ETL_SQL_TRUST_SERVER_CERTIFICATE", "no", ("yes", "no")),
             "authentication": _one_of(env, "ETL_SQL_AUTHENTICATION", "", AUTHENTICATIONS),
             "application_intent": _one_of(env, "ETL_SQL_APPLICATION_INTENT", "", ("ReadOnly", "ReadWrite")),

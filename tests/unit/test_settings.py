@@ -136,7 +136,8 @@ def test_the_demonstration_loads_no_sql_server_code() -> None:
 
 def test_every_variable_is_named_in_the_example() -> None:
     """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
-    code = "".join((ROOT / "etlportal" / name).read_text() for name in ("settings.py", "databases.py", "sqlserver.py"))
+    names = ("settings.py", "databases.py", "sqlserver.py", "own_database.py")
+    code = "".join((ROOT / "etlportal" / name).read_text() for name in names)
     read = set(re.findall(r"""\b(?:env(?:\.\w+)*\(\s*|\w+\(env, )["']([A-Z_]+)["']""", code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read - example == set()
