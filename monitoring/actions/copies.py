@@ -84,8 +84,8 @@ def run_copy(run: Run) -> RunCopy:
     """Return an unsaved copy of a run."""
     return RunCopy(
         run_id=run.run_id,
-        entities_requested=run.entities_requested[:500],
-        started_by=run.started_by[:128],
+        entities_requested=run.entities_requested,
+        started_by=run.started_by,
         started_at=run.started_at,
         finished_at=run.finished_at,
         status=_status(run.status, run.status_text),
@@ -101,7 +101,7 @@ def execution_copy(execution: Execution) -> RunEntityCopy:
     return RunEntityCopy(
         run_entity_id=execution.run_entity_id,
         run_id=execution.run_id,
-        entity_name=execution.entity_name[:100],
+        entity_name=execution.entity_name,
         started_at=execution.started_at,
         finished_at=execution.finished_at,
         status=_status(execution.status, execution.status_text),
@@ -141,7 +141,8 @@ def _store(model: type[M], copies: list[M]) -> list[M]:
 
 
 def _values(copy: Model) -> list[Any]:
-    return [getattr(copy, field.attname) for field in copy._meta.concrete_fields]
+    """What is stored of it: a text that was cut, or cleared of what cannot be stored, is no difference."""
+    return [field.get_prep_value(getattr(copy, field.attname)) for field in copy._meta.concrete_fields]
 
 
 def _batches(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -63,7 +63,7 @@ def _sample(pipeline: Pipeline, sampled_at: datetime) -> PipelineSample:
     source, target, control = pipeline.source, pipeline.target, pipeline.control
     problem = source.problem or target.problem
     return PipelineSample(
-        entity_name=pipeline.name[:100],
+        entity_name=pipeline.name,
         sampled_at=sampled_at,
         status=pipeline.status.value,
         is_active=control.is_active,

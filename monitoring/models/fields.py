@@ -58,3 +58,46 @@ for _lookup in lookups.MOMENT:
     UtcDateTimeField.register_lookup(_lookup)
 for _lookup in lookups.VARCHAR:
     VarCharField.register_lookup(_lookup)
+
+
+NUL = "\N{SYMBOL FOR NULL}"
+"""Stands for a NUL character in the portal's own tables."""
+
+
+class _Foreign(models.Field):
+    """What came from the warehouse, in the portal's own tables: it can be stored, whatever it is.
+
+    PostgreSQL stores no NUL and refuses what is longer than its column, where SQLite takes both. What is
+    looked for is treated as what is stored, so that a name finds its rows.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = _without_nul(super().get_prep_value(value))
+        return value[: self.max_length] if isinstance(value, str) else value
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        name, _path, args, kwargs = super().deconstruct()
+        # The column is an ordinary one: migrations need not know more.
+        return name, f"django.db.models.{self.get_internal_type()}", args, kwargs
+
+
+class ForeignCharField(_Foreign, models.CharField):
+    pass
+
+
+class ForeignTextField(_Foreign, models.TextField):
+    pass
+
+
+class ForeignJSONField(_Foreign, models.JSONField):
+    pass
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", NUL)
+    if isinstance(value, list | tuple):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
+    return value

@@ -12,6 +12,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.models.fields import ForeignCharField, ForeignTextField
+
 
 class CollectorState(models.Model):
     """The collector's one row: its lease, its cursors over the audit tables, its last snapshot."""
@@ -48,7 +50,7 @@ class CollectorState(models.Model):
 class PipelineSample(models.Model):
     """What one tick saw of one pipeline. Raw: 7 days; then hourly in PipelineHour."""
 
-    entity_name = models.CharField(max_length=100)
+    entity_name = ForeignCharField(max_length=100)
     sampled_at = models.DateTimeField()
     status = models.CharField(max_length=20)
     is_active = models.BooleanField()
@@ -76,7 +78,7 @@ class PipelineSample(models.Model):
 class PipelineHour(models.Model):
     """One hour of one pipeline: the roll-up of its samples, kept 400 days. `hour` is UTC."""
 
-    entity_name = models.CharField(max_length=100)
+    entity_name = ForeignCharField(max_length=100)
     hour = models.DateTimeField()
     samples = models.PositiveIntegerField()
     source_total = models.BigIntegerField(null=True, help_text="The hour's last value.")
@@ -101,14 +103,14 @@ class RunCopy(models.Model):
     """The portal's copy of one `audit.etl_run` row, refreshed until the run has finished."""
 
     run_id = models.BigIntegerField(primary_key=True)
-    entities_requested = models.CharField(max_length=500)
-    started_by = models.CharField(max_length=128)
+    entities_requested = ForeignCharField(max_length=500)
+    started_by = ForeignCharField(max_length=128)
     started_at = models.DateTimeField(db_index=True)
     finished_at = models.DateTimeField(null=True)
-    status = models.CharField(max_length=20)
-    entities_succeeded = models.IntegerField()
-    entities_failed = models.IntegerField()
-    error_message = models.TextField(blank=True)
+    status = ForeignCharField(max_length=20)
+    entities_succeeded = models.BigIntegerField()
+    entities_failed = models.BigIntegerField()
+    error_message = ForeignTextField(blank=True)
 
     class Meta:
         verbose_name = _("run (copy)")
@@ -121,22 +123,25 @@ class RunCopy(models.Model):
 
 
 class RunEntityCopy(models.Model):
-    """The portal's copy of one `audit.etl_run_entity` row: history by pipeline, with an index for it."""
+    """The portal's copy of one `audit.etl_run_entity` row: history by pipeline, with an index for it.
+
+    Counts are INT over there by contract; an owner who widened one must not stop the copying.
+    """
 
     run_entity_id = models.BigIntegerField(primary_key=True)
     run = models.ForeignKey(RunCopy, models.CASCADE, related_name="run_entities", db_constraint=False)
-    entity_name = models.CharField(max_length=100)
+    entity_name = ForeignCharField(max_length=100)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
-    status = models.CharField(max_length=20)
-    extracted = models.IntegerField()
-    upserted = models.IntegerField()
-    soft_deleted = models.IntegerField()
+    status = ForeignCharField(max_length=20)
+    extracted = models.BigIntegerField()
+    upserted = models.BigIntegerField()
+    soft_deleted = models.BigIntegerField()
     watermark_from_updated_at = models.DateTimeField(null=True)
     watermark_from_id = models.BigIntegerField(null=True)
     watermark_to_updated_at = models.DateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
-    error_message = models.TextField(blank=True)
+    error_message = ForeignTextField(blank=True)
 
     class Meta:
         verbose_name = _("run entity (copy)")
@@ -155,7 +160,7 @@ class RunEntityCopy(models.Model):
 class PipelineSettings(models.Model):
     """What people decided about one pipeline. No row is needed: every default is METRICS'."""
 
-    entity_name = models.CharField(_("pipeline"), max_length=100, primary_key=True)
+    entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
     watermark_expression = models.CharField(
         _("watermark expression"),
         max_length=50,

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.models.fields import ForeignCharField, ForeignJSONField
+
 
 class AppendOnly(Exception):
     """The trail was about to be changed. Nobody may, the portal itself included."""
@@ -35,12 +37,12 @@ class TrailEntry(models.Model):
     """One thing that somebody did: who, when, from where, what, on which object, with which outcome."""
 
     at = models.DateTimeField(_("when"))
-    user_name = models.CharField(_("user"), max_length=150, blank=True)
-    address = models.CharField(_("from address"), max_length=48, blank=True)
+    user_name = ForeignCharField(_("user"), max_length=150, blank=True)
+    address = ForeignCharField(_("from address"), max_length=48, blank=True)
     action = models.CharField(_("action"), max_length=30)
-    object = models.CharField(_("object"), max_length=200, blank=True)
+    object = ForeignCharField(_("object"), max_length=200, blank=True)
     outcome = models.CharField(_("outcome"), max_length=10)
-    detail = models.JSONField(_("detail"), default=dict)
+    detail = ForeignJSONField(_("detail"), default=dict)
 
     objects = TrailQuerySet.as_manager()
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Q, Sum
-from django.db.models.functions import Cast
+from django.db.models import Count, Q, Sum
 
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
@@ -87,9 +86,8 @@ def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> t
         .order_by("entity_name")
         .values("entity_name")
         .annotate(
-            # SQL Server sums INT as INT, and refuses to go beyond two billion.
-            extracted_sum=Sum(Cast("extracted", BigIntegerField())),
-            upserted_sum=Sum(Cast("upserted", BigIntegerField())),
+            extracted_sum=Sum("extracted"),
+            upserted_sum=Sum("upserted"),
             executions=Count("pk"),
             failed_count=Count("pk", filter=Q(status__iexact=ExecutionStatus.FAILED.value)),
         )

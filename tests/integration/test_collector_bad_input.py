@@ -105,7 +105,7 @@ def test_a_table_that_is_not_there(watcher: Watcher, warehouse: Warehouse, colum
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "it's", "100%", "%s", "[x]", "x" * 100, "😀", "a,b", "<script>", "  ", "O'R; --"]
+    "name", ["a/b", "it's", "100%", "%s", "[x]", "x" * 100, "😀", "a,b", "<script>", "  ", "O'R; --", "a\x00b"]
 )
 def test_any_name_of_a_pipeline(watcher: Watcher, warehouse: Warehouse, name: str) -> None:
     warehouse.control(
