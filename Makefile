@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test lint types unit browser messages screenshots bench
+.PHONY: help demo demo-reset venv lock test lint types unit browser test-postgres messages screenshots bench
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -67,6 +67,10 @@ unit: .venv/test.stamp  ## The tests without a browser, on all cores
 
 browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
 	$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -q
+
+# PostgreSQL's server programs come from the distribution; what is started is removed again.
+test-postgres: .venv/test.stamp  ## The tests without a browser again, with the portal's own tables on PostgreSQL
+	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tests.support.messages

@@ -24,10 +24,15 @@ _folder = tempfile.mkdtemp(prefix="etlportal-test-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ["PORTAL_DATA_DIR"] = _folder
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
+# The one way to another `default`: `make test-postgres` sets it. Processes that a test starts do not see it.
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 with mock.patch.object(environ.Env, "read_env"):
     from etlportal.settings import *  # noqa: F403
     from etlportal.settings import STATIC_ROOT, STORAGES, TEMPLATES
+
+os.environ.pop("DATABASE_URL", None)
 
 # No collectstatic before the tests: files are served by their own names.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
