@@ -25,7 +25,7 @@ def patience(alias: str, seconds: float) -> Iterator[None]:
     _connect(alias)
     wrapper = connections[alias]
     if wrapper.vendor == "microsoft":
-        with _odbc_timeout(wrapper.connection, seconds):
+        with _odbc_timeout(wrapper, seconds):
             yield
     else:
         with _sqlite_deadline(wrapper.connection, seconds):
@@ -33,14 +33,14 @@ def patience(alias: str, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _odbc_timeout(raw: Any, seconds: float) -> Iterator[None]:
-    """pyodbc: `Connection.timeout`, whole seconds, counts for cursors opened from now on; 0 means for ever."""
-    before = raw.timeout
-    raw.timeout = max(1, min(int(seconds), before or int(seconds)))
+def _odbc_timeout(wrapper: Any, seconds: float) -> Iterator[None]:
+    """Whole seconds, for cursors opened from now on; 0 means for ever."""
+    before = wrapper.statement_seconds
+    wrapper.statement_seconds = max(1, min(int(seconds), before or int(seconds)))
     try:
         yield
     finally:
-        raw.timeout = before
+        wrapper.statement_seconds = before
 
 
 @contextmanager

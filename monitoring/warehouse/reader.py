@@ -29,8 +29,24 @@ class ReadFailed(Exception):
 
 
 def rows(alias: str, sql: Sql) -> list[Row]:
-    """Run one SELECT and return its rows. Raises ReadFailed."""
+    """Run one SELECT and return its rows. Raises ReadFailed.
+
+    A kept connection whose server restarted since is only noticed when it is used: then the SELECT is
+    asked once more, on a new one.
+    """
+    kept = _kept(alias)
+    try:
+        _connect(alias)
+        return _fetched(alias, sql)
+    except ReadFailed as failure:
+        if not kept or not _link_died(failure.problem):
+            raise
+    connections[alias].close()
     _connect(alias)
+    return _fetched(alias, sql)
+
+
+def _fetched(alias: str, sql: Sql) -> list[Row]:
     try:
         with connections[alias].cursor() as cursor:
             if sql.params:
@@ -43,6 +59,20 @@ def rows(alias: str, sql: Sql) -> list[Row]:
         raise
     except (DatabaseError, InterfaceError) as error:
         raise ReadFailed(problem_from(error, alias)) from error
+
+
+def _kept(alias: str) -> bool:
+    """Whether a connection from earlier is about to be used, outside a transaction (which a new one would lose)."""
+    try:
+        wrapper = connections[alias]
+    except Exception:
+        return False  # no driver: _connect says so
+    return wrapper.connection is not None and not wrapper.in_atomic_block
+
+
+def _link_died(problem: Problem) -> bool:
+    """Class 08, connection exception; IMC, the driver's own words for a session that it could not revive."""
+    return (problem.sqlstate or "").startswith(("08", "IMC"))
 
 
 def release(*aliases: str) -> None:
@@ -60,6 +90,7 @@ def _connect(alias: str) -> None:
     # A missing driver shows as ImportError or ImproperlyConfigured, a missing server as the driver's
     # error: nothing that can go wrong here may take the caller down.
     try:
+        connections[alias].close_if_health_check_failed()
         connections[alias].ensure_connection()
     except Exception as error:
         raise ReadFailed(problem_from(error, alias, connecting=True)) from error

@@ -15,6 +15,7 @@ stays as strict as it is.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from django.conf import settings
@@ -36,12 +37,30 @@ base.Database.pooling = False
 
 USABLE_SECONDS = 1
 """How long a kept connection has to prove that it lives, before a new one is opened."""
+SUSPECT_SECONDS = 1
+"""How long that new one is waited for when the old one gave no answer at all: a page comes within three."""
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """One connection to SQL Server. `isolation`: what its session reads with, None before there is one."""
 
     isolation: str | None = None
+    _suspect = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._statement_seconds = int(self.settings_dict["OPTIONS"].get("query_timeout") or 0)
+
+    @property
+    def statement_seconds(self) -> int:
+        """Seconds after which the driver gives a statement up, 0 for never; on a connection opened later too."""
+        return self._statement_seconds
+
+    @statement_seconds.setter
+    def statement_seconds(self, seconds: int) -> None:
+        self._statement_seconds = seconds
+        if self.connection is not None:
+            self.connection.timeout = seconds
 
     @sensitive_variables()
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
@@ -54,10 +73,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise ImproperlyConfigured(f"The connection {self.alias!r} cannot be made: {error}") from None
         try:
             connection = base.Database.connect(
-                text, timeout=connect_seconds(), autocommit=self.settings_dict["AUTOCOMMIT"]
+                text, timeout=self._patience(), autocommit=self.settings_dict["AUTOCOMMIT"]
             )
         except base.Database.Error as error:
             raise _without(str(conn_params.get("PASSWORD") or ""), error) from None
+        finally:
+            self._suspect = False
         connection.add_output_converter(base.SQL_TIMESTAMP_WITH_TIMEZONE, base.handle_datetimeoffset)
         return connection
 
@@ -68,29 +89,53 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # One statement at a time: what is iterated over is fetched first.
         self.supports_mars = self.features.can_use_chunked_reads = False
         options = self.settings_dict.get("OPTIONS", {})
-        with self.wrap_database_errors:
-            self.connection.timeout = connect_seconds()
-            found = self.connection.execute(session.opening(options)).fetchone()
-            self.connection.timeout = int(options.get("query_timeout") or 0)
+        try:
+            with self.wrap_database_errors:
+                self.connection.timeout = connect_seconds()
+                found = self.connection.execute(session.opening(options)).fetchone()
+                self.connection.timeout = self.statement_seconds
+        except Exception:
+            # Half open it would be taken for a good one, and would read as the server likes.
+            self.close()
+            raise
         self.isolation = session.isolation(options, found.snapshot)
         self._known_versions[self.alias] = session.version(found.version, found.edition, self._sql_server_versions)
         self._known_azures[self.alias] = found.edition in base._AZURE_EDITIONS
 
     def is_usable(self) -> bool:
-        """Whether the connection answers, and soon."""
-        before = self.connection.timeout
-        try:
-            self.connection.timeout = USABLE_SECONDS
-            self.connection.execute("SELECT 1").fetchone()
-            self.connection.timeout = before
-        except base.Database.Error:
-            return False
-        return True
+        """Whether the connection answers within USABLE_SECONDS.
+
+        The driver's own limit will not do: it waits three times as long for a server that also leaves its
+        request to cancel unanswered. So another thread asks, and is left alone with a connection that hangs.
+        """
+        connection, answered = self.connection, threading.Event()
+        asker = threading.Thread(target=_ask, args=(connection, answered), daemon=True)
+        asker.start()
+        asker.join(USABLE_SECONDS)
+        if asker.is_alive():
+            self.connection, self._suspect = None, True
+        return answered.is_set()
+
+    def _patience(self) -> int:
+        return SUSPECT_SECONDS if self._suspect else connect_seconds()
 
     def _set_autocommit(self, autocommit: bool) -> None:
         # mssql-django asks @@TRANCOUNT first, for FreeTDS, and then leaves a session without one as it is.
         with self.wrap_database_errors:
             self.connection.autocommit = autocommit
+
+
+def _ask(connection: Any, answered: threading.Event) -> None:
+    """Set `answered` when `connection` is alive; let go of one that is not."""
+    before = connection.timeout
+    try:
+        connection.timeout = USABLE_SECONDS
+        connection.execute("SELECT 1").fetchone()
+        connection.timeout = before
+    except base.Database.Error:
+        connection.close()
+    else:
+        answered.set()
 
 
 def _without(password: str, error: Exception) -> Exception:
