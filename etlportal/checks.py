@@ -20,9 +20,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections
 
+from etlportal.backends.sqlserver.connection_string import UNENCRYPTED
+
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
 DEMO_PASSWORD = "demo"  # noqa: S105 - it is public, and the check is that nobody has it
-UNENCRYPTED = frozenset({"no", "optional"})
 POSITIVE = (
     "COLLECT_BUSY_SECONDS",
     "COLLECT_IDLE_SECONDS",

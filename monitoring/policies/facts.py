@@ -245,7 +245,12 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReading:
-    """Whether one watched database answers. `clock_skew_seconds`: its UTC clock minus ours."""
+    """Whether one watched database answers. `clock_skew_seconds`: its UTC clock minus ours.
+
+    `host`: the server's name in the settings, where `server` is what it calls itself. `encrypted`,
+    `certificate_verified`: what the settings ask for, None where nothing travels (embedded). `isolation`:
+    what the session reads with; `isolation_wanted`: empty unless the default was not good enough.
+    """
 
     alias: str
     reachable: bool
@@ -256,6 +261,12 @@ class ConnectionReading:
     connection_string: str = ""  # password removed
     clock_skew_seconds: float | None = None
     problem: Problem | None = None
+    host: str = ""
+    encrypted: bool | None = None
+    certificate_verified: bool | None = None
+    intent: str = ""
+    isolation: str = ""
+    isolation_wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from monitoring.policies.facts import (
 )
 from monitoring.policies.preflight_facts import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts
 from monitoring.policies.preflight_rights import index_check, rights_checks
+from monitoring.policies.preflight_traffic import traffic_checks
 from monitoring.policies.status import structure_ready
 
 CLOCK_WARNING_SECONDS = 30
@@ -37,6 +38,7 @@ def preflight(facts: PreflightFacts) -> Preflight:
     checks = [
         *portal,
         *(index_check(table) for table in facts.tables if table.missing_indexes is not None),
+        *traffic_checks(facts.dw, facts.oltp),
         *rights_checks(facts.rights),
         _one_active(facts),
         *(check for pipeline in facts.pipelines or () for check in _pipeline(pipeline)),
@@ -82,6 +84,8 @@ def _connection(reading: ConnectionReading) -> list[Check]:
         "database": reading.database,
         "driver": reading.driver,
         "connection_string": reading.connection_string,
+        "intent": reading.intent,
+        "isolation": reading.isolation,
         "clock_skew_seconds": skew,
     }
     if not reading.reachable or skew is None:

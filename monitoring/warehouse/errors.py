@@ -109,7 +109,8 @@ def scrub(text: str, alias: str = "") -> str:
     text = _SECRET.sub(lambda match: f"{match[1]}=***", text)
     password = str(connections.settings[alias].get("PASSWORD") or "") if alias else ""
     if password:
-        text = text.replace(password, "***")
+        # As it is, and as it stands in a connection string.
+        text = text.replace(password.replace("}", "}}"), "***").replace(password, "***")
     return " ".join(text.split())[:DETAIL_LENGTH]
 
 

@@ -10,8 +10,9 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from etlportal.application import application_name
-from etlportal.backends.sqlserver.connection_string import keywords_of, masked
+from etlportal.backends.sqlserver.connection_string import UNENCRYPTED, keywords_of, masked
 from etlportal.backends.sqlserver.odbc import driver_name
+from etlportal.backends.sqlserver.session import READ_UNCOMMITTED
 from etlportal.guard import WarehouseReadOnly
 from monitoring.policies.facts import ConnectionReading, Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
@@ -115,6 +116,7 @@ def connection_reading(alias: str) -> ConnectionReading:
         return ConnectionReading(alias=alias, reachable=False, problem=failure.problem, **described)
     described["server"] = server or described["server"]
     described["database"] = database or described["database"]
+    described["isolation"] = getattr(connections[alias], "isolation", None) or ""
     return ConnectionReading(
         alias=alias,
         reachable=True,
@@ -149,7 +151,14 @@ def _described(alias: str) -> dict[str, Any]:
             "connection_string": scrub(files, alias),
         }
     keywords = keywords_of(config, driver=driver_name(options.get("driver", "")), application=application_name())
+    encrypt, isolation = options.get("encrypt", "yes"), options.get("isolation") or ""
     return {
+        "host": str(config.get("HOST", "")),
+        "encrypted": encrypt not in UNENCRYPTED,
+        # Strict encryption always looks at the certificate.
+        "certificate_verified": encrypt == "strict" or options.get("trust_server_certificate", "no") == "no",
+        "intent": options.get("application_intent", ""),
+        "isolation_wanted": isolation if isolation != READ_UNCOMMITTED else "",
         "server": str(config.get("HOST", "")),
         "database": str(config.get("NAME", "")),
         "driver": keywords["DRIVER"],

@@ -27,6 +27,9 @@ LABELS: dict[str, Any] = {
     "oltp.connection": _("OLTP connection"),
     "dw.clock": _("DW clock"),
     "oltp.clock": _("OLTP clock"),
+    "server.encryption": _("Encryption"),
+    "dw.isolation": _("DW: reading a snapshot"),
+    "oltp.isolation": _("OLTP: reading a snapshot"),
     "dw.schema.": _("Schema %(name)s"),
     "dw.table.": _("Table %(name)s with its columns"),
     "dw.permission.": _("SELECT on %(name)s"),
@@ -47,11 +50,21 @@ LABELS: dict[str, Any] = {
     "collector.age": _("Collector"),
 }
 
+_SNAPSHOT_TO_DO = _(
+    "Ask the DBA: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or take ETL_SQL_ISOLATION away. Until then the "
+    "figures are read uncommitted."
+)
 _TO_DO: dict[str, Any] = {
     "dw.connection": _("Check that the DW's server runs and that the portal's ETL_SQL_ variables are right."),
     "oltp.connection": _("Check that the OLTP's server runs and that the portal's ETL_SQL_ variables are right."),
     "dw.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
     "oltp.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
+    "server.encryption": _(
+        "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the authority "
+        "that signed the server's certificate: until then whoever sits in between can read along, the password too."
+    ),
+    "dw.isolation": _SNAPSHOT_TO_DO,
+    "oltp.isolation": _SNAPSHOT_TO_DO,
     "dw.schema.": _("Create the schema, or check that ETL_DW_DB names the right database."),
     "dw.table.": _(
         "Bring the table to the contract (sql/sqlserver), or check that ETL_DW_DB names the right database."
@@ -110,6 +123,8 @@ def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
         (gettext("Driver"), values.get("driver")),
         (gettext("Answered in"), _milliseconds(latency)),
         (gettext("Clock difference"), _seconds(skew)),
+        (gettext("Application intent"), values.get("intent")),
+        (gettext("Isolation"), values.get("isolation")),
         (gettext("Connection"), values.get("connection_string")),
     )
     return tuple((name, str(value)) for name, value in found if value)
@@ -161,7 +176,19 @@ def _database_detail(check: Check, values: dict[str, Any]) -> str:
         return _seconds(values.get("seconds"))
     if values.get("exists") == 0:
         return gettext("It does not exist.")
+    if check.code == "server.encryption":
+        return _encryption_detail(values)
+    if check.code.endswith(".isolation") and check.state is CheckState.WARNING:
+        return gettext("The database does not allow it.")
     return _standing_detail(check, values)
+
+
+def _encryption_detail(values: dict[str, Any]) -> str:
+    if not values.get("encrypted"):
+        return gettext("What travels to and from the server is not encrypted.")
+    if not values.get("verified"):
+        return gettext("Encrypted, but any certificate is trusted: it may be another server that answers.")
+    return gettext("Encrypted, the certificate verified.")
 
 
 def _standing_detail(check: Check, values: dict[str, Any]) -> str:

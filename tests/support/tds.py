@@ -68,7 +68,7 @@ class Server:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError), client:
             while (message := _received(client)) is not None:
                 if self.silent:
                     continue

@@ -11,6 +11,7 @@ from monitoring.policies.alerts import preflight_verdicts
 from monitoring.policies.facts import Check, Preflight
 from monitoring.policies.preflight import SchemaFacts, TableFacts, collector_check, preflight
 from monitoring.policies.preflight_facts import Rights
+from monitoring.policies.preflight_traffic import is_local
 from tests import factories as make
 
 PASSED, WARNING, FAILED, UNKNOWN = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED, CheckState.UNKNOWN
@@ -272,3 +273,58 @@ def test_fresh_figures_without_a_collector_are_a_warning() -> None:
     assert collector_check(5, collecting=False).state is CheckState.WARNING
     assert collector_check(500, collecting=False).state is CheckState.FAILED
     assert collector_check(5, collecting=True).state is CheckState.PASSED
+
+
+# How we connect
+
+
+def traffic(**changes):
+    return found(dw=make.connection("dw", **{"host": "sql.example", "encrypted": True, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "verified", "expected"),
+    [(True, True, PASSED), (True, False, WARNING), (False, True, WARNING), (False, False, WARNING)],
+)
+def test_encryption_off_or_a_trusted_certificate_is_a_warning(encrypted, verified, expected):
+    checks = traffic(encrypted=encrypted, certificate_verified=verified)
+    assert state(checks, "server.encryption") is expected
+    assert checks.ready_for_monitoring is True
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.8.9.1", "::1", "(local)", ".", ".\\SQLEXPRESS", "tcp:LOCALHOST,1444"]
+)
+def test_this_machine_may_trust_itself(host):
+    assert is_local(host)
+    assert state(traffic(host=host, encrypted=False, certificate_verified=False), "server.encryption") is PASSED
+
+
+@pytest.mark.parametrize(
+    "host", ["sql.example", "localhost.example", "10.0.0.1", "128.0.0.1", "127.0.0.1.example", "::2"]
+)
+def test_another_machine_may_not(host):
+    assert not is_local(host)
+
+
+def test_both_databases_share_one_check_and_the_embedded_one_has_none():
+    same = {"encrypted": True, "certificate_verified": True}
+    both = found(dw=make.connection("dw", **same), oltp=make.connection("oltp", **same))
+    assert [check.code for check in both.checks].count("server.encryption") == 1
+    assert "server.encryption" not in {check.code for check in found().checks}
+
+
+def test_snapshots_that_the_database_does_not_allow():
+    asked = {"isolation_wanted": "snapshot"}
+    assert state(found(dw=make.connection("dw", isolation="snapshot", **asked)), "dw.isolation") is PASSED
+    assert state(found(dw=make.connection("dw", isolation="read-uncommitted", **asked)), "dw.isolation") is WARNING
+    dead = found(oltp=make.unreachable("oltp", **asked))
+    assert state(dead, "oltp.isolation") is UNKNOWN
+    assert one(dead, "oltp.isolation").problem.code is ProblemCode.UNREACHABLE
+    assert "dw.isolation" not in {check.code for check in found(dw=make.connection("dw")).checks}
+
+
+def test_the_connection_tells_how_it_reads():
+    checks = found(dw=make.connection("dw", intent="ReadOnly", isolation="snapshot"))
+    values = one(checks, "dw.connection").values
+    assert (values["intent"], values["isolation"]) == ("ReadOnly", "snapshot")

@@ -405,8 +405,14 @@ class TestProblemsChecksAndFailures:
         assert wording.problem_text(None) == wording.code_text(ProblemCode.NOT_READ)
 
     def test_every_check_of_the_preflight_has_a_label_and_says_what_to_do(self):
+        reads = {"isolation": "snapshot", "isolation_wanted": "snapshot"}
         checks = make.passed_preflight(
-            make.pipeline(), collector_known=True, collector_age_seconds=1.0, required=("dim_cliente",)
+            make.pipeline(),
+            collector_known=True,
+            collector_age_seconds=1.0,
+            required=("dim_cliente",),
+            dw=make.connection("dw", encrypted=True, certificate_verified=True, **reads),
+            oltp=make.connection("oltp", encrypted=True, certificate_verified=True, **reads),
         ).checks
         for check in checks:
             passed = wording.check_text(check)
@@ -428,6 +434,19 @@ class TestProblemsChecksAndFailures:
             (Check(code="dw.connection", state=CheckState.PASSED, values={"database": "DW", "server": "s"}), "DW on s"),
             (Check(code="dw.connection", state=CheckState.PASSED), "? on ?"),
             (Check(code="dw.clock", state=CheckState.WARNING, values={"seconds": -45.26}), "-45.3 s"),
+            (Check(code="dw.isolation", state=CheckState.WARNING), "The database does not allow it."),
+            (
+                Check(code="server.encryption", state=CheckState.WARNING, values={"encrypted": 0, "verified": 1}),
+                "What travels to and from the server is not encrypted.",
+            ),
+            (
+                Check(code="server.encryption", state=CheckState.WARNING, values={"encrypted": 1, "verified": 0}),
+                "Encrypted, but any certificate is trusted: it may be another server that answers.",
+            ),
+            (
+                Check(code="server.encryption", state=CheckState.PASSED, values={"encrypted": 1, "verified": 1}),
+                "Encrypted, the certificate verified.",
+            ),
             (Check(code="dw.table.x", state=CheckState.FAILED, values={"missing": "a, b"}), "Missing columns: a, b"),
             (Check(code="dw.table.x", state=CheckState.FAILED, values={"exists": 0}), "It does not exist."),
             (Check(code="dw.table.x", state=CheckState.UNKNOWN), "It could not be found out."),

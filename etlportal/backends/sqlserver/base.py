@@ -16,6 +16,7 @@ stays as strict as it is.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -83,7 +84,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def init_connection_state(self) -> None:
-        """Say in one batch how this session reads, and learn what server it is."""
+        """Say in one batch how this session reads, and learn what server it is. Snapshots take a second one."""
         self._is_microsoft_driver = True
         self.driver_charset = None
         # One statement at a time: what is iterated over is fetched first.
@@ -93,12 +94,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self.wrap_database_errors:
                 self.connection.timeout = connect_seconds()
                 found = self.connection.execute(session.opening(options)).fetchone()
+                isolation = options.get("isolation")
+                if isolation == session.SNAPSHOT and found.snapshot == session.SNAPSHOT_ALLOWED:
+                    self.connection.execute(session.TAKE_SNAPSHOTS)
+                elif isolation == session.SNAPSHOT:
+                    isolation = session.READ_UNCOMMITTED
                 self.connection.timeout = self.statement_seconds
         except Exception:
             # Half open it would be taken for a good one, and would read as the server likes.
             self.close()
             raise
-        self.isolation = session.isolation(options, found.snapshot)
+        self.isolation = isolation
         self._known_versions[self.alias] = session.version(found.version, found.edition, self._sql_server_versions)
         self._known_azures[self.alias] = found.edition in base._AZURE_EDITIONS
 
@@ -126,15 +132,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _ask(connection: Any, answered: threading.Event) -> None:
-    """Set `answered` when `connection` is alive; let go of one that is not."""
+    """Set `answered` when `connection` is alive."""
     before = connection.timeout
-    try:
+    with suppress(base.Database.Error):
         connection.timeout = USABLE_SECONDS
         connection.execute("SELECT 1").fetchone()
         connection.timeout = before
-    except base.Database.Error:
-        connection.close()
-    else:
         answered.set()
 
 

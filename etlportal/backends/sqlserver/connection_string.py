@@ -16,6 +16,8 @@ _KEYWORD = re.compile(r"[A-Za-z][A-Za-z_ ]*[A-Za-z]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES_ONLY_WHERE_NEEDED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\\,-]*")
 
+UNENCRYPTED = frozenset({"no", "optional"})
+"""Values of `encrypt` with which data may travel in the clear."""
 WITHOUT_PASSWORD = frozenset({"activedirectorymsi", "activedirectoryintegrated"})
 """Ways to sign in where a password is nobody's business."""
 

@@ -9,6 +9,10 @@ READ_UNCOMMITTED = "read-uncommitted"
 SNAPSHOT = "snapshot"
 ISOLATIONS = (READ_UNCOMMITTED, SNAPSHOT)
 
+SNAPSHOT_ALLOWED = 1
+"""snapshot_isolation_state: on. The others: off, and on the way to one of the two."""
+TAKE_SNAPSHOTS = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+"""Said once the database is known to allow it: elsewhere this succeeds, and the first read fails."""
 FABRIC = 12
 """EngineEdition of a Fabric database, whose version numbers are its own."""
 
@@ -18,27 +22,18 @@ def opening(options: Mapping[str, Any]) -> str:
     said = ["SET DATEFORMAT ymd", "SET DATEFIRST 7"]
     if options.get("lock_timeout_ms") is not None:
         said.append(f"SET LOCK_TIMEOUT {int(options['lock_timeout_ms'])}")
-    wanted = options.get("isolation")
-    if wanted:
+    if options.get("isolation"):
         said.append("SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
-    if wanted == SNAPSHOT:
-        # Where the database does not allow it, the first read would fail, not this SET.
-        said.append(f"IF {_SNAPSHOT_STATE} = 1 SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
+    allowed = (
+        "(SELECT snapshot_isolation_state FROM sys.databases WHERE database_id = DB_ID())"
+        if options.get("isolation") == SNAPSHOT
+        else "NULL"
+    )
     said.append(
         "SELECT CAST(SERVERPROPERTY('ProductVersion') AS VARCHAR(128)) AS version,"
-        " CAST(SERVERPROPERTY('EngineEdition') AS INT) AS edition,"
-        f" {_SNAPSHOT_STATE if wanted == SNAPSHOT else 'NULL'} AS snapshot"
+        f" CAST(SERVERPROPERTY('EngineEdition') AS INT) AS edition, {allowed} AS snapshot"
     )
     return "; ".join(said)
-
-
-_SNAPSHOT_STATE = "(SELECT snapshot_isolation_state FROM sys.databases WHERE database_id = DB_ID())"
-
-
-def isolation(options: Mapping[str, Any], snapshot_state: int | None) -> str | None:
-    """Return how the session reads after `opening`: what was asked for, or what the database allows of it."""
-    wanted = options.get("isolation")
-    return READ_UNCOMMITTED if wanted == SNAPSHOT and snapshot_state != 1 else wanted
 
 
 def version(product: str, edition: int, known: Mapping[int, int]) -> int:
