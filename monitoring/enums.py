@@ -106,6 +106,7 @@ class ProblemCode(StrEnum):
     LOCKED = "locked"
     DEADLOCK = "deadlock"
     NAME_INVALID = "name_invalid"
+    REMOTE_SYNONYM = "remote_synonym"
     NOT_READ = "not_read"
     OTHER = "other"
 

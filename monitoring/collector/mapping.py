@@ -102,7 +102,7 @@ def _source(
         return SourceReading(problem=oltp), None
     table = oltp.find(names.source)
     if table is None:
-        return SourceReading(exists=False, problem=_missing(names.source)), None
+        return SourceReading(exists=_exists(oltp, names.source), problem=_missing(oltp, names.source)), None
     try:
         if names.key is None:
             raise CannotAsk(ProblemCode.NAME_INVALID, control.source_pk_column[:200])
@@ -123,7 +123,8 @@ def _chain(source: Table, decided: Decisions, oltp: Catalog) -> tuple[Linked, ..
     for join in joins_of(source.name, decided.watermark_column):
         table = oltp.find(join.table)
         if table is None:
-            raise CannotAsk(ProblemCode.OBJECT_MISSING, str(join.table))
+            problem = _missing(oltp, join.table)
+            raise CannotAsk(problem.code, problem.detail)
         own = _present(_readable(table), join.column)
         before = _present(chain[-1].table, join.to_column)
         chain.append(Linked(table=table, ts=_moment(table, UPDATED_AT), column=own.name, to_column=before.name))
@@ -137,7 +138,7 @@ def _target(decided: Decisions, names: Names, dw: Known) -> tuple[TargetReading,
         return TargetReading(problem=dw), None
     table = dw.find(names.target)
     if table is None:
-        return TargetReading(exists=False, problem=_missing(names.target)), None
+        return TargetReading(exists=_exists(dw, names.target), problem=_missing(dw, names.target)), None
     try:
         _readable(table)
     except CannotAsk as reason:
@@ -212,5 +213,12 @@ def _invalid(text: str) -> Problem:
     return Problem(code=ProblemCode.NAME_INVALID, detail=text[:200])
 
 
-def _missing(name: TableName) -> Problem:
-    return Problem(code=ProblemCode.OBJECT_MISSING, detail=str(name)[:300])
+def _missing(catalog: Catalog, name: TableName) -> Problem:
+    """Why there is no such table: it is not there, or it is a synonym that leads nowhere."""
+    return catalog.refused.get(name) or Problem(code=ProblemCode.OBJECT_MISSING, detail=str(name)[:300])
+
+
+def _exists(catalog: Catalog, name: TableName) -> bool | None:
+    """False, or None where the database behind a synonym did not say."""
+    problem = catalog.refused.get(name)
+    return None if problem and problem.code not in (ProblemCode.OBJECT_MISSING, ProblemCode.REMOTE_SYNONYM) else False

@@ -40,14 +40,14 @@ class Structure:
     at: float  # monotonic seconds
     connections: dict[str, ConnectionReading]
     catalogs: dict[str, Catalog | Problem]
-    asked: dict[str, frozenset[tuple[str, str]]]
+    asked: dict[str, frozenset[TableName]]
     checked_at: datetime
     sessions: Sessions = NO_SESSIONS
     rights: Rights | Problem | None = None
 
     def covers(self, alias: str, wanted: Iterable[TableName]) -> bool:
         """Whether all these tables were asked about."""
-        return {name.key for name in wanted} <= self.asked.get(alias, frozenset())
+        return set(wanted) <= self.asked.get(alias, frozenset())
 
 
 @dataclass(slots=True)

@@ -169,7 +169,7 @@ def _structure(
         at=time.monotonic(),
         connections={DW: connections[DW], OLTP: connections[OLTP]},
         catalogs={alias: _catalog(connections[alias], wanted[alias]) for alias in (DW, OLTP)},
-        asked={alias: frozenset(name.key for name in wanted[alias]) for alias in wanted},
+        asked={alias: frozenset(names) for alias, names in wanted.items()},
         checked_at=timezone.now(),
         sessions=runner_sessions(connections[DW]),
         rights=rights_of(connections[DW]),

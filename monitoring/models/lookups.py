@@ -133,9 +133,9 @@ class _VarCharLike(_Own):
 
 def like_escaped(text: str) -> str:
     """Return a text as it stands in a LIKE pattern with ESCAPE '\\': T-SQL's wildcards are %, _ and [."""
-    for character in "\\%_[":
+    for character in "\\%_":
         text = text.replace(character, f"\\{character}")
-    return text
+    return text.replace("[", "[[]")
 
 
 class VarCharContains(_VarCharLike, lookups.Contains):

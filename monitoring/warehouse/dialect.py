@@ -59,7 +59,8 @@ class SqlServer:
         return bracketed(name)
 
     def table(self, name: TableName) -> str:
-        return f"{self.quote(name.schema)}.{self.quote(name.table)}"
+        parts = (name.database, name.schema, name.table) if name.database else (name.schema, name.table)
+        return ".".join(self.quote(part) for part in parts)
 
     def first(self, limit: int, columns: Sql | str, rest: Sql | str) -> Sql:
         """Return a SELECT of the first `limit` rows; `rest` begins with FROM and holds the order."""
@@ -84,16 +85,15 @@ class SqlServer:
             expression = "SWITCHOFFSET(" + expression + ", '+00:00')"
         return "CAST(" + expression + " AS DATETIME2(3))"
 
-    def row_count(self, name: TableName, *, is_view: bool = False) -> Sql:
+    def row_count(self, name: TableName) -> Sql:
         """Return the rows of a table from the engine's own metadata: constant cost, no lock, no extra right.
 
         sys.partitions shows to whoever may see the table; sys.dm_db_partition_stats has the same
-        number but wants VIEW DATABASE STATE. A view has none: NULL.
+        number but wants VIEW DATABASE STATE. A view has rows there only where it is indexed, else NULL.
         """
-        if is_view:
-            return Sql("CAST(NULL AS BIGINT)")
+        catalog = f"{self.quote(name.database)}.sys.partitions" if name.database else "sys.partitions"
         return Sql(
-            "(SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.index_id IN (0, 1) AND p.object_id = OBJECT_ID(%s))",
+            f"(SELECT SUM(p.rows) FROM {catalog} AS p WHERE p.index_id IN (0, 1) AND p.object_id = OBJECT_ID(%s))",
             (self.table(name).replace("%%", "%"),),
         )
 
@@ -131,7 +131,7 @@ class Sqlite:
         """Return `expression` as it is: text of a time."""
         return expression
 
-    def row_count(self, name: TableName, *, is_view: bool = False) -> Sql:
+    def row_count(self, name: TableName) -> Sql:
         """Return the rows of a table. SQLite keeps no count: it walks the smallest index."""
         return Sql(f"(SELECT COUNT(*) FROM {self.table(name)})")
 

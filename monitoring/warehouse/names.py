@@ -7,6 +7,7 @@ refused here and never becomes part of a statement.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 MAX_TEXT = 200
@@ -34,18 +35,41 @@ class InvalidName(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A table of one watched database, as it was typed. Databases compare names without case."""
+    """A table of one watched database, as it was typed. Which table that is, the database says.
+
+    `database` is never typed: a synonym may stand for a table of another database of the server.
+    """
 
     schema: str
     table: str
+    database: str = ""
 
     def __str__(self) -> str:
-        return f"{self.schema}.{self.table}"
+        return f"{self.database}.{self.schema}.{self.table}" if self.database else f"{self.schema}.{self.table}"
 
     @property
     def key(self) -> tuple[str, str]:
-        """What two spellings of the same table share (SQL Server's usual collations ignore case)."""
+        """What two spellings of a table of the contract share."""
         return (self.schema.casefold(), self.table.casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a database takes for the same name. The usual collations of SQL Server ignore case, not accents."""
+
+    case_sensitive: bool = False
+    accent_sensitive: bool = True
+
+    def fold(self, name: str) -> str:
+        """Return what all spellings of one name share."""
+        if not self.case_sensitive:
+            name = name.casefold()
+        if not self.accent_sensitive:
+            name = "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
+        return name
+
+
+USUAL = Naming()
 
 
 def parse_table(text: str | None) -> TableName:

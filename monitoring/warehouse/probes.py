@@ -113,14 +113,14 @@ def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
     if column is not None:
         top = Sql(f"(SELECT MAX(t.{dialect.quote(column.name)}) FROM {dialect.table(table.name)} AS t)")
         newest = dialect.read_moment(top, column.moment_type)
-    return "SELECT " + dialect.row_count(table.name, is_view=table.is_view) + " AS total, " + newest + " AS newest"
+    return "SELECT " + dialect.row_count(table.counted) + " AS total, " + newest + " AS newest"
 
 
 def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
     """The rows whose ts is the one of table `leader`: clock, total, newest, then eligible and cooling
     as (rows looked at, rows found, oldest)."""
     base = probe.chain[0].table
-    total = dialect.row_count(base.name, is_view=base.is_view) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
+    total = dialect.row_count(base.counted) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
     ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
     cutoff = dialect.cutoff(probe.cutoff_minutes, declared)
     # The newest over all rows is the newest of the tables' newest: no need to ask which one leads.

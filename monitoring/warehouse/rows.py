@@ -19,6 +19,7 @@ from monitoring.warehouse.describe import Description, describe
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined
 from monitoring.warehouse.names import InvalidName, TableName, parse_column
 from monitoring.warehouse.patience import patience
+from monitoring.warehouse.readable import readable
 from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 ROWS = 20
@@ -30,17 +31,6 @@ TEXT, BYTES = 200, 32
 
 SECONDS = 5.0
 """How long the database may take."""
-
-_PLAIN_TEXT = frozenset({"CHAR", "VARCHAR", "NCHAR", "NVARCHAR", "TEXT", "NTEXT", "XML"})
-_BINARY = frozenset({"BINARY", "VARBINARY", "IMAGE", "TIMESTAMP", "ROWVERSION"})
-_CLR = frozenset({"GEOGRAPHY", "GEOMETRY", "HIERARCHYID"})
-_AS_TEXT = frozenset({"SQL_VARIANT", "DATETIMEOFFSET"})
-_KNOWN = frozenset(
-    {
-        *("BIT", "TINYINT", "SMALLINT", "INT", "BIGINT", "DECIMAL", "NUMERIC", "MONEY", "SMALLMONEY", "FLOAT", "REAL"),
-        *("DATE", "TIME", "DATETIME", "DATETIME2", "SMALLDATETIME", "UNIQUEIDENTIFIER"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +95,4 @@ def _expression(dialect: Dialect, column: Column) -> str:
             f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {TEXT + 1})"
             f" WHEN 'blob' THEN substr({name}, 1, {BYTES + 1}) ELSE {name} END"
         )
-    if column.declared in _PLAIN_TEXT:
-        return f"LEFT(CAST({name} AS NVARCHAR(MAX)), {TEXT + 1})"
-    if column.declared in _BINARY:
-        return f"SUBSTRING(CAST({name} AS VARBINARY(MAX)), 1, {BYTES + 1})"
-    if column.declared in _CLR:
-        return f"LEFT({name}.ToString(), {TEXT + 1})"
-    if column.declared in _AS_TEXT:
-        return f"CAST({name} AS NVARCHAR({TEXT + 1}))"
-    # A type of the future, or one of the customer's own: text if the server can make it text, else NULL.
-    return name if column.declared in _KNOWN else f"TRY_CAST({name} AS NVARCHAR({TEXT + 1}))"
+    return readable(name, column.declared, text=TEXT + 1, binary=BYTES + 1)

@@ -143,7 +143,10 @@ def check_advice(code: str, problem: ProblemCode | None = None) -> str:
 
 
 _OF_STRUCTURE = frozenset(
-    {ProblemCode.OBJECT_MISSING, ProblemCode.COLUMN_MISSING, ProblemCode.PERMISSION_DENIED, ProblemCode.NAME_INVALID}
+    {
+        *(ProblemCode.OBJECT_MISSING, ProblemCode.COLUMN_MISSING, ProblemCode.PERMISSION_DENIED),
+        *(ProblemCode.NAME_INVALID, ProblemCode.REMOTE_SYNONYM),
+    }
 )
 
 

@@ -99,6 +99,7 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         ProblemCode.LOCKED: _("locked"),
         ProblemCode.DEADLOCK: _("deadlock"),
         ProblemCode.NAME_INVALID: _("invalid name"),
+        ProblemCode.REMOTE_SYNONYM: _("on another server"),
         ProblemCode.NOT_READ: _("not read"),
         ProblemCode.OTHER: _("other error"),
     },

@@ -79,6 +79,10 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
         _("The name is not a table's name of the form schema.table."),
         _("Correct source_table, target_table or source_pk_column of this pipeline in ctl.etl_control."),
     ),
+    ProblemCode.REMOTE_SYNONYM: (
+        _("The name is a synonym for a table on another server."),
+        _("Name a table of this server in ctl.etl_control: the portal does not read through linked servers."),
+    ),
     ProblemCode.NOT_READ: (
         _("It was not read in this sample."),
         _("Something needed for it could not be read: see the other checks. The next sample tries again."),

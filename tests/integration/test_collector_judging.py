@@ -192,7 +192,7 @@ def test_a_table_that_may_not_be_read(watcher: Watcher, warehouse: Warehouse, mo
     def denied(alias: str, wanted: Any) -> Catalog:
         catalog = original(alias, wanted)
         tables = {
-            key: replace(table, readable=False) if key[1] in {"customers", "etl_run"} else table
+            key: replace(table, readable=False) if key.table in {"customers", "etl_run"} else table
             for key, table in catalog.tables.items()
         }
         return Catalog(schemas=catalog.schemas, tables=tables)

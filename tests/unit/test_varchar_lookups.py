@@ -80,7 +80,7 @@ def test_a_character_outside_the_code_page_is_no_question_mark() -> None:
 
 def test_wildcards_are_characters() -> None:
     _, params = where(EtlRun.objects.filter(error_message__icontains="100%_[a]\\"))
-    assert params == ("%100\\%\\_\\[a]\\\\%",)
+    assert params == ("%100\\%\\_[[]a]\\\\%",)
     assert where(EtlRun.objects.filter(started_by__istartswith="a"))[1] == ("a%",)
     assert where(EtlRun.objects.filter(started_by__iendswith="a"))[1] == ("%a",)
 

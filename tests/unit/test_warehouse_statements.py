@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlglot
 
 from etlportal.guard import is_read
 from monitoring.policies.facts import Watermark
-from monitoring.warehouse import audit, catalog, control, permissions, probes
+from monitoring.warehouse import audit, catalog, catalog_sqlserver, control, permissions, probes
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.names import TableName
@@ -48,9 +49,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
             return [(None,) * 10]
         return [(None, None, None)] if "clock" in sql.text and "part" not in sql.text else []
 
-    for module in (audit, catalog, control, permissions, probes):
+    for module in (audit, catalog_sqlserver, control, permissions, probes):
         monkeypatch.setattr(module, "rows", rows)
         monkeypatch.setattr(module, "dialect_of", lambda alias: SqlServer())
+    monkeypatch.setattr(catalog, "dialect_of", lambda alias: SqlServer())
     return seen
 
 
@@ -120,9 +122,19 @@ def test_a_parameter_has_its_columns_own_type() -> None:
         assert f"t0.[t] >= {expected}" in text
 
 
-def test_a_view_has_no_stored_row_count() -> None:
-    text = probes.target_part(SqlServer(), TargetProbe(table=Table(TableName("dim", "v"), is_view=True))).text
-    assert text.startswith("SELECT CAST(NULL AS BIGINT) AS total")
+def test_a_row_count_comes_from_metadata() -> None:
+    """All partitions of the heap or the clustered index (columnstore too); a plain view has none: NULL."""
+    part = probes.target_part(SqlServer(), TargetProbe(table=table("x")))
+    assert "SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.index_id IN (0, 1)" in part.text
+    assert part.params == ("[core].[x]",)
+
+
+def test_the_rows_of_a_synonyms_table_are_counted_where_it_is() -> None:
+    base = TableName("dbo", "y]z", "other 100%")
+    part = probes.target_part(SqlServer(), TargetProbe(table=replace(table("x"), base=base), update_column=STAMP))
+    assert "FROM [other 100%%].sys.partitions AS p" in part.text
+    assert part.params == ("[other 100%].[dbo].[y]]z]",)
+    assert "FROM [core].[x] AS t" in part.text, "it is read by its own name, with its own rights"
 
 
 def test_long_statements_are_cut_before_the_parameters_run_out() -> None:

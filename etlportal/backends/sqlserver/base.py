@@ -36,6 +36,8 @@ from mssql import base  # noqa: E402
 # out dead ones, and sessions that carry another one's settings.
 base.Database.pooling = False
 
+_TEXTS = (base.Database.SQL_WCHAR, base.Database.SQL_WVARCHAR, base.Database.SQL_WLONGVARCHAR)
+
 USABLE_SECONDS = 1
 """How long a kept connection has to prove that it lives, before a new one is opened."""
 SUSPECT_SECONDS = 1
@@ -81,6 +83,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         finally:
             self._suspect = False
         connection.add_output_converter(base.SQL_TIMESTAMP_WITH_TIMEZONE, base.handle_datetimeoffset)
+        for text_type in _TEXTS:
+            connection.add_output_converter(text_type, _text)
         return connection
 
     def init_connection_state(self) -> None:
@@ -139,6 +143,11 @@ def _ask(connection: Any, answered: threading.Event) -> None:
         connection.execute("SELECT 1").fetchone()
         connection.timeout = before
         answered.set()
+
+
+def _text(raw: bytes | None) -> str | None:
+    """An NVARCHAR's text. Half a pair of surrogates, which SQL Server lets in and cuts out, is no reason to fail."""
+    return None if raw is None else raw.decode("utf-16-le", errors="replace")
 
 
 def _without(password: str, error: Exception) -> Exception:

@@ -17,6 +17,7 @@ from monitoring.warehouse.integrity.statements import (
     key_text,
     listed,
     scanned,
+    told,
     violations,
 )
 
@@ -43,7 +44,7 @@ def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckR
     rest = (
         "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} {GROUP_BY} {grouped} HAVING COUNT(*) > 1"
     )
-    found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{grouped}, COUNT(*)", rest))
+    found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{told(side, key)}, COUNT(*)", rest))
     texts = [f"{key_text(row[:-1])} × {row[-1]}" for row in found]
     return session.found(code, texts, key, looked_at=cut_at(side))
 

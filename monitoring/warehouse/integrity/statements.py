@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from monitoring.policies.cells import cell
 from monitoring.policies.integrity import FOUND_CAP
 from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.integrity.sides import Side
+from monitoring.warehouse.readable import readable
+
+EVIDENCE_TEXT = 60
+"""Characters of a value that evidence shows."""
 
 SCAN_CAP = 1_000_000
 """Rows of a table that one check looks at."""
@@ -20,7 +25,7 @@ def cut_at(side: Side) -> int | None:
 def violations(side: Side, shown: Sequence[str], asked: Sequence[str], condition: str) -> Sql:
     """Rows that meet the condition: their columns `shown`. `asked`: the columns that the condition names."""
     rest = "FROM (" + scanned(side, list(dict.fromkeys([*shown, *asked]))) + f") AS s WHERE {condition}"
-    return side.dialect.first(FOUND_CAP + 1, listed(side, shown, "s."), rest)
+    return side.dialect.first(FOUND_CAP + 1, told(side, shown), rest)
 
 
 def scanned(side: Side, columns: Sequence[str]) -> Sql:
@@ -29,6 +34,18 @@ def scanned(side: Side, columns: Sequence[str]) -> Sql:
 
 def listed(side: Side, columns: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f"{prefix}{side.dialect.quote(name)}" for name in columns)
+
+
+def told(side: Side, columns: Sequence[str]) -> str:
+    """The columns of `s` as evidence: what the driver cannot carry comes as text."""
+    return ", ".join(_told(side, name) for name in columns)
+
+
+def _told(side: Side, name: str) -> str:
+    quoted, column = f"s.{side.dialect.quote(name)}", side.description.column(name)
+    if side.dialect.vendor == "sqlite" or column is None:
+        return quoted
+    return readable(quoted, column.declared, text=EVIDENCE_TEXT, binary=EVIDENCE_TEXT // 2)
 
 
 def any_null(side: Side, columns: Sequence[str]) -> str:
@@ -40,4 +57,4 @@ def all_there(side: Side, columns: Sequence[str]) -> str:
 
 
 def key_text(row: Sequence[object]) -> str:
-    return " / ".join("NULL" if value is None else str(value)[:60] for value in row)
+    return " / ".join("NULL" if value is None else (cell(value).text or "")[:EVIDENCE_TEXT] for value in row)
