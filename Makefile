@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test lint types unit browser test-postgres messages screenshots bench
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres messages screenshots bench
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -47,7 +47,10 @@ lock: .venv/test.stamp  ## Pin anew, from requirements/*.in
 PRODUCTION := ETL_SQL_SERVER=sql.example.com ETL_SQL_USER=etl_monitor ETL_SQL_PASSWORD=not-a-real-one \
 	ALLOWED_HOSTS=portal.example.com SECRET_KEY=not-a-real-key-but-long-enough-to-pass-for-one-5f0c1e7a9b
 
-test: lint types unit browser  ## Prove everything: lints, types, tests, a real browser where there is one
+test: odbc lint types unit browser  ## Prove everything: lints, types, tests, a real browser where there is one
+
+odbc: .venv/test.stamp
+	@$(BIN)/python -m etlportal.backends.sqlserver.odbc
 
 lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, translations
 	$(BIN)/ruff check .
@@ -62,7 +65,7 @@ lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, tr
 types: .venv/test.stamp  ## mypy --strict on policies, selectors, actions, warehouse
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PORTAL_DATA_DIR="$$folder" $(BIN)/mypy
 
-unit: .venv/test.stamp  ## The tests without a browser, on all cores
+unit: odbc  ## The tests without a browser, on all cores
 	$(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
 
 browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo

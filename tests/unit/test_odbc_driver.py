@@ -149,6 +149,16 @@ def test_what_pyodbc_lacks_is_one_line(monkeypatch: pytest.MonkeyPatch, error: I
         assert "apk add unixodbc" in problem
 
 
+def test_a_driver_that_lacks_a_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "driver.so").write_text("no library")
+    monkeypatch.setattr(odbc, "packaged_library", lambda: tmp_path / "driver.so")
+    problem = odbc.driver_manager_problem()
+    assert problem is not None
+    assert "driver.so" in problem
+    assert "apt-get install libgssapi-krb5-2" in problem
+    assert "\n" not in problem
+
+
 def test_here_it_lacks_nothing() -> None:
     assert odbc.driver_manager_problem() is None
     done = subprocess.run([sys.executable, "-m", odbc.__name__], cwd=ROOT, capture_output=True, text=True)

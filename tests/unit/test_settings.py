@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pprint
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -83,11 +86,75 @@ def test_a_real_warehouse_is_https_only(tmp_path: Path) -> None:
         ({"ETL_SQL_TIMEOUT_SECONDS": "0"}, "ETL_SQL_TIMEOUT_SECONDS"),
         ({"ETL_SQL_ENCRYPT": "perhaps"}, "ETL_SQL_ENCRYPT"),
         ({"ETL_SQL_TRUST_SERVER_CERTIFICATE": "perhaps"}, "ETL_SQL_TRUST_SERVER_CERTIFICATE"),
+        ({"ETL_SQL_TRUST_SERVER_CERTIFICATE": "strict"}, "ETL_SQL_TRUST_SERVER_CERTIFICATE"),
+        ({"ETL_SQL_ENCRYPT": "yes;TrustServerCertificate=yes"}, "ETL_SQL_ENCRYPT"),
+        ({"ETL_SQL_PORT": "1433;UID=sa"}, "ETL_SQL_PORT"),
+        ({"ETL_SQL_PORT": "70000"}, "ETL_SQL_PORT"),
+        ({"ETL_SQL_APPLICATION_INTENT": "read"}, "ETL_SQL_APPLICATION_INTENT"),
+        ({"ETL_SQL_AUTHENTICATION": "ActiveDirectoryInteractive"}, "ETL_SQL_AUTHENTICATION"),
+        ({"ETL_SQL_AUTHENTICATION": "ActiveDirectoryPassword", "ETL_SQL_PASSWORD": ""}, "ETL_SQL_AUTHENTICATION"),
+        ({"ETL_SQL_MULTI_SUBNET_FAILOVER": "perhaps"}, "ETL_SQL_MULTI_SUBNET_FAILOVER"),
+        ({"ETL_SQL_ISOLATION": "serializable"}, "ETL_SQL_ISOLATION"),
+        ({"ETL_SQL_USER": ""}, "ETL_SQL_PASSWORD"),
+        ({"ETL_SQL_PASSWORD": "a\nb"}, "ETL_SQL_PASSWORD holds a control character"),
+        ({"ETL_SQL_USER": "a\x7f"}, "ETL_SQL_USER holds a control character"),
+        ({"ETL_DW_DB": "a\tb"}, "ETL_DW_DB holds a control character"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, str], named: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=named):
         load(tmp_path, **{**PRODUCTION, **changes})
+
+
+def test_what_is_asked_for_is_what_the_driver_is_told(tmp_path: Path) -> None:
+    options = load(
+        tmp_path,
+        **PRODUCTION,
+        ETL_SQL_APPLICATION_INTENT="readonly",
+        ETL_SQL_AUTHENTICATION="activedirectorymsi",
+        ETL_SQL_MULTI_SUBNET_FAILOVER="yes",
+        ETL_SQL_ISOLATION="SNAPSHOT",
+        ETL_SQL_ENCRYPT="Strict",
+        ETL_SQL_TIMEOUT_SECONDS="7",
+        ETL_SQL_DRIVER="Another",
+    )["DATABASES"]["oltp"]["OPTIONS"]
+    assert options == {
+        "application_intent": "ReadOnly",
+        "authentication": "ActiveDirectoryMsi",
+        "multi_subnet_failover": "Yes",
+        "isolation": "snapshot",
+        "encrypt": "strict",
+        "trust_server_certificate": "no",
+        "query_timeout": 7,
+        "lock_timeout_ms": 1000,
+        "driver": "Another",
+    }
+
+
+@pytest.mark.parametrize("password", ["$HOME", "$nothing", ";}{ =", "'quoted'", "p@ss#word"])
+def test_a_password_is_taken_as_it_stands_and_not_printed(tmp_path: Path, password: str) -> None:
+    """django-environ would look for a variable called HOME."""
+    settings = load(tmp_path, **{**PRODUCTION, "ETL_SQL_PASSWORD": password, "SECRET_KEY": f"$HOME{'k' * 60}"})
+    assert settings["DATABASES"]["dw"]["PASSWORD"] == password
+    assert settings["SECRET_KEY"] == f"$HOME{'k' * 60}"
+    assert password not in repr(settings["DATABASES"])
+    assert password not in pprint.pformat(settings["DATABASES"])
+
+
+@pytest.mark.parametrize(
+    ("server", "port"), [("sql.example.com", "1433"), ("sql\\INSTANCE", ""), ("sql.example.com,1444", "")]
+)
+def test_a_named_instance_has_no_port(tmp_path: Path, server: str, port: str) -> None:
+    databases = load(tmp_path, **{**PRODUCTION, "ETL_SQL_SERVER": server})["DATABASES"]
+    assert (databases["dw"]["HOST"], databases["dw"]["PORT"]) == (server, port)
+
+
+def test_the_server_comes_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "server").write_text("sql.example.com\n")
+    variables = {name: value for name, value in PRODUCTION.items() if name != "ETL_SQL_SERVER"}
+    settings = load(tmp_path, **variables, ETL_SQL_SERVER_FILE=str(tmp_path / "server"))
+    assert settings["EMBEDDED"] is False
+    assert settings["DATABASES"]["dw"]["HOST"] == "sql.example.com"
 
 
 def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
@@ -115,23 +182,50 @@ def test_the_policy_allows_no_inline_code(tmp_path: Path) -> None:
     assert "unsafe" not in repr(directives)
 
 
-def test_the_demonstration_loads_no_sql_server_code() -> None:
-    """Embedded, neither pyodbc nor the mssql backend is imported: a machine without them runs it."""
-    import subprocess
-    import sys
-    import tempfile
+def test_the_demonstration_needs_no_sql_server_code(tmp_path: Path) -> None:
+    """Embedded, a machine on which neither pyodbc nor the mssql backend can be imported migrates and shows a page."""
+    code = """
+import sys
 
-    code = (
-        "import django, sys; django.setup();"
-        "from django.db import connections; [connections[a] for a in connections];"
-        "from django.urls import get_resolver; get_resolver().url_patterns;"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('pyodbc', 'mssql', 'mssql_python')];"
-        "sys.exit(', '.join(bad) or 0)"
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("pyodbc", "mssql", "mssql_python", "mssql_python_odbc"):
+            raise ImportError(f"{name}: libodbc.so.2: cannot open shared object file")
+
+sys.meta_path.insert(0, Refused())
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+client = Client(SERVER_NAME="localhost")
+client.force_login(
+    get_user_model().objects.create_superuser("a", "a@example.com", "x"), backend="monitoring.accounts.UserBackend"
+)
+print(client.get("/").status_code)
+"""
+    variables = {"DJANGO_SETTINGS_MODULE": "etlportal.settings", "PORTAL_DATA_DIR": str(tmp_path), "PATH": os.defpath}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.stdout.endswith("200\n"), done.stderr
+    assert "ODBC" not in done.stderr
+
+
+def test_a_missing_driver_manager_is_said_once_when_the_portal_starts(tmp_path: Path) -> None:
+    (tmp_path / "pyodbc.py").write_text("raise ImportError('libodbc.so.2: cannot open shared object file')")
+    variables = {
+        **PRODUCTION,
+        "DJANGO_SETTINGS_MODULE": "etlportal.settings",
+        "PORTAL_DATA_DIR": str(tmp_path / "data"),
+        "PATH": os.defpath,
+        "PYTHONPATH": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "import etlportal.wsgi"], cwd=ROOT, env=variables, capture_output=True, text=True
     )
-    with tempfile.TemporaryDirectory() as folder:
-        variables = {"DJANGO_SETTINGS_MODULE": "etlportal.settings", "PORTAL_DATA_DIR": folder, "PATH": os.defpath}
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "apt-get install libodbc2; Red Hat: dnf install unixODBC; Alpine: apk add unixodbc" in done.stderr
 
 
 def test_every_variable_is_named_in_the_example() -> None:

@@ -10,6 +10,7 @@ Windows keeps its drivers in the registry: there Microsoft's is installed by its
 from __future__ import annotations
 
 import configparser
+import ctypes
 import importlib
 import importlib.util
 import os
@@ -44,6 +45,21 @@ def driver_manager_problem() -> str | None:
         return (
             "The ODBC driver manager is missing, without which no SQL Server can be reached. Debian, Ubuntu: "
             "apt-get install libodbc2; Red Hat: dnf install unixODBC; Alpine: apk add unixodbc"
+        )
+    return _driver_problem()
+
+
+def _driver_problem() -> str | None:
+    """What pip's driver lacks where no other is installed: it wants Kerberos' libraries."""
+    library = packaged_library()
+    if library is None or installed(_system_ini()) is not None:
+        return None
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return (
+            f"Microsoft's ODBC driver cannot be loaded ({error}). Debian, Ubuntu: apt-get install libgssapi-krb5-2; "
+            "Red Hat: dnf install krb5-libs; Alpine: apk add krb5-libs"
         )
     return None
 
