@@ -40,6 +40,7 @@ def read_rights(alias: str = "dw") -> Rights | None:
         return None
     row = rows(alias, Sql(_STATEMENT))[0]
     capture, cleanup, state, performance, security, database, edition, version, login, user = row
+    needed: tuple[str, ...]
     if edition == AZURE_DATABASE:
         needed, sees = ("VIEW DATABASE STATE",), database == 1
     elif (version or 0) >= SPLIT_SINCE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import CheckState, ProblemCode
@@ -54,6 +54,18 @@ _SNAPSHOT_TO_DO = _(
     "Ask the DBA: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or take ETL_SQL_ISOLATION away. Until then the "
     "figures are read uncommitted."
 )
+
+# Those that manage.py doctor makes besides: of the portal itself.
+PORTAL_LABELS: dict[str, Any] = {
+    "odbc.driver": _("ODBC driver manager and driver"),
+    "portal.database": _("The portal's own database"),
+    "portal.migrated": _("Its tables are up to date"),
+    "portal.data_folder": _("The data folder can be written"),
+    "portal.settings.": _("Settings, %(name)s"),
+    "portal.settings": _("Settings"),
+}
+_ALL_LABELS = LABELS | PORTAL_LABELS
+
 _TO_DO: dict[str, Any] = {
     "dw.connection": _("Check that the DW's server runs and that the portal's ETL_SQL_ variables are right."),
     "oltp.connection": _("Check that the OLTP's server runs and that the portal's ETL_SQL_ variables are right."),
@@ -94,6 +106,12 @@ _TO_DO: dict[str, Any] = {
     "required.ready": _("Put this pipeline's failed checks right: it is required."),
     "required.active": _("Set is_active = 1 for it in ctl.etl_control, or take it off the list of required pipelines."),
     "collector.age": _("Start it (manage.py collect) and look at its log."),
+    "odbc.driver": _("Until then no SQL Server can be reached from this machine."),
+    "portal.database": _("Check DATABASE_URL, that its server runs, and that its user may connect."),
+    "portal.migrated": _("Run manage.py migrate."),
+    "portal.data_folder": _(
+        "Give the portal's user the right to write there, or set PORTAL_DATA_DIR to another folder."
+    ),
 }
 _NOT_LISTED = _("Enter it in ctl.etl_control, or take it off the list of required pipelines (REQUIRED_PIPELINES).")
 
@@ -107,10 +125,10 @@ def check_text(check: Check) -> CheckWords:
 
 def check_label(code: str, values: dict[str, Any] | None = None) -> str:
     """Return the name of a check by its code; the code itself for one without a name."""
-    key = _key(code, LABELS)
+    key = _key(code, _ALL_LABELS)
     if key is None:
         return code
-    return str(LABELS[key]) % {"name": code.removeprefix(key), **(values or {})}
+    return str(_ALL_LABELS[key]) % {"name": code.removeprefix(key), **(values or {})}
 
 
 def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
@@ -151,15 +169,22 @@ _OF_STRUCTURE = frozenset(
 
 
 def _to_do(check: Check) -> str:
+    values = check.values or {}
+    if check.code.startswith("portal.settings"):
+        return str(values.get("hint") or "")
+    if check.code in PORTAL_LABELS and check.state is CheckState.FAILED:
+        return str(_TO_DO[check.code])
     if check.problem is None and check.state is CheckState.UNKNOWN:
         return code_text(ProblemCode.NOT_READ).to_do
-    if check.code.startswith("required.") and (check.values or {}).get("listed") == 0:
+    if check.code.startswith("required.") and values.get("listed") == 0:
         return str(_NOT_LISTED)
     return check_advice(check.code, check.problem.code if check.problem else None)
 
 
 def _detail(check: Check) -> str:
     values = check.values or {}
+    if values.get("message"):
+        return str(values["message"])
     if values.get("missing"):
         return gettext("Missing columns: %(columns)s") % {"columns": values["missing"]}
     if check.problem is not None and check.state is not CheckState.PASSED:
@@ -171,10 +196,7 @@ def _detail(check: Check) -> str:
 
 def _database_detail(check: Check, values: dict[str, Any]) -> str:
     if check.code.endswith(".connection"):
-        return gettext("%(database)s on %(server)s") % {
-            "database": values.get("database") or "?",
-            "server": values.get("server") or "?",
-        }
+        return _connection_detail(values)
     if check.code.endswith(".clock"):
         return _seconds(values.get("seconds"))
     if values.get("exists") == 0:
@@ -184,6 +206,13 @@ def _database_detail(check: Check, values: dict[str, Any]) -> str:
     if check.code.endswith(".isolation") and check.state is CheckState.WARNING:
         return gettext("The database does not allow it.")
     return _standing_detail(check, values)
+
+
+def _connection_detail(values: dict[str, Any]) -> str:
+    database, server = values.get("database"), values.get("server")
+    if database and not server:
+        return str(database)
+    return gettext("%(database)s on %(server)s") % {"database": database or "?", "server": server or "?"}
 
 
 def _encryption_detail(values: dict[str, Any]) -> str:
@@ -199,7 +228,11 @@ def _standing_detail(check: Check, values: dict[str, Any]) -> str:
         return gettext("Missing index: %(columns)s") % {"columns": values["columns"]}
     if check.code.startswith("dw.execute.") and check.state is not CheckState.PASSED:
         return gettext("It does not exist, or the portal's login may not execute it.")
-    return str(values.get("permission") or "")
+    if values.get("pending"):
+        return ngettext(
+            "%(number)s migration has not been run.", "%(number)s migrations have not been run.", values["pending"]
+        ) % {"number": number(values["pending"])}
+    return str(values.get("permission") or values.get("found") or "")
 
 
 def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
@@ -240,4 +273,7 @@ def _milliseconds(value: Any) -> str:
 
 
 def _seconds(value: Any) -> str:
-    return gettext("%(number)s s") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
+    # Plus zero: what rounds to nothing has no sign.
+    return (
+        gettext("%(number)s s") % {"number": number(round(value, 1) + 0.0, 1)} if isinstance(value, int | float) else ""
+    )

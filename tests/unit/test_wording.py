@@ -433,6 +433,8 @@ class TestProblemsChecksAndFailures:
         [
             (Check(code="dw.connection", state=CheckState.PASSED, values={"database": "DW", "server": "s"}), "DW on s"),
             (Check(code="dw.connection", state=CheckState.PASSED), "? on ?"),
+            (Check(code="dw.connection", state=CheckState.PASSED, values={"database": "dw", "server": ""}), "dw"),
+            (Check(code="dw.clock", state=CheckState.PASSED, values={"seconds": -0.003}), "0.0 s"),
             (Check(code="dw.clock", state=CheckState.WARNING, values={"seconds": -45.26}), "-45.3 s"),
             (Check(code="dw.isolation", state=CheckState.WARNING), "The database does not allow it."),
             (

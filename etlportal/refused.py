@@ -1,0 +1,61 @@
+"""What `manage.py` says when the settings cannot be used: one line that names the variable, no traceback.
+
+`doctor --json` promises JSON whatever happens: here it is made without Django, of the same keys.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+
+FORMAT = 1
+"""Of the doctor's JSON (docs/doctor.md)."""
+
+
+def refuse(error: Exception, arguments: list[str]) -> int:
+    """Say why nothing was started; return the exit code (the doctor's: 2, not ready)."""
+    if arguments[:1] != ["doctor"]:
+        sys.stderr.write(f"{message_of(error)}\n")
+        return 1
+    if "--json" in arguments:
+        sys.stdout.write(json.dumps(as_json(message_of(error)), indent=2) + "\n")
+    else:
+        sys.stdout.write(f"Not ready. {message_of(error)}\n")
+    return 2
+
+
+def message_of(error: Exception) -> str:
+    """Return why, without what was typed: only messages that we wrote ourselves are known to hold no secret."""
+    if isinstance(error, ImproperlyConfigured):
+        return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return f"The settings cannot be read ({type(error).__name__}): manage.py check shows where."
+
+
+def as_json(message: str) -> dict[str, object]:
+    """Return the doctor's JSON for settings with which nothing can be looked at."""
+    return {
+        "format": FORMAT,
+        "language": "en",
+        "checked_at": None,
+        "state": "not_ready",
+        "exit_code": 2,
+        "ready_for": {"monitoring": None, "first_run": None, "all_active": None},
+        "connections": [],
+        "checks": [
+            {
+                "code": "portal.settings",
+                "group": "portal",
+                "entity_name": "",
+                "state": "failed",
+                "label": "Settings",
+                "detail": message,
+                "to_do": "Correct the environment or the file .env beside manage.py.",
+                "problem": None,
+            }
+        ],
+        "sql": "",
+    }

@@ -1,0 +1,122 @@
+"""The doctor's look: both databases and the portal's own, once, now, without a collector and without writing.
+
+It waits for nobody: what does not answer in time is said not to answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from django.conf import settings
+from django.utils import timezone
+
+from monitoring.collector.memory import Memory, Structure
+from monitoring.collector.patience import Asked
+from monitoring.collector.portal import PortalRead, deploy_messages, portal_facts, read_portal, unread_portal
+from monitoring.collector.preflight import pipeline_facts, preflight_facts
+from monitoring.collector.reading import DW, OLTP, Looked, look
+from monitoring.collector.remedies import remedies
+from monitoring.enums import ProblemCode
+from monitoring.policies.doctor import Readiness, portal_checks, readiness
+from monitoring.policies.facts import ConnectionReading, Preflight, Problem
+from monitoring.policies.preflight import preflight
+from monitoring.selectors.pipeline_settings import Decisions, required_names
+from monitoring.warehouse.errors import problem_from
+from monitoring.warehouse.reader import connection_reading, failed_reading
+from monitoring.warehouse.remedies import Remedy
+
+CONNECT_SECONDS = 6.0
+"""A connection has 5 s (settings); all of them are tried at once."""
+LOOK_SECONDS = 30.0
+"""For everything that is asked of databases that answered."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What was found. `abandoned`: a question is still waiting for its answer in a thread of its own."""
+
+    preflight: Preflight
+    connections: tuple[ConnectionReading, ...]
+    remedies: tuple[Remedy, ...]
+    abandoned: bool
+
+    @property
+    def readiness(self) -> Readiness:
+        return readiness(self.preflight)
+
+
+class Doctor:
+    """One examination. SQLite is asked in this thread: it cannot keep anybody waiting for long."""
+
+    def __init__(self) -> None:
+        self.abandoned = False
+
+    def examine(self) -> Diagnosis:
+        """Look at everything once. Never raises for what a database does."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        waiting = (
+            {} if settings.EMBEDDED else {alias: Asked(partial(connection_reading, alias)) for alias in (DW, OLTP)}
+        )
+        portal = self._portal(deadline)
+        dead = {alias: problem for alias, asked in waiting.items() if (problem := self._why(alias, asked, deadline))}
+        looked = self._look(portal.decided, dead)
+        facts = preflight_facts(looked, pipeline_facts(looked), required_names(portal.decided))
+        found = preflight(facts)
+        own = portal_checks(portal_facts(portal, deploy_messages(portal)))
+        return Diagnosis(
+            preflight=replace(found, checks=(*found.checks, *own)),
+            connections=(facts.dw, facts.oltp),
+            remedies=() if settings.EMBEDDED else remedies(looked, settings.DATABASES[DW].get("USER") or ""),
+            abandoned=self.abandoned,
+        )
+
+    def _portal(self, deadline: float) -> PortalRead:
+        if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+            return read_portal()
+        try:
+            return Asked(read_portal).answer(deadline - time.monotonic())
+        except TimeoutError as error:
+            self.abandoned = True
+            return unread_portal(Problem(code=ProblemCode.UNREACHABLE, detail=str(error)))
+
+    def _why(self, alias: str, asked: Asked[ConnectionReading], deadline: float) -> Problem | None:
+        """Return why a database does not answer, None when it does."""
+        try:
+            reading = asked.answer(deadline - time.monotonic())
+        except TimeoutError as error:
+            self.abandoned = True
+            return Problem(code=ProblemCode.UNREACHABLE, detail=str(error))
+        except Exception as error:
+            return problem_from(error, alias, connecting=True)
+        if reading.reachable:
+            return None
+        return reading.problem or Problem(code=ProblemCode.UNREACHABLE)
+
+    def _look(self, decided: Mapping[str, Decisions], dead: Mapping[str, Problem]) -> Looked:
+        memory = Memory()
+        question: Callable[[], Looked] = partial(look, memory, decided, lambda: None, copying=False, dead=dead)
+        if settings.EMBEDDED:
+            return question()
+        try:
+            return Asked(question).answer(LOOK_SECONDS)
+        except TimeoutError as error:
+            self.abandoned = True
+            return _given_up(memory, dead, Problem(code=ProblemCode.TIMEOUT, detail=str(error)))
+
+
+def _given_up(memory: Memory, dead: Mapping[str, Problem], problem: Problem) -> Looked:
+    """What is known when the databases answered, but not all that they were asked: perhaps their structure."""
+    structure = memory.structure or Structure(
+        at=time.monotonic(),
+        connections={alias: failed_reading(alias, dead.get(alias, problem)) for alias in (DW, OLTP)},
+        catalogs={alias: dead.get(alias, problem) for alias in (DW, OLTP)},
+        asked={},
+        checked_at=timezone.now(),
+    )
+    return Looked(now=timezone.now(), structure=structure, problem=problem)

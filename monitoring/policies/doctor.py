@@ -1,0 +1,131 @@
+"""The doctor's verdict: the pre-flight and the portal's own checks, and the exit code they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from monitoring.enums import CheckState
+from monitoring.policies.facts import Check, Preflight, Problem
+from monitoring.policies.preflight import collector_check
+
+
+class Readiness(StrEnum):
+    """In the order of the exit codes: 0, 1, 2."""
+
+    READY = "ready"
+    WARNINGS = "warnings"
+    NOT_READY = "not_ready"
+
+    @property
+    def exit_code(self) -> int:
+        return list(type(self)).index(self)
+
+
+class CheckGroup(StrEnum):
+    """Under which heading a check is printed, in this order."""
+
+    CONNECTIONS = "connections"
+    TABLES = "tables"
+    PIPELINES = "pipelines"
+    PORTAL = "portal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalFacts:
+    """What was found about the portal itself. `pending`: migrations to run, None: could not be read.
+
+    `settings_messages`: (id, text, what to do, whether it is an error) of the deploy checks.
+    `driver_problem`: what pyodbc lacks on this machine, empty: nothing, None: not applicable.
+    """
+
+    database: str
+    database_problem: Problem | None = None
+    pending: int | None = None
+    data_folder: str = ""
+    data_folder_writable: bool = True
+    collector_read: bool = False
+    collector_age_seconds: float | None = None
+    collecting: bool = False
+    settings_messages: tuple[tuple[str, str, str, bool], ...] = ()
+    driver_problem: str | None = None
+    drivers: str = ""
+
+
+def group_of(check: Check) -> CheckGroup:
+    """Return the heading under which a check belongs."""
+    if check.code.endswith((".connection", ".clock", ".isolation")) or check.code.startswith(("odbc.", "server.")):
+        return CheckGroup.CONNECTIONS
+    if check.code.startswith(("portal.", "collector.")):
+        return CheckGroup.PORTAL
+    if check.entity_name or check.code.startswith("pipelines."):
+        return CheckGroup.PIPELINES
+    return CheckGroup.TABLES
+
+
+def readiness(preflight: Preflight) -> Readiness:
+    """Not ready: something that the portal needs failed, or nobody can say that it has what it needs to watch.
+
+    That one pipeline has no table is what the portal is there to show: like everything else that did
+    not pass, the unknown too, it is a warning. Unless the pipeline is a required one, or the last.
+    """
+    if preflight.ready_for_monitoring is not True or any(map(_needed, preflight.checks)):
+        return Readiness.NOT_READY
+    states = {check.state for check in preflight.checks}
+    return Readiness.READY if states == {CheckState.PASSED} else Readiness.WARNINGS
+
+
+def _needed(check: Check) -> bool:
+    """Whether it failed and the portal cannot do without."""
+    return check.state is CheckState.FAILED and not check.code.startswith("pipeline.")
+
+
+def portal_checks(facts: PortalFacts) -> tuple[Check, ...]:
+    """Return the checks of the portal's own things: driver, database, data folder, collector, settings."""
+    return (*_driver(facts), *_database(facts), _folder(facts), _collector(facts), *_settings(facts))
+
+
+def _driver(facts: PortalFacts) -> Iterable[Check]:
+    if facts.driver_problem is not None:
+        state = CheckState.FAILED if facts.driver_problem else CheckState.PASSED
+        yield Check(code="odbc.driver", state=state, values={"found": facts.drivers, "message": facts.driver_problem})
+
+
+def _database(facts: PortalFacts) -> Iterable[Check]:
+    problem = facts.database_problem
+    yield Check(
+        code="portal.database",
+        state=CheckState.FAILED if problem else CheckState.PASSED,
+        values={"found": facts.database},
+        problem=problem,
+    )
+    if facts.pending is None:
+        yield Check(code="portal.migrated", state=CheckState.UNKNOWN, problem=problem)
+    else:
+        state = CheckState.FAILED if facts.pending else CheckState.PASSED
+        yield Check(code="portal.migrated", state=state, values={"pending": facts.pending})
+
+
+def _folder(facts: PortalFacts) -> Check:
+    state = CheckState.PASSED if facts.data_folder_writable else CheckState.FAILED
+    return Check(code="portal.data_folder", state=state, values={"found": facts.data_folder})
+
+
+def _collector(facts: PortalFacts) -> Check:
+    """One that is not started yet is no reason not to start the portal: it only warns here."""
+    if not facts.collector_read:
+        return Check(code="collector.age", state=CheckState.UNKNOWN, problem=facts.database_problem)
+    check = collector_check(facts.collector_age_seconds, collecting=facts.collecting)
+    return replace(check, state=CheckState.WARNING) if check.state is CheckState.FAILED else check
+
+
+def _settings(facts: PortalFacts) -> Iterable[Check]:
+    for name, text, hint, is_error in facts.settings_messages:
+        yield Check(
+            code=f"portal.settings.{name}",
+            state=CheckState.FAILED if is_error else CheckState.WARNING,
+            values={"name": name, "message": text, "hint": hint},
+        )
+    if not facts.settings_messages:
+        yield Check(code="portal.settings", state=CheckState.PASSED)
