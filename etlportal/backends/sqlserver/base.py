@@ -24,13 +24,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 
 from etlportal.application import application_name, connect_seconds
-from etlportal.backends.sqlserver import odbc, session
+from etlportal.backends.sqlserver import absent, odbc, session
 from etlportal.backends.sqlserver.connection_string import MASK, ConnectionValueError, connection_string, keywords_of
 
 # Before pyodbc loads, which mssql does.
 odbc.register(settings.DATA_DIR / "odbc")
 
-from mssql import base  # noqa: E402
+with absent.stand_in():
+    from mssql import base
 
 # Django keeps its connections itself and looks whether they live. The driver manager's pool would hand
 # out dead ones, and sessions that carry another one's settings.
