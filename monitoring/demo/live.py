@@ -26,6 +26,7 @@ EVERY_SECONDS = 60.0
 SHOP_SECONDS = 5.0
 WAIT_SECONDS = 30.0
 """The longest wait before looking again for a warehouse that is gone or locked."""
+BY_HAND = ("ana.souza", "dba_plantao")
 MOST_AT_ONCE = 300
 """Events of the shop per look: after a long stop, what is due is spread over some minutes."""
 
@@ -87,15 +88,15 @@ class LiveEtl:
                 self._clock.sleep(min(SHOP_SECONDS, max(0.0, left)))
 
     def _once(self, runner: Runner, dw: sqlite3.Connection) -> None:
-        run_id = runner.run(*_who(random.Random(f"{self._seed}:{self._clock.now()}")))
+        run_id = runner.run(*who(random.Random(f"{self._seed}:{self._clock.now()}")))
         self._waits = 0
         logger.info("Run %d finished.", run_id)
         if run_id % 60 == 0:
             clean_up(dw, self._clock.now())
 
 
-def _who(rng: random.Random) -> tuple[str, tuple[str, ...] | None]:
+def who(rng: random.Random) -> tuple[str, tuple[str, ...] | None]:
     """Return who starts a run and of what: now and then somebody loads one fact by hand."""
     if rng.random() < 1 / 20:
-        return rng.choice(("ana.souza", "dba_plantao")), ("fact_vendas", "fact_descontos")
+        return rng.choice(BY_HAND), ("fact_vendas", "fact_descontos")
     return SCHEDULER, None

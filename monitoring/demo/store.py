@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from monitoring.demo.ddl import tables
@@ -48,21 +49,27 @@ def upsert(oltp: Any, dialect: Dialect, table: str, rows: Iterable[Row]) -> None
     oltp.cursor().executemany(sql, [tuple(row[column] for column in columns) for row in rows])
 
 
-def load(oltp: Any, *, now: datetime, seed: int, changes: Changes, bustle: float) -> Shop:
-    """Return the shop as the database has it: all people and goods, but only orders still under way."""
+def load(
+    oltp: Any, *, now: datetime, seed: int, changes: Changes, bustle: float, keys: Mapping[str, str] = KEYS
+) -> Shop:
+    """Return the shop as the database has it: all people and goods, but only orders still under way.
+
+    `keys`: the tables that this database has, with their keys.
+    """
     documents = {row["document_number"] for table in ("customers", "sellers") for row in _read(oltp, table)}
     # Another stream of chance than the one that made the history, or it would be repeated.
     mark = f"{seed}:{now.isoformat()}"
     rng = random.Random(mark)
     shop = Shop(People(rng.getrandbits(32), documents), rng, now, changes.changed, bustle)
-    for table in ("regions", "teams", "sellers", "customers", "products", "discount_campaigns", "carriers"):
+    whole = ("regions", "teams", "sellers", "customers", "products", "discount_campaigns", "carriers")
+    for table in (name for name in whole if name in keys):
         for row in _read(oltp, table):
             shop.adopt(table, row)
     for row in _read(oltp, "seller_targets_monthly"):
         shop.adopt("seller_targets_monthly", row)
         shop.month = max(shop.month, row["month_start"])
     _load_open_orders(oltp, shop)
-    for table, key in KEYS.items():
+    for table, key in keys.items():
         cursor = oltp.cursor()
         cursor.execute(f"SELECT MAX({key}) FROM core.{table}")
         shop.last_key[table] = cursor.fetchone()[0] or 0
@@ -87,4 +94,13 @@ def _read(oltp: Any, table: str, where: str = "1 = 1") -> list[Row]:
     names = [column.name for column in tables(extras=True)[f"core.{table}"].columns]
     cursor = oltp.cursor()
     cursor.execute(f"SELECT {', '.join(names)} FROM core.{table} WHERE {where} ORDER BY {KEYS[table]}")
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as the shop keeps it and SQLite has it: pyodbc gives times, dates and decimals."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value

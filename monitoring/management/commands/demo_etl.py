@@ -1,7 +1,8 @@
-"""`manage.py demo_etl`: the embedded warehouse's shop and ETL, until stopped."""
+"""`manage.py demo_etl`: the demonstration's shop and ETL, until stopped."""
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,27 +12,50 @@ from django.core.management.base import BaseCommand, CommandError
 from monitoring.demo.clock import RealClock
 from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
 from monitoring.demo.live import LiveEtl
+from monitoring.demo.server import ServerEtl, Target, connector
 from monitoring.demo.signals import on_stop
 from monitoring.demo.users import DemoRefused, refuse_real_warehouse
 
 
 class Command(BaseCommand):
-    help = "Run the demonstration's shop and ETL over the embedded warehouse until SIGTERM or Ctrl-C."
+    help = (
+        "Run the demonstration's shop and ETL until SIGTERM or Ctrl-C: over the embedded warehouse, or over a SQL "
+        "Server that was made for it (compose.yaml), which the ETL_RUNNER_ variables name."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--pace", type=float, default=1.0, help="how fast: 1 is a run a minute, 2 two (default 1)")
+        parser.add_argument(
+            "--sqlserver", action="store_true", help="write into the databases ETL_RUNNER_DW_DB and ETL_RUNNER_OLTP_DB"
+        )
 
-    def handle(self, *args: Any, pace: float, **options: Any) -> None:
+    def handle(self, *args: Any, pace: float, sqlserver: bool, **options: Any) -> None:
         if not 0.05 <= pace <= 1000:
             raise CommandError("--pace must be between 0.05 and 1000.")
         clock = RealClock(pace)
-        files = WarehouseFiles(settings.DATA_DIR / "warehouse")
         try:
-            refuse_real_warehouse()
-            with exclusive(settings.DATA_DIR / "demo-etl.lock"), on_stop(clock.stop):
-                LiveEtl(files, clock, pace).run_forever()
+            if sqlserver:
+                self._on_server(clock, pace)
+            else:
+                self._embedded(clock, pace)
         except DemoRefused as error:
             raise CommandError(str(error)) from error
+
+    def _embedded(self, clock: RealClock, pace: float) -> None:
+        files = WarehouseFiles(settings.DATA_DIR / "warehouse")
+        refuse_real_warehouse()
+        try:
+            with exclusive(settings.DATA_DIR / "demo-etl.lock"), on_stop(clock.stop):
+                LiveEtl(files, clock, pace).run_forever()
         except AlreadyHeld as error:
             raise CommandError(f"Another demo ETL runs over {files.folder}.") from error
+
+    def _on_server(self, clock: RealClock, pace: float) -> None:
+        target = Target.of(os.environ)
+        connect, error = connector(target, settings.DATA_DIR / "odbc")
+        databases = {"dw": target.dw, "oltp": target.oltp}
+        with on_stop(clock.stop):
+            ServerEtl(
+                connect=lambda alias: connect(databases[alias]), error=error, clock=clock, pace=pace
+            ).run_forever()
