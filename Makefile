@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres messages screenshots bench
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres image-steps messages screenshots bench
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -57,6 +57,8 @@ lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, tr
 	$(BIN)/ruff format --check .
 	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml compose.prod.yaml
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PORTAL_DATA_DIR="$$folder" && set -x && \
 	$(BIN)/python manage.py makemigrations --check --dry-run && \
 	env $(PRODUCTION) $(BIN)/python -W error::RuntimeWarning manage.py check --deploy --fail-level WARNING
@@ -74,6 +76,9 @@ browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
 # PostgreSQL's server programs come from the distribution; what is started is removed again.
 test-postgres: .venv/test.stamp  ## The tests without a browser again, with the portal's own tables on PostgreSQL
 	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
+
+image-steps: .venv/test.stamp  ## Carry out the Dockerfile without an engine, start what it made, check, stop (a minute)
+	$(BIN)/python -m tests.support.image
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tests.support.messages

@@ -1,0 +1,90 @@
+# One image for the web server, the collector and the one-shot commands: what it does is its command.
+#
+# Python 3.11: what every test runs on. Debian 12 (bookworm): Microsoft's driver 18 is built for it, and its
+# libodbc2 is the driver manager that the wheels of pyodbc were tried with. The slim variant: the portal
+# compiles nothing. For a build that can be repeated to the byte, add the digest that your registry gives the tag.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# --- What needs pip and a writable folder. Nothing of it is in the image but /opt/venv and /app.
+FROM ${PYTHON_IMAGE} AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+RUN python -m venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH
+
+# The pins first: a change of code leaves this layer as it is.
+COPY requirements.txt /tmp/requirements.txt
+RUN pip install --only-binary=:all: --requirement /tmp/requirements.txt \
+    && python -m compileall -q /opt/venv/lib
+
+WORKDIR /app
+COPY manage.py ./
+COPY etlportal ./etlportal
+COPY monitoring ./monitoring
+COPY templates ./templates
+COPY static ./static
+COPY locale ./locale
+COPY sql ./sql
+
+# Django wants a key to start at all. This word opens nothing, and because it is given no real key is made:
+# the portal in the image has none until it is told one.
+RUN SECRET_KEY=only-for-collectstatic PORTAL_DATA_DIR=/tmp/portal PORTAL_STATIC_ROOT=/app/staticfiles \
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && rm -rf /tmp/portal \
+    && python -m compileall -q etlportal monitoring manage.py
+
+# --- The image.
+FROM ${PYTHON_IMAGE}
+
+LABEL org.opencontainers.image.title="ETL Portal" \
+      org.opencontainers.image.description="The operations portal for SQL Server ETL pipelines" \
+      org.opencontainers.image.version="0.1.0"
+
+# libodbc2 is the driver manager that pyodbc loads; the driver itself comes from pip. The rest is what that
+# driver is linked with (Kerberos, the C++ run-time) or opens by name (OpenSSL to encrypt, curl for Entra ID).
+# ca-certificates: whom to trust. krb5-user: kinit, for integrated authentication with a keytab.
+# No versions: Debian's archive keeps only the newest, so a pin would fail with the next security update.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        ca-certificates \
+        krb5-user \
+        libcurl4 \
+        libgssapi-krb5-2 \
+        libkrb5-3 \
+        libodbc2 \
+        libssl3 \
+        libstdc++6 \
+    && rm -rf /var/lib/apt/lists/*
+
+# A number that no user of the host is likely to have. Kubernetes asks for numbers (runAsNonRoot).
+RUN groupadd --gid 10001 portal \
+    && useradd --uid 10001 --gid portal --no-create-home --home-dir /data --shell /usr/sbin/nologin portal \
+    && install --directory --owner=portal --group=portal --mode=0700 /data
+
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+
+# /data is the only place that is written to, beside /tmp and /dev/shm: the root file system may be read-only.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DJANGO_SETTINGS_MODULE=etlportal.settings \
+    PORTAL_DATA_DIR=/data \
+    PORTAL_STATIC_ROOT=/app/staticfiles
+
+WORKDIR /app
+VOLUME ["/data"]
+USER 10001:10001
+EXPOSE 8000
+
+# gunicorn ends gracefully at SIGTERM, and so does the collector.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-m", "etlportal.healthcheck"]
+
+# The collector: docker run ... python manage.py collect
+CMD ["gunicorn", "--config", "python:etlportal.gunicorn_settings", "etlportal.wsgi"]

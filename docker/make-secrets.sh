@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes the secrets that the compose files read, each once: what is there already stays as it is.
+#   docker/make-secrets.sh          for compose.yaml
+#   docker/make-secrets.sh --prod   for compose.prod.yaml: the SQL Server's password is yours to put in
+set -eu
+cd "$(dirname "$0")/.."
+
+# Nobody else on this machine may enter the folder; the containers' users, who have other numbers than you, are
+# handed its files one by one and must be able to read them.
+mkdir -p secrets
+chmod 700 secrets
+umask 022
+
+random() { # of letters and digits, so that it needs no quoting anywhere; Aa1! pleases SQL Server's policy
+    LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c "$1"
+}
+make() {
+    [ -s "secrets/$1" ] || printf '%s\n' "$2" >"secrets/$1"
+}
+
+make secret_key "$(random 64)"
+make postgres_password "$(random 32)"
+make database_url "postgres://portal:$(cat secrets/postgres_password)@postgres:5432/portal"
+if [ "${1:-}" = --prod ]; then
+    [ -e secrets/etl_monitor_password ] || : >secrets/etl_monitor_password
+    [ -s secrets/etl_monitor_password ] || echo "Now put the password of etl_monitor into secrets/etl_monitor_password."
+else
+    for login in sa etl_monitor etl_runner; do
+        make "${login}_password" "$(random 24)Aa1!"
+    done
+fi
