@@ -3,6 +3,8 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from etlportal import breaker
+
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
@@ -11,5 +13,7 @@ class MonitoringConfig(AppConfig):
 
     def ready(self) -> None:
         from monitoring import trail
+        from monitoring.selectors.snapshot import news
 
+        breaker.listen(news)
         trail.connect()

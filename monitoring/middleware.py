@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
+from etlportal.budget import budget
 from etlportal.databases import WATCHED
 from monitoring.models import UserPreferences
 from monitoring.trail import acting
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 
 ZONE_COOKIE = "etlportal_zone"
 """What the browser says its zone is (set by static/js/shell.js); preferences come first."""
+
+PAGE_SECONDS = 2.2
+"""How long one request may wait for the warehouse, everything together: a page comes within three seconds.
+What somebody explicitly asked for, at an address of its own, sets its own (an export, the integrity checks)."""
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by machines, also while `default` hangs: nothing of the reader is looked up for them."""
@@ -52,7 +57,8 @@ class ReaderMiddleware:
         request.preferences = preferences  # type: ignore[attr-defined]
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
-        with acting(request), translation.override(language), timezone.override(zone):
+        waits = budget(PAGE_SECONDS, breaks=True)
+        with acting(request), translation.override(language), timezone.override(zone), waits:
             request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
@@ -61,7 +67,8 @@ class ReaderMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""
-        if not isinstance(exception, OperationalError | InterfaceError):
+        # Error itself: what pyodbc raises for states that it does not know.
+        if not isinstance(exception, OperationalError | InterfaceError) and type(exception) is not DatabaseFault:
             return None
         alias = failed_alias(exception)
         logger.error("the database %s does not answer", alias, exc_info=exception)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, register_converter
 
 from monitoring.converters import EntityConverter
-from monitoring.views import connections, health, pipelines, runs, summary
+from monitoring.views import connections, health, pipelines, run, runs, summary
 from monitoring.views.blocks import Block
 from monitoring.views.preferences import Preferences, PreferenceSet
 from monitoring.views.preflight import OPENING
@@ -47,9 +47,9 @@ urlpatterns = [
     *blocks(*runs.BLOCKS),
     path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),
     path("runs/control.<str:kind>", runs.ControlExport.as_view(), name="runs-control-export"),
-    path("runs/<int:run_id>/", runs.RunPage.as_view(), name="run"),
-    *blocks(*runs.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
-    path("runs/<int:run_id>/executions.<str:kind>", runs.RunEntitiesExport.as_view(), name="run-entities-export"),
+    path("runs/<int:run_id>/", run.RunPage.as_view(), name="run"),
+    *blocks(*run.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
+    path("runs/<int:run_id>/executions.<str:kind>", run.RunEntitiesExport.as_view(), name="run-entities-export"),
     path("connections/", connections.ConnectionsPage.as_view(), name="connections"),
     *blocks(*connections.BLOCKS),
     path("connections/capture/", connections.ConnectionsCapturePage.as_view(), name="connections-capture"),

@@ -102,8 +102,12 @@ def _no_memory() -> None:
     """Nothing that one test cached in the process reaches the next."""
     from django.core.cache import cache
 
+    from etlportal import breaker
+    from etlportal.backends import bounded
     from monitoring.selectors import snapshot
 
+    breaker.forget()
+    bounded.forget()
     snapshot._decoded.cache_clear()
     cache.clear()
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.admin import columns
 from monitoring.admin.paging import KeyedChangeList
 from monitoring.admin.period import parse_key, rows_of
+from monitoring.selectors.snapshot import current
 from monitoring.warehouse.errors import problem_from
 from monitoring.wording.problems import problem_text
 
@@ -109,8 +110,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 "opts": self.opts,
                 "title": _("This table cannot be read now"),
                 "words": problem_text(problem_from(error, alias)),
+                "current": current(),
             }
-            return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=503).render()
+            # The portal works, and says what it knows: that is an answer.
+            return TemplateResponse(request, "admin/monitoring/unreachable.html", context).render()
 
 
 def _only_get(request: HttpRequest) -> None:

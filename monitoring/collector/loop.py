@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.utils import timezone
 
+from etlportal.budget import budget
 from monitoring.actions.lease import LEASE, claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
 from monitoring.collector.memory import Memory
@@ -112,7 +113,8 @@ class Collector:
         if self._newest_run is None:
             return False
         try:
-            newest = newest_run_id(DW) or 0
+            with budget(PEEK_SECONDS):
+                newest = newest_run_id(DW) or 0
         except ReadFailed:
             self._newest_run = None  # the next tick says why
             return False

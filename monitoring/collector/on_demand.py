@@ -1,6 +1,6 @@
 """One sample taken by a page that finds the figures old while nobody collects.
 
-In a thread, so that the page waits two seconds at most; one at a time in this process by a lock, and
+In a thread, so that the page waits a moment at most; one at a time in this process by a lock, and
 among all processes by the collector's lease. However many people watch, the warehouse is asked once.
 """
 
@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
+from etlportal import breaker
+from etlportal.databases import WATCHED
 from monitoring.actions.lease import claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
 from monitoring.collector.loop import holder_name
@@ -30,10 +32,11 @@ _taking = threading.Lock()
 _failed_at: float | None = None
 
 
-def ensure_fresh(state: Current, wait_seconds: float = 2.0) -> Current:
+def ensure_fresh(state: Current, wait_seconds: float = 1.5) -> Current:
     """Return `state`, or a newer one when it was stale and a sample could be taken in time.
 
-    Costs nothing while the figures are fresh. Never raises: the old figures are better than none.
+    Costs nothing while the figures are fresh. Never raises: the old figures are better than none. Nobody
+    waits for a database that did not answer lately: the sample is taken all the same, for the next page.
     """
     if not state.stale or not settings.SAMPLE_ON_DEMAND or _failed_lately() or not _taking.acquire(blocking=False):
         return state
@@ -43,7 +46,7 @@ def ensure_fresh(state: Current, wait_seconds: float = 2.0) -> Current:
     except RuntimeError:
         _taking.release()
         return state
-    thread.join(wait_seconds)
+    thread.join(0.0 if any(map(breaker.down, WATCHED)) else wait_seconds)
     return state if thread.is_alive() else current()
 
 

@@ -17,6 +17,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
+from etlportal.budget import budget
 from monitoring.collector.copying import copy_runs
 from monitoring.collector.mapping import Plan, names_of, planned, wanted_sources, wanted_targets
 from monitoring.collector.memory import Guilty, Memory, Structure
@@ -33,6 +34,8 @@ from monitoring.warehouse.probes import SourceAnswer, SourceProbe, TargetAnswer,
 from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_reading, release
 
 DW, OLTP = "dw", "oltp"
+LOOK_SECONDS = 40.0
+"""How long one look may wait for both databases together: less than the collector's lease lasts."""
 STRUCTURE_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 BIG_TARGET_ROWS = 200_000
@@ -83,6 +86,17 @@ def look(
     `copying` False: the runs are not copied, nothing is written. `dead`: databases that were just seen
     not to answer, and why; they are not tried again.
     """
+    with budget(LOOK_SECONDS):
+        return _look(memory, decided, between, copying, dead)
+
+
+def _look(
+    memory: Memory,
+    decided: Mapping[str, Decisions],
+    between: Callable[[], None],
+    copying: bool,
+    dead: Mapping[str, Problem],
+) -> Looked:
     alive = [alias for alias in (DW, OLTP) if alias not in dead]
     release(*alive)
     control, problem = (None, dead[DW]) if DW in dead else _control()

@@ -25,12 +25,16 @@ NEVER_LOADED_YEAR = 1900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why something could not be read. `detail` is the driver's text without secrets, cut at 500."""
+    """Why something could not be read. `detail` is the driver's text without secrets, cut at 500.
+
+    `seen_at`: it was not asked again, this is what was seen then.
+    """
 
     code: ProblemCode
     detail: str = ""
     sqlstate: str = ""
     native: int | None = None
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

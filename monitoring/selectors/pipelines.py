@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import Error
 
 from monitoring.models import EtlControl, PipelineSettings
 from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, Watermark
@@ -76,7 +76,7 @@ def _cache_key(name: str) -> str:
 def _live(name: str) -> ControlRow | Problem | None:
     try:
         row = EtlControl.objects.filter(pk=name).first()
-    except (DatabaseError, ValueError, UnicodeError) as error:
+    except (Error, ValueError, UnicodeError) as error:
         return problem_from(error, "dw")
     return None if row is None else control_of_row(row)
 

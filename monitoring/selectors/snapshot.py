@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
+from django.db import Error
 from django.utils import timezone
 
+from etlportal.breaker import News
+from monitoring.enums import ProblemCode
 from monitoring.models import CollectorState
-from monitoring.policies.facts import Snapshot
+from monitoring.policies.facts import Problem, Snapshot
 
 STALE_AFTER = timedelta(seconds=60)
 """Figures older than this are marked old, and a page tries to take one sample itself."""
@@ -62,6 +65,21 @@ def current(now: datetime | None = None) -> Current:
 def _decoded(version: str, ticked_at: datetime) -> Snapshot | None:
     payload = CollectorState.objects.values_list("payload", flat=True).get(pk=CollectorState.SINGLETON)
     return None if payload is None else decode(bytes(payload))
+
+
+def news(alias: str) -> News | None:
+    """Return what the newest sample knows of a watched database; None where it is old or says nothing."""
+    try:
+        state = current()
+    except Error:
+        return None
+    if state.snapshot is None or state.ticked_at is None or state.stale:
+        return None
+    found = next((each for each in state.snapshot.connections if each.alias == alias), None)
+    if found is None:
+        return None
+    reason = None if found.reachable else found.problem or Problem(code=ProblemCode.UNREACHABLE)
+    return News(at=state.ticked_at, reason=reason)
 
 
 def encode(snapshot: Snapshot) -> bytes:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.core.cache import cache
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -16,8 +17,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
+from etlportal.budget import budget
 from monitoring import charts
-from monitoring.enums import TrailAction, TrailOutcome
+from monitoring.enums import ProblemCode, TrailAction, TrailOutcome
 from monitoring.event_filters import EventsForm
 from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import FACETS
@@ -28,11 +30,12 @@ from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.connections import EventsTable, LoginsTable
 from monitoring.templatetags.formats import number_text
 from monitoring.trail import note
-from monitoring.views import export
+from monitoring.views import errors, export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.capture import capture_snapshot
+from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.wording.connections import capture_problem, reading_problem
 from monitoring.wording.problems import ProblemWords
@@ -42,6 +45,8 @@ logger = logging.getLogger(__name__)
 SEE = "monitoring.view_connections"
 CAPTURE = "monitoring.capture_connections"
 CAPTURE_EVERY_SECONDS = 30
+CAPTURE_SECONDS = 10.0
+"""How long the snapshot that somebody asked for may take."""
 CAPTURE_KEY = "connections:captured"
 WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
 
@@ -194,13 +199,14 @@ class ConnectionsCapturePage(Page):
 
     def _capture(self, request: HttpRequest) -> None:
         try:
-            captured = capture_snapshot()
+            with budget(CAPTURE_SECONDS, anew=True):
+                captured = capture_snapshot()
         except ReadFailed as failure:
             cache.delete(CAPTURE_KEY)
             logger.warning("connection snapshot failed: %s", failure.problem.detail)
             note(request, TrailAction.CAPTURED, outcome=TrailOutcome.FAILED, problem=failure.problem.code.value)
-            what, to_do, _detail = capture_problem(failure.problem)
-            messages.error(request, f"{what} {to_do}")
+            words = capture_problem(failure.problem)
+            messages.error(request, f"{words.what} {words.to_do}")
             return
         cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
         note(request, TrailAction.CAPTURED, events=captured.events)
@@ -215,8 +221,14 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
     raise_exception = True
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        found = self.activity
-        rows = [] if found.bounds is None else audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1]
+        try:
+            with budget(export.SECONDS, anew=True):
+                found = self.activity
+                if found.bounds is None:
+                    return errors.unread(request, reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
+                rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
+        except Error as error:
+            return errors.unread(request, reading_problem(problem_from(error, "dw")))
         return export.export(request, EventsTable(rows), "login-events", kind, current().sampled_at)
 
 
@@ -227,5 +239,9 @@ class LoginsExport(Asked, PermissionRequiredMixin, View):
     raise_exception = True
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        table = LoginsTable(self.activity.logins, url_of=lambda _: "")
+        with budget(export.SECONDS, anew=True):
+            found = self.activity
+        if found.problem is not None:
+            return errors.unread(request, reading_problem(found.problem))
+        table = LoginsTable(found.logins, url_of=lambda _: "")
         return export.export(request, table, "logins", kind, current().sampled_at)

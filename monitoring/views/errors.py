@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.views.context import theme_of_browser
+from monitoring.wording.problems import ProblemWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,14 @@ WAREHOUSE_DOWN = ErrorPage(
     _("The pre-flight on the first page says what is wrong and what to do; the figures there are the last ones read."),
     "failed",
 )
-PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN, WAREHOUSE_DOWN)
+UNREAD = ErrorPage(
+    503,
+    _("What was asked for could not be read from the warehouse"),
+    _("The warehouse gave no answer that could be used. The portal itself works."),
+    _("The pre-flight on the first page says what is wrong and what to do."),
+    "failed",
+)
+PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN, WAREHOUSE_DOWN, UNREAD)
 
 
 def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
@@ -89,6 +97,11 @@ def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
     if page.status in {429, 503}:
         response["Retry-After"] = "30" if page.status == 503 else "300"
     return response
+
+
+def unread(request: HttpRequest, words: ProblemWords) -> HttpResponse:
+    """Something that is no page (a file) could not be read: no empty file, but why there is none."""
+    return answer(request, replace(UNREAD, explanation=words.what, remedy=words.to_do))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -28,6 +28,8 @@ FORMATS = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 MAX_ROWS = 50_000
+SECONDS = 30.0
+"""How long the warehouse may take for a file: it has an address of its own, and no page waits for it."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What spreadsheets take for the start of a formula, also as full-width characters and after a blank."""
 

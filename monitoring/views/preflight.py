@@ -17,7 +17,7 @@ from monitoring.selectors.preflight import PipelineChecks, PreflightView, prefli
 from monitoring.selectors.snapshot import Current
 from monitoring.templatetags.signs import Sign, sign_of
 from monitoring.views.blocks import Block
-from monitoring.wording import check_text, connection_facts, problem_text, sentence_text
+from monitoring.wording import check_text, connection_facts, detail_text, problem_text, sentence_text
 
 FAILED_SHOWN = 8
 """Checks that did not pass and are shown at once; the others are in the list of all."""
@@ -101,7 +101,7 @@ def entry(check: Check) -> dict[str, Any]:
         "tone": sign_of(check.state).tone,
         "words": check_text(check),
         "facts": connection_facts(check) if check.code.endswith(".connection") else (),
-        "detail": check.problem.detail if check.problem else "",
+        "detail": detail_text(check.problem) if check.problem else "",
     }
 
 

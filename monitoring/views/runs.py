@@ -5,28 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.views.generic import View
 
 from monitoring.charts import timeline_chart, timeline_sentence
 from monitoring.filters import TableForm
-from monitoring.policies.failures import classify
 from monitoring.run_filters import RunsForm
 from monitoring.selectors import keyset, run_grid, run_lines, runs
 from monitoring.selectors.snapshot import Current, current
 from monitoring.selectors.timeline import timeline
-from monitoring.tables.runs import ControlTable, ExecutionsTable, RunsTable, moved_text
+from monitoring.tables.runs import ControlTable, RunsTable
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
-from monitoring.views.errors import NothingHere
 from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
-from monitoring.warehouse.errors import problem_from
-from monitoring.wording import failure_text
 
 GRID_RUNS = 30
 NEWEST_FIRST = "-run_id"
@@ -121,63 +115,6 @@ class RunsPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
 
-class RunBlock(Block):
-    """A block of one run's page. The run is looked up once per request and shared by the blocks."""
-
-    @cached_property
-    def detail(self) -> runs.RunDetail:
-        return run_or_404(self.request, self.kwargs["run_id"])
-
-
-class RunFacts(RunBlock):
-    """What the run is, and what it says went wrong."""
-
-    name = "run-facts"
-    template_name = "monitoring/run/_facts.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        line = run_lines.run_line(self.detail.run)
-        requested = [name.strip() for name in self.detail.run.entities_requested.split(",") if name.strip()]
-        started = {execution.entity_name for execution in self.detail.run.executions}
-        return {
-            "detail": self.detail,
-            "line": line,
-            "requested": requested,
-            "not_started": [name for name in requested if name not in started],
-            "orphan": _is_orphan(current, line.run_id) if line.running else False,
-        }
-
-
-class RunEntities(RunBlock):
-    """The run's executions: what ran, what moved, what failed and why."""
-
-    name = "run-entities"
-    template_name = "monitoring/run/_entities.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        form, table = executions_table(self.request, self.detail)
-        table.caption = gettext("Executions of this run")
-        failed = [line for line in map(run_lines.execution_line, self.detail.run.executions) if line.error_class]
-        return {
-            "form": form,
-            "table": table,
-            "failures": [_failure(line, current) for line in failed],
-            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
-        }
-
-
-RUN_BLOCKS: tuple[type[Block], ...] = (RunFacts, RunEntities)
-
-
-class RunPage(Page):
-    name = "run"
-    template_name = "monitoring/run.html"
-    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
-
-    def context(self, current: Current) -> dict[str, Any]:
-        return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
-
-
 class ControlExport(View):
     """The control table as a file."""
 
@@ -199,47 +136,11 @@ class RunsExport(View):
         return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
 
 
-class RunEntitiesExport(View):
-    """The executions of one run as a file."""
-
-    def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
-        _, table = executions_table(request, run_or_404(request, run_id))
-        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
-
-
-def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
-    """Return the run, read once per request.
-
-    Raises NothingHere when there is none, saying so when the warehouse could not be asked.
-    """
-    cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
-    if run_id not in cached:
-        try:
-            detail = runs.run_detail(run_id)
-        except DatabaseError as error:
-            problem = problem_from(error, "dw")
-            raise NothingHere(
-                gettext("Run %(run)d is older than the portal's copy, and the warehouse cannot be asked now (%(why)s).")
-                % {"run": run_id, "why": problem.code}
-            ) from error
-        if detail is None:
-            raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
-        cached[run_id] = detail
-    return cached[run_id]
-
-
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
     """Return the control table in the order of the address (`control-sort`)."""
     form = TableForm(request.GET, prefix="control", sortable=ControlTable.sortable())
     lines = run_lines.control_lines(current.snapshot) if current.snapshot else []
     return form, ControlTable(lines, order_by=form.values.get("sort") or "entity_name")
-
-
-def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:
-    """Return the run's executions in the order of the address."""
-    form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
-    lines = [run_lines.execution_line(execution) for execution in detail.run.executions]
-    return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
 
 
 def _page(form: RunsForm, current: Current, order: str, request: HttpRequest) -> tuple[keyset.KeysetPage[Any], bool]:
@@ -257,25 +158,3 @@ def _with(query: QueryDict, **more: str) -> str:
     changed = query.copy()
     changed.update(more)
     return changed.urlencode()
-
-
-def _failure(line: run_lines.ExecutionLine, current: Current) -> dict[str, Any]:
-    """Return a failure with its explanation, and where the pipeline's watermark stands now."""
-    pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
-    control = pipeline.control if pipeline else None
-    stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
-    return {
-        "execution": line,
-        "words": failure_text(classify(line.error_message)),
-        "moved": moved_text(line.moved, line),
-        "control": control,
-        "stayed": stayed,
-    }
-
-
-def _is_orphan(current: Current, run_id: int) -> bool:
-    from monitoring.selectors.running import running_now
-
-    if current.snapshot is None:
-        return False
-    return any(running.run.run_id == run_id and running.orphan for running in running_now(current.snapshot))

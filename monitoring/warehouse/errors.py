@@ -1,6 +1,7 @@
 """What a driver's exception means: from SQLSTATE and native number to a Problem.
 
-Prose is read only where a driver gives no number: SQLite's generic error, and certificates under ODBC.
+Prose is read only where a driver gives no number: SQLite's generic error. On Linux every failure of
+TLS has the native number -1; the number that says which is OpenSSL's own, in brackets in the text.
 Numbers: Microsoft, "Database Engine events and errors"; SQLSTATEs: "Appendix A: ODBC error codes".
 """
 
@@ -9,33 +10,62 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from etlportal.breaker import NotAsked
+from etlportal.budget import NotBegun
 from monitoring.enums import ProblemCode as Code
 from monitoring.policies.facts import Problem
 
 DETAIL_LENGTH = 500
 
 _SQLSERVER_NUMBERS: dict[Code, tuple[int, ...]] = {
-    Code.LOGIN_FAILED: (18456, 18452, 18470, 18486, 18487, 18488, 40532, 40615),
-    Code.DATABASE_UNAVAILABLE: (
-        *(4060, 911, 922, 924, 926, 927, 942, 945, 976, 978, 983, 4064),
-        *(40197, 40501, 40613, 40540, 49918, 49919, 49920, 10928, 10929),
-    ),
-    Code.PERMISSION_DENIED: (229, 230, 262, 297, 300, 371, 916, 15247),
+    Code.LOGIN_FAILED: (18456, 18452, 40532),
+    Code.LOGIN_BLOCKED: (18486, 18470, 40615, 18401, 18451, 18461),
+    Code.PASSWORD_EXPIRED: (18487, 18488),
+    Code.DATABASE_UNAVAILABLE: (4060, 911, 4064, 922, 924, 926, 942, 945, 976, 978, 983, 40197, 40613, 40540),
+    Code.DATABASE_RESTORING: (927, 952, 3101, 3159),
+    Code.SERVER_BUSY: (40501, 49918, 49919, 49920, 10928, 10929, 17809, 17187, 17142, 6005, 6006, 596, 701, 802, 8645),
+    Code.PERMISSION_DENIED: (229, 230, 371, 916, 15247),
+    Code.STATE_DENIED: (262, 297, 300),
     Code.OBJECT_MISSING: (208, 2812, 4701, 15009),
     Code.COLUMN_MISSING: (207,),
     Code.LOCKED: (1222,),
     Code.DEADLOCK: (1205,),
-    Code.CERTIFICATE: (-2146893019, -2146893022, -2146893048, -2146893016),
-    Code.UNREACHABLE: (2, 53, 64, 121, 233, 258, 10053, 10054, 10060, 10061, 11001, 10013, 11002),
+    # SChannel's, in Windows: untrusted root, another name, expired; the last three as X.509 errors.
+    Code.CERTIFICATE: (-2146893019, -2146893022, -2146893016, -2146762487, -2146762481, -2146762495),
+    Code.UNREACHABLE: (
+        2,
+        26,
+        53,
+        64,
+        104,
+        110,
+        111,
+        113,
+        121,
+        233,
+        258,
+        10053,
+        10054,
+        10060,
+        10061,
+        11001,
+        10013,
+        11002,
+    ),
+    # The server has no TLS; SChannel: no common algorithm, not a TLS answer; OpenSSL's -1 (see _tls).
+    Code.ENCRYPTION: (20, -2146893007, -2146893048, -1),
 }
 _BY_NUMBER = {number: code for code, numbers in _SQLSERVER_NUMBERS.items() for number in numbers}
-_COMPANION = 8180
-"""`Statement(s) could not be prepared`: comes with the error that says why."""
+_COMPANIONS = frozenset({8180, 18456})
+"""`Statement(s) could not be prepared`, `Login failed`: may come with the error that says why."""
+_OF_THE_NETWORK = frozenset({Code.UNREACHABLE, Code.ENCRYPTION})
+"""Their numbers are small and mean something else outside class 08."""
 
 _BY_SQLSTATE = {
     "IM002": Code.DRIVER_MISSING,
@@ -49,6 +79,12 @@ _BY_SQLSTATE = {
     "HYT01": Code.UNREACHABLE,
     "HY008": Code.TIMEOUT,
 }
+_BY_SQLSTATE_CONNECTING = {
+    "HYT00": Code.UNREACHABLE,
+    "HY000": Code.UNREACHABLE,  # what answers there speaks another protocol
+    "01000": Code.DRIVER_MISSING,  # the driver manager cannot load the library: a warning is no error else
+}
+"""What a state means where there is no number and no connection yet."""
 
 _BY_SQLITE_CODE = {
     3: Code.PERMISSION_DENIED,  # SQLITE_PERM
@@ -74,13 +110,22 @@ CONNECTION_CODES = frozenset(
         Code.DRIVER_MISSING,
         Code.UNREACHABLE,
         Code.LOGIN_FAILED,
+        Code.LOGIN_BLOCKED,
+        Code.PASSWORD_EXPIRED,
         Code.CERTIFICATE,
+        Code.ENCRYPTION,
         Code.DATABASE_UNAVAILABLE,
+        Code.DATABASE_RESTORING,
+        Code.SERVER_BUSY,
     }
 )
 
 _ODBC_SHAPE = re.compile(r"^[0-9A-Z]{5}$")
-_NATIVE = re.compile(r"\((-?\d+)\)")
+_NATIVE = re.compile(r"\((-?\d+)\)(?= \(SQL\w+\)|; ?\[|$)")
+"""pyodbc writes "[state] text (native) (SQLFunction); [state] text (native)": numbers inside the text are none."""
+_OPENSSL = re.compile(r"\[error:([0-9A-F]{8}):")
+_CERTIFICATE_VERIFY_FAILED = 134
+"""OpenSSL's SSL_R_CERTIFICATE_VERIFY_FAILED: an unknown authority, another host's name, or expired."""
 _SECRET = re.compile(r"\b(pwd|password|access_?token|secret)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;\s]*)", re.IGNORECASE)
 
 
@@ -88,20 +133,31 @@ def problem_from(error: BaseException, alias: str = "", *, connecting: bool = Fa
     """Return what `error`, raised by a driver or by Django around it, means.
 
     `alias` lets its password be removed wherever it appears. `connecting`: it was raised before a
-    connection stood, where a timeout means that nobody answered.
+    connection stood, where a timeout means that nobody answered (our backends also say so themselves).
     """
+    chain = list(_chain(error))
+    refused = next((each for each in chain if isinstance(each, NotAsked)), None)
+    if refused is not None:
+        reason = refused.reason
+        found = reason if isinstance(reason, Problem) else problem_from(reason, alias, connecting=True)
+        return replace(found, seen_at=refused.at)
     detail = scrub(_text(error), alias)
-    if (odbc := next((e for e in _chain(error) if _is_odbc(e)), None)) is not None:
-        return _from_odbc(odbc, detail, connecting)
-    if (sqlite := next((e for e in _chain(error) if isinstance(e, sqlite3.Error)), None)) is not None:
+    odbc = next((each for each in chain if _is_odbc(each)), None)
+    if odbc is not None:
+        return _from_odbc(odbc, detail, connecting or any(getattr(each, "while_connecting", False) for each in chain))
+    sqlite = next((each for each in chain if isinstance(each, sqlite3.Error)), None)
+    if sqlite is not None:
         return _from_sqlite(sqlite, detail)
-    if any(isinstance(e, ImportError | ImproperlyConfigured) for e in _chain(error)):
-        return Problem(code=Code.DRIVER_MISSING, detail=detail)
-    if any(isinstance(e, TimeoutError) for e in _chain(error)):
-        return Problem(code=Code.TIMEOUT, detail=detail)
-    if any(isinstance(e, OSError) for e in _chain(error)):
-        return Problem(code=Code.UNREACHABLE, detail=detail)
-    return Problem(code=Code.OTHER, detail=detail)
+    code = next((code for kind, code in _BY_TYPE if any(isinstance(each, kind) for each in chain)), Code.OTHER)
+    return Problem(code=code, detail=detail)
+
+
+_BY_TYPE: tuple[tuple[type[BaseException], Code], ...] = (
+    (ImportError, Code.DRIVER_MISSING),
+    (ImproperlyConfigured, Code.DRIVER_MISSING),
+    (TimeoutError, Code.TIMEOUT),
+    (OSError, Code.UNREACHABLE),
+)
 
 
 def scrub(text: str, alias: str = "") -> str:
@@ -139,28 +195,32 @@ def _is_odbc(error: BaseException) -> bool:
 
 def _from_odbc(error: BaseException, detail: str, connecting: bool) -> Problem:
     sqlstate, message = str(error.args[0]), str(error.args[1])
+    if isinstance(error, NotBegun):
+        return Problem(code=Code.NOT_READ, detail=detail)
     natives = [int(number) for number in _NATIVE.findall(message)]
-    native = next((number for number in natives if number != _COMPANION and number in _BY_NUMBER), None)
-    shown = native if native is not None else next((n for n in natives if n not in (0, _COMPANION)), None)
-    return Problem(
-        code=_odbc_code(sqlstate, native, message, connecting), detail=detail, sqlstate=sqlstate, native=shown
-    )
+    known = sorted((n for n in natives if n in _BY_NUMBER), key=_COMPANIONS.__contains__)
+    native = known[0] if known else None
+    shown = native if native is not None else next((n for n in natives if n not in (0, *_COMPANIONS)), None)
+    code = _odbc_code(sqlstate, native, message, connecting and shown is None)
+    return Problem(code=code, detail=detail, sqlstate=sqlstate, native=shown)
 
 
-def _odbc_code(sqlstate: str, native: int | None, message: str, connecting: bool) -> Code:
-    # unixODBC reports a library that it cannot load with the general state 01000.
-    if sqlstate == "01000" and "open lib" in message:
-        return Code.DRIVER_MISSING
-    if sqlstate == "08001" and "certificate" in message.lower():
-        return Code.CERTIFICATE
-    # The network's numbers are small and mean something else outside class 08.
-    if native is not None and (_BY_NUMBER[native] is not Code.UNREACHABLE or sqlstate.startswith(("08", "HYT"))):
-        return _BY_NUMBER[native]
-    if sqlstate == "HYT00" and connecting:
-        return Code.UNREACHABLE
+def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: bool) -> Code:
+    """`nothing_known`: connecting failed, and no number says why."""
+    if native is not None and (_BY_NUMBER[native] not in _OF_THE_NETWORK or sqlstate.startswith(("08", "HYT"))):
+        return _tls(message) if _BY_NUMBER[native] is Code.ENCRYPTION else _BY_NUMBER[native]
+    if nothing_known and sqlstate in _BY_SQLSTATE_CONNECTING:
+        return _BY_SQLSTATE_CONNECTING[sqlstate]
     if sqlstate.startswith("08"):
         return Code.UNREACHABLE
     return _BY_SQLSTATE.get(sqlstate, Code.OTHER)
+
+
+def _tls(message: str) -> Code:
+    """Whether TLS failed by the certificate: OpenSSL's number holds its library and, lowest, its reason."""
+    found = _OPENSSL.search(message)
+    reason = int(found[1], 16) & 0xFFF if found else None
+    return Code.CERTIFICATE if reason == _CERTIFICATE_VERIFY_FAILED else Code.ENCRYPTION
 
 
 def _from_sqlite(error: sqlite3.Error, detail: str) -> Problem:

@@ -13,12 +13,12 @@ what both engines seek by.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from etlportal.budget import budget
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Count, Problem, Watermark
 from monitoring.warehouse.catalog import Column, Table
@@ -232,17 +232,15 @@ def _answers(
                 answers.update(dict.fromkeys(chunk, failure.problem))
             else:
                 singly += chunk
-    deadline = time.monotonic() + FALLBACK_SECONDS
-    for name in singly:
-        if time.monotonic() > deadline:
-            answers[name] = Problem(code=ProblemCode.NOT_READ)
-            continue
-        try:
-            answers.update(_ask(alias, {name: parts[name]}, read))
-        except ReadFailed as failure:
-            if failure.problem.code in CONNECTION_CODES:
-                raise
-            answers[name] = failure.problem
+    with budget(FALLBACK_SECONDS):
+        for name in singly:
+            try:
+                answers.update(_ask(alias, {name: parts[name]}, read))
+            except ReadFailed as failure:
+                if failure.problem.code in CONNECTION_CODES:
+                    raise
+                # Beyond the budget nothing is asked: that is NOT_READ, which is nobody's fault.
+                answers[name] = failure.problem
     return answers
 
 

@@ -6,19 +6,24 @@ import time
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import Error, connections
 from django.utils import timezone
 
 from etlportal.application import application_name
 from etlportal.backends.sqlserver.connection_string import UNENCRYPTED, keywords_of, masked
 from etlportal.backends.sqlserver.odbc import driver_name
 from etlportal.backends.sqlserver.session import READ_UNCOMMITTED
+from etlportal.budget import budget
 from etlportal.guard import WarehouseReadOnly
 from monitoring.policies.facts import ConnectionReading, Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
 from monitoring.warehouse.errors import problem_from, scrub
 
 Row = tuple[Any, ...]
+
+ANSWER_SECONDS = 6.0
+"""A server that says not even what time it is within this does not answer. A little more than the driver's own limit
+for connecting, so that its own words are heard."""
 
 
 class ReadFailed(Exception):
@@ -58,7 +63,8 @@ def _fetched(alias: str, sql: Sql) -> list[Row]:
             return found
     except WarehouseReadOnly:
         raise
-    except (DatabaseError, InterfaceError) as error:
+    except Error as error:
+        # Error itself: pyodbc raises its base class for a deadlock and for whatever is HY000.
         raise ReadFailed(problem_from(error, alias)) from error
 
 
@@ -107,11 +113,12 @@ def connection_reading(alias: str) -> ConnectionReading:
     """Return whether `alias` answers, how fast (one round trip, milliseconds), and who it is. Never raises."""
     described = _described(alias)
     try:
-        _connect(alias)
-        dialect = dialect_of(alias)
-        asked_at, started = timezone.now(), time.perf_counter()
-        clock, server, database = rows(alias, Sql(f"SELECT {dialect.now}{_IDENTITY[dialect.vendor]}"))[0]
-        elapsed = time.perf_counter() - started
+        with budget(ANSWER_SECONDS):
+            _connect(alias)
+            dialect = dialect_of(alias)
+            asked_at, started = timezone.now(), time.perf_counter()
+            clock, server, database = rows(alias, Sql(f"SELECT {dialect.now}{_IDENTITY[dialect.vendor]}"))[0]
+            elapsed = time.perf_counter() - started
     except ReadFailed as failure:
         return ConnectionReading(alias=alias, reachable=False, problem=failure.problem, **described)
     described["server"] = server or described["server"]

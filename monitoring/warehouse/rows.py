@@ -12,13 +12,13 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from etlportal.budget import budget
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
 from monitoring.warehouse.catalog import Column
 from monitoring.warehouse.describe import Description, describe
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined
 from monitoring.warehouse.names import InvalidName, TableName, parse_column
-from monitoring.warehouse.patience import patience
 from monitoring.warehouse.readable import readable
 from monitoring.warehouse.reader import ReadFailed, Row, rows
 
@@ -54,7 +54,7 @@ def newest_rows(source: TableName, key: str, updated: str, limit: int = ROWS) ->
     Raises ReadFailed: table missing, column missing, timeout, whatever the database says.
     """
     started = time.perf_counter()
-    with patience("oltp", SECONDS):
+    with budget(SECONDS):
         table = describe("oltp", source)
         if table is None:
             raise ReadFailed(Problem(code=ProblemCode.OBJECT_MISSING, detail=str(source)))

@@ -16,7 +16,7 @@ from monitoring.wording.checks import CheckWords, check_advice, check_label, che
 from monitoring.wording.failures import FailureWords, class_text, error_class_label, failure_advice, failure_text
 from monitoring.wording.help import HELP, RULE_HELP, WATERMARK_HELP
 from monitoring.wording.labels import LABELS, inactive, label
-from monitoring.wording.problems import ProblemWords, code_text, problem_text
+from monitoring.wording.problems import ProblemWords, code_text, detail_text, problem_text
 from monitoring.wording.sentences import sentence_text
 from monitoring.wording.text import Part, Text, age, entity, text, time
 from monitoring.wording.units import count, duration, moment, no_value, number, percent, speed, unknown
@@ -40,6 +40,7 @@ __all__ = [
     "code_text",
     "connection_facts",
     "count",
+    "detail_text",
     "duration",
     "entity",
     "error_class_label",

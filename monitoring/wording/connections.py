@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
-from monitoring.wording.problems import ProblemWords, problem_text
+from monitoring.wording.problems import ProblemWords, detail_text, problem_text
 
 _READING = {
     ProblemCode.OBJECT_MISSING: (
@@ -30,6 +30,10 @@ _CAPTURING = {
             "(sql/sqlserver/91_dw_access.sql)."
         ),
     ),
+    ProblemCode.STATE_DENIED: (
+        _("audit.sp_capture_connection_snapshot may not look at the server's sessions for the portal's login."),
+        _("Ask the DBA to grant VIEW SERVER STATE to the portal's login (sql/sqlserver/91_dw_access.sql)."),
+    ),
 }
 
 
@@ -47,4 +51,4 @@ def _words(problem: Problem, own: dict[ProblemCode, tuple[object, object]]) -> P
     if problem.code not in own:
         return problem_text(problem)
     what, to_do = own[problem.code]
-    return ProblemWords(str(what), str(to_do), problem.detail)
+    return ProblemWords(str(what), str(to_do), detail_text(problem), problem.seen_at)

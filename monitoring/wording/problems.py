@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ProblemCode
@@ -11,11 +13,15 @@ from monitoring.policies.facts import Problem
 
 
 class ProblemWords(NamedTuple):
-    """`what` happened, and what `to_do` about it. `detail`: the driver's own words, perhaps empty."""
+    """`what` happened, and what `to_do` about it. `detail`: the driver's own words, perhaps empty.
+
+    `seen_at`: when, where it was not tried again for this page.
+    """
 
     what: str
     to_do: str
     detail: str = ""
+    seen_at: datetime | None = None
 
 
 _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
@@ -31,29 +37,59 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
         ),
     ),
     ProblemCode.LOGIN_FAILED: (
-        _("The server refused the login."),
+        _("The server refused the login: the user or the password is wrong."),
+        _("Correct ETL_SQL_USER and ETL_SQL_PASSWORD, then restart the portal."),
+    ),
+    ProblemCode.LOGIN_BLOCKED: (
+        _("The server does not let this login in now: it is locked, disabled or shut out."),
         _(
-            "Check ETL_SQL_USER and ETL_SQL_PASSWORD, and that the login is enabled, not locked, and its password has "
-            "not expired."
+            "Ask the DBA to unlock or enable the login. Look for whoever still tries an old password: "
+            "that locks it again."
         ),
     ),
+    ProblemCode.PASSWORD_EXPIRED: (
+        _("The login's password has expired or must be changed."),
+        _("Ask the DBA for a new password, put it into ETL_SQL_PASSWORD and restart the portal."),
+    ),
     ProblemCode.CERTIFICATE: (
-        _("The server's certificate is not trusted."),
+        _("The server's certificate is not trusted, has expired or is for another name."),
         _(
-            "Let the portal's machine trust the authority that issued it; only on a test server set "
-            "ETL_SQL_TRUST_SERVER_CERTIFICATE=yes."
+            "Let the portal's machine trust the authority that issued it, and name the server in ETL_SQL_SERVER as the "
+            "certificate does; only on a test server set ETL_SQL_TRUST_SERVER_CERTIFICATE=yes."
+        ),
+    ),
+    ProblemCode.ENCRYPTION: (
+        _("The portal and the server could not agree on an encrypted connection."),
+        _(
+            "Ask the DBA to enable TLS 1.2 on the server. Only inside a trusted network, and only if the server "
+            "cannot, set ETL_SQL_ENCRYPT=no."
         ),
     ),
     ProblemCode.DATABASE_UNAVAILABLE: (
         _("The server answers, but the database cannot be opened."),
         _(
-            "Check ETL_DW_DB and ETL_OLTP_DB, and ask the DBA whether the database is online and the login has a user "
-            "in it."
+            "Check ETL_DW_DB and ETL_OLTP_DB, and ask the DBA whether the database exists, is online and not in "
+            "restore, and whether the login has a user in it."
         ),
+    ),
+    ProblemCode.DATABASE_RESTORING: (
+        _("The database is being restored."),
+        _("Wait: the portal goes on by itself when it is online again. If it lasts, ask the DBA."),
+    ),
+    ProblemCode.SERVER_BUSY: (
+        _("The server takes no work now: it is starting, shutting down or overloaded."),
+        _("Wait: the portal asks again by itself. If it lasts, ask the DBA (on Azure, about the limits of its tier)."),
     ),
     ProblemCode.PERMISSION_DENIED: (
         _("The portal's login may not read this."),
         _("Ask the DBA to grant SELECT on the schema to the portal's login."),
+    ),
+    ProblemCode.STATE_DENIED: (
+        _("The portal's login may not look at the state of the server."),
+        _(
+            "Ask the DBA to grant VIEW SERVER STATE to the portal's login (on Azure SQL, VIEW DATABASE STATE in the "
+            "database)."
+        ),
     ),
     ProblemCode.OBJECT_MISSING: (
         _("The table does not exist in this database."),
@@ -65,7 +101,10 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
     ),
     ProblemCode.TIMEOUT: (
         _("The answer took too long and was given up."),
-        _("Look for blocking or a busy server; if it is only slow, raise ETL_SQL_TIMEOUT_SECONDS."),
+        _(
+            "Look for a statement that blocks or a busy server; if it is only slow, raise ETL_SQL_TIMEOUT_SECONDS "
+            "(a page itself waits less)."
+        ),
     ),
     ProblemCode.LOCKED: (
         _("Another session holds the data locked."),
@@ -84,8 +123,11 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
         _("Name a table of this server in ctl.etl_control: the portal does not read through linked servers."),
     ),
     ProblemCode.NOT_READ: (
-        _("It was not read in this sample."),
-        _("Something needed for it could not be read: see the other checks. The next sample tries again."),
+        _("It was not read this time."),
+        _(
+            "Something needed for it could not be read, or took all the time: see the other checks. The next sample "
+            "tries again."
+        ),
     ),
     ProblemCode.OTHER: (
         _("The database answered with an error that the portal does not know."),
@@ -98,8 +140,17 @@ def problem_text(problem: Problem | None) -> ProblemWords:
     """Return what happened and what to do. No problem given: it was not read, nobody knows why."""
     if problem is None:
         return code_text(ProblemCode.NOT_READ)
-    what, to_do, _detail = code_text(problem.code)
-    return ProblemWords(what, to_do, problem.detail)
+    return code_text(problem.code)._replace(detail=detail_text(problem), seen_at=problem.seen_at)
+
+
+def detail_text(problem: Problem) -> str:
+    """Return the driver's numbers and its own words, untranslated: what one looks up, or sends to the DBA."""
+    numbers = []
+    if problem.sqlstate:
+        numbers.append(f"SQLSTATE {problem.sqlstate}")
+    if problem.native is not None:
+        numbers.append(gettext("error %(number)s") % {"number": problem.native})
+    return ": ".join(filter(None, (", ".join(numbers), problem.detail)))
 
 
 def code_text(code: ProblemCode) -> ProblemWords:

@@ -193,7 +193,7 @@ def test_a_warehouse_without_the_table_says_so(client_as: Any, warehouse: Any, r
     warehouse.execute("dw", f"ALTER TABLE {table} RENAME TO gone")
     for url in (list_url(name), detail_url(name, rows[name])):
         response = client_as("admin").get(url)
-        assert response.status_code == 503
+        assert response.status_code == 200
         assert "does not exist" in response.content.decode()
 
 
@@ -204,7 +204,7 @@ def test_a_driver_that_cannot_be_loaded_says_so(client_as: Any, rows: Any, name:
     client = client_as("admin")
     with mock.patch.object(connections["dw"], "cursor", side_effect=missing):
         response = client.get(list_url(name))
-    assert response.status_code == 503
+    assert response.status_code == 200
     assert response.context["words"].to_do
 
 

@@ -19,10 +19,10 @@ from django.db import DatabaseError, connections
 
 from etlportal import application
 from etlportal.backends.sqlserver.connection_string import MASK
+from etlportal.budget import budget
 from monitoring.enums import ProblemCode
 from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.errors import problem_from
-from monitoring.warehouse.patience import patience
 from monitoring.warehouse.reader import ReadFailed, connection_reading, rows
 from tests.support.tds import Server, pretended
 from tests.unit.test_connection_string import NASTY
@@ -235,30 +235,31 @@ def test_a_kept_connection_to_a_server_that_hangs_is_given_up_within_three_secon
         wrapper.ensure_connection()
         server.silent = True
         wrapper.close_if_unusable_or_obsolete()
-        with within(2.9), pytest.raises(ReadFailed) as raised:
+        with within(2.9), budget(2.2), pytest.raises(ReadFailed) as raised:
             rows("dw", ASK)
         assert raised.value.problem.code is ProblemCode.UNREACHABLE
         server.silent = False
         assert rows("dw", ASK) == [(1,)]
 
 
-def test_patience_holds_on_a_connection_that_is_opened_inside_it(connect: Connect) -> None:
+def test_a_budget_holds_on_a_connection_that_is_opened_inside_it(connect: Connect) -> None:
     with pretended(answer) as server:
         wrapper = connect(server.port)
-        with patience("dw", 3):
+        with budget(2.9):
+            rows("dw", ASK)
             assert wrapper.connection.timeout == 3
             server.drop()
             rows("dw", ASK)
             assert wrapper.connection.timeout == 3
+        rows("dw", ASK)
         assert wrapper.connection.timeout == 15
 
 
-@pytest.mark.parametrize(("role", "limit"), [("web", 2), ("collector", 5)])
-def test_a_server_that_accepts_and_says_nothing_fails_in_time(connect: Connect, role: Any, limit: int) -> None:
-    application.name_process(role)
+@pytest.mark.parametrize("seconds", [1.2, 60])
+def test_a_server_that_accepts_and_says_nothing_fails_in_time(connect: Connect, seconds: float) -> None:
     with pretended(answer, silent=True) as server:
         connect(server.port)
-        with within(limit + 0.9):
+        with within(min(seconds, 6) + 0.9), budget(seconds):
             reading = connection_reading("dw")
     assert reading.reachable is False
     assert reading.problem is not None

@@ -41,8 +41,6 @@ def description(table: TableName) -> Description:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
     """The statements that would have gone to a SQL Server."""
-    from contextlib import nullcontext
-
     seen: list[Sql] = []
 
     def answer(alias: str, sql: Sql) -> list[Any]:
@@ -54,8 +52,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
     monkeypatch.setattr(describe, "rows", answer)
     for module in (sides, rows, describe):
         monkeypatch.setattr(module, "dialect_of", lambda alias: SqlServer())
-    for module in (sides, rows, session):
-        monkeypatch.setattr(module, "patience", lambda alias, seconds: nullcontext())
     return seen
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.utils import OperationalError, ProgrammingError
 
+from etlportal.breaker import NotAsked
+from etlportal.budget import NotBegun, OutOfTime
 from monitoring.enums import ProblemCode as Code
+from monitoring.policies.facts import Problem
 from monitoring.warehouse.errors import problem_from, scrub
 
 DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
+
+
+OPENSSL_3 = "SSL Provider: [error:{}:SSL routines::certificate verify failed:self-signed certificate]"
+"""The words are the same whatever the number, so that the number alone decides."""
 
 
 def odbc(sqlstate: str, text: str, native: int, *, server: bool = True) -> Exception:
@@ -29,7 +38,14 @@ def odbc(sqlstate: str, text: str, native: int, *, server: bool = True) -> Excep
         (odbc("42S02", "Invalid object name 'core.x'.", 208), Code.OBJECT_MISSING, 208),
         (odbc("42S22", "Invalid column name 'x'.", 207), Code.COLUMN_MISSING, 207),
         (odbc("42000", "The SELECT permission was denied on the object 'x'.", 229), Code.PERMISSION_DENIED, 229),
-        (odbc("42000", "VIEW SERVER STATE permission was denied.", 300), Code.PERMISSION_DENIED, 300),
+        (odbc("42000", "VIEW SERVER STATE permission was denied.", 300), Code.STATE_DENIED, 300),
+        (odbc("42000", "VIEW DATABASE STATE permission denied in database 'DW'.", 262), Code.STATE_DENIED, 262),
+        (odbc("42000", "The account is currently locked out.", 18486), Code.LOGIN_BLOCKED, 18486),
+        (odbc("28000", "The password of the account must be changed.", 18488), Code.PASSWORD_EXPIRED, 18488),
+        (odbc("42000", "It is in the middle of a restore.", 927), Code.DATABASE_RESTORING, 927),
+        (odbc("HY000", "The service is currently busy.", 40501), Code.SERVER_BUSY, 40501),
+        (odbc("01000", "SHUTDOWN is in progress.", 6005), Code.SERVER_BUSY, 6005),
+        (odbc("08001", "Encryption not supported on SQL Server.", 20, server=False), Code.ENCRYPTION, 20),
         (odbc("08004", "The server principal is not able to access the database.", 916), Code.PERMISSION_DENIED, 916),
         (odbc("28000", "Login failed for user 'x'.", 18456), Code.LOGIN_FAILED, 18456),
         (odbc("42000", "Cannot open database \"DW\" requested by the login.", 4060), Code.DATABASE_UNAVAILABLE, 4060),
@@ -40,10 +56,11 @@ def odbc(sqlstate: str, text: str, native: int, *, server: bool = True) -> Excep
         (odbc("08001", "TCP Provider: Error code 0x2749", 10061, server=False), Code.UNREACHABLE, 10061),
         (odbc("08S01", "Communication link failure", 0, server=False), Code.UNREACHABLE, None),
         (odbc("HYT01", "Connection timeout expired", 0, server=False), Code.UNREACHABLE, None),
-        (odbc("08001", "SSL Provider: certificate verify failed", -1, server=False), Code.CERTIFICATE, -1),
+        (odbc("08001", OPENSSL_3.format("0A000086"), -1, server=False), Code.CERTIFICATE, -1),
+        (odbc("08001", OPENSSL_3.format("1416F086"), -1, server=False), Code.CERTIFICATE, -1),
+        (odbc("08001", OPENSSL_3.format("0A000102"), -1, server=False), Code.ENCRYPTION, -1),
         (odbc("08001", "SSL Provider: not trusted.", -2146893019, server=False), Code.CERTIFICATE, -2146893019),
         (Exception("IM002", "[IM002] [unixODBC]Data source name not found (0)"), Code.DRIVER_MISSING, None),
-        (Exception("01000", "[01000] [unixODBC]Can't open lib 'ODBC 18' (0)"), Code.DRIVER_MISSING, None),
         (ImproperlyConfigured("Error loading pyodbc module: libodbc.so.2"), Code.DRIVER_MISSING, None),
         (ModuleNotFoundError("No module named 'pyodbc'"), Code.DRIVER_MISSING, None),
         (ConnectionRefusedError("refused"), Code.UNREACHABLE, None),
@@ -73,10 +90,54 @@ def test_the_companion_error_does_not_hide_the_reason() -> None:
     assert problem_from(swapped).code is Code.OBJECT_MISSING
 
 
-def test_a_timeout_while_connecting_means_nobody_answered() -> None:
-    error = odbc("HYT00", "Login timeout expired", 0, server=False)
-    assert problem_from(error, connecting=True).code is Code.UNREACHABLE
-    assert problem_from(error).code is Code.TIMEOUT
+@pytest.mark.parametrize(
+    ("sqlstate", "text", "connecting", "later"),
+    [
+        ("HYT00", "Login timeout expired", Code.UNREACHABLE, Code.TIMEOUT),
+        ("HY000", "Protocol error in TDS stream", Code.UNREACHABLE, Code.OTHER),
+        ("01000", "[unixODBC][Driver Manager]Can't open lib 'x' : file not found", Code.DRIVER_MISSING, Code.OTHER),
+    ],
+)
+def test_some_states_mean_something_else_while_connecting(
+    sqlstate: str, text: str, connecting: Code, later: Code
+) -> None:
+    error = odbc(sqlstate, text, 0, server=False)
+    assert problem_from(error, connecting=True).code is connecting
+    assert problem_from(error).code is later
+    # Our backends say so themselves, also under Django's exception (etlportal/backends/bounded.py).
+    error.while_connecting = True  # type: ignore[attr-defined]
+    try:
+        raise OperationalError(*error.args) from error
+    except OperationalError as around:
+        assert problem_from(around).code is connecting
+
+
+def test_a_number_inside_the_text_is_none() -> None:
+    error = odbc("42000", "Type VARCHAR(229) and DECIMAL(1205) differ.", 99999)
+    assert problem_from(error).native == 99999
+    assert problem_from(error).code is Code.OTHER
+
+
+def test_the_reason_beside_login_failed_is_told() -> None:
+    text = (
+        f"[28000] {DRIVER}[SQL Server]Login failed for user 'x'. (18456) (SQLDriverConnect); "
+        f'[42000] {DRIVER}[SQL Server]Cannot open database "DW" requested by the login. (4060)'
+    )
+    assert problem_from(Exception("28000", text)).code is Code.DATABASE_UNAVAILABLE
+
+
+def test_what_was_not_asked_again_is_told_with_its_time() -> None:
+    at = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    driver = odbc("HYT00", "Login timeout expired", 0, server=False)
+    found = problem_from(NotAsked(driver, at))
+    assert (found.code, found.seen_at) == (Code.UNREACHABLE, at)
+    sampled = Problem(code=Code.LOGIN_FAILED, native=18456)
+    assert problem_from(NotAsked(sampled, at)) == replace(sampled, seen_at=at)
+
+
+def test_no_time_left_blames_nobody() -> None:
+    assert problem_from(NotBegun()).code is Code.NOT_READ
+    assert problem_from(OutOfTime()).code is Code.TIMEOUT
 
 
 def test_django_around_it_does_not_matter() -> None:

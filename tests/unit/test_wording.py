@@ -399,7 +399,8 @@ class TestProblemsChecksAndFailures:
     @pytest.mark.parametrize("code", ProblemCode)
     def test_every_problem_says_what_happened_and_what_to_do(self, code):
         words = wording.problem_text(make.problem(code, detail="driver's words"))
-        assert words.what.endswith(".") and words.to_do.endswith(".") and words.detail == "driver's words"
+        assert words.what.endswith(".") and words.to_do.endswith(".")
+        assert words.detail == "SQLSTATE HYT00, error 0: driver's words"
 
     def test_no_problem_given_is_not_read(self):
         assert wording.problem_text(None) == wording.code_text(ProblemCode.NOT_READ)

@@ -11,8 +11,13 @@ from urllib.parse import quote
 
 from django.db.backends.sqlite3 import base, features, operations
 
+from etlportal.backends.bounded import BoundedWrapper
 from etlportal.backends.embedded import procedures
 from etlportal.backends.embedded.creation import DatabaseCreation
+from etlportal.budget import spending, used_up
+
+STEPS_BETWEEN_LOOKS = 10_000
+"""SQLite asks this often (in its own machine's steps) whether to go on: about every 100 microseconds."""
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
@@ -38,10 +43,11 @@ class Cursor(base.SQLiteCursorWrapper):
         if procedures.known(query):
             procedures.call(query, self.connection)
             return self
-        return super().execute(query, params)
+        with spending():
+            return super().execute(query, params)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
     """One connection with every schema of OPTIONS["schemas"] (name to file) attached, read-only.
 
     Raises OperationalError when a file is missing: nothing is ever created by looking at it.
@@ -63,6 +69,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.execute(f"ATTACH DATABASE ? AS [{name}]", (f"file:{quote(path)}?mode=rw",))
         # The SQLite side of "the portal only reads": refused by the engine itself.
         connection.execute("PRAGMA query_only = ON")
+        # Its side of "nobody waits longer than their budget".
+        connection.set_progress_handler(used_up, STEPS_BETWEEN_LOOKS)
         return connection
 
     def create_cursor(self, name: str | None = None) -> Cursor:

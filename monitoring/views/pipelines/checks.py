@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.generic import View
 
+from etlportal.budget import budget
 from monitoring.actions.integrity import AlreadyRunning, check_integrity
 from monitoring.enums import CheckState
 from monitoring.policies.facts import Pipeline
@@ -21,8 +22,11 @@ from monitoring.selectors.integrity import LastChecks, check_subject, last_check
 from monitoring.selectors.snapshot import Current, current
 from monitoring.trail import address_of
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.wording import detail_text
 from monitoring.wording.pipelines import check_answer, check_title, looked_at_note
 
+SECONDS = 30.0
+"""How long the checks that somebody asked for may wait; they give up earlier themselves."""
 RUN_CHECKS = "monitoring.run_checks"
 
 
@@ -70,6 +74,7 @@ def _item(result: CheckResult) -> dict[str, Any]:
         "note": looked_at_note(result),
         "applies": result.basis is not Basis.NOT_APPLICABLE,
         "asked": result.milliseconds > 0,
+        "detail": detail_text(result.problem) if result.problem else "",
     }
 
 
@@ -96,7 +101,8 @@ class RunChecks(PermissionRequiredMixin, View):
             asked = check_subject(subject.control, decided, subject.pipeline)
             try:
                 by, address = request.user.get_username(), address_of(request)
-                check_integrity(subject=asked, by=by, now=timezone.now(), address=address)
+                with budget(SECONDS, anew=True):
+                    check_integrity(subject=asked, by=by, now=timezone.now(), address=address)
             except AlreadyRunning:
                 if not request.htmx:  # type: ignore[attr-defined]
                     messages.warning(request, gettext("Somebody else is running these checks: wait for their result."))

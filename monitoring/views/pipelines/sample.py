@@ -18,14 +18,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.views.generic import View
 
+from etlportal.budget import budget
 from monitoring.actions.unmask import unmask
-from monitoring.policies.facts import Pipeline
+from monitoring.enums import ProblemCode
+from monitoring.policies.facts import Pipeline, Problem
 from monitoring.selectors import pipelines
 from monitoring.selectors.snapshot import Current, current
 from monitoring.selectors.source_rows import SourceSample, source_sample
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
-from monitoring.views import export
+from monitoring.views import errors, export
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
 from monitoring.wording import problem_text
 
@@ -133,7 +135,10 @@ class SampleExport(View):
     def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
         subject = subject_or_404(request, current(), entity)
         if subject.control is None:
-            sample = SourceSample(read_at=timezone.now(), problem=subject.problem)
+            sample = SourceSample(read_at=timezone.now(), problem=subject.problem or Problem(code=ProblemCode.NOT_READ))
         else:
-            sample = source_sample(subject.control, pipelines.decisions(subject.name))
+            with budget(export.SECONDS, anew=True):
+                sample = source_sample(subject.control, pipelines.decisions(subject.name))
+        if sample.problem is not None:
+            return errors.unread(request, problem_text(sample.problem))
         return export.export(request, SourceRowsTable.of(sample), f"source-rows-{subject.name}", kind, sample.read_at)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from etlportal.budget import budget
 from monitoring.policies import integrity as policy
 from monitoring.policies.facts import Problem
 from monitoring.policies.integrity import CheckCode, CheckResult, Reason
 from monitoring.warehouse.dialect import Sql
-from monitoring.warehouse.patience import patience
 from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 STATEMENT_SECONDS = 6.0
@@ -44,7 +44,7 @@ class Session:
         if left <= 0:
             raise CannotAsk(Reason.OUT_OF_TIME)
         try:
-            with patience(alias, min(STATEMENT_SECONDS, left)):
+            with budget(min(STATEMENT_SECONDS, left)):
                 return rows(alias, sql)
         finally:
             self.spent += self.clock() - started

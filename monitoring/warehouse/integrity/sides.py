@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from etlportal.budget import budget
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
 from monitoring.policies.integrity import Reason
@@ -14,7 +15,6 @@ from monitoring.warehouse.dialect import Dialect, Sql, dialect_of
 from monitoring.warehouse.expressions import TARGET_COLUMNS, UPDATED_AT
 from monitoring.warehouse.integrity.session import CannotAsk
 from monitoring.warehouse.names import InvalidName, parse_column, parse_table
-from monitoring.warehouse.patience import patience
 from monitoring.warehouse.reader import ReadFailed
 
 SECONDS = 3.0
@@ -169,7 +169,7 @@ def measures(side: Side) -> tuple[str, ...]:
 
 def _described(alias: str, text: str) -> Description | Reason | Problem:
     try:
-        with patience(alias, SECONDS):
+        with budget(SECONDS):
             return describe(alias, parse_table(text)) or Reason.NO_TABLE
     except InvalidName:
         return Reason.NAME_INVALID

@@ -1,0 +1,150 @@
+"""What both backends of the watched databases share: nobody waits longer than their budget.
+
+Connecting asks the breaker first and tells it the outcome. A connection whose opening failed half-way
+is dropped: Django would keep and use it, without the settings of its session.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Any, TypeVar
+
+from etlportal import breaker
+from etlportal import budget as budgets
+from etlportal.budget import NotBegun, OutOfTime
+
+T = TypeVar("T")
+
+FAIR_SECONDS = 1.0
+"""Who had less time than this to connect has learned nothing about the server."""
+LATE_SECONDS = 30.0
+"""How long a connection that came too late for who asked is kept for who asks next."""
+
+_late: dict[str, tuple[float, Future[Any]]] = {}
+
+
+class BoundedWrapper:
+    """Mixed in before a DatabaseWrapper."""
+
+    alias: str
+    connection: Any
+    errors_occurred: bool
+    in_atomic_block: bool
+    close: Callable[[], None]
+
+    def connect(self) -> None:
+        """Open the connection. Raises NotAsked, OutOfTime, and what the driver raises."""
+        budget = budgets.current()
+        if budget is not None and budget.breaks:
+            breaker.check(self.alias)
+        seconds = math.inf if budget is None else budget.left()
+        try:
+            with budgets.spending():
+                super().connect()  # type: ignore[misc]
+        except Exception as error:
+            self.connection = None
+            if seconds >= FAIR_SECONDS or not isinstance(error, OutOfTime):
+                error.while_connecting = True  # type: ignore[attr-defined]
+                breaker.failed(self.alias, error)
+            raise
+        breaker.answered(self.alias)
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Django's, at the ends of a request, but a connection that raised is dropped without asking it whether it
+        still lives: one that hangs would take its time outside of any budget."""
+        if self.errors_occurred and not self.in_atomic_block:
+            self.close()
+        super().close_if_unusable_or_obsolete()  # type: ignore[misc]
+
+    def opened(self, connect: Callable[[], T]) -> T:
+        """Return the driver's connection, opened within the budget.
+
+        One that comes too late is kept for the next who asks: over a slow line it comes at last.
+        """
+        budget = budgets.current()
+        if budget is None:
+            return connect()
+        kept = _late.pop(self.alias, None)
+        future: Future[T] = kept[1] if kept and time.monotonic() - kept[0] < LATE_SECONDS else budgets.begun(connect)
+        try:
+            return future.result(max(0.0, budget.left()))
+        except NotInTime:
+            _late[self.alias] = (time.monotonic(), future)
+            raise OutOfTime from None
+
+    def bounded(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns, a call of the driver's on this connection, within the budget.
+
+        When time is up the connection is let go of: it may be busy for seconds yet, and ends with its thread.
+        """
+        budget = budgets.current()
+        if budget is None:
+            return act()
+        with budget.spending():
+            try:
+                return budgets.within(budget.left(), act)
+            except OutOfTime:
+                self.connection = None
+                raise
+
+
+def forget() -> None:
+    """Let go of connections that came too late (between tests)."""
+    _late.clear()
+
+
+def whole_seconds(limit: int) -> int:
+    """Return a driver's time limit: `limit` (0: none), no more than the budget has left, at least a second."""
+    budget = budgets.current()
+    if budget is None:
+        return limit
+    if (left := budget.left()) <= 0:
+        raise NotBegun
+    seconds = math.ceil(left)
+    return min(limit, seconds) if limit else seconds
+
+
+class BoundedCursor:
+    """A driver's cursor whose calls end with the budget, whatever the driver does."""
+
+    def __init__(self, cursor: Any, wrapper: BoundedWrapper) -> None:
+        self._cursor, self._wrapper = cursor, wrapper
+        self._abandoned = False
+
+    def execute(self, *args: Any) -> BoundedCursor:
+        self._bounded(lambda: self._cursor.execute(*args))
+        return self
+
+    def executemany(self, *args: Any) -> None:
+        self._bounded(lambda: self._cursor.executemany(*args))
+
+    def fetchone(self) -> Any:
+        return self._bounded(self._cursor.fetchone)
+
+    def fetchmany(self, *args: Any) -> Any:
+        return self._bounded(lambda: self._cursor.fetchmany(*args))
+
+    def fetchall(self) -> Any:
+        return self._bounded(self._cursor.fetchall)
+
+    def __iter__(self) -> Any:
+        return iter(self.fetchall())
+
+    def close(self) -> None:
+        # A thread may still wait on it: closing would wait for that thread.
+        if not self._abandoned:
+            self._cursor.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def _bounded(self, act: Callable[[], T]) -> T:
+        try:
+            return self._wrapper.bounded(act)
+        except OutOfTime:
+            self._abandoned = True
+            raise

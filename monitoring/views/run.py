@@ -1,0 +1,174 @@
+"""One run's page: from the portal's copy where it reaches, else from the warehouse, which may not answer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from etlportal.budget import budget
+from monitoring.filters import TableForm
+from monitoring.policies.facts import Problem
+from monitoring.policies.failures import classify
+from monitoring.selectors import run_lines, runs
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.runs import ExecutionsTable, moved_text
+from monitoring.views import errors, export
+from monitoring.views.blocks import Block, Page
+from monitoring.views.errors import NothingHere
+from monitoring.views.preflight import OPENING
+from monitoring.warehouse.errors import problem_from
+from monitoring.wording import failure_text, problem_text
+
+
+class RunBlock(Block):
+    """A block of one run's page. The run is looked up once per request and shared by the blocks."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            run_or_404(request, kwargs["run_id"])
+        except RunUnread as unread:
+            return errors.unread(request, problem_text(unread.problem))
+        return super().get(request, *args, **kwargs)
+
+    @cached_property
+    def detail(self) -> runs.RunDetail:
+        return run_or_404(self.request, self.kwargs["run_id"])
+
+
+class RunFacts(RunBlock):
+    """What the run is, and what it says went wrong."""
+
+    name = "run-facts"
+    template_name = "monitoring/run/_facts.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        line = run_lines.run_line(self.detail.run)
+        requested = [name.strip() for name in self.detail.run.entities_requested.split(",") if name.strip()]
+        started = {execution.entity_name for execution in self.detail.run.executions}
+        return {
+            "detail": self.detail,
+            "line": line,
+            "requested": requested,
+            "not_started": [name for name in requested if name not in started],
+            "orphan": _is_orphan(current, line.run_id) if line.running else False,
+        }
+
+
+class RunEntities(RunBlock):
+    """The run's executions: what ran, what moved, what failed and why."""
+
+    name = "run-entities"
+    template_name = "monitoring/run/_entities.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table = executions_table(self.request, self.detail)
+        table.caption = gettext("Executions of this run")
+        failed = [line for line in map(run_lines.execution_line, self.detail.run.executions) if line.error_class]
+        return {
+            "form": form,
+            "table": table,
+            "failures": [_failure(line, current) for line in failed],
+            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
+        }
+
+
+RUN_BLOCKS: tuple[type[Block], ...] = (RunFacts, RunEntities)
+
+
+class RunPage(Page):
+    name = "run"
+    template_name = "monitoring/run.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            run_or_404(request, kwargs["run_id"])
+        except RunUnread as unread:
+            return UnreadRunPage.as_view()(request, **kwargs, problem=unread.problem)
+        return super().get(request, *args, **kwargs)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
+
+
+class UnreadRunPage(Page):
+    """In the place of a run that the copy does not reach and that the warehouse cannot be asked for now."""
+
+    name = "run-unread"
+    template_name = "monitoring/run_unread.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = OPENING
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"run_id": self.kwargs["run_id"], "words": problem_text(self.kwargs["problem"])}
+
+
+class RunEntitiesExport(View):
+    """The executions of one run as a file."""
+
+    def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+        try:
+            with budget(export.SECONDS, anew=True):
+                detail = run_or_404(request, run_id)
+        except RunUnread as unread:
+            return errors.unread(request, problem_text(unread.problem))
+        _, table = executions_table(request, detail)
+        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
+
+
+class RunUnread(Exception):
+    """Whether there is such a run is not known: only the warehouse could tell. `problem` says why it did not."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
+    """Return the run, read once per request.
+
+    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked.
+    """
+    cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
+    if run_id not in cached:
+        try:
+            detail = runs.run_detail(run_id)
+        except Error as error:
+            raise RunUnread(problem_from(error, "dw")) from error
+        if detail is None:
+            raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
+        cached[run_id] = detail
+    return cached[run_id]
+
+
+def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:
+    """Return the run's executions in the order of the address."""
+    form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
+    lines = [run_lines.execution_line(execution) for execution in detail.run.executions]
+    return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
+
+
+def _failure(line: run_lines.ExecutionLine, current: Current) -> dict[str, Any]:
+    """Return a failure with its explanation, and where the pipeline's watermark stands now."""
+    pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
+    control = pipeline.control if pipeline else None
+    stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
+    return {
+        "execution": line,
+        "words": failure_text(classify(line.error_message)),
+        "moved": moved_text(line.moved, line),
+        "control": control,
+        "stayed": stayed,
+    }
+
+
+def _is_orphan(current: Current, run_id: int) -> bool:
+    from monitoring.selectors.running import running_now
+
+    if current.snapshot is None:
+        return False
+    return any(running.run.run_id == run_id and running.orphan for running in running_now(current.snapshot))
