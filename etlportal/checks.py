@@ -23,7 +23,7 @@ from django.db import DatabaseError, connections
 from etlportal.backends.sqlserver.connection_string import UNENCRYPTED
 
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
-DEMO_PASSWORD = "demo"  # noqa: S105 - it is public, and the check is that nobody has it
+DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - it is public, and the check is that nobody has it
 POSITIVE = (
     "COLLECT_BUSY_SECONDS",
     "COLLECT_IDLE_SECONDS",

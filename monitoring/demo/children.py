@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 - to start our own commands
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -85,7 +85,7 @@ class Children:
             if WINDOWS
             else {"start_new_session": True}
         )
-        child.process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 - our own commands
+        child.process = subprocess.Popen(  # type: ignore[call-overload] # noqa: S603 # nosec B603 - our own commands
             child.command,
             cwd=self.folder,
             env={**os.environ, **self.environment},

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from monitoring.enums import Group
 
-PASSWORD = "demo"  # noqa: S105 - printed on purpose, for a warehouse that is pretended
+PASSWORD = "demo"  # noqa: S105 # nosec B105 - printed on purpose, for a warehouse that is pretended
 
 
 class DemoRefused(Exception):

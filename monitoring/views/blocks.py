@@ -83,7 +83,7 @@ class Block(PermissionRequiredMixin, View):
             self.name,
             self.name,
             self.etag(current, html),
-            SafeString(html),
+            SafeString(html),  # nosec B703 - rendered by a template
         )
 
     def etag(self, current: Current, html: str) -> str:
