@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -14,15 +15,16 @@ FORMAT = 1
 """Of the doctor's JSON (docs/doctor.md)."""
 
 
-def refuse(error: Exception, arguments: list[str]) -> int:
-    """Say why nothing was started; return the exit code (the doctor's: 2, not ready)."""
+def refuse(error: Exception, arguments: list[str], out: Any = None) -> int:
+    """Say why nothing was found out; return the exit code (the doctor's: 2, not ready)."""
+    out = out or sys.stdout
     if arguments[:1] != ["doctor"]:
         sys.stderr.write(f"{message_of(error)}\n")
         return 1
     if "--json" in arguments:
-        sys.stdout.write(json.dumps(as_json(message_of(error)), indent=2) + "\n")
+        out.write(json.dumps(as_json(message_of(error)), indent=2) + "\n")
     else:
-        sys.stdout.write(f"Not ready. {message_of(error)}\n")
+        out.write(f"Not ready. {message_of(error)}\n")
     return 2
 
 
@@ -32,7 +34,7 @@ def message_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return f"The settings cannot be read ({type(error).__name__}): manage.py check shows where."
+    return f"It could not be found out ({type(error).__name__}): the log, or manage.py check, shows where."
 
 
 def as_json(message: str) -> dict[str, object]:

@@ -29,8 +29,8 @@ from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.reader import connection_reading, failed_reading
 from monitoring.warehouse.remedies import Remedy
 
-CONNECT_SECONDS = 6.0
-"""A connection has 5 s (settings); all of them are tried at once."""
+CONNECT_SECONDS = 7.0
+"""A connection has 5 s (etlportal.application) and its first answer a little; all of them are tried at once."""
 LOOK_SECONDS = 30.0
 """For everything that is asked of databases that answered."""
 

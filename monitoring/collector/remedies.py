@@ -67,12 +67,7 @@ def _unopened(looked: Looked, alias: str, login: str) -> Iterator[Remedy]:
         return
     yield Remedy(database=reading.database, statement=text.create_user(login), why="user")
     for schema in SCHEMAS[alias]:
-        yield Remedy(
-            database=reading.database,
-            statement=text.grant_schema(schema, login),
-            why="select",
-            values={"name": schema},
-        )
+        yield Remedy(database=reading.database, statement=text.grant_schema(schema, login), why="user")
 
 
 def _snapshot(looked: Looked, alias: str) -> Iterator[Remedy]:
@@ -89,11 +84,11 @@ def _selects(looked: Looked, alias: str, user: str) -> Iterator[Remedy]:
     for table in catalog.tables.values():
         if not table.readable:
             yield _select(database, alias, table.name, user, "select")
-    seen = {schema for schema, _ in catalog.tables}
+    seen = {table.name.schema.casefold() for table in catalog.tables.values()}
     for name in _wanted(looked, alias):
         # Of a schema that shows nothing at all, nobody can say whether it is missing or hidden. One that
         # shows something would show a pipeline's table too; the portal's own are asked for in any case.
-        if catalog.find(name) is None and (name.key[0] not in seen or str(name) in CONTRACT_TABLES):
+        if catalog.find(name) is None and (name.schema.casefold() not in seen or str(name) in CONTRACT_TABLES):
             yield _select(database, alias, name, user, "hidden")
 
 
@@ -148,7 +143,7 @@ def _indexes(looked: Looked, alias: str, *, online: bool) -> Iterator[Remedy]:
 def _index(database: str, table: Table, columns: tuple[str, ...], why: str, entity: str) -> Remedy:
     return Remedy(
         database=database,
-        statement=text.create_index(table.name, columns, online=why == "index_online"),
+        statement=text.create_index(table.counted, columns, online=why == "index_online"),
         why=why,
-        values={"name": str(table.name), "entity": entity},
+        values={"name": str(table.counted), "entity": entity},
     )

@@ -26,8 +26,8 @@ FOR_THE_DBA = _("For the DBA: what the portal lacks, to read and run. The portal
 _WHY: dict[str, Any] = {
     "sessions": _("A snapshot of the sessions shows every session only to a login with this permission."),
     "user": _(
-        "The login cannot open this database. If it is online, the login has no user in it: this makes one. If it is "
-        "offline, in restore or missing, nothing here helps."
+        "The login cannot open this database. If it is online, the login has no user in it: this makes one that may "
+        "read. If it is offline, in restore or missing, nothing here helps."
     ),
     "snapshot": _(
         "ETL_SQL_ISOLATION asks for a snapshot, which this database does not allow. It costs room in tempdb."

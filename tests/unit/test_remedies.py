@@ -54,7 +54,7 @@ def control(**changes: Any) -> ControlRow:
 def catalog(*tables: Table) -> Catalog:
     return Catalog(
         schemas=frozenset(each.name.schema.casefold() for each in tables),
-        tables={each.name.key: each for each in tables},
+        tables={each.name: each for each in tables},
     )
 
 
@@ -108,6 +108,13 @@ def test_an_edition_that_can_builds_it_online() -> None:
         (found,) = statements(looked(oltp=catalog(source(indexes=())), rights=replace(NOTHING, edition=edition)))
         assert found[1].endswith(") WITH (ONLINE = ON);")
         assert sqlglot.parse_one(found[1], read="tsql")
+
+
+def test_a_synonyms_index_is_that_of_its_table() -> None:
+    row = control(source_table="core.alias")
+    synonym = replace(source(indexes=()), name=TableName("core", "alias"), base=SOURCE)
+    ((_, statement),) = statements(looked(oltp=catalog(synonym), controls=(row,)))
+    assert "ON [core].[customers] (" in statement
 
 
 def test_a_view_gets_no_index_and_two_pipelines_ask_once() -> None:

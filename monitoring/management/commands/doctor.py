@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from typing import Any
@@ -12,9 +13,12 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import translation
 
 from etlportal.application import name_process
+from etlportal.refused import refuse
 from monitoring.collector.diagnosis import Doctor
 from monitoring.management.doctor.as_json import as_json
 from monitoring.management.doctor.as_text import SIGNS, TextReport
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -36,7 +40,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         language = options["language"] or language_of_terminal()
         name_process("doctor")
-        diagnosis = Doctor().examine()
+        try:
+            diagnosis = Doctor().examine()
+        except Exception as error:
+            # Whatever it is, it is not "ready with warnings", and --json stays JSON.
+            logger.exception("the doctor itself failed")
+            sys.exit(refuse(error, ["doctor", *(["--json"] if options["json"] else [])], self.stdout))
         with translation.override(language):
             if options["json"]:
                 text = json.dumps(as_json(diagnosis, language), indent=2)
