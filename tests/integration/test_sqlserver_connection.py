@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 
 from etlportal import application
 from etlportal.backends.sqlserver.connection_string import MASK
@@ -166,8 +166,9 @@ def test_autocommit_comes_back_after_a_transaction(connect: Connect) -> None:
     with pretended(answer) as server:
         wrapper = connect(server.port)
         wrapper.ensure_connection()
-        wrapper._set_autocommit(False)
-        wrapper._set_autocommit(True)
+        with transaction.atomic("dw"):
+            assert rows("dw", ASK) == [(1,)]
+            assert wrapper.connection.autocommit is False
         assert wrapper.connection.autocommit is True
         assert not any("TRANCOUNT" in each for each in server.statements)
 
@@ -227,6 +228,19 @@ def test_a_kept_connection_is_looked_at_before_the_orm_uses_it(connect: Connect)
             cursor.execute("SELECT 1 AS one")
             assert cursor.fetchone() == (1,)
         assert len(server.logins) == 2
+
+
+def test_a_kept_connection_that_lives_is_kept_as_it_was(connect: Connect) -> None:
+    with pretended(answer) as server:
+        wrapper = connect(server.port)
+        wrapper.ensure_connection()
+        wrapper.close_if_unusable_or_obsolete()
+        rows("dw", ASK)
+        rows("dw", ASK)
+        assert wrapper.connection.timeout == 15
+        assert len(server.logins) == 1
+        # Looked at once per request, not once per statement.
+        assert statements(server) == ["SELECT 1", ASK.text, ASK.text]
 
 
 def test_a_kept_connection_to_a_server_that_hangs_is_given_up_within_three_seconds(connect: Connect) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-PRELOGIN, BATCH, LOGIN, RESPONSE = 0x12, 0x01, 0x10, 0x04
+PRELOGIN, BATCH, LOGIN, TRANSACTION, RESPONSE = 0x12, 0x01, 0x10, 0x0E, 0x04
 _COLLATION = bytes.fromhex("0904d00034")
 _DONE = struct.pack("<BHHQ", 0xFD, 0, 0, 0)
 
@@ -82,6 +82,8 @@ class Server:
                     (headers,) = struct.unpack_from("<I", body)
                     self.statements.append(body[headers:].decode("utf-16-le"))
                     _send(client, _rows(self._answer(self.statements[-1])))
+                elif kind == TRANSACTION:
+                    _send(client, _transaction(body))
                 else:
                     _send(client, _DONE)
 
@@ -161,6 +163,15 @@ def _welcome(database: str) -> bytes:
     collation = b"\x07\x05" + _COLLATION + b"\x00"
     changes = b"".join(b"\xe3" + struct.pack("<H", len(each)) + each for each in (used, collation))
     return changes + b"\xad" + struct.pack("<H", len(ack)) + ack + _DONE
+
+
+def _transaction(body: bytes) -> bytes:
+    """Begun (5), else ended (7: committed, 8: rolled back)."""
+    (headers,) = struct.unpack_from("<I", body)
+    (request,) = struct.unpack_from("<H", body, headers)
+    number = b"\x08" + b"\x01" * 8
+    change = b"\x08" + number + b"\x00" if request == 5 else bytes([request + 2]) + b"\x00" + number
+    return b"\xe3" + struct.pack("<H", len(change)) + change + _DONE
 
 
 def _rows(row: Row | None) -> bytes:
