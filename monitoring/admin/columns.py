@@ -11,7 +11,9 @@ from django.db.models import DateTimeField, Field, ForeignKey, Model
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 
+from monitoring.selectors.connections import server_offset
 from monitoring.templatetags import parts
 
 Column = Callable[[Any], Any]
@@ -30,12 +32,20 @@ def moment(name: str, label: Any = None) -> Column:
     return _named(show, name, label)
 
 
-def local(name: str, label: Any) -> Column:
-    """Return a column for a time without a zone, as it stands in the table: it is not moved."""
+def logged_in(name: str, label: Any) -> Column:
+    """Return a column for a time by the server's own clock: as `moment`, by the clock's present offset.
 
-    def show(row: Any) -> str | None:
+    Where the offset could not be read the time stands as it is in the table, and says whose it is.
+    """
+
+    def show(row: Any) -> SafeString | None:
         value: datetime | None = getattr(row, name)
-        return None if value is None else f"{value:{LOCAL}}"
+        if value is None:
+            return None
+        offset = server_offset()
+        if offset is None:
+            return format_html("{} {}", f"{value:{LOCAL}}", gettext("(server's clock)"))
+        return parts.when(value - offset, "full")
 
     return _named(show, name, label)
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import columns, filters
-from monitoring.admin.columns import key, local, moment, text
+from monitoring.admin.columns import key, moment, text
 from monitoring.admin.paging import WholeChangeList
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, url_or_none
 from monitoring.enums import ExecutionStatus, RunStatus
@@ -224,7 +224,7 @@ class EtlRunEntityAdmin(KeyedAdmin):
 @admin.register(ConnectionLoginEvent)
 class ConnectionLoginEventAdmin(KeyedAdmin):
     number = key("connection_event_id")
-    logged_in = local("login_time", _("login time (the server's local time)"))
+    logged_in = columns.logged_in("login_time", _("login time"))
     replaced_fields = {"login_time": logged_in}
     list_display = (
         number,

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from faker import Faker
 
-SERVER_ZONE = ZoneInfo("America/Sao_Paulo")
+OFFICE_ZONE = ZoneInfo("America/Sao_Paulo")
+"""Where the shop's people work. The server's own clock shows UTC: login_time needs no conversion here."""
 """The pretended server's local time, in which SQL Server keeps login_time."""
 
 RUNNER_PROGRAM = "etl-runner"
@@ -152,7 +153,7 @@ class Sessions:
             program_name=RUNNER_PROGRAM,
             database_name="DW_ECOMMERCE",
             status="running",
-            login_time=server_time(started),
+            login_time=started,
             client_net_address="10.20.2.20",
             client_tcp_port=49152 + run_id % 16000,
             encrypted=True,
@@ -181,7 +182,7 @@ class Sessions:
             program_name=habit.program,
             database_name=habit.database,
             status="running" if rng.random() < 0.15 else "sleeping",
-            login_time=server_time(opened),
+            login_time=opened,
             net_transport=habit.transport,
             client_net_address=habit.address or "<local machine>",
             client_tcp_port=rng.randint(49152, 65000) if habit.address else None,
@@ -190,11 +191,6 @@ class Sessions:
         )
 
 
-def server_time(moment: datetime) -> datetime:
-    """Return a naive UTC time in the server's local time, without an offset."""
-    return moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(SERVER_ZONE).replace(tzinfo=None)
-
-
 def _office(moment: datetime) -> bool:
-    local = server_time(moment)
+    local = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(OFFICE_ZONE)
     return local.weekday() < 5 and 8 <= local.hour < 19

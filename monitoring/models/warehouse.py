@@ -133,7 +133,7 @@ class ConnectionLoginEvent(WarehouseModel):
     program_name = models.CharField(max_length=256, null=True)
     database_name = models.CharField(max_length=128, null=True)
     status = models.CharField(max_length=30, null=True)
-    # In the server's local time: a naive value, converted where the server's offset is known.
+    # By the server's own clock, although it reads as UTC here: whoever shows it subtracts the server's offset.
     login_time = UtcDateTimeField(null=True, precision=3)
     net_transport = models.CharField(max_length=40, null=True)
     protocol_type = models.CharField(max_length=40, null=True)

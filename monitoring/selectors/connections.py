@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import Error
 from django.db.models import Q, QuerySet
@@ -31,6 +31,7 @@ TOP_LOGINS = 12
 
 FRESH_SECONDS = 20.0
 LONG_FRESH_SECONDS = 60.0
+OFFSET_SECONDS = 60.0
 PROBLEM_SECONDS = 5.0
 """How long a failure is believed: a dead warehouse is asked again soon, but not by every viewer."""
 
@@ -106,6 +107,20 @@ def activity(window: str) -> Activity:
     Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
     """
     return shared(f"connections:{window}", lambda: _read(window), fresh=_fresh)
+
+
+def server_offset() -> timedelta | None:
+    """Return how far the server's clock is before UTC, at most OFFSET_SECONDS old; None where it could not be read."""
+    return shared(
+        "connections:offset", _offset, fresh=lambda found: PROBLEM_SECONDS if found is None else OFFSET_SECONDS
+    )
+
+
+def _offset() -> timedelta | None:
+    try:
+        return login_events.server_offset()
+    except ReadFailed:
+        return None
 
 
 def _fresh(value: Activity) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.html import format_html
@@ -16,7 +16,6 @@ from monitoring.tables.base import Column, PortalTable, TimeColumn
 from monitoring.templatetags import parts
 
 ONE_LINE = 48
-LOCAL = "%Y-%m-%d %H:%M:%S"
 
 
 class TextColumn(Column):
@@ -42,16 +41,16 @@ class SessionColumn(Column):
         )
 
 
-class ServerTimeColumn(Column):
-    """login_time as it stands: it is in the server's local time, so it is not moved into the reader's zone."""
+class LoginTimeColumn(TimeColumn):
+    """login_time, which the server writes by its own clock, as UTC: by the clock's present offset."""
 
-    def render(self, value: datetime | None) -> SafeString:
+    def render(self, value: datetime | None, table: Any) -> SafeString:
         if value is None:
             return parts.none(gettext("not recorded"))
-        return format_html('<span class="nowrap mono">{}</span>', f"{value:{LOCAL}}")
+        return parts.when(value - table.offset, "full")
 
-    def value(self, value: datetime | None) -> str:
-        return f"{value:{LOCAL}}" if value else ""
+    def value(self, value: datetime | None, table: Any) -> Any:
+        return value - table.offset if value else ""
 
 
 class YesNoColumn(Column):
@@ -74,13 +73,16 @@ class SampledColumn(TimeColumn):
 
 
 class EventsTable(PortalTable):
-    """Login events in the order they came in: by key, so that no row shows on two pages."""
+    """Login events in the order they came in: by key, so that no row shows on two pages.
+
+    `offset`: how far the server's clock, by which login_time is written, is before UTC.
+    """
 
     key = staticmethod(lambda row: -row.connection_event_id)
 
     event_time_utc = SampledColumn(verbose_name=_("Sampled at"), css="nowrap")
     session_id = SessionColumn(verbose_name=_("Session"), css="num")
-    login_time = ServerTimeColumn(verbose_name=_("Logged in (server's local time)"))
+    login_time = LoginTimeColumn(verbose_name=_("Logged in"), css="nowrap")
     login_name = TextColumn(verbose_name=_("Login"))
     host_name = TextColumn(verbose_name=_("Host"))
     program_name = TextColumn(verbose_name=_("Program"))
@@ -99,6 +101,10 @@ class EventsTable(PortalTable):
         model = ConnectionLoginEvent
         orderable = False
         fields = ()
+
+    def __init__(self, rows: Any, *, offset: timedelta = timedelta(0), **kwargs: Any) -> None:
+        super().__init__(rows, **kwargs)
+        self.offset = offset
 
 
 class LoginColumn(Column):

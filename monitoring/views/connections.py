@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ from monitoring.views.preflight import OPENING
 from monitoring.warehouse.capture import capture_snapshot
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.wording.connections import capture_problem, reading_problem
+from monitoring.wording.connections import capture_problem, reading_problem, utc_offset
 from monitoring.wording.problems import ProblemWords
 
 logger = logging.getLogger(__name__)
@@ -127,13 +128,15 @@ class ConnectionsEvents(ConnectionsBlock):
 
     def context(self, current: Current) -> dict[str, Any]:
         page, lost = self._page()
-        table = EventsTable(page.rows)
+        bounds = self.activity.bounds
+        table = EventsTable(page.rows, offset=bounds.offset if bounds else timedelta(0))
         table.caption = gettext("Login events")
         return {
             **filters(self.request, self.form, gettext("Filter the login events"), reverse("monitoring:connections")),
             "words": words_of(self.activity.problem or page.problem),
             "lost": lost,
             "table": table,
+            "server_clock": utc_offset(table.offset) if table.offset else "",
             "page": page,
             "first": self.url(),
             "next": self.url(after=page.after),
@@ -229,7 +232,8 @@ class EventsExport(Asked, PermissionRequiredMixin, View):
                 rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
         except Error as error:
             return errors.unread(request, reading_problem(problem_from(error, "dw")))
-        return export.export(request, EventsTable(rows), "login-events", kind, current().sampled_at)
+        table = EventsTable(rows, offset=found.bounds.offset)
+        return export.export(request, table, "login-events", kind, current().sampled_at)
 
 
 class LoginsExport(Asked, PermissionRequiredMixin, View):

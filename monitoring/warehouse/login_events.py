@@ -26,15 +26,19 @@ _TABLE = "[audit].[connection_login_events]"
 class Bounds:
     """A window as keys. `now`: the database's clock. `first` None: nothing was sampled in it.
 
-    `newest`: the newest key of the whole table, None when the table is empty.
+    `newest`: the newest key of the whole table, None when the table is empty. `offset`: how far the
+    server's own clock, by which login_time is written, is before UTC at this moment.
     """
 
     now: datetime
     since: datetime
     first: int | None
     newest: int | None
+    offset: timedelta = timedelta(0)
 
 
+_OFFSET = {"microsoft": "DATEPART(TZOFFSET, SYSDATETIMEOFFSET())", "sqlite": "0"}
+"""Minutes. Only the present offset can be had from every version of SQL Server (ADR 13)."""
 _SINCE = {
     # The start of the hour, counted in whole hours from a fixed point: right in UTC, on any server.
     "microsoft": "DATEADD(HOUR, DATEDIFF(HOUR, '20000101', SYSUTCDATETIME()) - %s, CAST('20000101' AS DATETIME2(3)))",
@@ -57,13 +61,21 @@ def bounds(hours: int) -> Bounds:
     first_time = f"SELECT MIN(event_time_utc) FROM {_TABLE} WHERE event_time_utc >= " + since
     first = f"SELECT MIN(connection_event_id) FROM {_TABLE} WHERE event_time_utc = (" + first_time + ")"
     newest = dialect.first(1, "connection_event_id", Sql(f"FROM {_TABLE} ORDER BY connection_event_id DESC"))
-    (clock, start, first_id, newest_id), *_ = rows(
-        ALIAS, f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + newest + ")"
+    (clock, start, first_id, newest_id, minutes), *_ = rows(
+        ALIAS, f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + newest + f"), {_OFFSET[dialect.vendor]}"
     )
     now, start = utc(clock), utc(start)
     if now is None or start is None:  # neither is a column: a database always says what time it is
         raise ValueError("the database has no clock")
-    return Bounds(now=now, since=start, first=first_id, newest=newest_id)
+    return Bounds(now=now, since=start, first=first_id, newest=newest_id, offset=timedelta(minutes=minutes))
+
+
+def server_offset() -> timedelta:
+    """Return how far the server's own clock is before UTC now. No statement on the embedded one. Raises ReadFailed."""
+    dialect = dialect_of(ALIAS)
+    if dialect.vendor == "sqlite":
+        return timedelta(0)
+    return timedelta(minutes=rows(ALIAS, Sql(f"SELECT {_OFFSET[dialect.vendor]}"))[0][0])
 
 
 def hours(first_key: int, since: datetime) -> tuple[HourEvents, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ProblemCode
@@ -52,3 +54,9 @@ def _words(problem: Problem, own: dict[ProblemCode, tuple[object, object]]) -> P
         return problem_text(problem)
     what, to_do = own[problem.code]
     return ProblemWords(str(what), str(to_do), detail_text(problem), problem.seen_at)
+
+
+def utc_offset(offset: timedelta) -> str:
+    """Return an offset as one writes it: UTC+05:30, UTC−03:00."""
+    minutes = round(offset.total_seconds() / 60)
+    return f"UTC{'−' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

@@ -181,10 +181,35 @@ def test_a_row_that_is_not_there(client_as: Any, rows: Any, name: str, key: str)
     assert key in response.content.decode()
 
 
-def test_the_login_time_is_not_moved_into_the_readers_zone(client_as: Any, warehouse: Any) -> None:
-    key = warehouse.login_event(login_time=NOW.replace(hour=9, minute=17))
-    assert "2026-03-10 09:17:00" in client_as("auditor").get(detail_url("connectionloginevent", key)).content.decode()
-    assert "2026-03-10 09:17:00" in client_as("auditor").get(list_url("connectionloginevent")).content.decode()
+@pytest.mark.parametrize("hours", [0, -3, 5.5])
+def test_the_login_time_is_utc_by_the_servers_offset(
+    client_as: Any, warehouse: Any, monkeypatch: pytest.MonkeyPatch, hours: float
+) -> None:
+    from monitoring.warehouse import login_events
+
+    monkeypatch.setattr(login_events, "server_offset", lambda: timedelta(hours=hours))
+    moment = NOW.replace(hour=9, minute=17)
+    key = warehouse.login_event(login_time=moment + timedelta(hours=hours))
+    for url in (detail_url("connectionloginevent", key), list_url("connectionloginevent")):
+        html = client_as("auditor").get(url).content.decode()
+        assert 'datetime="2026-03-10T09:17:00Z"' in html
+
+
+def test_a_login_time_whose_offset_is_not_known_says_whose_it_is(
+    client_as: Any, warehouse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monitoring.enums import ProblemCode
+    from monitoring.policies.facts import Problem
+    from monitoring.warehouse import login_events
+    from monitoring.warehouse.reader import ReadFailed
+
+    def fail() -> timedelta:
+        raise ReadFailed(Problem(code=ProblemCode.TIMEOUT))
+
+    monkeypatch.setattr(login_events, "server_offset", fail)
+    warehouse.login_event(login_time=NOW.replace(hour=9, minute=17))
+    html = client_as("auditor").get(list_url("connectionloginevent")).content.decode()
+    assert "2026-03-10 09:17:00 (server&#x27;s clock)" in html
 
 
 @pytest.mark.parametrize("name", WATCHED)

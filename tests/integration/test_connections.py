@@ -317,9 +317,22 @@ def test_names_are_escaped(client_as: Any, sampled: Any, warehouse: Any) -> None
     assert "<img src=x" not in html
 
 
-def test_the_login_time_stays_in_the_servers_local_time(client_as: Any, sampled: Any, warehouse: Any) -> None:
-    warehouse.login_event(login_time=NOW.replace(hour=9, minute=17))
-    assert "2026-03-10 09:17:00" in rows(client_as("auditor").get(PAGE))[0]
+@pytest.mark.parametrize(("hours", "clock"), [(0, ""), (-3, "UTC−03:00"), (5.5, "UTC+05:30")])
+def test_the_login_time_is_utc_by_the_servers_offset(
+    client_as: Any, sampled: Any, warehouse: Any, hours: float, clock: str
+) -> None:
+    moment = NOW.replace(hour=9, minute=17)
+    warehouse.login_event(login_time=moment + timedelta(hours=hours))
+    bounds = audit.login_events.bounds
+    with mock.patch.object(
+        audit.login_events, "bounds", lambda asked: replace(bounds(asked), offset=timedelta(hours=hours))
+    ):
+        cache.clear()
+        page = client_as("auditor").get(PAGE).content.decode()
+        file = client_as("auditor").get(reverse("monitoring:connections-events-export", args=["csv"])).content.decode()
+    assert 'datetime="2026-03-10T09:17:00Z"' in page
+    assert "2026-03-10T09:17:00" in file
+    assert ("converted from the server" in page) is bool(clock) and clock in page
 
 
 def test_huge_numbers(events: Any, sampled: Any, client_as: Any) -> None:

@@ -354,7 +354,7 @@ def test_sessions_are_sampled_at_both_ends(small: SmallWarehouse) -> None:
     own = [event for event in events if event["program_name"] == "etl-runner"]
     assert [event["event_time_utc"] for event in own] == ["2026-03-10 12:00:00.000", "2026-03-10 12:00:30.000"]
     assert len({(event["session_id"], event["login_time"]) for event in own}) == 1
-    assert own[0]["login_time"] == "2026-03-10 09:00:00.000"
+    assert own[0]["login_time"] == "2026-03-10 12:00:00.000"
     sessions = {(event["session_id"], event["login_time"]) for event in events}
     assert len(events) == 2 * len(sessions)
     small.later(60 * 24 * 40)

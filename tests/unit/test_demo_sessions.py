@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from monitoring.demo.sessions import EVENT_COLUMNS, RUNNER_PROGRAM, Sessions, server_time
+from monitoring.demo.sessions import EVENT_COLUMNS, RUNNER_PROGRAM, Sessions
 
 MONDAY = datetime.fromisoformat("2026-03-09 15:00")
 
@@ -28,7 +28,7 @@ def test_no_two_open_sessions_share_a_number() -> None:
         at = MONDAY + timedelta(hours=hour)
         open_now = [*sessions.at(at), sessions.runner(at, hour)]
         assert len({one.session_id for one in open_now}) == len(open_now)
-        assert all(one.login_time <= server_time(at) for one in open_now)
+        assert all(one.login_time <= at for one in open_now)
 
 
 def test_several_logins_hosts_programs_encrypted_and_not() -> None:
@@ -56,9 +56,9 @@ def test_runner_and_old_dashboard_share_a_login_but_not_a_program() -> None:
     assert RUNNER_PROGRAM not in same_login
 
 
-def test_login_time_is_the_servers_local_time() -> None:
+def test_login_time_is_the_embedded_servers_own_which_is_utc() -> None:
     runner = Sessions(7).runner(MONDAY, 3)
-    assert runner.login_time == MONDAY - timedelta(hours=3)
+    assert runner.login_time == MONDAY
     row = dict(zip(EVENT_COLUMNS, runner.row("2026-03-09 15:00:00.000"), strict=True))
-    assert row["login_time"] == "2026-03-09 12:00:00.000"
+    assert row["login_time"] == f"{MONDAY}.000"
     assert (row["encrypt_option"], row["captured_by"]) == ("TRUE", "SNAPSHOT_DMV")

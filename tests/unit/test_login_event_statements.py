@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,11 +24,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
 
     def answer(alias: str, sql: Sql) -> list[Any]:
         seen.append(sql)
-        return [(NOW, NOW, 1, 2)] if "SYSUTCDATETIME" in sql.text else [(7,)] if "GROUP\nBY" not in sql.text else []
+        return (
+            [(NOW, NOW, 1, 2, -180)] if "SYSUTCDATETIME" in sql.text else [(7,)] if "GROUP\nBY" not in sql.text else []
+        )
 
     monkeypatch.setattr(login_events, "rows", answer)
     monkeypatch.setattr(login_events, "dialect_of", lambda alias: SqlServer())
-    login_events.bounds(24)
+    assert login_events.bounds(24).offset == timedelta(hours=-3)
     login_events.hours(5, NOW)
     login_events.newest_key()
     login_events.count_after(5)
@@ -42,7 +44,7 @@ def test_they_are_t_sql_and_only_read(asked: list[Sql]) -> None:
         assert is_read(sql.text)
         parsed = sqlglot.parse_one(sql.text.replace("%s", "0"), read="tsql")
         assert isinstance(parsed, exp.Select)
-        assert "OFFSET" not in sql.text
+        assert " OFFSET " not in sql.text
 
 
 def test_every_row_is_reached_by_a_key_or_the_indexed_time(asked: list[Sql]) -> None:

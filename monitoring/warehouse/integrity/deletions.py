@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.policies.facts import Watermark
 from monitoring.policies.integrity import FOUND_CAP, CheckCode, CheckResult, Reason
-from monitoring.warehouse.dialect import Sql, values
+from monitoring.warehouse.dialect import Sql, joined, values
 from monitoring.warehouse.integrity.session import CannotAsk, Session
 from monitoring.warehouse.integrity.sides import Side
 from monitoring.warehouse.integrity.statements import SCAN_CAP, cut_at, key_text, listed
@@ -15,6 +15,9 @@ DELETED_CAP = 5000
 
 KEYS_AT_ONCE = 1000
 """Keys per statement: each is a parameter, and SQL Server takes 2,100."""
+
+_VARCHAR = frozenset({"CHAR", "VARCHAR"})
+_TEXTS = _VARCHAR | {"NCHAR", "NVARCHAR"}
 
 
 def check_soft_delete(session: Session, source: Side, target: Side, watermark: Watermark) -> CheckResult:
@@ -53,5 +56,14 @@ def _deleted(side: Side, deleted: str, watermark: Watermark) -> Sql:
 
 def _still_active(side: Side, flag: str, keys: list[object]) -> Sql:
     name, quote = side.dialect.quote(side.key[0]), side.dialect.quote
-    rest = f"FROM {side.quoted} WHERE {name} IN (" + values(keys) + f") AND {quote(flag)} = 1"
+    rest = f"FROM {side.quoted} WHERE {name} IN (" + _as_stored(side, keys) + f") AND {quote(flag)} = 1"
     return side.dialect.first(FOUND_CAP + 1, name, rest)
+
+
+def _as_stored(side: Side, keys: list[object]) -> Sql:
+    """The keys as parameters of the type of the target's column: a text is compared with texts."""
+    column = side.description.column(side.key[0])
+    if column is None or column.declared not in _TEXTS or side.dialect.vendor == "sqlite":
+        return values(keys)
+    mark = "CAST(%s AS VARCHAR(8000))" if column.declared in _VARCHAR else "%s"
+    return joined((Sql(mark, (str(key),)) for key in keys), ", ")
