@@ -204,7 +204,8 @@ def prove(image: Image) -> None:
     )
     try:
         while image.run(check, **own) != 0:
-            _expect(web.poll() is None and time.monotonic() - begun < STARTS_IN, "the web server becomes healthy")
+            if web.poll() is not None or time.monotonic() - begun > STARTS_IN:
+                raise Failed("The web server did not become healthy.")
             time.sleep(0.3)
         _say(f"healthy {time.monotonic() - begun:.1f} s after the start")
         time.sleep(3)
