@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -36,6 +37,9 @@ _PREDICATES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.
 _BOUNDING = (exp.EQ, exp.GT, exp.GTE, exp.In, exp.Between)
 _TEXTS = {"CHAR": "VARCHAR", "VARCHAR": "VARCHAR", "NCHAR": "NVARCHAR", "NVARCHAR": "NVARCHAR"}
 _TIMES = {"DATETIME2", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP", "SMALLDATETIME", "DATE", "DATETIMEOFFSET"}
+
+
+Statement = tuple[str, str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +350,20 @@ def compiled(query: Any, alias: str) -> tuple[str, tuple[Any, ...]] | None:
     return sql, tuple(params)
 
 
+_listeners: list[list[Statement]] = []
+
+
+@contextmanager
+def heard() -> Iterator[list[Statement]]:
+    """Collect what Django asks of `dw` and `oltp` inside this block, as T-SQL: (alias, text, parameters)."""
+    statements: list[Statement] = []
+    _listeners.append(statements)
+    try:
+        yield statements
+    finally:
+        _listeners.remove(statements)
+
+
 def _asked_by_a_test() -> bool:
     """Whether a test itself asks, to look at the rows: the first frame outside Django is its."""
     frame = sys._getframe(2)
@@ -363,6 +381,8 @@ def watch_queries(report: Any) -> None:
             statement = compiled(self.query, self.using)
             if statement is not None:
                 sql, params = statement
+                for each in _listeners:
+                    each.append((self.using, sql, params))
                 for problem in problems(self.using, sql, kinds_of(params)):
                     report(f"on SQL Server: {problem}\n{sql}")
         return original(self, *args, **kwargs)
