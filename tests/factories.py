@@ -31,6 +31,7 @@ from monitoring.policies.overview import RunCounts, overview
 from monitoring.policies.pipeline import judged
 from monitoring.policies.preflight import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts, preflight
 from monitoring.policies.preflight_facts import Rights
+from monitoring.policies.terms import Terms
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)
@@ -290,6 +291,11 @@ def connection(alias: str = "dw", **changes: Any) -> ConnectionReading:
         "clock_skew_seconds": 0.2,
     }
     return ConnectionReading(**{**defaults, **changes})
+
+
+def terms(**changes: Any) -> Terms:
+    """Return how a SQL Server elsewhere is talked to: encrypted, verified, reading as by default."""
+    return Terms(**{"host": "sql.example", "encrypted": True, "certificate_verified": True, **changes})
 
 
 def unreachable(alias: str = "dw", **changes: Any) -> ConnectionReading:

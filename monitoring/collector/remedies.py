@@ -72,7 +72,8 @@ def _unopened(looked: Looked, alias: str, login: str) -> Iterator[Remedy]:
 
 def _snapshot(looked: Looked, alias: str) -> Iterator[Remedy]:
     reading = looked.structure.connections[alias]
-    if reading.reachable and reading.isolation_wanted and reading.isolation != reading.isolation_wanted:
+    terms = reading.terms
+    if reading.reachable and terms and terms.isolation_wanted and terms.isolation != terms.isolation_wanted:
         yield Remedy(database=reading.database, statement=text.allow_snapshot(reading.database), why="snapshot")
 
 

@@ -18,6 +18,7 @@ from monitoring.enums import (
     Severity,
     WatermarkState,
 )
+from monitoring.policies.terms import Terms
 
 NEVER_LOADED_YEAR = 1900
 """A watermark in this year was never moved (CONTRACT: default 1900-01-01)."""
@@ -249,12 +250,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionReading:
-    """Whether one watched database answers. `clock_skew_seconds`: its UTC clock minus ours.
-
-    `host`: the server's name in the settings, where `server` is what it calls itself. `encrypted`,
-    `certificate_verified`: what the settings ask for, None where nothing travels (embedded). `isolation`:
-    what the session reads with; `isolation_wanted`: empty unless the default was not good enough.
-    """
+    """Whether one watched database answers. `clock_skew_seconds`: its UTC clock minus ours."""
 
     alias: str
     reachable: bool
@@ -265,12 +261,7 @@ class ConnectionReading:
     connection_string: str = ""  # password removed
     clock_skew_seconds: float | None = None
     problem: Problem | None = None
-    host: str = ""
-    encrypted: bool | None = None
-    certificate_verified: bool | None = None
-    intent: str = ""
-    isolation: str = ""
-    isolation_wanted: str = ""
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

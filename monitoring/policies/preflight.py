@@ -84,8 +84,8 @@ def _connection(reading: ConnectionReading) -> list[Check]:
         "database": reading.database,
         "driver": reading.driver,
         "connection_string": reading.connection_string,
-        "intent": reading.intent,
-        "isolation": reading.isolation,
+        "intent": reading.terms.intent if reading.terms else "",
+        "isolation": reading.terms.isolation if reading.terms else "",
         "clock_skew_seconds": skew,
     }
     if not reading.reachable or skew is None:

@@ -6,6 +6,7 @@ import ipaddress
 
 from monitoring.enums import CheckState
 from monitoring.policies.facts import Check, ConnectionReading
+from monitoring.policies.terms import Terms
 
 LOCAL_NAMES = frozenset({"localhost", "(local)", "(localdb)", ".", ""})
 
@@ -25,28 +26,29 @@ def is_local(host: str) -> bool:
 def traffic_checks(*readings: ConnectionReading) -> list[Check]:
     """Return the check of the encryption (one: both databases are reached the same way), and of the
     isolation of each database where it was asked for. None for the embedded warehouse."""
-    encryption = [_encryption(each) for each in readings if each.encrypted is not None][:1]
-    return encryption + [_isolation(each) for each in readings if each.isolation_wanted]
+    known = [(each, each.terms) for each in readings if each.terms is not None]
+    encryption = [_encryption(terms) for _, terms in known[:1]]
+    return encryption + [_isolation(reading, terms) for reading, terms in known if terms.isolation_wanted]
 
 
-def _encryption(reading: ConnectionReading) -> Check:
-    safe = bool(reading.encrypted and reading.certificate_verified)
+def _encryption(terms: Terms) -> Check:
+    safe = terms.encrypted and terms.certificate_verified
     return Check(
         code="server.encryption",
-        state=CheckState.PASSED if safe or is_local(reading.host) else CheckState.WARNING,
-        values={"encrypted": int(bool(reading.encrypted)), "verified": int(bool(reading.certificate_verified))},
+        state=CheckState.PASSED if safe or is_local(terms.host) else CheckState.WARNING,
+        values={"encrypted": int(terms.encrypted), "verified": int(terms.certificate_verified)},
     )
 
 
-def _isolation(reading: ConnectionReading) -> Check:
+def _isolation(reading: ConnectionReading, terms: Terms) -> Check:
     """What a database does not allow is no fault: it is read like every other one, uncommitted."""
     if not reading.reachable:
         state = CheckState.UNKNOWN
     else:
-        state = CheckState.PASSED if reading.isolation == reading.isolation_wanted else CheckState.WARNING
+        state = CheckState.PASSED if terms.isolation == terms.isolation_wanted else CheckState.WARNING
     return Check(
         code=f"{reading.alias}.isolation",
         state=state,
-        values={"isolation": reading.isolation},
+        values={"isolation": terms.isolation},
         problem=None if state is not CheckState.UNKNOWN else reading.problem,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from etlportal.backends.sqlserver.session import READ_UNCOMMITTED
 from etlportal.budget import budget
 from etlportal.guard import WarehouseReadOnly
 from monitoring.policies.facts import ConnectionReading, Problem
+from monitoring.policies.terms import Terms
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
 from monitoring.warehouse.errors import problem_from, scrub
 
@@ -123,7 +125,8 @@ def connection_reading(alias: str) -> ConnectionReading:
         return ConnectionReading(alias=alias, reachable=False, problem=failure.problem, **described)
     described["server"] = server or described["server"]
     described["database"] = database or described["database"]
-    described["isolation"] = getattr(connections[alias], "isolation", None) or ""
+    if described.get("terms") is not None:
+        described["terms"] = replace(described["terms"], isolation=getattr(connections[alias], "isolation", None) or "")
     return ConnectionReading(
         alias=alias,
         reachable=True,
@@ -160,12 +163,14 @@ def _described(alias: str) -> dict[str, Any]:
     keywords = keywords_of(config, driver=driver_name(options.get("driver", "")), application=application_name())
     encrypt, isolation = options.get("encrypt", "yes"), options.get("isolation") or ""
     return {
-        "host": str(config.get("HOST", "")),
-        "encrypted": encrypt not in UNENCRYPTED,
-        # Strict encryption always looks at the certificate.
-        "certificate_verified": encrypt == "strict" or options.get("trust_server_certificate", "no") == "no",
-        "intent": options.get("application_intent", ""),
-        "isolation_wanted": isolation if isolation != READ_UNCOMMITTED else "",
+        "terms": Terms(
+            host=str(config.get("HOST", "")),
+            encrypted=encrypt not in UNENCRYPTED,
+            # Strict encryption always looks at the certificate.
+            certificate_verified=encrypt == "strict" or options.get("trust_server_certificate", "no") == "no",
+            intent=options.get("application_intent", ""),
+            isolation_wanted=isolation if isolation != READ_UNCOMMITTED else "",
+        ),
         "server": str(config.get("HOST", "")),
         "database": str(config.get("NAME", "")),
         "driver": keywords["DRIVER"],

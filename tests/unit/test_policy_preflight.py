@@ -279,7 +279,7 @@ def test_fresh_figures_without_a_collector_are_a_warning() -> None:
 
 
 def traffic(**changes):
-    return found(dw=make.connection("dw", **{"host": "sql.example", "encrypted": True, **changes}))
+    return found(dw=make.connection("dw", terms=make.terms(**changes)))
 
 
 @pytest.mark.parametrize(
@@ -308,23 +308,21 @@ def test_another_machine_may_not(host):
 
 
 def test_both_databases_share_one_check_and_the_embedded_one_has_none():
-    same = {"encrypted": True, "certificate_verified": True}
-    both = found(dw=make.connection("dw", **same), oltp=make.connection("oltp", **same))
+    both = found(**{alias: make.connection(alias, terms=make.terms()) for alias in ("dw", "oltp")})
     assert [check.code for check in both.checks].count("server.encryption") == 1
     assert "server.encryption" not in {check.code for check in found().checks}
 
 
 def test_snapshots_that_the_database_does_not_allow():
-    asked = {"isolation_wanted": "snapshot"}
-    assert state(found(dw=make.connection("dw", isolation="snapshot", **asked)), "dw.isolation") is PASSED
-    assert state(found(dw=make.connection("dw", isolation="read-uncommitted", **asked)), "dw.isolation") is WARNING
-    dead = found(oltp=make.unreachable("oltp", **asked))
+    for isolation, expected in (("snapshot", PASSED), ("read-uncommitted", WARNING)):
+        assert state(traffic(isolation=isolation, isolation_wanted="snapshot"), "dw.isolation") is expected
+    dead = found(oltp=make.unreachable("oltp", terms=make.terms(isolation_wanted="snapshot")))
     assert state(dead, "oltp.isolation") is UNKNOWN
     assert one(dead, "oltp.isolation").problem.code is ProblemCode.UNREACHABLE
-    assert "dw.isolation" not in {check.code for check in found(dw=make.connection("dw")).checks}
+    assert "dw.isolation" not in {check.code for check in traffic(isolation="read-uncommitted").checks}
 
 
 def test_the_connection_tells_how_it_reads():
-    checks = found(dw=make.connection("dw", intent="ReadOnly", isolation="snapshot"))
+    checks = traffic(intent="ReadOnly", isolation="snapshot")
     values = one(checks, "dw.connection").values
     assert (values["intent"], values["isolation"]) == ("ReadOnly", "snapshot")

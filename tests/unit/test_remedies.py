@@ -198,9 +198,13 @@ def test_the_sight_of_every_session(permissions: Any, edition: int, expected: An
 
 def test_a_snapshot_that_is_wanted_and_not_allowed() -> None:
     found = looked()
-    found.structure.connections["oltp"] = make.connection("oltp", isolation_wanted="snapshot", isolation="x")
+    found.structure.connections["oltp"] = make.connection(
+        "oltp", terms=make.terms(isolation_wanted="snapshot", isolation="x")
+    )
     assert statements(found) == [("ECOMMERCE_OLTP", "ALTER DATABASE [ECOMMERCE_OLTP] SET ALLOW_SNAPSHOT_ISOLATION ON;")]
-    found.structure.connections["oltp"] = make.connection("oltp", isolation_wanted="snapshot", isolation="snapshot")
+    found.structure.connections["oltp"] = make.connection(
+        "oltp", terms=make.terms(isolation_wanted="snapshot", isolation="snapshot")
+    )
     assert statements(found) == []
 
 

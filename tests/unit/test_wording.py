@@ -406,14 +406,14 @@ class TestProblemsChecksAndFailures:
         assert wording.problem_text(None) == wording.code_text(ProblemCode.NOT_READ)
 
     def test_every_check_of_the_preflight_has_a_label_and_says_what_to_do(self):
-        reads = {"isolation": "snapshot", "isolation_wanted": "snapshot"}
+        terms = make.terms(isolation="snapshot", isolation_wanted="snapshot")
         checks = make.passed_preflight(
             make.pipeline(),
             collector_known=True,
             collector_age_seconds=1.0,
             required=("dim_cliente",),
-            dw=make.connection("dw", encrypted=True, certificate_verified=True, **reads),
-            oltp=make.connection("oltp", encrypted=True, certificate_verified=True, **reads),
+            dw=make.connection("dw", terms=terms),
+            oltp=make.connection("oltp", terms=terms),
         ).checks
         for check in checks:
             passed = wording.check_text(check)
