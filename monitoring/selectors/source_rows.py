@@ -87,7 +87,7 @@ def _read(control: ControlRow, decided: Decisions, *, unmasked: bool) -> SourceS
         return _failed(Problem(code=ProblemCode.NAME_INVALID, detail=error.text))
     except ReadFailed as failure:
         return _failed(failure.problem)
-    kinds = [kind_of(name, str(table), decided.masked_columns) for name in found.columns]
+    kinds = [kind_of(name, f"{table} {found.base}", decided.masked_columns) for name in found.columns]
     return _shown(found, kinds, unmasked=unmasked)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitoring.policies.facts import Problem
 from monitoring.warehouse.catalog import Column
@@ -26,7 +26,8 @@ _WORD = re.compile(r"N?'((?:[^']|'')*)'")
 class Description:
     """A table that exists. `unique`: the column sets (in lower case) that its indexes keep unique.
 
-    `domains`: for a column (lower case) the words that a trusted CHECK constraint allows.
+    `domains`: for a column (lower case) the words that a trusted CHECK constraint allows. `base`: what
+    the table's name is a synonym for.
     """
 
     table: TableName
@@ -34,6 +35,7 @@ class Description:
     unique: tuple[frozenset[str], ...] = ()
     domains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     naming: Naming = USUAL
+    base: TableName | None = None
 
     def column(self, name: str) -> Column | None:
         """Return the column of that name as the database compares names."""
@@ -57,7 +59,9 @@ def describe(alias: str, table: TableName) -> Description | None:
         return _read(table, rows(alias, _sqlite(table)))
     found = _read(table, rows(alias, _sqlserver(dialect, table)))
     base = _base(alias, dialect, table) if found is None else None
-    return found if base is None else _read(table, rows(alias, _sqlserver(dialect, base)))
+    if base is not None and (found := _read(table, rows(alias, _sqlserver(dialect, base)))) is not None:
+        return replace(found, base=base)
+    return found
 
 
 def _base(alias: str, dialect: Dialect, table: TableName) -> TableName | None:

@@ -37,7 +37,8 @@ SECONDS = 5.0
 class SourceRows:
     """What was read: `rows` has one tuple per row, in the order of `columns`, newest first.
 
-    `columns_in_all` is larger than the number of columns where they were cut.
+    `columns_in_all` is larger than the number of columns where they were cut. `base`: what the source's
+    name is a synonym for, else empty.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +47,7 @@ class SourceRows:
     ordered_by: tuple[str, ...]
     read_at: datetime
     milliseconds: float
+    base: str = ""
 
 
 def newest_rows(source: TableName, key: str, updated: str, limit: int = ROWS) -> SourceRows:
@@ -68,6 +70,7 @@ def newest_rows(source: TableName, key: str, updated: str, limit: int = ROWS) ->
         ordered_by=tuple(column.name for column in order),
         read_at=timezone.now(),
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        base=str(table.base or ""),
     )
 
 

@@ -197,3 +197,18 @@ def test_what_cannot_be_read_says_why(
     html = client_as("viewer").get("/pipelines/odd/blocks/pipeline-sample/").content.decode()
     assert "The source could not be read" in html
     assert said in html
+
+
+@pytest.mark.parametrize(("base", "masked"), [("crm.customers", True), ("crm.colours", False)])
+def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base: str, masked: bool) -> None:
+    """The name in a table of people is a person's, whatever the synonym for that table is called."""
+    from monitoring.selectors import source_rows
+    from monitoring.selectors.pipelines import Decisions
+    from monitoring.warehouse.rows import SourceRows
+
+    found = SourceRows(
+        columns=("name",), rows=(("Maria",),), columns_in_all=1, ordered_by=(), read_at=NOW, milliseconds=1, base=base
+    )
+    monkeypatch.setattr(source_rows, "newest_rows", lambda *asked: found)
+    sample = source_rows.source_sample(factories.control_row(source_table="core.abc"), Decisions())
+    assert sample.rows[0][0].masked is masked

@@ -165,6 +165,7 @@ def test_a_description_follows_a_synonym(server: Any) -> None:
     )
     found = describe.describe("oltp", TableName("core", "clientes"))
     assert found is not None and found.table == TableName("core", "clientes")
+    assert found.base == TableName("crm", "customers", "other")
     assert asked.asked[1].params == ("[core].[clientes]",)
     assert asked.asked[2].params == ("[other].[crm].[customers]",) * 3
     at = found.column("At")
