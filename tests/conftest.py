@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.test import Client
 
-from tests.support import tsql
+from tests.support import tsql_queries
 from tests.support.html import audit
 from tests.support.warehouse import Warehouse
 
@@ -79,7 +79,7 @@ def _refuse_unordered_slices() -> None:
 
 def _lint_queries_as_tsql() -> None:
     """Compile each query on dw and oltp for SQL Server too, and refuse what would be slow or wrong there."""
-    tsql.watch_queries(lambda problem: pytest.fail(problem, pytrace=False))
+    tsql_queries.watch_queries(lambda problem: pytest.fail(problem, pytrace=False))
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from django.contrib import admin
 from django.urls import reverse
 
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
-from tests.support import tsql
+from tests.support import tsql_queries
 from tests.support.warehouse import NOW
 
 MODELS = (EtlControl, EtlRun, EtlRunEntity, ConnectionLoginEvent)
@@ -57,7 +57,7 @@ def _registered(model: type[Any]) -> Any:
 def test_every_list_of_the_admin(client_as: Any, row_keys: Any, model: type[Any]) -> None:
     name = model._meta.model_name
     client = client_as("admin")
-    with tsql.heard() as statements:
+    with tsql_queries.heard() as statements:
         for query in asked_of(model):
             response = client.get(reverse(f"admin:monitoring_{name}_changelist") + f"?{urlencode(query)}")
             assert response.status_code == 200, query

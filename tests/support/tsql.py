@@ -1,4 +1,4 @@
-"""What every statement for `dw` and `oltp` has to be on SQL Server: a lint, and Django's queries as T-SQL.
+"""What every statement for `dw` and `oltp` has to be on SQL Server: a lint.
 
 The lint knows the contract's tables (sql/sqlserver/) with their types and indexes. Of other tables
 (a customer's, the catalog) it knows nothing and judges only what needs no types.
@@ -6,59 +6,26 @@ The lint knows the contract's tables (sql/sqlserver/) with their types and index
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
-from django.core.exceptions import EmptyResultSet
-from django.db.models.sql.compiler import SQLCompiler
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from etlportal.databases import WATCHED
 from etlportal.guard import SNAPSHOT_PROCEDURE, is_read
-from monitoring.demo import ddl
+from tests.support.tsql_contract import Type, declared, indexed, leading, types
 
 MOST_PARAMETERS = 2_098
 """SQL Server takes 2,100, and sp_executesql uses two of them."""
 
-_DJANGO = f"{os.sep}django{os.sep}"
-_TESTS = f"{os.sep}tests{os.sep}"
 _MARK = re.compile(r"%%|%s")
 _PARAMETER = re.compile(r"p\d+")
 _PREDICATES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.ILike, exp.In, exp.Between, exp.Is)
 _BOUNDING = (exp.EQ, exp.GT, exp.GTE, exp.In, exp.Between)
-_TEXTS = {"CHAR": "VARCHAR", "VARCHAR": "VARCHAR", "NCHAR": "NVARCHAR", "NVARCHAR": "NVARCHAR"}
-_TIMES = {"DATETIME2", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP", "SMALLDATETIME", "DATE", "DATETIMEOFFSET"}
-
-
-Statement = tuple[str, str, tuple[Any, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """`name` as T-SQL says it, upper case; `scale` of a time."""
-
-    name: str
-    scale: int | None = None
-
-    def __str__(self) -> str:
-        return self.name if self.scale is None else f"{self.name}({self.scale})"
-
-    @property
-    def is_text(self) -> bool:
-        return self.name in {"VARCHAR", "NVARCHAR"}
-
-    @property
-    def is_time(self) -> bool:
-        return self.name in _TIMES
 
 
 @lru_cache(maxsize=4_000)
@@ -150,7 +117,7 @@ class _Judge:
         for predicate in _conjuncts(where.this) if where else ():
             if isinstance(predicate, _BOUNDING) and (column := self._column(predicate.this)) is not None:
                 table, name = column
-                if name in _leading(table):
+                if name in leading(table):
                     return True
         return False
 
@@ -183,7 +150,7 @@ class _Judge:
                 continue
             for column in _within(side, (exp.Column,)):
                 known = self._column(column)
-                if known is not None and known[1] in _indexed(known[0]):
+                if known is not None and known[1] in indexed(known[0]):
                     yield f"a function around the indexed column {known[1]}: {predicate.sql(dialect='tsql')}"
 
     def _type(self, node: exp.Expression) -> Type | None:
@@ -202,7 +169,7 @@ class _Judge:
             named = {"str": "NVARCHAR", "datetime": "DATETIME2"}.get(kind.__name__)
             return Type(named, 7 if named == "DATETIME2" else None) if named else None
         if isinstance(node, exp.Cast | exp.TryCast):
-            return _declared(node.to)
+            return declared(node.to)
         if isinstance(node, exp.National):
             return Type("NVARCHAR")
         if isinstance(node, exp.Min | exp.Max | exp.Upper | exp.Lower):
@@ -221,7 +188,7 @@ class _Judge:
                     return _Judge(source, self.kinds)._type(selected.unalias())
             return None
         known = self._column(column)
-        return None if known is None else _types(known[0]).get(known[1])
+        return None if known is None else types(known[0]).get(known[1])
 
     def _column(self, node: exp.Expression | None) -> tuple[str, str] | None:
         """Return (table, column) of the contract that a bare column is, None for anything else."""
@@ -231,7 +198,7 @@ class _Judge:
         if not isinstance(source, exp.Table):
             return None
         table = f"{source.db}.{source.name}"
-        return (table, node.name) if node.name in _types(table) else None
+        return (table, node.name) if node.name in types(table) else None
 
     def _source(self, column: exp.Column) -> Any:
         scope: Scope | None = self.scope
@@ -285,106 +252,5 @@ def _parameters(node: exp.Expression) -> Iterator[int]:
     return (number for each in node.walk() if (number := _parameter(each)) is not None)
 
 
-def _declared(kind: exp.DataType) -> Type:
-    written = kind.sql(dialect="tsql").upper()
-    name, _, rest = written.partition("(")
-    name = _TEXTS.get(name.strip(), name.strip())
-    scale = int(rest.rstrip(") ")) if name in _TIMES and rest.rstrip(") ").isdigit() else None
-    return Type(name, 7 if name in {"DATETIME2", "DATETIMEOFFSET"} and scale is None else scale)
-
-
-@cache
-def _types(table: str) -> dict[str, Type]:
-    found = ddl.tables().get(table)
-    if found is None:
-        return {}
-    return {
-        each.name: Type(_TEXTS.get(each.type, each.type), each.size if each.type == "DATETIME2" else None)
-        for each in found.columns
-    }
-
-
-@cache
-def _keys(table: str) -> tuple[tuple[str, ...], ...]:
-    found = ddl.tables()[table]
-    return (found.primary_key, *found.uniques, *(tuple(name for name, _ in index.columns) for index in found.indexes))
-
-
-def _indexed(table: str) -> set[str]:
-    return {name for key in _keys(table) for name in key}
-
-
-def _leading(table: str) -> set[str]:
-    return {key[0] for key in _keys(table) if key}
-
-
 def kinds_of(params: Iterable[object]) -> tuple[type, ...]:
     return tuple(type(value) for value in params)
-
-
-@cache
-def _compiling(alias: str) -> Any:
-    """A connection of the SQL Server backend that is never opened: it only compiles."""
-    from django.db import connections
-    from mssql.base import DatabaseWrapper
-
-    class Compiling(DatabaseWrapper):
-        sql_server_version = 2017
-        to_azure_sql_db = False
-
-        def connect(self) -> None:
-            raise AssertionError("Compiling a query asked the server something.")
-
-        cursor = connect
-
-    settings = {**connections[alias].settings_dict, "ENGINE": "mssql", "NAME": "x", "HOST": "", "OPTIONS": {}}
-    return Compiling(settings, alias)
-
-
-def compiled(query: Any, alias: str) -> tuple[str, tuple[Any, ...]] | None:
-    """Return a Django query as SQL Server would get it; None where it needs no statement."""
-    try:
-        sql, params = query.clone().get_compiler(connection=_compiling(alias)).as_sql()
-    except EmptyResultSet:
-        return None
-    return sql, tuple(params)
-
-
-_listeners: list[list[Statement]] = []
-
-
-@contextmanager
-def heard() -> Iterator[list[Statement]]:
-    """Collect what Django asks of `dw` and `oltp` inside this block, as T-SQL: (alias, text, parameters)."""
-    statements: list[Statement] = []
-    _listeners.append(statements)
-    try:
-        yield statements
-    finally:
-        _listeners.remove(statements)
-
-
-def _asked_by_a_test() -> bool:
-    """Whether a test itself asks, to look at the rows: the first frame outside Django is its."""
-    frame = sys._getframe(2)
-    while frame is not None and _DJANGO in frame.f_code.co_filename:
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame is not None and _TESTS in frame.f_code.co_filename
-
-
-def watch_queries(report: Any) -> None:
-    """From now on lint each Django query on `dw` and `oltp` as T-SQL: `report(text)` for what is wrong."""
-    original = SQLCompiler.execute_sql
-
-    def execute_sql(self: SQLCompiler, *args: Any, **kwargs: Any) -> Any:
-        if self.using in WATCHED and self.connection.vendor == "sqlite" and not _asked_by_a_test():
-            statement = compiled(self.query, self.using)
-            if statement is not None:
-                sql, params = statement
-                for each in _listeners:
-                    each.append((self.using, sql, params))
-                for problem in problems(self.using, sql, kinds_of(params)):
-                    report(f"on SQL Server: {problem}\n{sql}")
-        return original(self, *args, **kwargs)
-
-    SQLCompiler.execute_sql = execute_sql  # type: ignore[method-assign]

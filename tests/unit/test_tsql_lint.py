@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
-from tests.support import tsql
+from tests.support import tsql, tsql_queries
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=UTC)
 NAME = "SELECT TOP (5) e.run_id FROM [audit].[etl_run_entity] AS e WHERE "
@@ -109,7 +109,7 @@ QUERIES = [
 
 @pytest.mark.parametrize("queryset", QUERIES)
 def test_djangos_queries_as_they_should_be(queryset: Any) -> None:
-    sql, params = tsql.compiled(queryset.query, "dw") or ("", ())
+    sql, params = tsql_queries.compiled(queryset.query, "dw") or ("", ())
     assert sql.startswith("SELECT ")
     assert found(sql, *params) == ()
 
@@ -125,7 +125,7 @@ def test_djangos_queries_as_they_should_be(queryset: Any) -> None:
 )
 def test_djangos_queries_that_would_be_slow_are_seen(queryset: Any, why: str) -> None:
     try:
-        sql, params = tsql.compiled(queryset.query, "dw") or ("", ())
+        sql, params = tsql_queries.compiled(queryset.query, "dw") or ("", ())
         problems = found(sql, *params)
     except AssertionError as error:
         problems = (str(error),)

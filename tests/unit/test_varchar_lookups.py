@@ -12,7 +12,7 @@ import pytest
 from django.db.models import F
 
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
-from tests.support import tsql
+from tests.support import tsql, tsql_queries
 
 LOOKUPS = (
     *("exact", "iexact", "gt", "gte", "lt", "lte"),
@@ -24,7 +24,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def where(queryset: Any) -> tuple[str, tuple[Any, ...]]:
     """The condition as SQL Server gets it; ("", ()) where nothing can match."""
-    statement = tsql.compiled(queryset.order_by().query, "dw")
+    statement = tsql_queries.compiled(queryset.order_by().query, "dw")
     if statement is None:
         return "", ()
     sql, params = statement
