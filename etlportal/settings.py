@@ -141,7 +141,17 @@ DATABASES = databases.build(env, DATA_DIR)
 DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "etlportal"}}
+CACHES = {
+    # Limits must hold across processes: a table of the portal's own database.
+    "default": {
+        "BACKEND": "etlportal.shared_cache.SharedCache",
+        "LOCATION": "portal_shared_cache",
+        # Beyond it goes what has expired, then a third: far more than the limits per address let anybody fill.
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+    # What pages keep for some seconds, per process: no statement on the portal's own database.
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "etlportal"},
+}
 
 # Accounts: local ones, nobody signs up.
 AUTHENTICATION_BACKENDS = [

@@ -100,7 +100,7 @@ def _no_failed_block(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_memory() -> None:
     """Nothing that one test cached in the process reaches the next."""
-    from django.core.cache import cache
+    from django.core.cache import caches
 
     from etlportal import breaker
     from etlportal.backends import bounded
@@ -109,18 +109,22 @@ def _no_memory() -> None:
     breaker.forget()
     bounded.forget()
     snapshot._decoded.cache_clear()
-    cache.clear()
+    caches["local"].clear()
 
 
 @pytest.fixture(autouse=True)
 def _warehouse_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that really committed, empty the embedded files; others roll back."""
+    """After a test that really committed, empty the embedded files and the shared cache; others roll back."""
     yield
     mark = request.node.get_closest_marker("django_db")
-    if mark is not None and mark.kwargs.get("transaction") and "dw" in mark.kwargs.get("databases", ()):
+    if mark is not None and mark.kwargs.get("transaction"):
+        from django.core.cache import cache
+
         blocker = request.getfixturevalue("django_db_blocker")
         with blocker.unblock():
-            Warehouse().empty()
+            cache.clear()
+            if "dw" in mark.kwargs.get("databases", ()):
+                Warehouse().empty()
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.core.cache import cache
-
 from monitoring.policies.sessions import HourEvents, hour_of
+from monitoring.selectors.local_cache import cache
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.cache import cache
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
@@ -14,6 +13,7 @@ from monitoring.enums import ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.facts import Execution
 from monitoring.policies.failures import Failure, classify
+from monitoring.selectors.local_cache import cache
 from monitoring.selectors.run_lines import ExecutionLine, execution_line
 from monitoring.selectors.runs import execution_of_copy
 

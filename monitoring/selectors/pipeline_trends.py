@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.core.cache import cache
 from django.db.models import Subquery
 
 from monitoring.enums import ExecutionStatus
 from monitoring.models import PipelineHour, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.policies.numbers import percentile
+from monitoring.selectors.local_cache import cache
 
 WINDOWS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_WINDOW = "24h"

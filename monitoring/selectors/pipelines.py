@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.core.cache import cache
 from django.db import Error
 
 from monitoring.models import EtlControl, PipelineSettings
 from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, Watermark
 from monitoring.policies.ruler import Readings, Ruler, draw
+from monitoring.selectors.local_cache import cache
 from monitoring.selectors.snapshot import Current
 from monitoring.warehouse.errors import problem_from
 

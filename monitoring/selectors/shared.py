@@ -1,8 +1,7 @@
 """One reading for everybody: a hundred viewers cost the warehouse what one costs.
 
 A value is kept for some seconds. When it has aged, one request makes a new one; the others get the
-old one meanwhile, or wait where there is none yet. With a cache per process (LocMemCache) that is
-once per process, with a shared cache once for all.
+old one meanwhile, or wait where there is none yet. The cache is each process's own: once per process.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.core.cache import cache
+from monitoring.selectors.local_cache import cache
 
 T = TypeVar("T")
 _Entry = tuple[T, float]

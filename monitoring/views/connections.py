@@ -27,6 +27,7 @@ from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import Activity, EventPage
 from monitoring.selectors.keyset import BadCursor
+from monitoring.selectors.local_cache import cache as local_cache
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.connections import EventsTable, LoginsTable
 from monitoring.templatetags.formats import number_text
@@ -211,7 +212,7 @@ class ConnectionsCapturePage(Page):
             words = capture_problem(failure.problem)
             messages.error(request, f"{words.what} {words.to_do}")
             return
-        cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
+        local_cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
         note(request, TrailAction.CAPTURED, events=captured.events)
         text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured.events)
         messages.success(request, text % {"number": number_text(captured.events)})

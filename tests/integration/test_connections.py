@@ -11,13 +11,13 @@ from unittest import mock
 
 import pytest
 import time_machine
-from django.core.cache import cache
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.selectors import connections as audit
+from monitoring.selectors.local_cache import cache
 from tests.factories import snapshot
 from tests.support import htmx
 from tests.support.warehouse import NOW

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
@@ -14,6 +13,7 @@ from monitoring.models import ConnectionLoginEvent
 from monitoring.policies import sessions
 from monitoring.selectors import event_hours as module
 from monitoring.selectors.event_hours import event_hours
+from monitoring.selectors.local_cache import cache
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
 from tests.support.warehouse import NOW

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.urls import reverse
 
 from monitoring.enums import ProblemCode
 from monitoring.models import PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Count, Watermark
+from monitoring.selectors.local_cache import cache
 from tests import factories
 from tests.support.htmx import assert_refresh_equals_reload, refresh
 from tests.support.queries import counted, queries

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from django.core.cache import cache
 
 from monitoring.selectors import shared as module
+from monitoring.selectors.local_cache import cache
 from monitoring.selectors.shared import shared
 
 

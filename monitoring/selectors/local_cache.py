@@ -1,0 +1,12 @@
+"""The cache of this process's own memory: what pages may keep for some seconds, at no cost to a database.
+
+Django's default cache is a table that all processes share (etlportal/shared_cache.py): for limits, not for pages.
+"""
+
+from __future__ import annotations
+
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.utils.connection import ConnectionProxy
+
+cache: BaseCache = ConnectionProxy(caches, "local")  # type: ignore[assignment]
