@@ -135,8 +135,9 @@ class BoundedCursor:
         return iter(self.fetchall())
 
     def close(self) -> None:
-        # A thread may still wait on it: closing would wait for that thread.
-        if not self._abandoned:
+        # A thread may still wait on it: closing would wait for that thread. And a connection that died was
+        # closed already (by mssql-django): closing the cursor then would hide why.
+        if not self._abandoned and self._wrapper.connection is not None:
             self._cursor.close()
 
     def __getattr__(self, name: str) -> Any:

@@ -93,7 +93,7 @@ def _reason(problem: Problem | ProblemCode | str | None) -> str:
     if isinstance(problem, str) and not isinstance(problem, ProblemCode) and problem:
         return str(problem)
     words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
-    return " ".join(part for part in words if part)
+    return " ".join(part for part in words[:3] if part)
 
 
 def value(content: Any, problem: Problem | ProblemCode | str | None = None, why: str = "") -> SafeString:

@@ -44,10 +44,10 @@ Answer = Refusal | Sequence[Refusal] | Rows | str
 """NEVER: the statement is not answered, nor is the driver's request to give it up. CUT: the line is cut."""
 
 _OWN = (
-    ("SERVERPROPERTY('ProductVersion')", Rows(("v", "e"), [["16.0.1000.6", 3]])),
-    ("SYSDATETIME()", Rows(("now",), [["2026-03-10 12:00:00"]])),
+    ("SERVERPROPERTY('ProductVersion')", Rows(("version", "edition", "snapshot"), [["16.0.1000.6", 3, None]])),
+    ("SELECT", Rows(("one",))),
 )
-"""What Django's backend asks when a connection begins."""
+"""What is said where nothing else is scripted: a session may begin, and nothing is found."""
 
 
 @dataclass

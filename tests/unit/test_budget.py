@@ -1,0 +1,134 @@
+"""How long may be waited, and for whom nobody waits: by a clock of the test's own."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from etlportal import breaker
+from etlportal import budget as budgets
+from etlportal.backends.bounded import whole_seconds
+from etlportal.breaker import News, NotAsked
+from etlportal.budget import NotBegun, OutOfTime, budget, spending, within
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(budgets, "clock", made)
+    monkeypatch.setattr(breaker, "clock", made)
+    monkeypatch.setattr(breaker, "_sampled", None)
+    return made
+
+
+def test_only_waiting_is_counted(clock: Clock) -> None:
+    with budget(2.0) as page:
+        clock.now += 60  # rendering
+        with spending():
+            clock.now += 1.5
+            assert page.left() == pytest.approx(0.5)
+        clock.now += 60
+        assert page.left() == pytest.approx(0.5)
+        with spending():
+            clock.now += 1
+        with pytest.raises(NotBegun), spending():
+            pass
+        assert budgets.used_up()
+    assert not budgets.used_up()
+
+
+def test_one_inside_another_spends_both_and_whichever_is_shorter_ends_first(clock: Clock) -> None:
+    with budget(5.0) as outer:
+        with budget(2.0) as inner, spending():
+            clock.now += 1.5
+            assert (inner.left(), outer.left()) == (pytest.approx(0.5), pytest.approx(3.5))
+        with budget(60.0) as longer:
+            assert longer.left() == pytest.approx(3.5)
+        with budget(60.0, anew=True) as own:
+            assert own.left() == 60.0
+        assert outer.left() == pytest.approx(3.5)
+
+
+def test_a_wait_inside_a_wait_counts_once(clock: Clock) -> None:
+    with budget(5.0) as page, spending():
+        clock.now += 1
+        with spending():
+            clock.now += 1
+        assert page.left() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(("limit", "left", "seconds"), [(15, 2.2, 3), (15, 0.1, 1), (2, 60, 2), (0, 2.2, 3)])
+def test_the_drivers_own_limit(clock: Clock, limit: int, left: float, seconds: int) -> None:
+    assert whole_seconds(limit) == limit
+    with budget(left):
+        assert whole_seconds(limit) == seconds
+
+
+def test_a_call_that_hangs_is_left_alone() -> None:
+    go_on = threading.Event()
+    with pytest.raises(OutOfTime):
+        within(0.05, lambda: go_on.wait(10))
+    go_on.set()
+    assert within(5, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5, lambda: 1 // 0)
+
+
+class TestBreaker:
+    def test_after_a_failure_one_attempt_in_ten_seconds(self, clock: Clock) -> None:
+        breaker.check("dw")
+        breaker.failed("dw", ValueError("dead"))
+        assert breaker.down("dw")
+        with pytest.raises(NotAsked) as refused:
+            breaker.check("dw")
+        assert str(refused.value.reason) == "dead"
+        breaker.check("oltp")
+        clock.now += breaker.PROBE_SECONDS
+        breaker.check("dw")  # the one
+        with pytest.raises(NotAsked):
+            breaker.check("dw")
+        breaker.answered("dw")
+        breaker.check("dw")
+        assert not breaker.down("dw")
+
+    def test_a_sample_is_believed_when_it_is_newer(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = datetime.now(UTC)
+        news = {"dw": News(now + timedelta(seconds=1), "the sample's problem")}
+        monkeypatch.setattr(breaker, "_sampled", news.get)
+        with pytest.raises(NotAsked) as refused:
+            breaker.check("dw")
+        assert refused.value.reason == "the sample's problem"
+        assert refused.value.at == news["dw"].at
+        # A newer one that says that it answers opens the way at once.
+        news["dw"] = News(now + timedelta(seconds=2))
+        breaker.check("dw")
+
+    def test_a_sample_older_than_our_own_success_is_not(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+        old = News(datetime.now(UTC) - timedelta(seconds=20), "dead")
+        monkeypatch.setattr(breaker, "_sampled", lambda alias: old)
+        breaker.answered("dw")
+        breaker.check("dw")
+
+    def test_bad_samples_again_and_again_still_let_one_attempt_through(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start, number = datetime.now(UTC), iter(range(100))
+        monkeypatch.setattr(breaker, "_sampled", lambda alias: News(start + timedelta(seconds=next(number)), "dead"))
+        passed = 0
+        for _ in range(25):
+            clock.now += 1
+            try:
+                breaker.check("dw")
+            except NotAsked:
+                continue
+            passed += 1
+        assert passed == 2
