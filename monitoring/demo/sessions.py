@@ -16,7 +16,6 @@ from faker import Faker
 
 OFFICE_ZONE = ZoneInfo("America/Sao_Paulo")
 """Where the shop's people work. The server's own clock shows UTC: login_time needs no conversion here."""
-"""The pretended server's local time, in which SQL Server keeps login_time."""
 
 RUNNER_PROGRAM = "etl-runner"
 """The runner's APP=; the dashboard that the portal replaces uses the same login under another name."""
@@ -26,7 +25,7 @@ _EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - naive UTC, as everywhere in the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One open session. `login_time` is in the server's local time, without an offset."""
+    """One open session. `login_time` is by the server's own clock: UTC here."""
 
     session_id: int
     login_name: str

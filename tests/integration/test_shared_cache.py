@@ -101,7 +101,9 @@ def test_two_processes_count_together(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     first = run(tmp_path, *("c.post(LOGIN, {'login': 'ana', 'password': 'wrong'})" for _ in range(5)))
     assert first.returncode == 0, first.stderr
-    right = "c.post(LOGIN, {'login': 'ana', 'password': 'demo'}); print('in' if '_auth_user_id' in c.session else 'out')"
+    right = (
+        "c.post(LOGIN, {'login': 'ana', 'password': 'demo'}); print('in' if '_auth_user_id' in c.session else 'out')"
+    )
     second = run(tmp_path, right)
     assert second.stdout.splitlines()[-1] == "out", second.stderr
     third = run(tmp_path, "from django.core.cache import cache; cache.clear()", right)
