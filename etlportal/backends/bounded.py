@@ -68,8 +68,12 @@ class BoundedWrapper:
         budget = budgets.current()
         if budget is None:
             return connect()
-        kept = _late.pop(self.alias, None)
-        future: Future[T] = kept[1] if kept and time.monotonic() - kept[0] < LATE_SECONDS else budgets.begun(connect)
+        since, kept = _late.pop(self.alias, (0.0, None))
+        # One that still hangs began while the server was perhaps away: it proves nothing about now.
+        if kept is not None and time.monotonic() - since < LATE_SECONDS and kept.done() and kept.exception() is None:
+            came: T = kept.result()
+            return came
+        future = budgets.begun(connect)
         try:
             return future.result(max(0.0, budget.left()))
         except NotInTime:

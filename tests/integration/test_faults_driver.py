@@ -19,6 +19,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
+from etlportal.backends import bounded
 from etlportal.backends.sqlserver.odbc import driver_manager_problem
 from etlportal.budget import budget
 from monitoring.enums import ProblemCode as Code
@@ -295,6 +296,8 @@ def test_a_connection_that_came_too_late_is_taken_by_the_next(point: Point) -> N
             rows("dw", ASK)
         assert raised.value.problem.code is Code.UNREACHABLE
         slow.set()
+        while not bounded._late["dw"][1].done():
+            time.sleep(0.01)
         with budget(2.0):
             assert rows("dw", ASK) == []
         assert server.logins == 1

@@ -1,0 +1,247 @@
+"""The portal over a real server on a bad line, or with something wrong at the server: see issue "When it goes wrong".
+
+What Babelfish cannot do is shown by injection only (tests/integration/test_faults.py): locks that block a reader,
+a login that is locked, a database in restore, VIEW SERVER STATE.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connections
+from django.test import Client
+
+from etlportal import breaker
+from monitoring.enums import ProblemCode as Code
+from monitoring.policies.facts import Snapshot
+from tests.support.collecting import Watcher
+from tests.support.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.skipif(not os.environ.get("TEST_SQLSERVER_HOST"), reason="TEST_SQLSERVER_HOST is not set")
+
+LIMIT = 3.0
+ALIASES = ("dw", "oltp")
+ON_DEMAND = (
+    *("/connections/", "/pipelines/dim_cliente/blocks/pipeline-sample/"),
+    *("/admin/monitoring/etlrun/", "/runs/999999/"),
+)
+PAGES = ("/", "/pipelines/", "/pipelines/dim_cliente/", "/runs/", *ON_DEMAND, "/admin/monitoring/etlcontrol/")
+
+
+@dataclass
+class Line:
+    """The portal behind a proxy. `measured`: seconds of every page and tick."""
+
+    proxy: TcpProxy
+    client: Client
+    watcher: Watcher
+    measured: list[tuple[str, float]]
+
+    def tick(self) -> Snapshot:
+        began = time.perf_counter()
+        snapshot = self.watcher.look_over().snapshot()
+        self.measured.append(("tick", time.perf_counter() - began))
+        return snapshot
+
+    def pages(self, *, but: int = 404) -> str:
+        """Open every page; return all their text."""
+        texts = []
+        for url in PAGES:
+            cache.clear()
+            began = time.perf_counter()
+            answer = self.client.get(url)
+            took = time.perf_counter() - began
+            self.measured.append((url, took))
+            assert answer.status_code in {200, but if "999999" in url else 200}, url
+            assert took < LIMIT, (url, took)
+            texts.append(answer.content.decode())
+        return "".join(texts)
+
+    def recovers(self) -> None:
+        """Within two ticks everything is as it was."""
+        self.tick()
+        snapshot = self.tick()
+        assert problems(snapshot) == set()
+        assert snapshot.stale_since is None
+        assert "does not answer" not in self.pages()
+
+
+def problems(snapshot: Snapshot) -> set[Code]:
+    found = [snapshot.problem, *(each.problem for each in snapshot.connections)]
+    return {problem.code for problem in found if problem is not None}
+
+
+def of_pipelines(snapshot: Snapshot) -> dict[str, set[Code]]:
+    return {
+        each.name: {problem.code for problem in (each.source.problem, each.target.problem) if problem is not None}
+        for each in snapshot.pipelines
+    }
+
+
+@pytest.fixture
+def line(portal: Any, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[Line]:
+    """Both databases through a proxy, statements limited to 3 s."""
+    address = portal.server.address
+    with TcpProxy(address.host, int(address.port)) as proxy, django_db_blocker.unblock(), pointed(port=str(proxy.port)):
+        made = Line(proxy, portal.client("admin"), Watcher(), [])
+        assert problems(made.tick()) == set()
+        made.pages()
+        yield made
+    slowest = sorted(made.measured, key=lambda pair: -pair[1])[:3]
+    logging.getLogger(__name__).info("slowest: %s", [(what, round(seconds, 2)) for what, seconds in slowest])
+
+
+@contextmanager
+def pointed(aliases: tuple[str, ...] = ALIASES, *, port: str = "", **changes: str) -> Iterator[None]:
+    """Connect elsewhere, or as somebody else, inside the block."""
+    before = {alias: dict(connections.settings[alias]) for alias in aliases}
+    for alias in aliases:
+        options = {**before[alias]["OPTIONS"], "query_timeout": 3}
+        new = {**before[alias], "OPTIONS": options, **changes, **({"HOST": "127.0.0.1", "PORT": port} if port else {})}
+        _use(alias, new)
+    try:
+        yield
+    finally:
+        for alias in aliases:
+            _use(alias, before[alias])
+        breaker.forget()
+
+
+def _use(alias: str, config: dict[str, Any]) -> None:
+    connections[alias].close()
+    connections.settings[alias].update(config)
+    with suppress(AttributeError):
+        del connections[alias]
+
+
+def test_off_and_back(line: Line) -> None:
+    line.proxy.off()
+    for _ in range(2):
+        snapshot = line.tick()
+        assert problems(snapshot) == {Code.UNREACHABLE}
+        assert snapshot.stale_since is not None
+        assert "does not answer" in line.pages(but=200)
+    line.proxy.listen()
+    line.recovers()
+
+
+def test_off_at_the_start(line: Line) -> None:
+    line.proxy.off()
+    line.watcher.fresh()
+    assert problems(line.tick()) == {Code.UNREACHABLE}
+    line.pages(but=200)
+    line.proxy.listen()
+    line.recovers()
+
+
+def test_killed_while_pages_load(line: Line) -> None:
+    line.proxy.cutting = True
+    line.pages(but=200)
+    line.proxy.cutting = False
+    line.recovers()
+
+
+def test_accepts_and_never_answers(line: Line) -> None:
+    """Known connections fall silent, then new ones never get a word."""
+    line.proxy.frozen = True
+    breaker.forget()
+    line.pages(but=200)
+    began = time.perf_counter()
+    assert problems(line.tick()) & {Code.UNREACHABLE, Code.TIMEOUT}
+    assert time.perf_counter() - began < 45, "less than the collector's lease"
+    line.proxy.frozen = False
+    line.proxy.cut()
+    line.recovers()
+
+
+def test_200_ms_on_each_packet(line: Line) -> None:
+    line.proxy.delay = 0.2
+    snapshot = line.tick()
+    assert problems(snapshot) == set()
+    line.pages()
+    line.proxy.cut()  # also with nothing but new connections
+    line.pages(but=200)
+    line.proxy.delay = 0.0
+    line.recovers()
+
+
+def test_a_statement_over_its_time(line: Line) -> None:
+    line.proxy.delay = 4.0
+    assert problems(line.tick()) & {Code.TIMEOUT, Code.UNREACHABLE}
+    line.pages(but=200)
+    line.proxy.delay = 0.0
+    line.proxy.cut()
+    line.recovers()
+
+
+def test_a_wrong_password(line: Line) -> None:
+    with pointed(PASSWORD="not;the}password"):
+        assert problems(line.tick()) == {Code.LOGIN_FAILED}
+        text = line.pages(but=200)
+        assert "the user or the password is wrong" in text
+        assert "not;the}password" not in text
+    line.recovers()
+
+
+def test_the_oltp_is_gone_and_the_dw_is_not(line: Line) -> None:
+    with pointed(("oltp",), NAME="etlportal_no_such_database"):
+        snapshot = line.tick()
+        assert {each.alias: each.reachable for each in snapshot.connections} == {"dw": True, "oltp": False}
+        assert problems(snapshot) == {Code.DATABASE_UNAVAILABLE}
+        assert all(each.target.total is not None for each in snapshot.pipelines if each.control.is_active)
+        assert "the database cannot be opened" in line.pages()
+    line.recovers()
+
+
+@contextmanager
+def broken(portal: Any, database: str, breaks: str, mends: str) -> Iterator[None]:
+    portal.server.execute(database, breaks)
+    try:
+        yield
+    finally:
+        portal.server.execute(database, mends)
+
+
+def test_a_table_renamed_between_two_ticks(line: Line, portal: Any) -> None:
+    from tests.sqlserver.server import OLTP
+
+    with broken(portal, OLTP, "EXEC sp_rename 'core.regions', 'gone'", "EXEC sp_rename 'core.gone', 'regions'"):
+        # Without looking the structure over again: as it is between two looks.
+        snapshot = line.watcher.snapshot()
+        found = of_pipelines(snapshot)
+        assert found.pop("dim_regiao") & {Code.OBJECT_MISSING, Code.OTHER}
+        assert set().union(*found.values()) == set()
+        assert of_pipelines(line.tick())["dim_regiao"] == {Code.OBJECT_MISSING}
+        line.pages()
+    line.recovers()
+    assert set().union(*of_pipelines(line.tick()).values()) == set()
+
+
+def test_a_schema_that_may_not_be_read(line: Line, portal: Any) -> None:
+    from tests.sqlserver.server import DW, LOGIN
+
+    right = f"SELECT ON SCHEMA::dim {{}} [{LOGIN}]"
+    with broken(portal, DW, "REVOKE " + right.format("FROM"), "GRANT " + right.format("TO")):
+        found = of_pipelines(line.tick())
+        assert all(found[name] for name in found if name.startswith("dim_"))
+        assert not any(found[name] for name in found if name.startswith("fact_"))
+        line.pages()
+    line.recovers()
+    assert set().union(*of_pipelines(line.tick()).values()) == set()
+
+
+def test_ready_says_no(line: Line, portal: Any) -> None:
+    line.proxy.off()
+    began = time.perf_counter()
+    answer = Client().get("/readyz")
+    assert answer.status_code == 503
+    assert time.perf_counter() - began < LIMIT
+    line.proxy.listen()
