@@ -83,7 +83,9 @@ def dataset(table: PortalTable, title: str) -> Dataset:
 
 def _header(column: Any) -> Cell:
     unit = str(getattr(column.column, "unit", ""))
-    return harmless(f"{column.header} ({unit})" if unit else str(column.header))
+    # A header that only knows how to draw itself is HTML: its name is what a file wants.
+    title = column.column.verbose_name if isinstance(column.header, SafeString) else column.header
+    return harmless(f"{title} ({unit})" if unit else str(title))
 
 
 def _plain(value: Any) -> Any:

@@ -147,6 +147,7 @@ def test_a_file_is_always_masked(role: str, client_as: Any, stored: None, custom
     text = client.get(reverse("monitoring:pipeline-sample-export", args=("dim_cliente", "csv"))).content.decode()
     assert not [secret for secret in SECRETS if secret in text]
     assert "Curitiba" in text
+    assert text.removeprefix("\ufeff").startswith("customer_id,full_name,")
 
 
 def test_further_columns_can_be_masked(client_as: Any, stored: None, customer: Warehouse) -> None:
