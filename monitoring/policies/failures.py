@@ -164,7 +164,7 @@ def _by_state(part: _Part) -> ErrorClass | None:
 def _conflict(message: str) -> ErrorClass:
     """547 is a foreign key's conflict, or a check's. Both words stay English in every language."""
     plain = _QUOTED.sub("''", message)
-    return ErrorClass.CHECK if re.search(r"\bCHECK\b", plain) else ErrorClass.FOREIGN_KEY
+    return ErrorClass.CHECK if re.search(r"\bCHECK\b", plain, re.IGNORECASE) else ErrorClass.FOREIGN_KEY
 
 
 def _names(native: int | None, words: str) -> dict[str, str]:

@@ -370,3 +370,10 @@ def test_quotes_that_python_escaped_do_not_end_up_in_names() -> None:
     )
     found = classify(message)
     assert (found.native, found.column, found.constraint) == (547, "desconto_id", "FK_FACT_DESCONTOS_desconto")
+
+
+def test_a_check_is_one_in_whatever_case_the_server_writes_it() -> None:
+    """As PostgreSQL says it behind TDS, with SQL Server's number."""
+    words = "[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]new row violates check constraint"
+    message = f"IntegrityError: ('23000', '{words} \"ck_x\" (547) (SQLExecDirectW)')"
+    assert classify(message).error_class is ErrorClass.CHECK
