@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from unittest import mock
 
 import environ
 
+from tests.support import clean_room
 from tests.support.templates import UndefinedVariable
 
-PREFIXES = ("ETL_", "PORTAL_", "COLLECT_", "CSRF_", "EMAIL_", "SAMPLE_", "ROLLUP_", "COPY_", "RUNNER_", "TRAIL_")
-NAMES = ("SECRET_KEY", "DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "REQUIRED_PIPELINES", "PENDING_CAP")
-
-for name in list(os.environ):
-    if name.startswith(PREFIXES) or name.removesuffix("_FILE") in NAMES:
-        del os.environ[name]
-
-_folder = tempfile.mkdtemp(prefix="etlportal-test-")
-atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-os.environ["PORTAL_DATA_DIR"] = _folder
-os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
-# The one way to another `default`: `make test-postgres` sets it. Processes that a test starts do not see it.
-if os.environ.get("TEST_DATABASE_URL"):
-    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+clean_room.enter()
 
 with mock.patch.object(environ.Env, "read_env"):
     from etlportal.settings import *  # noqa: F403

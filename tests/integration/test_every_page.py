@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
-from monitoring.views.blocks import Block, Page
+from monitoring.views.blocks import Block
 from tests import factories
 from tests.conftest import ROLES
 from tests.support import htmx
+from tests.support.addresses import ADDRESSES, BLOCKS, PAGES
 from tests.support.html import audit
 from tests.support.queries import counted, queries
 from tests.support.warehouse import Warehouse
@@ -25,24 +26,8 @@ OPEN = {"monitoring:healthz", "monitoring:readyz"}
 
 Clients = Callable[[str], Client]
 
-
-def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
-    for entry in resolver.url_patterns:
-        if isinstance(entry, URLResolver):
-            yield from _patterns(entry, f"{entry.namespace}:" if entry.namespace else prefix)
-        elif entry.name:
-            yield f"{prefix}{entry.name}", entry
-
-
 ARGUMENTS = {"run_id": 100, "entity": "dim_cliente", "kind": "csv"}
 """What stands in an address with parameters."""
-ADDRESSES = {name: pattern for name, pattern in _patterns(get_resolver()) if name.startswith("monitoring:")}
-PAGES = sorted(
-    name for name, pattern in ADDRESSES.items() if issubclass(getattr(pattern.callback, "view_class", object), Page)
-)
-BLOCKS = sorted(
-    name for name, pattern in ADDRESSES.items() if issubclass(getattr(pattern.callback, "view_class", object), Block)
-)
 NONSENSE = (
     "sort=nothing",
     "sort=-",

@@ -1,0 +1,261 @@
+"""Nine days of a warehouse's life, loaded by the demo's real ETL through pyodbc, with every status at its end.
+
+In virtual time that ends now, by the server's clock. What fails fails because the server refuses it:
+a CHECK constraint that the ETL's owner forgot about. Before it all lies a long past, inserted in
+bulk, so that reading the audit tables from end to end would show.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitoring.demo.clock import VirtualClock
+from monitoring.demo.dialects import Dialect
+from monitoring.demo.events import capturer
+from monitoring.demo.jobs import JOBS
+from monitoring.demo.mishaps import Mishap
+from monitoring.demo.pacing import Pacing
+from monitoring.demo.people import People
+from monitoring.demo.runner import Runner
+from monitoring.demo.sessions import Sessions
+from monitoring.demo.shop import Shop
+from monitoring.demo.store import Changes
+from tests.sqlserver.dialects import WithoutMerge, dialect_for
+from tests.sqlserver.server import DW, EXTRAS, LOGIN, OLTP, RUNNER_PROGRAM, Server, batches, run_batch
+
+SEED = 20_260_401
+DAYS = 9
+OLD_RUNS, OLD_EVENTS = 4000, 10_000
+BATCH = 20
+SLOW = ("dim_cliente", "dim_transportadora", "fact_vendas", "fact_descontos", "fact_metas")
+"""Pipelines with a cutoff of 45 minutes: what cools when the tests start still cools when they end."""
+EVERYTHING = (
+    *("customer_changes", "product_changes", "seller_changes", "team_changes", "region_changes", "campaign_changes"),
+    *("target_changes", "carrier_appears", "order", "order", "item_removed", "discount_removed"),
+)
+
+EXTRA_CONTROLS = {
+    # entity: source, target, key, active, last_status
+    "dim_transportadora": ("core.carriers", "dim.DIM_TRANSPORTADORA", "carrier_id", 1, None),
+    "fact_devolucoes": ("core.order_returns", "fact.FACT_DEVOLUCOES", "order_return_id", 1, None),
+    "nonsense": ("core.customers; DROP TABLE core.customers --", "dim.DIM_CLIENTE", "customer_id", 1, None),
+    "visao_clientes": ("vendas.clientes_sp", "dim.VW_CLIENTE_SP", "customer_id", 0, "success"),
+    "letras": ("Core.CUSTOMERS", "DIM.dim_cliente", "Customer_Id", 0, "failed"),
+}
+"""Beside the nine: never run, tables missing, a name that is none, views, another spelling."""
+
+VIEWS = (
+    (OLTP, "CREATE SCHEMA vendas"),
+    (OLTP, "CREATE VIEW vendas.clientes_sp AS SELECT customer_id, full_name, updated_at, deleted_at "
+           "FROM core.customers WHERE customer_id % 3 = 0"),
+    (DW, "CREATE VIEW dim.VW_CLIENTE_SP AS SELECT cliente_original_id, nome_cliente, data_ultima_atualizacao "
+         "FROM dim.DIM_CLIENTE WHERE cliente_original_id % 3 = 0"),
+)  # fmt: skip
+
+
+class Killed(BaseException):
+    """The runner's process ends here: no handler of its own may see it."""
+
+
+class KilledAfterOneBatch(Mishap):
+    """Not a failure that is written down: the runner is gone in the middle of its second batch."""
+
+    def hits(self, rows: int, batches: int, last: bool) -> bool:
+        if batches:
+            raise Killed
+        return False
+
+
+@dataclass(slots=True)
+class Loading:
+    """The ETL at work on the server. `now`: the server's clock when it began, where history ends."""
+
+    dw: Any
+    oltp: Any
+    dialect: Dialect
+    now: datetime
+    clock: VirtualClock
+    shop: Shop
+    changes: Changes
+    killing: bool = False
+
+    def runner(self) -> Runner:
+        return Runner(
+            dw=self.dw,
+            oltp=self.oltp,
+            dialect=self.dialect,
+            clock=self.clock,
+            snapshot=capturer(self.dw, self.clock, Sessions(SEED)),
+            mishap=self._mishap,
+            pauses=Pacing(SEED).of,
+        )
+
+    def _mishap(self, run_id: int, entity: str) -> Mishap | None:
+        if not self.killing or entity != "fact_vendas":
+            return None
+        return KilledAfterOneBatch(kind=RuntimeError, sqlstate="", text="")
+
+    def advance(self, moment: datetime, *things: str) -> None:
+        """Let the shop go on to `moment`; these things happen three minutes before it, whatever chance says."""
+        for kind in things:
+            self.shop.later(kind, moment - timedelta(minutes=3) - self.shop.now)
+        self.shop.advance(moment)
+        self.changes.write(self.oltp, self.dialect)
+        self.clock.advance_to(moment)
+
+    def pause(self, until: datetime) -> None:
+        """Nothing changes until then: what was due in between happens at its end."""
+        self.shop.now = until
+
+    def run(self, started_by: str = "svc_etl", only: Iterable[str] | None = None) -> None:
+        self.runner().run(started_by, only)
+
+    @contextmanager
+    def refusing(self, table: str, column: str) -> Iterator[None]:
+        """Let the server refuse what is newer than everything in the table."""
+        cursor = self.dw.cursor()
+        newest = cursor.execute(f"SELECT MAX({column}) FROM {table}").fetchone()[0].isoformat(sep=" ")
+        self.say(f"ALTER TABLE {table} ADD CONSTRAINT CK_test_deadline CHECK ({column} <= '{newest}')")
+        yield
+        self.say(f"ALTER TABLE {table} DROP CONSTRAINT CK_test_deadline")
+
+    def say(self, sql: str, *params: Any) -> None:
+        run_batch(self.dw.cursor(), sql, params)
+        self.dw.commit()
+
+
+def load(server: Server) -> datetime:
+    """Fill the two databases; return the server's UTC time at which history ends."""
+    _extras(server)
+    now = server.rows(DW, "SELECT SYSUTCDATETIME()")[0][0].replace(microsecond=0)
+    with server.open(DW) as probe:
+        dialect = dialect_for(probe.cursor())
+    with server.open(DW, program=RUNNER_PROGRAM, commit=False) as dw, server.open(OLTP, commit=False) as oltp:
+        if isinstance(dialect, WithoutMerge):
+            server.adapted.add("MERGE said as UPDATE, then INSERT")
+        changes, start = Changes(), now - timedelta(days=DAYS)
+        shop = Shop(People(SEED), random.Random(SEED), start, changes.changed, bustle=0.1)
+        loading = Loading(dw, oltp, dialect, now, VirtualClock(start), shop, changes)
+        _old_times(loading)
+        with _quiet():
+            _history(loading)
+        loading.say("UPDATE fact.FACT_VENDAS SET valor_liquido = -1 WHERE venda_id <= 3")
+        loading.say("UPDATE dim.DIM_PRODUTO SET eh_ativo = 1 WHERE eh_ativo = 0")
+        loading.say("EXEC audit.sp_capture_connection_snapshot")
+    return now
+
+
+def _extras(server: Server) -> None:
+    """Make what the contract's scripts do not: the pipelines that any row may add, and their tables."""
+    for batch in batches(EXTRAS.read_text(encoding="utf-8")):
+        server.execute(OLTP if "core.carriers" in batch else DW, batch)
+    for database, statement in VIEWS:
+        server.execute(database, statement)
+    server.execute(OLTP, f"GRANT SELECT ON SCHEMA::vendas TO [{LOGIN}]")
+    for entity, (source, target, key, active, status) in EXTRA_CONTROLS.items():
+        server.execute(
+            DW,
+            "INSERT INTO ctl.etl_control (entity_name, source_table, target_table, source_pk_column, is_active, "
+            "last_status, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, SYSUTCDATETIME(), SYSUTCDATETIME())",
+            *(entity, source, target, key, active, status),
+        )
+    server.execute(DW, f"UPDATE ctl.etl_control SET batch_size = {BATCH}, cutoff_minutes = 2")
+    marks = ", ".join("?" for _ in SLOW)
+    server.execute(DW, f"UPDATE ctl.etl_control SET cutoff_minutes = 45 WHERE entity_name IN ({marks})", *SLOW)
+
+
+_NUMBERS = (
+    "(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d AS n FROM "
+    + " CROSS JOIN ".join(f"(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) AS {name} (d)" for name in "abce")
+    + ") AS x"
+)
+
+
+def _old_times(loading: Loading) -> None:
+    """A past beyond every window, in three statements: runs, run entities, login events."""
+    newest = loading.now - timedelta(days=40)
+    loading.say(
+        "INSERT INTO audit.etl_run (entities_requested, started_by, started_at, finished_at, status, "
+        "entities_succeeded, entities_failed, created_at) SELECT 'dim_cliente', 'svc_antigo', "
+        "DATEADD(MINUTE, -30 * (? - x.n), ?), DATEADD(MINUTE, 5 - 30 * (? - x.n), ?), 'success', 1, 0, "
+        f"DATEADD(MINUTE, -30 * (? - x.n), ?) FROM {_NUMBERS} WHERE x.n < ? ORDER BY x.n",
+        *(OLD_RUNS, newest) * 3,
+        OLD_RUNS,
+    )
+    entities = ", ".join(f"('{entity}')" for entity in JOBS)
+    loading.say(
+        "INSERT INTO audit.etl_run_entity (run_id, entity_name, entity_started_at, entity_finished_at, status, "
+        "extracted_count, upserted_count, soft_deleted_count, created_at, updated_at) "
+        "SELECT r.run_id, p.entity_name, r.started_at, r.finished_at, 'success', 7, 7, 0, r.started_at, r.finished_at "
+        f"FROM audit.etl_run AS r CROSS JOIN (VALUES {entities}) AS p (entity_name) ORDER BY r.run_id, p.entity_name"
+    )
+    loading.say(
+        "INSERT INTO audit.connection_login_events (event_time_utc, session_id, login_name, program_name, "
+        "database_name, status, login_time) SELECT DATEADD(MINUTE, x.n - ?, ?), 60, N'svc_antigo', N'antigo', "
+        f"N'master', N'sleeping', DATEADD(DAY, -1, ?) FROM {_NUMBERS} WHERE x.n < ? ORDER BY x.n",
+        *(OLD_EVENTS, loading.now - timedelta(days=12), newest, OLD_EVENTS),
+    )
+
+
+def _history(loading: Loading) -> None:
+    """Nine days: every eight hours, then oftener; what goes wrong is written beside it."""
+    now = loading.now
+    loading.shop.open(customers=120, products=50)
+    for hours in range(DAYS * 24 - 2, 26, -8):
+        at = now - timedelta(hours=hours)
+        if hours < 150 and hours + 8 >= 150:
+            loading.advance(at, "customer_changes", "target_changes")
+            with loading.refusing("dim.DIM_CLIENTE", "data_ultima_atualizacao"):
+                loading.run()
+        elif hours < 100 and hours + 8 >= 100:
+            loading.advance(at)
+            loading.run()
+            loading.say("UPDATE ctl.etl_control SET is_active = 0 WHERE entity_name = 'dim_equipe'")
+        else:
+            loading.advance(at)
+            loading.run()
+    for hours in (25, 23, 20, 17, 14, 11, 9, 7, 5, 4, 3, 2):
+        at = now - timedelta(hours=hours)
+        loading.advance(at, "team_changes", "target_changes", "customer_changes", "order", "product_leaves")
+        if hours in (20, 3):
+            with loading.refusing("fact.FACT_METAS", "data_ultima_atualizacao"):
+                loading.run("ana.souza", ["fact_metas"] if hours == 20 else None)
+        elif hours == 2:
+            with loading.refusing("fact.FACT_METAS", "data_ultima_atualizacao"):
+                loading.run()
+        else:
+            loading.run()
+    _last_hour(loading)
+
+
+def _last_hour(loading: Loading) -> None:
+    """What waits: older than 50 minutes, or younger than 30. In between nothing, so that no clock matters."""
+    now = loading.now
+    loading.shop.bustle = 1
+    loading.advance(now - timedelta(minutes=50), *EVERYTHING, *["order"] * 15)
+    loading.pause(now - timedelta(minutes=30))
+    loading.advance(now - timedelta(minutes=8), *EVERYTHING)
+    loading.killing = True
+    try:
+        loading.run()
+    except Killed:
+        loading.dw.rollback()
+    loading.advance(now - timedelta(minutes=4), *EVERYTHING)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the runner from reporting the failures that are wanted here."""
+    logger = logging.getLogger("monitoring.demo.runner")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

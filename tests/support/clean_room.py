@@ -1,0 +1,29 @@
+"""Settings under test know nothing of this machine: its environment is cleared, its data are in a folder that goes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+PREFIXES = ("ETL_", "PORTAL_", "COLLECT_", "CSRF_", "EMAIL_", "SAMPLE_", "ROLLUP_", "COPY_", "RUNNER_", "TRAIL_")
+NAMES = ("SECRET_KEY", "DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "REQUIRED_PIPELINES", "PENDING_CAP")
+
+WANTED: dict[str, str] = {}
+"""What is set after clearing: a settings module puts its own into it before it imports `tests.settings`."""
+
+
+def enter() -> None:
+    """Clear the environment of every variable that the portal reads, then set WANTED."""
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) or name.removesuffix("_FILE") in NAMES:
+            del os.environ[name]
+    folder = tempfile.mkdtemp(prefix="etlportal-test-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PORTAL_DATA_DIR"] = folder
+    os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
+    # The one way to another `default`: `make test-postgres` sets it. Processes that a test starts do not see it.
+    if os.environ.get("TEST_DATABASE_URL"):
+        os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+    os.environ.update(WANTED)
