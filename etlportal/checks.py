@@ -25,6 +25,7 @@ from etlportal.backends.sqlserver.connection_string import UNENCRYPTED
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
 DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - it is public, and the check is that nobody has it
 POSITIVE = (
+    "SESSION_COOKIE_AGE",
     "COLLECT_BUSY_SECONDS",
     "COLLECT_IDLE_SECONDS",
     "SAMPLE_RETENTION_DAYS",

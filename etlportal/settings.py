@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal import databases
 from etlportal.environment import read_file_variants
+from etlportal.logs import without_visitors_tracebacks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -59,12 +60,19 @@ if env.bool("PORTAL_BEHIND_PROXY", default=False):
     ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For says where a request comes from
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_NAME = "etlportal_session"
-CSRF_COOKIE_NAME = "etlportal_csrf"
+# With the prefix a browser takes the cookie from this very host over HTTPS only, and from no subdomain.
+_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{_PREFIX}etlportal_session"
+CSRF_COOKIE_NAME = f"{_PREFIX}etlportal_csrf"
+# However often it is used: after this a session ends, and its owner signs in again.
+SESSION_COOKIE_AGE = env.int("PORTAL_SESSION_HOURS", default=7 * 24) * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "monitoring.views.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
+# Forms here are short, and none takes a file.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -76,6 +84,8 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "form-action": [SELF],
         "base-uri": [NONE],
+        "object-src": [NONE],
+        "worker-src": [NONE],
         "frame-ancestors": [NONE],
         "manifest-src": [SELF],
     }
@@ -103,6 +113,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "etlportal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -222,11 +233,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "etlportal.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
         "bare": {"format": "{message}", "style": "{"},
     },
+    "filters": {
+        "visitors": {"()": "django.utils.log.CallbackFilter", "callback": without_visitors_tracebacks},
+    },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["visitors"]},
         # What people did, as JSON lines for a SIEM (actions/trail.py).
         "trail": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "bare"},
     },

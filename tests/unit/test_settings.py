@@ -48,6 +48,30 @@ def test_nothing_set_is_the_demonstration(tmp_path: Path) -> None:
     assert settings["SESSION_COOKIE_SECURE"] is False
 
 
+def test_cookies_with_https_belong_to_this_host_alone(tmp_path: Path) -> None:
+    """[RFC 6265bis] A browser takes `__Host-` only with Secure, from / and without a Domain."""
+    settings = load(tmp_path, **PRODUCTION)
+    for kind in ("SESSION", "CSRF"):
+        assert settings[f"{kind}_COOKIE_NAME"].startswith("__Host-")
+        assert settings[f"{kind}_COOKIE_SECURE"] is True
+        assert f"{kind}_COOKIE_DOMAIN" not in settings
+        assert f"{kind}_COOKIE_PATH" not in settings
+    assert settings["SECURE_HSTS_SECONDS"] >= 31_536_000
+
+
+def test_how_long_a_session_lasts(tmp_path: Path) -> None:
+    assert load(tmp_path)["SESSION_COOKIE_AGE"] == 7 * 24 * 3600
+    assert load(tmp_path, PORTAL_SESSION_HOURS="12")["SESSION_COOKIE_AGE"] == 12 * 3600
+
+
+@pytest.mark.parametrize(("proxy", "count"), [("yes", 1), ("no", None)])
+def test_forwarded_addresses_are_believed_behind_a_proxy_only(tmp_path: Path, proxy: str, count: int | None) -> None:
+    settings = load(tmp_path, **PRODUCTION, PORTAL_BEHIND_PROXY=proxy)
+    assert settings.get("ALLAUTH_TRUSTED_PROXY_COUNT") == count
+    assert ("SECURE_PROXY_SSL_HEADER" in settings) is (proxy == "yes")
+    assert not settings.get("USE_X_FORWARDED_HOST"), "the Host header is checked, and no other"
+
+
 def test_the_demonstration_keeps_its_key(tmp_path: Path) -> None:
     first, second = load(tmp_path)["SECRET_KEY"], load(tmp_path)["SECRET_KEY"]
     assert first == second
