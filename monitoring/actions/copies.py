@@ -18,6 +18,8 @@ from django.db.models import Model
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Execution, Run
+from monitoring.policies.failures import classify
+from monitoring.policies.fingerprint import fingerprint
 
 BATCH = 200
 """Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
@@ -98,6 +100,7 @@ def run_copy(run: Run) -> RunCopy:
 def execution_copy(execution: Execution) -> RunEntityCopy:
     """Return an unsaved copy of a run entity."""
     start, end = execution.watermark_from, execution.watermark_to
+    error_class, same = failure_columns(execution.status, execution.error_message)
     return RunEntityCopy(
         run_entity_id=execution.run_entity_id,
         run_id=execution.run_id,
@@ -113,7 +116,17 @@ def execution_copy(execution: Execution) -> RunEntityCopy:
         watermark_to_updated_at=end.updated_at if end else None,
         watermark_to_id=end.id if end else None,
         error_message=execution.error_message,
+        error_class=error_class,
+        fingerprint=same,
     )
+
+
+def failure_columns(status: ExecutionStatus, error_message: str) -> tuple[str, str | None]:
+    """Return the class and the fingerprint of an execution that failed; of any other "" and None."""
+    if status is not ExecutionStatus.FAILED:
+        return "", None
+    failure = classify(error_message)
+    return failure.error_class.value, fingerprint(failure)
 
 
 def _status(known: RunStatus | ExecutionStatus, text: str) -> str:

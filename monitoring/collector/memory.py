@@ -87,6 +87,7 @@ class Memory:
     orphans_read_at: float | None = None
     pruned_at: float | None = None
     rolled: datetime | None = None
+    fingerprinted: bool = False  # every copied failure has its fingerprint by the present rules
 
     def forget(self) -> None:
         """Drop what was concluded from runs that are no more."""

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from monitoring.actions.copies import prune_copies
+from monitoring.actions.fingerprints import fingerprint_copies
 from monitoring.actions.samples import hour_of, prune_hours, prune_samples, roll_up, store_tick
 from monitoring.actions.trail import expire_trail
 from monitoring.collector.judging import Judged, as_of, judge_all, run_figures
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 PRUNE_EVERY_SECONDS = 300.0
 PRUNE_ROWS = 2000
+FINGERPRINT_ROWS = 2000
 BUSY_AGE = timedelta(hours=6)
 """A run that says it runs for longer than this keeps nobody busy: its runner was killed."""
 
@@ -152,12 +154,14 @@ def _busy(snapshot: Snapshot) -> bool:
 
 
 def _upkeep(memory: Memory, now: datetime) -> None:
-    """Roll up the hour that ended, and prune a little, now and then."""
+    """Roll up the hour that ended, prune a little now and then, and see to it that failures have fingerprints."""
     if memory.rolled != hour_of(now):
         if roll_up(now=now) == 0:
             memory.rolled = hour_of(now)
         else:
             memory.medians = None
+    if not memory.fingerprinted:
+        memory.fingerprinted = fingerprint_copies(limit=FINGERPRINT_ROWS)
     monotonic = time.monotonic()
     if memory.pruned_at is not None and monotonic - memory.pruned_at < PRUNE_EVERY_SECONDS:
         return

@@ -31,6 +31,12 @@ class CollectorState(models.Model):
     copied_from_run_id = models.BigIntegerField(null=True, help_text="The oldest run copied so far.")
     copied_to_run_id = models.BigIntegerField(null=True, help_text="The newest run copied so far.")
     copied_all = models.BooleanField(default=False, help_text="The copy reaches back to the retention's start.")
+    fingerprint_version = models.PositiveSmallIntegerField(
+        default=0, help_text="By which rules every copied failure has its fingerprint."
+    )
+    fingerprinted_from = models.BigIntegerField(
+        null=True, help_text="Older run entities than this still have theirs by earlier rules, or none."
+    )
 
     class Meta:
         verbose_name = _("collector state")
@@ -142,6 +148,10 @@ class RunEntityCopy(models.Model):
     watermark_to_updated_at = models.DateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
     error_message = ForeignTextField(blank=True)
+    error_class = models.CharField(max_length=30, blank=True, help_text="What kind of failure it is, of a failed one.")
+    fingerprint = models.CharField(
+        max_length=16, null=True, help_text="The same for failures that are the same; NULL: it did not fail."
+    )
 
     class Meta:
         verbose_name = _("run entity (copy)")
@@ -151,6 +161,12 @@ class RunEntityCopy(models.Model):
             models.Index(fields=("entity_name", "-run_id"), name="run_entity_pipeline"),
             models.Index(fields=("started_at",), name="run_entity_started"),
             models.Index(fields=("run",), name="run_entity_open", condition=models.Q(finished_at__isnull=True)),
+            # Holds all that grouping the failures reads.
+            models.Index(
+                fields=("fingerprint", "entity_name", "started_at", "run"),
+                name="run_entity_failure",
+                condition=models.Q(fingerprint__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

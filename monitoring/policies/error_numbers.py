@@ -9,40 +9,69 @@ import re
 
 from monitoring.enums import ErrorClass
 
-UNINFORMATIVE = frozenset({0, 3621, 8180, 16945, 20002, 20009, 20018})
+UNINFORMATIVE = frozenset({0, 3621, 8180, 16945, 20002, 20018})
 """Numbers that only frame another one: "the statement has been terminated", "could not be prepared"."""
 
 _NUMBERS: dict[ErrorClass, tuple[int, ...]] = {
-    ErrorClass.UNIQUE: (2601, 2627, 1505, 2645),
-    ErrorClass.FOREIGN_KEY: (547, 1785, 3725, 4712),
-    ErrorClass.NOT_NULL: (515, 4916),
+    ErrorClass.UNIQUE: (2601, 2627, 1505),
+    ErrorClass.FOREIGN_KEY: (547, 1785, 3725, 3726, 4712),
+    ErrorClass.CHECK: (513, 548, 550),
+    ErrorClass.NOT_NULL: (515, 339, 4901),
     ErrorClass.TRUNCATION: (2628, 8152),
     ErrorClass.CONVERSION: (
-        206, 220, 232, 235, 241, 242, 244, 245, 248, 257, 260, 293, 295, 296, 529, 8114, 8115, 8169, 8134, 9803, 517,
+        206, 220, 232, 235, 241, 242, 244, 245, 248, 257, 260, 281, 289, 292, 293, 294, 295, 296, 298, 402, 517, 518,
+        529, 535, 542, 8114, 8115, 8117, 8134, 8169, 9803,
     ),
     ErrorClass.DEADLOCK: (1205,),
     ErrorClass.LOCK_TIMEOUT: (1222,),
-    ErrorClass.TIMEOUT: (-2, 258, 3617),
+    ErrorClass.TIMEOUT: (3617, 8645, 20003),
     ErrorClass.PERMISSION: (
-        229, 230, 262, 297, 300, 371, 378, 916, 2571, 3704, 5011, 8189, 15151, 15247, 15562, 10133,
+        229, 230, 262, 297, 300, 371, 378, 916, 2104, 2571, 3704, 5011, 8189, 15151, 15247, 15562, 10133,
     ),
     ErrorClass.LOGIN: (
-        4060, 4062, 4063, 4064, 15434, 18401, 18451, 18452, 18456, 18461, 18462, 18463, 18464, 18465, 18466, 18467,
-        18468, 18470, 18471, 18482, 18483, 18486, 18487, 18488, 40532,
+        4060, 4062, 4063, 4064, 18401, 18451, 18452, 18456, 18461, 18462, 18463, 18464, 18465, 18466, 18467, 18468,
+        18470, 18471, 18482, 18483, 18486, 18487, 18488, 40532, 40615, 40914,
     ),
     ErrorClass.NETWORK: (
-        53, 64, 121, 233, 596, 1225, 1236, 10053, 10054, 10060, 10061, 11001, 6005, 10928, 10929, 17142, 17143,
-        17187, 17197, 26, 40, 40143, 40166, 40197, 40501, 40540, 40613, 49918, 49919, 49920, 42108, 42109,
-        -2146893019, -2146893022,
+        596, 6005, 10928, 10929, 17142, 17143, 17187, 17197, 20004, 20006, 20009, 20047, 40143, 40166, 40197, 40501,
+        40540, 40613, 49918, 49919, 49920, 42108, 42109,
     ),
-    ErrorClass.MISSING_OBJECT: (208, 911, 1088, 2760, 2702, 2706, 2812, 3701, 4701, 4902, 15009, 942, 945),
-    ErrorClass.MISSING_COLUMN: (207, 213, 1911, 4104, 4121, 4924, 264, 271),
-    ErrorClass.SPACE: (1101, 1105, 1827, 3257, 3958, 3966, 3967, 5149, 40544, 823, 112),
+    ErrorClass.MISSING_OBJECT: (
+        195, 208, 261, 267, 351, 911, 942, 945, 1088, 2702, 2706, 2715, 2760, 2812, 3701, 4701, 4902, 15009,
+    ),
+    ErrorClass.MISSING_COLUMN: (109, 110, 120, 121, 207, 213, 264, 271, 1911, 4104, 4121, 4924),
+    ErrorClass.SPACE: (1101, 1104, 1105, 1121, 1132, 1827, 3257, 3958, 3966, 3967, 5149, 40544),
     ErrorClass.LOG_FULL: (9002, 40552),
 }  # fmt: skip
 BY_NATIVE: dict[int, ErrorClass] = {
     number: error_class for error_class, numbers in _NUMBERS.items() for number in numbers
 }
+"""The server's numbers (sys.messages), and DB-Library's of 20000 and more."""
+
+BY_DRIVER: dict[int, ErrorClass] = {
+    **dict.fromkeys((-2, 258), ErrorClass.TIMEOUT),
+    **dict.fromkeys(
+        (2, 5, 17, 26, 40, 53, 64, 121, 233, 1225, 1236, 10053, 10054, 10060, 10061, 11001, -2146893019, -2146893022),
+        ErrorClass.NETWORK,
+    ),
+}
+"""Numbers of the client's operating system, where the driver reports them: 121 is a time-out of the network
+there and a list of columns that is too short at the server."""
+
+_LEVELS: dict[int, tuple[int, ...]] = {
+    11: (4060,),
+    13: (1205,),
+    14: (229, 230, 300, 2104, 2601, 2627, 18452, 18456, 18470, 18486, 18487, 18488),
+    15: (109, 110),
+    16: (
+        206, 207, 208, 213, 220, 232, 235, 241, 242, 244, 245, 248, 257, 260, 264, 271, 281, 289, 292, 293, 294, 295,
+        296, 297, 298, 513, 515, 517, 518, 529, 535, 542, 544, 547, 548, 550, 911, 1222, 2628, 2812, 4104, 8114, 8115,
+        8134, 8152,
+    ),
+    17: (1101, 1104, 1105, 1121, 1132, 9002),
+}  # fmt: skip
+LEVELS: dict[int, int] = {number: level for level, numbers in _LEVELS.items() for number in numbers}
+"""Severities as the reference of errors documents them: the driver's text does not carry them."""
 
 BY_SQLSTATE: dict[str, ErrorClass] = {
     "23505": ErrorClass.UNIQUE,
@@ -115,14 +144,35 @@ NAMES: dict[int, tuple[str, ...]] = {
     515: ("column", "object"),
     2628: ("object", "column", "key"),
     245: ("key",),
+    248: ("key",),
     229: ("object", "", "schema"),
     230: ("column", "object", "", "schema"),
+    262: ("object",),
+    300: ("object",),
+    916: ("", "object"),
     208: ("object",),
-    207: ("column",),
+    911: ("object",),
+    1088: ("object",),
+    2760: ("object",),
     2812: ("object",),
+    3701: ("object",),
+    4701: ("object",),
+    4712: ("object",),
+    4902: ("object",),
+    15151: ("object",),
+    207: ("column",),
+    264: ("column",),
+    271: ("column",),
+    4104: ("column",),
+    4924: ("column", "object"),
+    544: ("object",),
     4060: ("object",),
     9002: ("object",),
     1105: ("object",),
     1101: ("object",),
 }
-"""What the quoted names of a message are, in their order: the same in the server's translations."""
+"""What the quoted names of a message are, in their order (English; policies/failures.py puts right the few
+languages in which a table and what belongs to it change places)."""
+
+OPEN_ENDED = frozenset({2601, 2627, 1505})
+"""Messages that end in the key's values, in parentheses."""

@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from monitoring.actions.fingerprints import fingerprint_copies
 from monitoring.collector import copying
 from monitoring.enums import ExecutionStatus, PipelineStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.policies.fingerprint import FINGERPRINT_VERSION
 from monitoring.selectors import history
+from tests import factories
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import queries
 from tests.support.warehouse import Warehouse
@@ -285,3 +288,56 @@ def _execution(warehouse: Warehouse, run_id: int, days_back: int, status: str, r
         extracted_count=rows,
         upserted_count=rows,
     )
+
+
+UNIQUE_ERROR = factories.UNIQUE_ERROR
+
+
+def fingerprints() -> list[tuple[str, str | None]]:
+    return list(RunEntityCopy.objects.order_by("run_id").values_list("error_class", "fingerprint"))
+
+
+def test_what_failed_is_copied_with_its_fingerprint(watcher: Watcher, warehouse: Warehouse) -> None:
+    warehouse.execution()
+    warehouse.execution(status="failed", error_message=UNIQUE_ERROR)
+    warehouse.execution(status="failed", error_message=UNIQUE_ERROR.replace("4711", "4712"))
+    warehouse.execution(status="FAILED", error_message=None)
+    watcher.tick()
+    (none, *failed) = fingerprints()
+    assert none == ("", None)
+    assert [error_class for error_class, _ in failed] == ["unique", "unique", "other"]
+    assert failed[0] == failed[1] != failed[2]
+    assert all(failed[2])
+
+
+def test_earlier_fingerprints_are_worked_through_a_part_at_a_time(
+    watcher: Watcher, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        warehouse.execution(status="failed", error_message=UNIQUE_ERROR)
+    warehouse.execution()
+    watcher.tick()
+    right = fingerprints()
+    RunEntityCopy.objects.filter(status="failed").update(fingerprint="0" * 16, error_class="")
+    CollectorState.objects.update(fingerprint_version=0)
+    assert not fingerprint_copies(limit=2)
+    assert [known == wanted for known, wanted in zip(fingerprints(), right, strict=True)] == [False] * 3 + [True] * 3
+    assert not fingerprint_copies(limit=2)
+    assert fingerprint_copies(limit=2)
+    assert fingerprints() == right
+    state = CollectorState.objects.get()
+    assert (state.fingerprint_version, state.fingerprinted_from) == (FINGERPRINT_VERSION, None)
+    RunEntityCopy.objects.filter(status="failed").update(fingerprint="0" * 16)
+    watcher.tick()
+    assert "0" * 16 in dict(fingerprints()).values(), "worked through although nothing changed"
+
+
+def test_a_collector_of_a_new_release_does_it_by_itself(watcher: Watcher, warehouse: Warehouse) -> None:
+    warehouse.execution(status="failed", error_message=UNIQUE_ERROR)
+    watcher.tick()
+    right = fingerprints()
+    RunEntityCopy.objects.update(fingerprint=None, error_class="")
+    CollectorState.objects.update(fingerprint_version=FINGERPRINT_VERSION + 1)
+    watcher.memory.fingerprinted = False
+    watcher.tick()
+    assert fingerprints() == right

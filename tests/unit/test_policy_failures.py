@@ -11,6 +11,7 @@ from monitoring.demo import mishaps
 from monitoring.enums import ErrorClass
 from monitoring.policies.error_numbers import BY_NATIVE, NAMES
 from monitoring.policies.failures import Failure, classify, split_run_message
+from tests.unit.error_messages import PORTUGUESE, REAL, SPANISH, Real
 
 CLIENT = "[Microsoft][ODBC Driver 18 for SQL Server]"
 SERVER = f"{CLIENT}[SQL Server]"
@@ -355,10 +356,10 @@ def test_a_runs_message_is_its_entities_messages():
 
 
 def test_every_class_but_those_without_numbers_has_one():
-    wordless = {ErrorClass.CHECK, ErrorClass.DRIVER, ErrorClass.MISSING_DIMENSION_ROW, ErrorClass.CONFIGURATION,
+    wordless = {ErrorClass.DRIVER, ErrorClass.MISSING_DIMENSION_ROW, ErrorClass.CONFIGURATION,
                 ErrorClass.OTHER}  # fmt: skip
     assert set(BY_NATIVE.values()) == set(ErrorClass) - wordless
-    assert set(NAMES) <= set(BY_NATIVE)
+    assert set(NAMES) - set(BY_NATIVE) == {544}  # names a table, is of no class
 
 
 def test_quotes_that_python_escaped_do_not_end_up_in_names() -> None:
@@ -370,6 +371,20 @@ def test_quotes_that_python_escaped_do_not_end_up_in_names() -> None:
     )
     found = classify(message)
     assert (found.native, found.column, found.constraint) == (547, "desconto_id", "FK_FACT_DESCONTOS_desconto")
+
+
+@pytest.mark.parametrize("real", REAL, ids=[f"{n}-{real.kind}" for n, real in enumerate(REAL)])
+def test_what_servers_and_drivers_really_say(real: Real) -> None:
+    failure = classify(real.text)
+    assert failure.error_class is real.kind
+    assert {name: getattr(failure, name) for name in real.tells} == real.tells
+    assert failure.message
+
+
+def test_there_are_enough_of_them_each_with_its_source_in_three_languages() -> None:
+    assert len(REAL) == len({real.text for real in REAL}) >= 60
+    assert all(real.source for real in REAL)
+    assert min(len(PORTUGUESE), len(SPANISH)) >= 10
 
 
 def test_a_check_is_one_in_whatever_case_the_server_writes_it() -> None:
