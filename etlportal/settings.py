@@ -227,6 +227,8 @@ PENDING_CAP = env.int("PENDING_CAP", default=100_000)
 SAMPLE_ON_DEMAND = env.bool("SAMPLE_ON_DEMAND", default=True)
 # How the program names of the ETL runner's sessions begin (CONTRACT 6), case ignored.
 RUNNER_PROGRAMS = env.list("RUNNER_PROGRAMS", default=["etl-runner", "etl_runner", "run_etl"])
+# The sources' database by its own name, as sessions carry it.
+OLTP_NAME = env.str("ETL_OLTP_DB", default="") or "ECOMMERCE_OLTP"
 REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 
 LOGGING = {

@@ -53,7 +53,12 @@ urlpatterns = [
     path("connections/", connections.ConnectionsPage.as_view(), name="connections"),
     *blocks(*connections.BLOCKS),
     path("connections/capture/", connections.ConnectionsCapturePage.as_view(), name="connections-capture"),
-    path("connections/logins.<str:kind>", connections.LoginsExport.as_view(), name="connections-logins-export"),
+    path("connections/values.<str:kind>", connections.FacetExport.as_view(), name="connections-facets-export"),
+    path(
+        "connections/extraction.<str:kind>",
+        connections.ExtractionExport.as_view(),
+        name="connections-extraction-export",
+    ),
     path("connections/events.<str:kind>", connections.EventsExport.as_view(), name="connections-events-export"),
     path("preferences/", Preferences.as_view(), name="preferences"),
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),

@@ -7,8 +7,8 @@ Failed logins are not in the table at all.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,9 +16,18 @@ HOUR = timedelta(hours=1)
 PORTAL_PROGRAM = "etlportal-"
 """Program names of the portal's own connections begin so (CONTRACT 6: the program tells readers apart)."""
 
-FACETS = ("login_name", "host_name", "program_name", "database_name", "status")
+FACETS = (
+    "login_name",
+    "host_name",
+    "program_name",
+    "database_name",
+    "status",
+    "client_net_address",
+    "encrypt_option",
+    "auth_scheme",
+)
 """The columns that events are told apart by."""
-LOGIN, PROGRAM = FACETS.index("login_name"), FACETS.index("program_name")
+LOGIN, HOST, PROGRAM, DATABASE, STATUS, ADDRESS, ENCRYPTION, AUTHENTICATION = range(len(FACETS))
 
 Values = tuple[str | None, ...]
 """The values of FACETS, in that order."""
@@ -27,20 +36,33 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HourEvents:
-    """The events of one hour (`hour` is its start, aware UTC).
+class Sampled:
+    """Events of one hour that share their values. `sessions`: each one's number (`session_number`) and when it was
+    last sampled in the hour. `unidentified`: events that name no session. `first`, `last`: when they were sampled."""
 
-    `counts`: how many have these values. `sessions`: the sessions of each login, as numbers
-    (`session_number`). `unidentified`: events that name no session. `first_key`, `last_key`: the
-    smallest and the largest key.
-    """
+    events: int
+    sessions: Mapping[int, datetime]
+    unidentified: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourEvents:
+    """The events of one hour (`hour` is its start, aware UTC), by their values; the smallest and the largest key."""
 
     hour: datetime
-    counts: Mapping[Values, int]
-    sessions: Mapping[str | None, frozenset[int]]
-    unidentified: int
+    groups: Mapping[Values, Sampled]
     first_key: int
     last_key: int
+
+    @property
+    def events(self) -> int:
+        return sum(each.events for each in self.groups.values())
+
+    @property
+    def sessions(self) -> frozenset[int]:
+        return frozenset(number for each in self.groups.values() for number in each.sessions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +76,23 @@ class HourFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginFigures:
-    """One login over the whole window. `login` None: the event has no login name."""
+class Figures:
+    """What one value of a column, or one combination of several, has in the window. None: the events have no value."""
 
-    login: str | None
+    values: Values
     events: int
     sessions: int
+    first: datetime
+    last: datetime
     portal_events: int
 
     @property
+    def value(self) -> str | None:
+        return self.values[0]
+
+    @property
     def portal_percent(self) -> float:
-        """The share of the portal's own programs in this login's events, percent."""
+        """The share of the portal's own programs in these events, percent."""
         return 100 * self.portal_events / self.events if self.events else 0.0
 
 
@@ -94,6 +122,11 @@ def session_number(session_id: int, login_time: datetime) -> int:
     return (milliseconds << 16) | (session_id & 0xFFFF)
 
 
+def login_time_of(number: int) -> datetime:
+    """Return the login time that a session's number holds."""
+    return _EPOCH + timedelta(milliseconds=number >> 16)
+
+
 def hour_of(moment: datetime) -> datetime:
     """Return the start of the moment's hour."""
     return moment.replace(minute=0, second=0, microsecond=0)
@@ -117,60 +150,65 @@ def by_hour(
     return tuple(
         HourFigures(
             hour=hour,
-            events=sum(known[hour].counts.values()) if hour in known else 0,
-            sessions=len(frozenset().union(*known[hour].sessions.values())) if hour in known else 0,
+            events=known[hour].events if hour in known else 0,
+            sessions=len(known[hour].sessions) if hour in known else 0,
             failures=None if failed is None else failed[hour],
         )
         for hour in (hour_of(since) + index * HOUR for index in range(max(0, count)))
     )
 
 
-def by_login(sampled: Iterable[HourEvents]) -> tuple[LoginFigures, ...]:
-    """Return the logins of the window, most events first."""
-    events: Counter[str | None] = Counter()
-    portal: Counter[str | None] = Counter()
-    sessions: defaultdict[str | None, set[int]] = defaultdict(set)
+def figures(
+    sampled: Iterable[HourEvents], columns: Sequence[int], wanted: Callable[[Values], bool] = lambda _: True
+) -> tuple[Figures, ...]:
+    """Return the values of these columns (places in FACETS) that occur together, most events first.
+
+    NULL and an empty text are one value. `wanted`: which events to count.
+    """
+    found: dict[Values, _Sum] = {}
     for each in sampled:
-        for values, count in each.counts.items():
-            events[values[LOGIN]] += count
-            portal[values[LOGIN]] += count if _portals(values) else 0
-        for login, numbers in each.sessions.items():
-            sessions[login] |= numbers
-    figures = (
-        LoginFigures(login=login, events=count, sessions=len(sessions[login]), portal_events=portal[login])
-        for login, count in events.items()
-    )
-    return tuple(sorted(figures, key=lambda each: (-each.events, each.login or "")))
+        for values, group in each.groups.items():
+            if wanted(values):
+                found.setdefault(tuple(values[column] or None for column in columns), _Sum()).add(values, group)
+    result = (total.figures(values) for values, total in found.items())
+    return tuple(sorted(result, key=lambda each: (-each.events, [(text or "").casefold() for text in each.values])))
 
 
-def by_value(sampled: Iterable[HourEvents]) -> tuple[tuple[tuple[str | None, int], ...], ...]:
-    """Return for each of FACETS the values that occur, with their events, most first."""
-    sums: tuple[Counter[str | None], ...] = tuple(Counter() for _ in FACETS)
-    for each in sampled:
-        for values, count in each.counts.items():
-            for counter, value in zip(sums, values, strict=True):
-                counter[value] += count
-    return tuple(
-        tuple(sorted(counter.items(), key=lambda pair: (-pair[1], (pair[0] or "").casefold()))) for counter in sums
-    )
+class _Sum:
+    def __init__(self) -> None:
+        self.events = self.portal_events = 0
+        self.sessions: set[int] = set()
+        self.times: list[datetime] = []
+
+    def add(self, values: Values, group: Sampled) -> None:
+        self.events += group.events
+        self.portal_events += group.events if is_portal(values) else 0
+        self.sessions.update(group.sessions)
+        self.times = [min([*self.times, group.first]), max([*self.times, group.last])]
+
+    def figures(self, values: Values) -> Figures:
+        return Figures(
+            values=values,
+            events=self.events,
+            sessions=len(self.sessions),
+            first=self.times[0],
+            last=self.times[1],
+            portal_events=self.portal_events,
+        )
 
 
 def totals(sampled: Iterable[HourEvents]) -> Totals:
     """Return the window's sums. A session counts once, in however many hours it was seen."""
-    listed = list(sampled)
-    counts: Counter[Values] = Counter()
-    sessions: set[int] = set()
-    for each in listed:
-        counts.update(each.counts)
-        sessions.update(*each.sessions.values())
+    groups = [pair for each in sampled for pair in each.groups.items()]
     return Totals(
-        events=sum(counts.values()),
-        sessions=len(sessions),
-        unidentified=sum(each.unidentified for each in listed),
-        portal_events=sum(count for values, count in counts.items() if _portals(values)),
-        logins=len({values[LOGIN] for values in counts}),
+        events=sum(group.events for _, group in groups),
+        sessions=len({number for _, group in groups for number in group.sessions}),
+        unidentified=sum(group.unidentified for _, group in groups),
+        portal_events=sum(group.events for values, group in groups if is_portal(values)),
+        logins=len({values[LOGIN] for values, _ in groups}),
     )
 
 
-def _portals(values: Values) -> bool:
+def is_portal(values: Values) -> bool:
+    """Whether this is the portal itself, by its program's name."""
     return (values[PROGRAM] or "").casefold().startswith(PORTAL_PROGRAM)

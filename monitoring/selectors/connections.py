@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import Error
 from django.db.models import Q, QuerySet
 
@@ -15,7 +15,7 @@ from monitoring.enums import ExecutionStatus
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy
 from monitoring.policies import sessions
 from monitoring.policies.facts import Problem
-from monitoring.policies.sessions import FACETS, HourEvents, HourFigures, LoginFigures, Totals
+from monitoring.policies.sessions import DATABASE, FACETS, HOST, LOGIN, PROGRAM, Figures, HourFigures, Totals
 from monitoring.selectors import keyset
 from monitoring.selectors.event_hours import event_hours
 from monitoring.selectors.shared import shared
@@ -27,7 +27,10 @@ from monitoring.warehouse.reader import ReadFailed
 WINDOWS = {"6h": 6, "24h": 24, "48h": 48, "7d": 168}
 """Hours of each window that the page offers; the last is the current one."""
 DEFAULT_WINDOW = "24h"
-TOP_LOGINS = 12
+MOST_DAYS = 14
+"""The longest range that may be asked for; a longer one is cut, and that is said."""
+EXTRACTION = (LOGIN, PROGRAM, HOST)
+"""What the extraction view tells apart."""
 
 FRESH_SECONDS = 20.0
 LONG_FRESH_SECONDS = 60.0
@@ -40,11 +43,19 @@ NONE = "∅"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facet:
-    """A value that a column has in the window, with its events. `value` NONE: NULL or empty."""
+class Window:
+    """What was asked for: a key of WINDOWS, or from `since` to `until` (excluded), both aware."""
 
-    value: str
-    events: int
+    key: str = DEFAULT_WINDOW
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """A short text that tells two windows apart."""
+        if self.since is None or self.until is None:
+            return self.key
+        return f"{self.since.astimezone(UTC):%Y%m%d%H%M%S}-{self.until.astimezone(UTC):%Y%m%d%H%M%S}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +63,25 @@ class Activity:
     """One window of the audit. With a `problem`, nothing of it could be read.
 
     `failures_known` False: the portal's copy of the run entities does not reach over the window.
+    `facets`: per column of FACETS its values; `extraction`: who reads the sources' database, with what, from where.
+    `cut`: the window had too many sessions for one look, and begins with this hour instead.
     `stamp` changes when anything in here changes.
     """
 
-    window: str
+    window: Window
     bounds: Bounds | None = None
     hours: tuple[HourFigures, ...] = ()
-    logins: tuple[LoginFigures, ...] = ()
     totals: Totals | None = None
-    facets: tuple[tuple[Facet, ...], ...] = ()
+    facets: dict[str, tuple[Figures, ...]] = field(default_factory=dict)
+    extraction: tuple[Figures, ...] = ()
     failures_known: bool = False
+    cut: datetime | None = None
     problem: Problem | None = None
     stamp: str = ""
 
-    def facet(self, column: str) -> tuple[Facet, ...]:
+    def facet(self, column: str) -> tuple[Figures, ...]:
         """Return the values of one of FACETS, most events first; empty when they could not be read."""
-        return self.facets[FACETS.index(column)] if self.facets else ()
+        return self.facets.get(column, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +93,9 @@ class EventFilter:
     program_name: str = ""
     database_name: str = ""
     status: str = ""
+    client_net_address: str = ""
+    encrypt_option: str = ""
+    auth_scheme: str = ""
 
     @property
     def any(self) -> bool:
@@ -101,12 +118,12 @@ class EventPage:
     problem: Problem | None = None
 
 
-def activity(window: str) -> Activity:
-    """Return the window (a key of WINDOWS), at most FRESH_SECONDS old (the longest: LONG_FRESH_SECONDS).
+def activity(window: Window) -> Activity:
+    """Return the window, at most FRESH_SECONDS old (the longest: LONG_FRESH_SECONDS).
 
     Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
     """
-    return shared(f"connections:{window}", lambda: _read(window), fresh=_fresh)
+    return shared(f"connections:{window.name}", lambda: _read(window), fresh=_fresh)
 
 
 def server_offset() -> timedelta | None:
@@ -126,44 +143,53 @@ def _offset() -> timedelta | None:
 def _fresh(value: Activity) -> float:
     if value.problem is not None:
         return PROBLEM_SECONDS
-    return LONG_FRESH_SECONDS if WINDOWS[value.window] > 48 else FRESH_SECONDS
+    if value.window.since is not None:
+        return LONG_FRESH_SECONDS
+    return LONG_FRESH_SECONDS if WINDOWS[value.window.key] > 48 else FRESH_SECONDS
 
 
-def _read(window: str) -> Activity:
+def _read(window: Window) -> Activity:
     try:
-        found = login_events.bounds(WINDOWS[window])
-        sampled = event_hours(found)
+        found = _bounds(window)
+        read = event_hours(found)
     except ReadFailed as failure:
         return Activity(window=window, problem=failure.problem, stamp=f"problem:{failure.problem.code}")
-    failures = failures_since(found.since)
-    hours = sessions.by_hour(sampled, failures, since=found.since, until=found.now)
-    stamp = repr((found.first, found.newest, found.since, hours))
+    until = found.now if found.until is None else min(found.now, found.until)
+    failures = failures_between(found.since, found.until)
+    hours = sessions.by_hour(read.hours, failures, since=read.cut or found.since, until=until)
+    facets = {name: sessions.figures(read.hours, (place,)) for place, name in enumerate(FACETS)}
+    stamp = repr((found.first, found.newest, found.since, hours, read.cut))
     return Activity(
         window=window,
         bounds=found,
         hours=hours,
-        logins=sessions.by_login(sampled),
-        totals=sessions.totals(sampled),
-        facets=facets(sampled),
+        totals=sessions.totals(read.hours),
+        facets=facets,
+        extraction=sessions.figures(read.hours, EXTRACTION, _extracts),
         failures_known=failures is not None,
+        cut=read.cut,
         stamp=hashlib.blake2b(stamp.encode(), digest_size=8).hexdigest(),
     )
 
 
-def facets(sampled: Iterable[HourEvents]) -> tuple[tuple[Facet, ...], ...]:
-    """Return each column's values with their events, most first; NULL and empty texts are one value."""
-    result = []
-    for pairs in sessions.by_value(sampled):
-        merged: dict[str, int] = {}
-        for value, events in pairs:
-            merged[value or NONE] = merged.get(value or NONE, 0) + events
-        ordered = sorted(merged.items(), key=lambda pair: -pair[1])
-        result.append(tuple(Facet(value=value, events=events) for value, events in ordered))
-    return tuple(result)
+def _bounds(window: Window) -> Bounds:
+    if window.since is None or window.until is None:
+        return login_events.bounds(WINDOWS[window.key])
+    return login_events.bounds_between(window.since, window.until)
 
 
-def failures_since(since: datetime) -> list[datetime] | None:
-    """Return the starts of the failed run entities since then, from the portal's copy.
+def source_name() -> str:
+    """Return the sources' database by its own name, as sessions carry it."""
+    return str(settings.OLTP_NAME)
+
+
+def _extracts(values: sessions.Values) -> bool:
+    """Whether a session is in the sources' database: who takes rows out of it."""
+    return (values[DATABASE] or "").casefold() == source_name().casefold()
+
+
+def failures_between(since: datetime, until: datetime | None) -> list[datetime] | None:
+    """Return the starts of the failed run entities of the window, from the portal's copy.
 
     None when the copy does not reach back to `since`: unknown is not "no failure".
     """
@@ -172,11 +198,10 @@ def failures_since(since: datetime) -> list[datetime] | None:
         return None
     if not state.copied_all and not RunCopy.objects.filter(started_at__lt=since).exists():
         return None
-    return list(
-        RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value)
-        .order_by("started_at")
-        .values_list("started_at", flat=True)
-    )
+    failed = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value)
+    if until is not None:
+        failed = failed.filter(started_at__lt=until)
+    return list(failed.order_by("started_at").values_list("started_at", flat=True))
 
 
 def events(found: Bounds, wanted: EventFilter, *, after: str = "", before: str = "") -> EventPage:
@@ -187,7 +212,8 @@ def events(found: Bounds, wanted: EventFilter, *, after: str = "", before: str =
     if found.first is None:
         return EventPage()
     place = hashlib.blake2b(f"{after}|{before}".encode(), digest_size=8).hexdigest()
-    key = f"connections:events:{found.first}:{found.newest}:{wanted.key}:{place}"
+    window = f"{found.since.timestamp():.0f}-{found.until.timestamp():.0f}" if found.until else ""
+    key = f"connections:events:{found.first}:{found.newest}:{window}:{wanted.key}:{place}"
     return shared(
         key,
         lambda: _events(found, wanted, after, before),
@@ -212,6 +238,8 @@ def matching(found: Bounds, wanted: EventFilter) -> QuerySet[ConnectionLoginEven
     rows = ConnectionLoginEvent.objects.filter(connection_event_id__gte=found.first)
     if found.newest is not None:
         rows = rows.filter(connection_event_id__lte=found.newest)
+    if found.until is not None:
+        rows = rows.filter(event_time_utc__gte=found.since, event_time_utc__lt=found.until)
     for name in FACETS:
         value = getattr(wanted, name)
         if value == NONE:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from monitoring.policies.sessions import HourEvents, hour_of
 from monitoring.selectors.local_cache import cache
 from monitoring.warehouse import login_events
-from monitoring.warehouse.login_events import Bounds
+from monitoring.warehouse.login_events import Bounds, HoursRead
 
 KEY = "connections:hours"
 KEEP = timedelta(hours=168)
@@ -24,8 +24,12 @@ GRACE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """Hours that are over: all of them from `since` (included) to `until` (excluded) that have events."""
+    """Hours that are over: all of them from `since` (included) to `until` (excluded) that have events.
 
+    `asked`: the start of the window that was read; later than that `since` is only where there was too much.
+    """
+
+    asked: datetime
     since: datetime
     until: datetime
     hours: tuple[HourEvents, ...]
@@ -35,34 +39,46 @@ class Remembered:
 
         A table that was emptied or replaced has other keys: the window's first event is not ours.
         """
-        if self.since > found.since or self.until > found.now:
+        if self.asked > found.since or self.until > found.now:
             return False
         inside = [each.first_key for each in self.hours if each.hour >= found.since]
-        return (min(inside) == found.first) if inside else (found.first is None or found.first > self.last_key)
+        if not inside:
+            return found.first is None or found.first > self.last_key
+        if self.since > found.since:  # what was before our first hour was left out
+            return found.first is not None and found.first <= min(inside)
+        return min(inside) == found.first
 
     @property
     def last_key(self) -> int:
         return max((each.last_key for each in self.hours), default=0)
 
 
-def event_hours(found: Bounds) -> tuple[HourEvents, ...]:
-    """Return the window's hours that have events, oldest first: at most one statement. Raises ReadFailed."""
+def event_hours(found: Bounds) -> HoursRead:
+    """Return the window's hours that have events, oldest first: at most one statement. Raises ReadFailed.
+
+    A window that does not end now is read as it is, and not remembered here.
+    """
     if found.first is None:
-        return ()
+        return HoursRead()
+    if found.until is not None:
+        return login_events.hours(found.first, found.since, found.newest, found.until)
     known: Remembered | None = cache.get(KEY)
     if known is None or not known.fits(found):
         read = login_events.hours(found.first, found.since)
-        _remember(found.since, read, found)
+        _remember(found.since, read.cut or found.since, read.hours, found)
         return read
     news = login_events.hours(known.last_key + 1, known.until)
-    every = (*known.hours, *news)
-    _remember(known.since, every, found)
-    return tuple(each for each in every if each.hour >= found.since)
+    since = news.cut or known.since
+    every = (*(each for each in known.hours if each.hour >= since), *news.hours)
+    _remember(known.asked, since, every, found)
+    hours = tuple(each for each in every if each.hour >= found.since)
+    return HoursRead(hours=hours, cut=since if since > found.since else None)
 
 
-def _remember(since: datetime, hours: tuple[HourEvents, ...], found: Bounds) -> None:
+def _remember(asked: datetime, since: datetime, hours: tuple[HourEvents, ...], found: Bounds) -> None:
     """Keep the hours that are over. What two processes remember at a time is equally true."""
     until = hour_of(found.now - GRACE)
-    since = max(since, hour_of(found.now - KEEP))
+    oldest = hour_of(found.now - KEEP)
+    asked, since = max(asked, oldest), max(since, oldest)
     kept = tuple(each for each in hours if since <= each.hour < until)
-    cache.set(KEY, Remembered(since=since, until=max(since, until), hours=kept), KEEP_SECONDS)
+    cache.set(KEY, Remembered(asked=asked, since=since, until=max(since, until), hours=kept), KEEP_SECONDS)

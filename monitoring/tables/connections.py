@@ -7,11 +7,11 @@ from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import ConnectionLoginEvent
-from monitoring.policies.sessions import LoginFigures
+from monitoring.policies.sessions import Figures
 from monitoring.tables.base import Column, PortalTable, TimeColumn
 from monitoring.templatetags import parts
 
@@ -107,39 +107,71 @@ class EventsTable(PortalTable):
         self.offset = offset
 
 
-class LoginColumn(Column):
-    """The login's name, a link that narrows the events to it."""
+class NameColumn(Column):
+    """A value that events share, a link that narrows the events to it."""
 
-    def render(self, value: str | None, table: Any) -> SafeString:
-        text = value or gettext("(none)")
-        return format_html('<a href="{}">{}</a>', table.url_of(value), text)
+    def render(self, value: str | None, record: Figures, table: Any, column: Any) -> SafeString:
+        return format_html('<a href="{}">{}</a>', table.url_of(record), value or pgettext("login event", "(none)"))
 
     def value(self, value: str | None) -> str:
         return value or ""
 
 
-class LoginsTable(PortalTable):
-    """Logins over the window. `url_of` gives a login's address on the page."""
+class CountColumn(Column):
+    """A number of events or sessions, right-aligned."""
 
-    key = staticmethod(lambda row: (-row.events, row.login or ""))
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, css="num", **kwargs)
 
-    login = LoginColumn(verbose_name=_("Login"))
-    events = Column(verbose_name=_("Events"), css="num")
-    sessions = Column(verbose_name=_("Sessions"), css="num")
-    portal_percent = Column(verbose_name=_("The portal's own"), css="num", unit="%")
+    def render(self, value: int) -> SafeString:
+        return parts.rows(value)
 
-    class Meta:
-        orderable = False
+
+class ShareColumn(Column):
+    """The portal's own part of the events."""
+
+    def __init__(self) -> None:
+        super().__init__(verbose_name=_("The portal's own"), accessor="portal_percent", css="num", unit="%")
+
+    def render(self, value: float) -> SafeString:
+        return parts.percent(value)
+
+
+class _FiguresTable(PortalTable):
+    """What values have in the window. `url_of` gives the address of a row's events."""
+
+    key = staticmethod(lambda row: (-row.events, [(text or "").casefold() for text in row.values]))
 
     def __init__(self, rows: Any, *, url_of: Any, **kwargs: Any) -> None:
         super().__init__(rows, **kwargs)
         self.url_of = url_of
 
-    def render_events(self, value: int) -> SafeString:
-        return parts.rows(value)
 
-    def render_sessions(self, value: int) -> SafeString:
-        return parts.rows(value)
+class FacetTable(_FiguresTable):
+    """The values of one column."""
 
-    def render_portal_percent(self, record: LoginFigures) -> SafeString:
-        return parts.percent(record.portal_percent)
+    value = NameColumn(verbose_name=_("Value"))
+    events = CountColumn(verbose_name=_("Events"), help="audit_events")
+    sessions = CountColumn(verbose_name=_("Sessions"), help="audit_sessions")
+    first = SampledColumn(verbose_name=_("First seen"))
+    last = SampledColumn(verbose_name=_("Last seen"))
+    portal_percent = ShareColumn()
+
+    class Meta:
+        prefix = "facet-"
+
+
+class ExtractionTable(_FiguresTable):
+    """Who is in the sources' database: login, program and host together."""
+
+    login = NameColumn(verbose_name=_("Login"), accessor="values__0")
+    program = TextColumn(verbose_name=_("Program"), accessor="values__1")
+    host = TextColumn(verbose_name=_("Host"), accessor="values__2")
+    events = CountColumn(verbose_name=_("Events"))
+    sessions = CountColumn(verbose_name=_("Sessions"))
+    first = SampledColumn(verbose_name=_("First seen"))
+    last = SampledColumn(verbose_name=_("Last seen"))
+    portal_percent = ShareColumn()
+
+    class Meta:
+        prefix = "extraction-"

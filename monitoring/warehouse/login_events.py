@@ -7,16 +7,19 @@ else, however long the history is.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.policies.sessions import FACETS, LOGIN, HourEvents, Values, session_number
+from monitoring.policies.sessions import FACETS, HourEvents, Sampled, Values, session_number
 from monitoring.warehouse.dialect import GROUP_BY, Sql, dialect_of, utc
 from monitoring.warehouse.reader import rows
 
 ALIAS = "dw"
+
+MOST_GROUPS = 60_000
+"""Groups (an hour's sessions by their values) that one statement brings, the newest. A week of 200 sessions: 40,000."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TABLE = "[audit].[connection_login_events]"
@@ -26,8 +29,8 @@ _TABLE = "[audit].[connection_login_events]"
 class Bounds:
     """A window as keys. `now`: the database's clock. `first` None: nothing was sampled in it.
 
-    `newest`: the newest key of the whole table, None when the table is empty. `offset`: how far the
-    server's own clock, by which login_time is written, is before UTC at this moment.
+    `newest`: its last key; where it ends now (`until` None) the newest of the whole table, None when that is
+    empty. `offset`: how far the server's own clock, by which login_time is written, is before UTC at this moment.
     """
 
     now: datetime
@@ -35,6 +38,15 @@ class Bounds:
     first: int | None
     newest: int | None
     offset: timedelta = timedelta(0)
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursRead:
+    """Hours with their events, oldest first. `cut`: there was too much before this hour, and it was left out."""
+
+    hours: tuple[HourEvents, ...] = ()
+    cut: datetime | None = None
 
 
 _OFFSET = {"microsoft": "DATEPART(TZOFFSET, SYSDATETIMEOFFSET())", "sqlite": "0"}
@@ -70,6 +82,24 @@ def bounds(hours: int) -> Bounds:
     return Bounds(now=now, since=start, first=first_id, newest=newest_id, offset=timedelta(minutes=minutes))
 
 
+def bounds_between(since: datetime, until: datetime) -> Bounds:
+    """Return the window from `since` to `until` (excluded) as keys: four index seeks. Raises ReadFailed."""
+    dialect = dialect_of(ALIAS)
+    inside = "event_time_utc >= " + dialect.moment(since, "DATETIME2(3)")
+    inside += " AND event_time_utc < " + dialect.moment(until, "DATETIME2(3)")
+    ends = [
+        f"(SELECT {end}(connection_event_id) FROM {_TABLE} "
+        f"WHERE event_time_utc = (SELECT {end}(event_time_utc) FROM {_TABLE} WHERE " + inside + "))"
+        for end in ("MIN", "MAX")
+    ]
+    sql = f"SELECT {dialect.now}, " + ends[0] + ", " + ends[1] + f", {_OFFSET[dialect.vendor]}"
+    (clock, first, last, minutes), *_ = rows(ALIAS, sql)
+    now = utc(clock)
+    if now is None:
+        raise ValueError("the database has no clock")
+    return Bounds(now=now, since=since, first=first, newest=last, offset=timedelta(minutes=minutes), until=until)
+
+
 def server_offset() -> timedelta:
     """Return how far the server's own clock is before UTC now. No statement on the embedded one. Raises ReadFailed."""
     dialect = dialect_of(ALIAS)
@@ -78,47 +108,62 @@ def server_offset() -> timedelta:
     return timedelta(minutes=rows(ALIAS, Sql(f"SELECT {_OFFSET[dialect.vendor]}"))[0][0])
 
 
-def hours(first_key: int, since: datetime) -> tuple[HourEvents, ...]:
+def hours(first_key: int, since: datetime, last_key: int | None = None, until: datetime | None = None) -> HoursRead:
     """Return the events from `first_key` on that are not older than `since`, by hour, one statement.
 
     A row comes back per hour, session and values: as many as there were sessions, however often they
-    were sampled. Raises ReadFailed.
+    were sampled, and no more than MOST_GROUPS. `last_key`, `until`: up to there. Raises ReadFailed.
     """
     dialect = dialect_of(ALIAS)
     columns = f"{', '.join(FACETS)}, session_id, login_time"
     hour = _HOUR[dialect.vendor]
-    sql = Sql(
-        f"SELECT {hour}, COUNT(*), MIN(connection_event_id), MAX(connection_event_id), {columns} "
-        f"FROM {_TABLE} WHERE connection_event_id >= %s AND event_time_utc >= ",
-        (first_key,),
-    )
+    sql = Sql(f"FROM {_TABLE} WHERE connection_event_id >= %s AND event_time_utc >= ", (first_key,))
     sql += dialect.moment(since, "DATETIME2(3)")
-    sql += f" {GROUP_BY} {hour}, {columns} ORDER BY {hour}"
+    if last_key is not None and until is not None:
+        sql += Sql(" AND connection_event_id <= %s AND event_time_utc < ", (last_key,))
+        sql += dialect.moment(until, "DATETIME2(3)")
+    sql += f" {GROUP_BY} {hour}, {columns} ORDER BY {hour} DESC"
+    selected = (
+        f"{hour}, COUNT(*), MIN(connection_event_id), MAX(connection_event_id), "
+        f"MIN(event_time_utc), MAX(event_time_utc), {columns}"
+    )
+    groups = rows(ALIAS, dialect.first(MOST_GROUPS + 1, selected, sql))
     found: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for number, *group in rows(ALIAS, sql):
+    for number, *group in groups:
         found[number].append(tuple(group))
-    return tuple(_hour(_EPOCH + timedelta(hours=number), groups) for number, groups in found.items())
+    cut = None
+    if len(groups) > MOST_GROUPS and len(found) > 1:
+        del found[groups[-1][0]]  # not all of that hour came
+        cut = _EPOCH + timedelta(hours=min(found))
+    read = (_hour(_EPOCH + timedelta(hours=number), found[number]) for number in sorted(found))
+    return HoursRead(hours=tuple(read), cut=cut)
 
 
 def _hour(hour: datetime, groups: list[tuple[Any, ...]]) -> HourEvents:
-    """Return one hour from its groups: (events, first key, last key, values of FACETS, session_id, login_time)."""
-    counts: Counter[Values] = Counter()
-    sessions: defaultdict[str | None, set[int]] = defaultdict(set)
-    unidentified = 0
-    for events, _first, _last, *values, session_id, login_time in groups:
-        counts[tuple(values)] += events
-        logged_in = utc(login_time)
-        if session_id is None or logged_in is None:
-            unidentified += events
-        else:
-            sessions[values[LOGIN]].add(session_number(session_id, logged_in))
+    """Return one hour from its groups: events, first and last key and time, FACETS, session_id, login_time."""
+    found: defaultdict[Values, list[tuple[Any, ...]]] = defaultdict(list)
+    for events, _first, _last, first, last, *values, session_id, login_time in groups:
+        found[tuple(values)].append((events, utc(first), utc(last), session_id, utc(login_time)))
     return HourEvents(
         hour=hour,
-        counts=dict(counts),
-        sessions={login: frozenset(numbers) for login, numbers in sessions.items()},
-        unidentified=unidentified,
+        groups={values: _sampled(parts) for values, parts in found.items()},
         first_key=min(group[1] for group in groups),
         last_key=max(group[2] for group in groups),
+    )
+
+
+def _sampled(parts: list[tuple[Any, ...]]) -> Sampled:
+    """Return what the groups of the same values are together; a group is one session, or events without one."""
+    named = [(session_number(part[3], part[4]), part[2]) for part in parts if part[3] is not None and part[4]]
+    sessions: dict[int, datetime] = {}
+    for number, last in named:
+        sessions[number] = max(last, sessions.get(number, last))
+    return Sampled(
+        events=sum(part[0] for part in parts),
+        sessions=sessions,
+        unidentified=sum(part[0] for part in parts if part[3] is None or not part[4]),
+        first=min(part[1] for part in parts),
+        last=max(part[2] for part in parts),
     )
 
 

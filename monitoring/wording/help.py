@@ -70,6 +70,9 @@ HELP: dict[str, Any] = {
     "chart_trend": _("The figure over time, with its usual band: median, 10th to 90th percentile."),
     "chart_connections": _("Session samples per hour of the last 24 hours, with failed executions on the same axis."),
     "chart_logins": _("The logins with the most session samples in the last 24 hours."),
+    # Connection audit.
+    "audit_events": _("Samples of open sessions: one session seen by ten snapshots is ten events."),
+    "audit_sessions": _("Sessions, told apart by number and login time; each counts once."),
     # Pre-flight.
     "ready_for_monitoring": _("Both databases answer, and the control and audit tables are there and readable."),
     "ready_for_first_run": _("At least one active pipeline has a valid mapping, a source and a target."),

@@ -88,7 +88,7 @@ def test_older_and_back_by_key(open_page: OpenPage) -> None:
 
 def test_a_top_login_leads_to_its_events(open_page: OpenPage) -> None:
     page = open_page("/connections/", user="auditor")
-    link = page.locator("#connections-logins tbody a").first
+    link = page.locator("#connections-facets tbody a").first
     name = link.inner_text()
     link.click()
     expect(page.locator("select[name=login_name]")).to_have_value(name)

@@ -15,15 +15,17 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
+from monitoring.policies.sessions import Figures
 from monitoring.selectors import connections as audit
+from monitoring.selectors.connections import Window
 from monitoring.selectors.local_cache import cache
 from tests.factories import snapshot
 from tests.support import htmx
 from tests.support.warehouse import NOW
 
 PAGE = "/connections/"
-BLOCKS = ("connections-activity", "connections-logins", "connections-events")
+BLOCKS = ("connections-activity", "connections-facets", "connections-extraction", "connections-events")
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +97,8 @@ def dw_statements(client: Any, url: str) -> tuple[Any, list[str]]:
 )
 def test_roles(client_as: Any, sampled: Any, events: Any, role: str, status: int) -> None:
     client = client_as(role)
-    urls = [PAGE, *(reverse(f"monitoring:{name}") for name in BLOCKS), "/connections/events.csv"]
+    files = [f"/connections/{name}.csv" for name in ("events", "values", "extraction")]
+    urls = [PAGE, *(reverse(f"monitoring:{name}") for name in BLOCKS), *files]
     for url in urls:
         assert client.get(url).status_code == status, url
 
@@ -123,17 +126,18 @@ def test_events_and_sessions_are_told_apart(client_as: Any, sampled: Any, events
 
 
 def test_a_session_counts_once_in_each_hour_and_once_in_the_window(events: Any, sampled: Any) -> None:
-    found = audit.activity("6h")
+    found = audit.activity(Window(key="6h"))
     assert len(found.hours) == 6
     assert [hour.events for hour in found.hours] == [0, 0, 0, 3, 3, 0]
     assert [hour.sessions for hour in found.hours] == [0, 0, 0, 1, 2, 0]
     assert (found.totals.events, found.totals.sessions, found.totals.unidentified) == (6, 2, 1)
-    assert [(each.login, each.events, each.sessions) for each in found.logins] == [
+    logins = found.facet("login_name")
+    assert [(each.value, each.events, each.sessions) for each in logins] == [
         ("etl_runner", 4, 1),
         (None, 1, 0),
         ("etl_monitor", 1, 1),
     ]
-    assert [each.portal_percent for each in found.logins] == [0, 0, 100]
+    assert [each.portal_percent for each in logins] == [0, 0, 100]
 
 
 def test_failures_on_the_same_axis(events: Any, sampled: Any) -> None:
@@ -147,14 +151,14 @@ def test_failures_on_the_same_axis(events: Any, sampled: Any) -> None:
             run_entity_id=number, run=run, entity_name="x", started_at=started, status=status,
             extracted=0, upserted=0, soft_deleted=0,
         )  # fmt: skip
-    found = audit.activity("6h")
+    found = audit.activity(Window(key="6h"))
     assert found.failures_known
     assert [hour.failures for hour in found.hours] == [0, 0, 0, 0, 2, 0]
 
 
 def test_failures_that_are_not_known_are_not_zero(client_as: Any, sampled: Any, events: Any) -> None:
     CollectorState.objects.update(copied_to_run_id=None)
-    assert [hour.failures for hour in audit.activity("6h").hours] == [None] * 6
+    assert [hour.failures for hour in audit.activity(Window(key="6h")).hours] == [None] * 6
     text = parts(client_as("auditor").get(PAGE))["connections-activity"].text
     assert "Failed run entities of this window are not known" in text
 
@@ -253,11 +257,11 @@ def test_a_missing_table_says_so_and_what_to_do(client_as: Any, sampled: Any, wa
 
 def test_a_failure_is_believed_for_seconds_only(sampled: Any, events: Any) -> None:
     events.execute("dw", "ALTER TABLE [audit].[connection_login_events] RENAME TO gone")
-    assert audit.activity("24h").problem is not None
+    assert audit.activity(Window(key="24h")).problem is not None
     events.execute("dw", "ALTER TABLE [audit].gone RENAME TO connection_login_events")
-    assert audit.activity("24h").problem is not None
+    assert audit.activity(Window(key="24h")).problem is not None
     with time_machine.travel(NOW + timedelta(seconds=6), tick=False):
-        assert audit.activity("24h").problem is None
+        assert audit.activity(Window(key="24h")).problem is None
 
 
 def test_cost(client_as: Any, sampled: Any, events: Any) -> None:
@@ -336,8 +340,105 @@ def test_the_login_time_is_utc_by_the_servers_offset(
 
 
 def test_huge_numbers(events: Any, sampled: Any, client_as: Any) -> None:
-    big = audit.LoginFigures(login="x", events=10**12, sessions=10**9, portal_events=0)
-    found = audit.activity("24h")
-    with mock.patch.object(audit, "_read", lambda window: replace(found, logins=(big,), stamp="x")):
+    big = Figures(values=("x",), events=10**12, sessions=10**9, portal_events=0, first=NOW, last=NOW)
+    found = audit.activity(Window(key="24h"))
+    with mock.patch.object(audit, "_read", lambda window: replace(found, facets={"login_name": (big,)}, stamp="x")):
         cache.clear()
-        assert "1,000,000,000,000" in parts(client_as("auditor").get(PAGE))["connections-logins"].text
+        assert "1,000,000,000,000" in parts(client_as("auditor").get(PAGE))["connections-facets"].text
+
+
+def listed(response: Any, block: str) -> list[list[str]]:
+    body = parts(response)[block].find_all("tbody")[-1]
+    return [[cell.text for cell in line.find_all("td")] for line in body.find_all("tr")]
+
+
+def test_each_columns_values_with_their_figures(client_as: Any, sampled: Any, events: Any) -> None:
+    client = client_as("auditor")
+    assert [line[:3] for line in listed(client.get(PAGE), "connections-facets")] == [
+        ["etl_runner", "4", "1"],
+        ["(none)", "1", "0"],
+        ["etl_monitor", "1", "1"],
+    ]
+    hosts = listed(client.get(f"{PAGE}?facet=host_name&facet-sort=events"), "connections-facets")
+    assert [line[0] for line in hosts] == ["(none)", "PORTAL-01", "etl-host-01"]
+    (encrypted, unsaid) = listed(client.get(f"{PAGE}?facet=encrypt_option"), "connections-facets")
+    assert (encrypted[:2], unsaid[:2]) == (["TRUE", "5"], ["(none)", "1"])
+    (portal,) = [line for line in listed(client.get(PAGE), "connections-facets") if line[0] == "etl_monitor"]
+    assert portal[3:] == ["10 Mar 2026 11:20:00"] * 2 + ["100%"]
+
+
+def test_a_value_leads_to_its_events_in_the_same_window(client_as: Any, sampled: Any, events: Any) -> None:
+    client = client_as("auditor")
+    page = parts(client.get(f"{PAGE}?window=6h&facet=auth_scheme&database_name=DW_ECOMMERCE"))
+    link = page["connections-facets"].find_all("tbody")[-1].find_all("a")[0].attrs["href"]
+    assert len(rows(client.get(link))) == 5
+    assert "window=6h" in link and "auth_scheme=SQL" in link and "database_name=DW_ECOMMERCE" in link
+
+
+def test_the_extraction_view(client_as: Any, sampled: Any, events: Any, settings: Any) -> None:
+    client = client_as("auditor")
+    (line,) = listed(client.get(PAGE), "connections-extraction")
+    assert line[:5] == ["etl_monitor", "etlportal-web", "PORTAL-01", "1", "1"]
+    link = parts(client.get(PAGE))["connections-extraction"].find_all("tbody")[-1].find_all("a")[0].attrs["href"]
+    assert len(rows(client.get(link))) == 1
+    settings.OLTP_NAME = "dw_ecommerce"
+    cache.clear()
+    assert [line[3] for line in listed(client.get(PAGE), "connections-extraction")] == ["4", "1"]
+
+
+@pytest.mark.parametrize(("name", "lines"), [("values", 4), ("extraction", 2)])
+def test_the_figures_as_files(client_as: Any, sampled: Any, events: Any, name: str, lines: int) -> None:
+    response = client_as("auditor").get(f"/connections/{name}.csv")
+    assert len(list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))) == lines
+    assert client_as("auditor").get(f"/connections/{name}.exe").status_code == 404
+
+
+def test_a_file_of_a_window_that_cannot_be_read_says_why(client_as: Any, sampled: Any, warehouse: Any) -> None:
+    warehouse.execute("dw", "ALTER TABLE [audit].[connection_login_events] RENAME TO gone")
+    for name in ("values", "extraction", "events"):
+        assert client_as("auditor").get(f"/connections/{name}.csv").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "said"),
+    [
+        ("from=2026-03-10T09:00:00Z&to=2026-03-10T10:02:00Z", 2, ""),
+        ("from=2026-03-10T10:01:00Z", 5, ""),
+        ("to=2026-03-10T11:00:00Z", 3, ""),
+        ("from=2026-03-10T07:00&to=2026-03-10T08:00", 0, ""),
+        ("from=2026-03-10T10:00&to=2026-03-10T11:00", 3, ""),
+        ("from=2026-03-10T12:00Z&to=2026-03-10T10:00Z", 6, "The range ends before it begins"),
+        ("from=yesterday", 6, "“yesterday” is no date and time"),
+        ("from=2026-02-30", 6, "is no date and time"),
+        ("from=0001-01-01T00:00:00%2B14:00", 6, "is no date and time"),
+        ("to=9999-12-31T23:59:59-14:00", 6, "is no date and time"),
+        ("from=2025-01-01&to=2026-03-10T12:00Z", 6, "A range has at most 14 days: it begins at 24 Feb 2026 12:00:00"),
+        ("from=&to=&window=6h", 6, ""),
+    ],
+)
+def test_a_free_range(client_as: Any, sampled: Any, events: Any, query: str, count: int, said: str) -> None:
+    response = client_as("auditor").get(f"{PAGE}?{query}")
+    assert len(rows(response)) == count
+    text = parts(response)["connections-activity"].text
+    assert said in text
+    assert ("is no date" in text or "A range has" in text or "ends before" in text) is bool(said)
+
+
+def test_a_range_stays_in_every_link_and_is_written_in_utc(client_as: Any, sampled: Any, events: Any) -> None:
+    page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T09:30&to=2026-03-10T11:30")
+    links = [each.attrs["href"] for each in parts(page)["connections-facets"].find_all("tbody")[-1].find_all("a")]
+    assert links and all("from=2026-03-10T09%3A30%3A00Z&to=2026-03-10T11%3A30%3A00Z" in each for each in links)
+    assert 'value="2026-03-10T09:30"' in page.content.decode()
+
+
+def test_a_range_in_the_readers_own_zone(client_as: Any, sampled: Any, events: Any, users: Any) -> None:
+    UserPreferences.objects.create(user=users["auditor"], time_zone="Asia/Tokyo")
+    page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T19:00&to=2026-03-10T19:02")
+    assert len(rows(page)) == 2
+    assert 'value="2026-03-10T19:00"' in page.content.decode()
+
+
+def test_a_range_costs_the_warehouse_once_for_everybody(client_as: Any, sampled: Any, events: Any) -> None:
+    url = f"{PAGE}?from=2026-03-10T09:00:00Z&to=2026-03-10T10:02:00Z"
+    assert len(dw_statements(client_as("auditor"), url)[1]) <= 6
+    assert dw_statements(client_as("admin"), url)[1] == []

@@ -31,8 +31,8 @@ def bounds(hours: int = 24, now: Any = NOW) -> Bounds:
 def read(found: Bounds) -> tuple[dict[int, int], list[str]]:
     """Return events by hours ago, and the statements that it took."""
     with CaptureQueriesContext(connections["dw"]) as captured:
-        hours = event_hours(found)
-    counts = {round((NOW - each.hour).total_seconds() / 3600): sum(each.counts.values()) for each in hours}
+        hours = event_hours(found).hours
+    counts = {round((NOW - each.hour).total_seconds() / 3600): each.events for each in hours}
     return counts, [query["sql"] for query in captured.captured_queries]
 
 
@@ -123,4 +123,31 @@ def test_a_snapshot_at_the_windows_start_is_whole(warehouse: Any) -> None:
     assert (found.first, found.newest) == (1, 5)
     assert found.since == sessions.window_start(found.now, 6)
     assert abs((found.now - now).total_seconds()) < 60
-    assert sum(sum(each.counts.values()) for each in event_hours(found)) == 5
+    assert sum(each.events for each in event_hours(found).hours) == 5
+
+
+def test_too_much_is_cut_to_the_newest_whole_hours_and_said(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One group each in the hours 20, 5 and 1 (and one more of hour 1): three fit, so the oldest is not whole."""
+    filled.login_event(event_time_utc=NOW - timedelta(hours=0.5), session_id=9)
+    monkeypatch.setattr(login_events, "MOST_GROUPS", 3)
+    read = event_hours(bounds())
+    assert [NOW - each.hour for each in read.hours] == [timedelta(hours=5), timedelta(hours=1)]
+    assert read.cut == NOW - timedelta(hours=5)
+    found = bounds()
+    with CaptureQueriesContext(connections["dw"]) as captured:
+        again = event_hours(found)
+    assert (again.hours, again.cut) == (read.hours, read.cut)
+    assert "connection_event_id >= 3" in captured.captured_queries[0]["sql"], "what was cut is not read again and again"
+
+
+def test_a_range_takes_what_is_inside_and_nothing_else(filled: Any) -> None:
+    found = login_events.bounds_between(NOW - timedelta(hours=20), NOW - timedelta(hours=1))
+    assert (found.first, found.newest) == (2, 3)
+    read = event_hours(found)
+    assert [(each.hour, each.events) for each in read.hours] == [
+        (NOW - timedelta(hours=20), 1),
+        (NOW - timedelta(hours=5), 1),
+    ]
+    assert cache.get(module.KEY) is None
+    empty = login_events.bounds_between(NOW - timedelta(hours=4), NOW - timedelta(hours=2))
+    assert (empty.first, event_hours(empty).hours) == (None, ())

@@ -104,6 +104,8 @@ class Recorder:
             return [(NOW, 7) + (None,) * 40]
         if "DATEDIFF(HOUR, '20000101', SYSUTCDATETIME())" in text:
             return [(NOW, NOW, 1, 2, 0)]
+        if "SELECT MAX(event_time_utc)" in text:
+            return [(NOW, 1, 2, 0)]
         if text == "SELECT DATEPART(TZOFFSET, SYSDATETIMEOFFSET())":
             return [(-180,)]
         if "GROUP\nBY" in text or "sys." in text or "[etl_run] ORDER" in text:
@@ -162,6 +164,8 @@ def audit_statements(server: Recorder) -> None:
     reader.connection_reading("dw")
     login_events.bounds(24)
     login_events.hours(5, W.updated_at)
+    login_events.bounds_between(W.updated_at, NOW)
+    login_events.hours(5, W.updated_at, 9, NOW)
     login_events.newest_key()
     login_events.count_after(5)
     login_events.server_offset()

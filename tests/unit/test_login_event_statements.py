@@ -25,7 +25,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
     def answer(alias: str, sql: Sql) -> list[Any]:
         seen.append(sql)
         return (
-            [(NOW, NOW, 1, 2, -180)] if "SYSUTCDATETIME" in sql.text else [(7,)] if "GROUP\nBY" not in sql.text else []
+            ([(NOW, NOW, 1, 2, -180)] if "DATEDIFF(HOUR" in sql.text else [(NOW, 1, 2, -180)])
+            if "SYSUTCDATETIME" in sql.text
+            else [(7,)]
+            if "GROUP\nBY" not in sql.text
+            else []
         )
 
     monkeypatch.setattr(login_events, "rows", answer)
@@ -34,11 +38,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
     login_events.hours(5, NOW)
     login_events.newest_key()
     login_events.count_after(5)
+    between = login_events.bounds_between(NOW - timedelta(days=1), NOW)
+    assert (between.first, between.newest, between.offset) == (1, 2, timedelta(hours=-3))
+    login_events.hours(5, NOW - timedelta(days=1), 9, NOW)
     return seen
 
 
 def test_they_are_t_sql_and_only_read(asked: list[Sql]) -> None:
-    assert len(asked) == 4
+    assert len(asked) == 6
     for sql in asked:
         assert sql.text.count("%s") == len(sql.params)
         assert is_read(sql.text)
@@ -67,11 +74,11 @@ def test_the_window_is_cut_in_utc_by_date_arithmetic(asked: list[Sql]) -> None:
 
 def test_a_time_goes_out_in_the_columns_own_type(asked: list[Sql]) -> None:
     assert "event_time_utc >= CAST(%s AS DATETIME2(3))" in asked[1].text
-    assert asked[1].params == (5, NOW.replace(tzinfo=None))
+    assert asked[1].params == (login_events.MOST_GROUPS + 1, 5, NOW.replace(tzinfo=None))
 
 
 def test_groups_are_what_is_selected(asked: list[Sql]) -> None:
-    selected = re.search(r"SELECT (.*?), COUNT", asked[1].text)
+    selected = re.search(r"SELECT TOP \(%s\) (.*?), COUNT", asked[1].text)
     grouped = re.search(r"GROUP\sBY (.*?), login_name", asked[1].text)
     assert selected is not None and grouped is not None
     assert selected[1] == grouped[1]

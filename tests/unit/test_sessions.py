@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.policies.sessions import (
+    ADDRESS,
+    HOST,
+    LOGIN,
+    PROGRAM,
     HourEvents,
+    Sampled,
+    Values,
     by_hour,
-    by_login,
-    by_value,
+    figures,
     hour_of,
+    login_time_of,
     session_number,
     totals,
     window_start,
 )
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-RUNNER = ("etl_runner", "ETL-01", "etl-runner", "DW", "running")
-PORTAL = ("etl_monitor", "PORTAL-01", "ETLPORTAL-web", "DW", "sleeping")
-NOBODY = (None, None, "", None, None)
+RUNNER: Values = ("etl_runner", "ETL-01", "etl-runner", "DW", "running", "10.0.0.5", "TRUE", "SQL")
+PORTAL: Values = ("etl_monitor", "PORTAL-01", "ETLPORTAL-web", "DW", "sleeping", "10.0.0.6", "TRUE", "SQL")
+NOBODY: Values = (None, None, "", None, None, None, None, None)
 
 
-def sampled(hour: datetime = NOON, **changes: Any) -> HourEvents:
-    values: dict[str, Any] = {
-        "counts": {RUNNER: 3},
-        "sessions": {"etl_runner": frozenset({1})},
-        "unidentified": 0,
-        "first_key": 1,
-        "last_key": 9,
-    }
-    return HourEvents(hour=hour, **{**values, **changes})
+def group(events: int, *numbers: int, minute: int = 0, last: int | None = None, unidentified: int = 0) -> Sampled:
+    first, end = NOON + timedelta(minutes=minute), NOON + timedelta(minutes=minute if last is None else last)
+    return Sampled(
+        events=events, sessions=dict.fromkeys(numbers, end), unidentified=unidentified, first=first, last=end
+    )
+
+
+def sampled(hour: datetime = NOON, groups: dict[Values, Sampled] | None = None) -> HourEvents:
+    return HourEvents(hour=hour, groups=groups or {RUNNER: group(3, 1)}, first_key=1, last_key=9)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +69,7 @@ def test_every_hour_is_there_also_without_samples() -> None:
 
 
 def test_a_session_of_two_logins_counts_once_in_an_hour() -> None:
-    hour = sampled(
-        counts={RUNNER: 3, PORTAL: 2},
-        sessions={"etl_runner": frozenset({1, 2}), "etl_monitor": frozenset({2, 3})},
-    )
+    hour = sampled(groups={RUNNER: group(3, 1, 2), PORTAL: group(2, 2, 3)})
     assert [(each.events, each.sessions) for each in by_hour([hour], [], since=NOON, until=NOON)] == [(5, 3)]
 
 
@@ -85,20 +87,42 @@ def test_a_clock_that_went_back_gives_no_hours() -> None:
     assert by_hour([], [], since=NOON, until=NOON - timedelta(hours=5)) == ()
 
 
-def test_logins_over_the_window_most_events_first() -> None:
+def test_values_of_a_column_most_events_first() -> None:
     window = [
-        sampled(),
+        sampled(groups={RUNNER: group(3, 1, minute=5, last=9)}),
         sampled(
             NOON + timedelta(hours=1),
-            counts={RUNNER: 4, PORTAL: 9, NOBODY: 7},
-            sessions={"etl_runner": frozenset({1, 2}), "etl_monitor": frozenset({3})},
-            unidentified=7,
+            {
+                RUNNER: group(4, 1, 2, minute=61, last=70),
+                PORTAL: group(9, 3, minute=60),
+                NOBODY: group(7, minute=62, unidentified=7),
+            },
         ),
     ]
-    assert [(each.login, each.events, each.sessions, each.portal_percent) for each in by_login(window)] == [
-        ("etl_monitor", 9, 1, 100.0),
-        (None, 7, 0, 0.0),
-        ("etl_runner", 7, 2, 0.0),
+    assert [
+        (each.value, each.events, each.sessions, each.portal_percent, each.first.minute, each.last.minute)
+        for each in figures(window, (LOGIN,))
+    ] == [
+        ("etl_monitor", 9, 1, 100.0, 0, 0),
+        (None, 7, 0, 0.0, 2, 2),
+        ("etl_runner", 7, 2, 0.0, 5, 10),
+    ]
+    assert [each.value for each in figures(window, (ADDRESS,))] == ["10.0.0.6", None, "10.0.0.5"]
+
+
+def test_no_value_and_an_empty_text_are_one() -> None:
+    nothing: Values = (None, None, None, None, None, None, None, None)
+    (found,) = figures([sampled(groups={NOBODY: group(2, 1), nothing: group(3, 2)})], (PROGRAM,))
+    assert (found.value, found.events, found.sessions) == (None, 5, 2)
+
+
+def test_columns_together_of_the_events_that_are_wanted() -> None:
+    other = (*RUNNER[:HOST], "NB-7", *RUNNER[HOST + 1 :])
+    hour = sampled(groups={RUNNER: group(3, 1), other: group(5, 2), PORTAL: group(9, 3)})
+    found = figures([hour], (LOGIN, HOST), lambda values: values[LOGIN] == "etl_runner")
+    assert [(each.values, each.events) for each in found] == [
+        (("etl_runner", "NB-7"), 5),
+        (("etl_runner", "ETL-01"), 3),
     ]
 
 
@@ -108,9 +132,7 @@ def test_totals() -> None:
             sampled(),
             sampled(
                 NOON + timedelta(hours=1),
-                counts={RUNNER: 1, PORTAL: 4, NOBODY: 2},
-                sessions={"etl_runner": frozenset({1}), "etl_monitor": frozenset({3})},
-                unidentified=2,
+                {RUNNER: group(1, 1), PORTAL: group(4, 3), NOBODY: group(2, unidentified=2)},
             ),
         ]
     )
@@ -122,14 +144,6 @@ def test_totals() -> None:
 def test_totals_of_nothing_have_no_shares() -> None:
     found = totals([])
     assert (found.events, found.sessions, found.samples_per_session, found.portal_percent) == (0, 0, None, None)
-
-
-def test_values_of_each_column_most_events_first() -> None:
-    logins, hosts, programs, _databases, statuses = by_value([sampled(counts={RUNNER: 3, PORTAL: 5, NOBODY: 3})])
-    assert logins == (("etl_monitor", 5), (None, 3), ("etl_runner", 3))
-    assert hosts[0] == ("PORTAL-01", 5)
-    assert ("", 3) in programs
-    assert dict(statuses) == {"running": 3, "sleeping": 5, None: 3}
 
 
 @given(
@@ -145,3 +159,4 @@ def test_values_of_each_column_most_events_first() -> None:
 )
 def test_no_two_sessions_have_one_number(pairs: list[tuple[int, datetime]]) -> None:
     assert len({session_number(*pair) for pair in pairs}) == len(pairs)
+    assert [login_time_of(session_number(*pair)) for pair in pairs] == [moment for _, moment in pairs]

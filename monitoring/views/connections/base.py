@@ -1,0 +1,82 @@
+"""What the audit's blocks and files share: what was asked for, and what was found."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from etlportal.budget import budget
+from monitoring.event_filters import EventsForm, WindowForm, stamp
+from monitoring.policies.facts import Problem
+from monitoring.policies.sessions import FACETS
+from monitoring.selectors import connections as audit
+from monitoring.selectors.connections import Activity
+from monitoring.views import errors, export
+from monitoring.views.blocks import Block
+from monitoring.wording.connections import reading_problem
+from monitoring.wording.problems import ProblemWords
+
+SEE = "monitoring.view_connections"
+CAPTURE = "monitoring.capture_connections"
+WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
+
+
+def words_of(problem: Problem | None) -> ProblemWords | None:
+    """Return the words for a problem with reading the audit, None without one."""
+    return reading_problem(problem) if problem else None
+
+
+def audit_url(since: datetime, until: datetime, **narrowing: str) -> str:
+    """Return the address of the audit from `since` to `until`."""
+    return f"{reverse('monitoring:connections')}?{urlencode({'from': stamp(since), 'to': stamp(until), **narrowing})}"
+
+
+class Asked:
+    """What this request asks of the audit. Mixed into blocks and the exports; `self.request` is set."""
+
+    request: HttpRequest
+
+    @cached_property
+    def window_form(self) -> WindowForm:
+        return WindowForm(self.request.GET)
+
+    @cached_property
+    def activity(self) -> Activity:
+        return audit.activity(self.window_form.window)
+
+    @cached_property
+    def form(self) -> EventsForm:
+        return EventsForm(self.request.GET, facets={name: self.activity.facet(name) for name in FACETS})
+
+    @cached_property
+    def facet(self) -> str:
+        """The column whose values are listed."""
+        asked = self.request.GET.get("facet", "")
+        return asked if asked in FACETS else FACETS[0]
+
+    def url(self, **changes: str) -> str:
+        """Return the page's address with these parameters changed, back at the newest events."""
+        facet = self.facet if self.facet != FACETS[0] else ""
+        asked = {} if "window" in changes else self.window_form.asked
+        values = {**asked, "facet": facet, **self.form.narrowing, **changes}
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"{reverse('monitoring:connections')}?{query}"
+
+
+class ConnectionsBlock(Asked, Block):
+    permission_required = (SEE,)
+
+
+def exported(asked: Asked, table_of: Any, name: str, kind: str, at: datetime | None) -> HttpResponse:
+    """Return a table of the window as a file, or the page that says why the window could not be read."""
+    with budget(export.SECONDS, anew=True):
+        found = asked.activity
+    if found.problem is not None:
+        return errors.unread(asked.request, reading_problem(found.problem))
+    return export.export(asked.request, table_of(), name, kind, at)

@@ -1,0 +1,80 @@
+"""The window's events that the filters leave, newest first, a page by key; and as a file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from etlportal.budget import budget
+from monitoring.enums import ProblemCode
+from monitoring.policies.facts import Problem
+from monitoring.selectors import connections as audit
+from monitoring.selectors.connections import EventPage
+from monitoring.selectors.keyset import BadCursor
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.connections import EventsTable
+from monitoring.views import errors, export
+from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, words_of
+from monitoring.views.filtering import filters
+from monitoring.warehouse.errors import problem_from
+from monitoring.wording.connections import reading_problem, utc_offset
+
+
+class ConnectionsEvents(ConnectionsBlock):
+    name = "connections-events"
+    template_name = "monitoring/connections/_events.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        page, lost = self._page()
+        bounds = self.activity.bounds
+        table = EventsTable(page.rows, offset=bounds.offset if bounds else timedelta(0))
+        table.caption = gettext("Login events")
+        return {
+            **filters(self.request, self.form, gettext("Filter the login events"), reverse("monitoring:connections")),
+            "words": words_of(self.activity.problem or page.problem),
+            "lost": lost,
+            "table": table,
+            "server_clock": utc_offset(table.offset) if table.offset else "",
+            "page": page,
+            "first": self.url(),
+            "next": self.url(after=page.after),
+            "previous": self.url(before=page.before),
+            "exports": export.links(self.request, "monitoring:connections-events-export"),
+        }
+
+    def _page(self) -> tuple[EventPage, bool]:
+        """Return the events, and whether the address named a place that this list never had."""
+        found = self.activity
+        if found.bounds is None:
+            return EventPage(), False
+        after, before = self.request.GET.get("after", ""), self.request.GET.get("before", "")
+        try:
+            return audit.events(found.bounds, self.form.wanted, after=after, before=before), False
+        except BadCursor:
+            return audit.events(found.bounds, self.form.wanted), True
+
+
+class EventsExport(Asked, PermissionRequiredMixin, View):
+    """The window's events that the filters leave, all columns, as a file."""
+
+    permission_required = (SEE,)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        try:
+            with budget(export.SECONDS, anew=True):
+                found = self.activity
+                if found.bounds is None:
+                    return errors.unread(request, reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
+                rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
+        except Error as error:
+            return errors.unread(request, reading_problem(problem_from(error, "dw")))
+        table = EventsTable(rows, offset=found.bounds.offset)
+        return export.export(request, table, "login-events", kind, current().sampled_at)

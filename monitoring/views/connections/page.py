@@ -1,0 +1,28 @@
+"""The page of the connection audit."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from monitoring.selectors.snapshot import Current
+from monitoring.views.blocks import Block, Page
+from monitoring.views.connections.activity import ConnectionsActivity, ConnectionsExtraction, ConnectionsFacets
+from monitoring.views.connections.base import CAPTURE, SEE, Asked
+from monitoring.views.connections.events import ConnectionsEvents
+from monitoring.views.preflight import OPENING
+
+BLOCKS: tuple[type[Block], ...] = (ConnectionsActivity, ConnectionsFacets, ConnectionsExtraction, ConnectionsEvents)
+
+
+class ConnectionsPage(Asked, Page):
+    name = "connections"
+    template_name = "monitoring/connections.html"
+    permission_required = (SEE,)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"may_capture": self.request.user.has_perm(CAPTURE)}
+
+    def version(self, state: Current) -> str:
+        """The audit is not in the snapshot: its stamp stands beside the snapshot's version."""
+        return f"{super().version(state)}{self.activity.stamp}"
