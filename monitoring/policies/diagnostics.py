@@ -60,10 +60,15 @@ def read(text: str) -> tuple[str, list[Part]]:
     """Return the exception's type ("" where there is none) and the diagnostics, never none of them."""
     found = _EXCEPTION.match(text[:300])
     body = text[found.end() :] if found else text
-    body = _STATEMENT.split(_WRAPPED_IN.sub("", body, count=1), maxsplit=1)[0]
+    body = without_statement(_WRAPPED_IN.sub("", body, count=1))
     number, state, level = _numbered(body)
     pieces = _ODBC_PART.split(_unwrapped(body))
     return found.group(1) if found else "", [_part(piece, number, state, level) for piece in pieces]
+
+
+def without_statement(text: str) -> str:
+    """Return the text without the statement and the parameters that SQLAlchemy appends to it."""
+    return _STATEMENT.split(text, maxsplit=1)[0]
 
 
 def _numbered(body: str) -> tuple[int | None, str, int | None]:

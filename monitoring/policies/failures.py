@@ -29,7 +29,8 @@ from monitoring.policies.error_numbers import (
 CUT_AT = 4000
 """The audit tables hold so many characters; a message of that length was cut."""
 CONFLICT = 547
-_QUOTED = re.compile(r"'((?:[^']|''){0,300})'(?!')|\"([^\"]{0,300})\"|[“„]([^”“„]{0,300})[”“]|«\s?([^»]{0,300}?)\s?»")
+_QUOTED = re.compile(r"'((?:[^']|''){0,300}+)'|\"([^\"]{0,300}+)\"|[“„]([^”“„]{0,300}+)[”“]|«\s?([^»]{0,300}?)\s?»")
+"""Possessive where it can be: a message of nothing but quotes must not cost a quadratic search."""
 _NO_ROW = re.compile(r"\bno row in (?P<object>[\w.]+) with (?P<column>\w+) = (?P<key>[^;]{1,100})")
 _CONTROL = {code: " " for code in [*range(32), 127] if chr(code) not in "\t\r\n"}
 
@@ -67,15 +68,16 @@ def classify(error_message: str | None) -> Failure:
     telling = next((part for part in parts if native is not None and part.native == native), parts[0])
     message = "; ".join(part.words for part in parts if part.words and part.native not in UNINFORMATIVE)
     message = message or "; ".join(part.words for part in parts if part.words) or text
+    error_class = _error_class(telling, exception_type, message)
     return Failure(
-        error_class=_error_class(telling, exception_type, message),
+        error_class=error_class,
         sqlstate=telling.sqlstate,
         native=native,
         severity=_severity(telling),
         exception_type=exception_type,
         message=message,
         cut=len(error_message or "") >= CUT_AT,
-        **_names(native if telling.server else None, telling.words),
+        **_names(_naming(telling, error_class), telling.words),
     )
 
 
@@ -135,6 +137,13 @@ def _conflict(message: str) -> ErrorClass:
     """547 is a foreign key's conflict, or a check's. Both words stay English in every language."""
     found = re.search(r"\bCHECK\b", without_quoted(message), re.IGNORECASE)
     return ErrorClass.CHECK if found else ErrorClass.FOREIGN_KEY
+
+
+def _naming(part: Part, error_class: ErrorClass) -> int | None:
+    """Return by which number's order the message quotes names: a duplicate key's words tell theirs without one."""
+    if part.native is None and error_class is ErrorClass.UNIQUE:
+        return 2627 if re.search(r"\b(?:UNIQUE|PRIMARY) KEY\b", part.words) else 2601
+    return part.native if part.server else None
 
 
 def _names(native: int | None, words: str) -> dict[str, str]:

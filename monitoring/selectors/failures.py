@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from monitoring.enums import ErrorClass, ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.failures import Failure, classify
+from monitoring.policies.personal_text import masked_failure, masked_message
 from monitoring.selectors.readings import Missing, Reading, reading
 
 FAILURES_SHOWN = 8
@@ -83,6 +84,6 @@ def _failed(copy: RunEntityCopy) -> FailedExecution:
         started_at=copy.started_at,
         finished_at=copy.finished_at,
         seconds=seconds if seconds is not None and seconds >= 0 else None,
-        message=copy.error_message,
-        told=classify(copy.error_message),
+        message=masked_message(copy.error_message),
+        told=masked_failure(classify(copy.error_message)),
     )

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from monitoring.enums import ExecutionStatus, PipelineStatus, ProblemCode, Severity, WatermarkState
 from monitoring.policies.facts import Count, Execution, Pipeline, Problem, Snapshot, Watermark
+from monitoring.policies.personal_text import masked_message
 from monitoring.selectors import readings
 from monitoring.selectors.readings import Missing, Reading
 
@@ -137,7 +138,7 @@ def _row(pipeline: Pipeline, source: Problem | None, target: Problem | None) -> 
         throughput=readings.throughput(pipeline),
         watermark=control.watermark,
         watermark_state=pipeline.watermark_state,
-        last_error=newest.error_message if newest else "",
+        last_error=masked_message(newest.error_message) if newest else "",
     )
 
 

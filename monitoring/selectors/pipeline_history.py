@@ -13,6 +13,7 @@ from monitoring.enums import ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.facts import Execution
 from monitoring.policies.failures import Failure, classify
+from monitoring.policies.personal_text import masked_failure
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.run_lines import ExecutionLine, execution_line
 from monitoring.selectors.runs import execution_of_copy
@@ -41,7 +42,7 @@ def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedFailure:
-    """A failed execution, with what its message tells."""
+    """A failed execution, with what its message tells. To show: `line` and `told`, whose texts are masked."""
 
     execution: Execution
     line: ExecutionLine
@@ -68,4 +69,5 @@ def _failures(name: str, shown: int) -> tuple[list[ExplainedFailure], bool]:
 
 def explained(execution: Execution) -> ExplainedFailure:
     """Return the execution with its message taken apart."""
-    return ExplainedFailure(execution=execution, line=execution_line(execution), told=classify(execution.error_message))
+    told = masked_failure(classify(execution.error_message))
+    return ExplainedFailure(execution=execution, line=execution_line(execution), told=told)

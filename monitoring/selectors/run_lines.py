@@ -9,6 +9,7 @@ from monitoring.enums import ErrorClass, ExecutionStatus, PipelineStatus, RunSta
 from monitoring.policies.facts import Execution, Pipeline, Run, Snapshot, Watermark
 from monitoring.policies.failures import classify
 from monitoring.policies.figures import throughput
+from monitoring.policies.personal_text import masked_message, masked_run_message
 from monitoring.policies.watermark import watermark_moved
 
 
@@ -44,7 +45,7 @@ def run_line(run: Run) -> RunLine:
         entities_requested=run.entities_requested.replace(",", ", "),
         entities_succeeded=run.entities_succeeded,
         entities_failed=run.entities_failed,
-        error_message=run.error_message,
+        error_message=masked_run_message(run.error_message),
     )
 
 
@@ -92,7 +93,7 @@ def execution_line(execution: Execution) -> ExecutionLine:
         watermark_to=execution.watermark_to,
         moved=watermark_moved(execution),
         error_class=_failure_class(execution),
-        error_message=execution.error_message,
+        error_message=masked_message(execution.error_message),
     )
 
 

@@ -11,6 +11,7 @@ from monitoring.policies.facts import Execution, Verdict
 from monitoring.policies.failures import classify
 from monitoring.policies.figures import seconds_between
 from monitoring.policies.numbers import percentile, usable
+from monitoring.policies.personal_text import masked_failure
 
 STUCK_PERCENTILE = 95
 
@@ -145,7 +146,7 @@ def _no_session(facts: Facts, started_at: datetime) -> bool:
 
 
 def _failed_execution(facts: Facts, execution: Execution) -> Verdict:
-    failure = classify(execution.error_message)
+    failure = masked_failure(classify(execution.error_message))
     return facts.open(
         Rule.FAILED,
         Severity.CRITICAL,

@@ -1,0 +1,112 @@
+"""Values of rows in error messages: masked where they may be somebody's, kept where they only name a row."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitoring.policies.failures import classify
+from monitoring.policies.personal_text import masked_failure, masked_message, masked_run_message, masked_value
+from tests.unit.error_messages import REAL, said
+
+DUPLICATE = (
+    "Violation of UNIQUE KEY constraint 'UQ_c'. Cannot insert duplicate key in object 'dim.D'. The duplicate key value "
+    "is ({0})."
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "shown"),
+    [
+        ("4711", "", "4711"),
+        ("-3, 2024-05-01", "", "-3, 2024-05-01"),
+        ("<NULL>", "", "<NULL>"),
+        ("f9bbf034-acfe-4c98-ad32-6010573afd3d", "", "f9bbf034-acfe-4c98-ad32-6010573afd3d"),
+        ("7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM", "", "7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM"),
+        ("ana@example.com", "", "•••@example.com"),
+        ("32929453800", "", "•••••••••00"),
+        ("329.294.538-00", "", "•••.•••.•••-00"),
+        ("+55 11 98765-4321", "", "+•• •• •••••-••21"),
+        ("Ana Silva, 42", "", "••• •••••, 42"),
+        ("FURIB", "", "•••••"),
+        ("1984-05-01", "birth_date", "•••"),
+        ("1234", "cpf", "••••"),
+        ("", "", ""),
+    ],
+)
+def test_what_stays_of_a_value(value: str, column: str, shown: str) -> None:
+    assert masked_value(value, column) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (said(DUPLICATE.format("ana@example.com"), 2627, "23000"), "ana@"),
+        (said(DUPLICATE.format("O'Brien (Ana), 7"), 2627, "23000"), "Brien"),
+        (said(DUPLICATE.format("Ana Maria"), 2627, "23000")[:-30], "Ana"),
+        (f"pytds.tds_base.IntegrityError: {DUPLICATE.format('Ana Silva')}", "Ana"),
+        (f"Msg 2627, Level 14, State 1, Line 1\n{DUPLICATE.format('Ana')}\nThe statement has been terminated.", "Ana"),
+        (
+            said(
+                "String or binary data would be truncated in table 'DW.dim.C', column 'nome_cliente'. Truncated value: "
+                "'Ana d'Ávila'.",
+                2628,
+            ),
+            "vila",
+        ),
+        (said("Conversion failed when converting the varchar value 'Ana' to data type int.", 245), "Ana"),
+        (said("Conversion failed when converting the varchar value 'Ana', sim' to data type int.", 245), "sim"),
+        ("ValueError: cliente 'Ana Silva' sem documento", "Silva"),
+        ("ValueError: sem documento: 329.294.538-00", "329"),
+        ("ValueError: sem documento: 32929453800", "32929"),
+        ("ValueError: mail to ana.silva@example.com bounced", "silva"),
+        ("MissingDimensionRow: f: no row in dim.C with email = ana@example.com; load it first", "ana@"),
+        (
+            "DBAPIError: (pyodbc.Error) ('HY104', '[HY104] x (0) (SQLBindParameter)')\n[SQL: X]\n"
+            "[parameters: ('Ana',)]",
+            "Ana",
+        ),
+        (
+            'IntegrityError: (2627, b"'
+            + DUPLICATE.format("a@example.com")
+            + 'DB-Lib error message 20018, severity 14:\\n")',
+            "(a@",
+        ),
+    ],
+)
+def test_nobody_is_named(text: str, secret: str) -> None:
+    assert secret in text
+    shown = masked_message(text)
+    assert secret not in shown
+    assert secret not in masked_failure(classify(text)).message
+    assert secret not in masked_failure(classify(text)).key
+    assert masked_message(shown) == shown
+    assert classify(shown).error_class is classify(text).error_class
+    assert masked_run_message(f"{text} | ValueError: x") == f"{shown} | ValueError: x"
+
+
+@pytest.mark.parametrize("real", REAL, ids=range(len(REAL)))
+def test_what_explains_a_failure_stays(real) -> None:
+    told, shown = classify(real.text), classify(masked_message(real.text))
+    assert (shown.error_class, shown.native, shown.constraint, shown.object, shown.column) == (
+        told.error_class,
+        told.native,
+        told.constraint,
+        told.object,
+        told.column,
+    )
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.text(max_size=600) | st.text(alphabet="'\"()@.0123456789 ab=«“", max_size=600))
+def test_any_text_is_masked_and_once_is_enough(text: str) -> None:
+    shown = masked_message(text)
+    assert masked_message(shown) == shown
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.text(alphabet=st.characters(categories=("Lu", "Ll", "Lo")), min_size=3, max_size=30))
+def test_any_name_in_a_key_is_hidden(name: str) -> None:
+    text = said(DUPLICATE.format(name), 2627, "23000")
+    assert f"({name})" not in masked_message(text) or name.isdigit() or name.upper() == "NULL"
