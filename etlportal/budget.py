@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -110,21 +109,6 @@ def used_up() -> bool:
     """Whether there is a budget, and nothing left of it."""
     found = _budget.get()
     return found is not None and found.left() <= 0
-
-
-def within(seconds: float, act: Callable[[], T]) -> T:
-    """Return what `act` returns or raise what it raises, if it comes within `seconds`; else raise OutOfTime.
-
-    For calls whose own time limit does not hold: the driver waits two seconds more for a server that does
-    not confirm the end of a statement, and name servers know no limit at all. `act` then ends by itself.
-    """
-    future = begun(act)
-    try:
-        return future.result(max(0.0, seconds))
-    except NotInTime:
-        if future.done():  # `act` itself raised a TimeoutError
-            raise
-        raise OutOfTime from None
 
 
 def begun(act: Callable[[], T]) -> Future[T]:

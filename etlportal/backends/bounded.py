@@ -83,16 +83,23 @@ class BoundedWrapper:
     def bounded(self, act: Callable[[], T]) -> T:
         """Return what `act` returns, a call of the driver's on this connection, within the budget.
 
-        When time is up the connection is let go of: it may be busy for seconds yet, and ends with its thread.
+        In a thread, because the driver's own limit does not hold: it waits two seconds more for a server that
+        does not confirm the end of a statement. Whoever stops waiting, for whatever reason, lets go of the
+        connection: it may be busy for seconds yet, must not be touched meanwhile, and ends with its thread.
         """
         budget = budgets.current()
         if budget is None:
             return act()
         with budget.spending():
+            future = budgets.begun(act)
             try:
-                return budgets.within(budget.left(), act)
-            except OutOfTime:
+                return future.result(max(0.0, budget.left()))
+            except BaseException as error:
+                if future.done():
+                    raise
                 self.connection = None
+                if isinstance(error, NotInTime):
+                    raise OutOfTime from None
                 raise
 
 
@@ -116,8 +123,7 @@ class BoundedCursor:
     """A driver's cursor whose calls end with the budget, whatever the driver does."""
 
     def __init__(self, cursor: Any, wrapper: BoundedWrapper) -> None:
-        self._cursor, self._wrapper = cursor, wrapper
-        self._abandoned = False
+        self._cursor, self._wrapper, self._connection = cursor, wrapper, wrapper.connection
 
     def execute(self, *args: Any) -> BoundedCursor:
         self._bounded(lambda: self._cursor.execute(*args))
@@ -139,17 +145,13 @@ class BoundedCursor:
         return iter(self.fetchall())
 
     def close(self) -> None:
-        # A thread may still wait on it: closing would wait for that thread. And a connection that died was
-        # closed already (by mssql-django): closing the cursor then would hide why.
-        if not self._abandoned and self._wrapper.connection is not None:
+        # The wrapper let go of the connection: a thread still waits on it, and a cursor that is closed under a
+        # driver at work crashes the process; or it died, and closing would hide why.
+        if self._wrapper.connection is self._connection:
             self._cursor.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
 
     def _bounded(self, act: Callable[[], T]) -> T:
-        try:
-            return self._wrapper.bounded(act)
-        except OutOfTime:
-            self._abandoned = True
-            raise
+        return self._wrapper.bounded(act)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from etlportal import breaker
 from etlportal import budget as budgets
-from etlportal.backends.bounded import whole_seconds
+from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seconds
 from etlportal.breaker import News, NotAsked
-from etlportal.budget import NotBegun, OutOfTime, budget, spending, within
+from etlportal.budget import NotBegun, OutOfTime, budget, spending
 
 
 class Clock:
@@ -73,14 +74,61 @@ def test_the_drivers_own_limit(clock: Clock, limit: int, left: float, seconds: i
         assert whole_seconds(limit) == seconds
 
 
-def test_a_call_that_hangs_is_left_alone() -> None:
-    go_on = threading.Event()
-    with pytest.raises(OutOfTime):
-        within(0.05, lambda: go_on.wait(10))
-    go_on.set()
-    assert within(5, lambda: 7) == 7
-    with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 // 0)
+class Driver:
+    """A driver's cursor: `execute` hangs until `go_on`. Closing it while it is at work would crash the process."""
+
+    def __init__(self) -> None:
+        self.go_on, self.at_work, self.closed = threading.Event(), False, False
+
+    def execute(self, sql: str) -> None:
+        self.at_work = True
+        self.go_on.wait(10)
+        self.at_work = False
+
+    def close(self) -> None:
+        assert not self.at_work
+        self.closed = True
+
+
+class Wrapper(BoundedWrapper):
+    alias = "dw"
+
+    def __init__(self) -> None:
+        self.connection = object()
+
+
+@pytest.mark.parametrize("stopped_by", [None, KeyboardInterrupt, SystemExit])
+def test_a_call_that_hangs_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, stopped_by: type[BaseException] | None
+) -> None:
+    """Also when something else than the budget ends the wait: a signal, a worker that is told to go."""
+    driver, wrapper = Driver(), Wrapper()
+    cursor = BoundedCursor(driver, wrapper)
+    if stopped_by is not None:
+
+        def interrupted(future: Future[None], timeout: float) -> None:
+            raise stopped_by
+
+        monkeypatch.setattr(Future, "result", interrupted)
+    with budget(0.05), pytest.raises(stopped_by or OutOfTime):
+        cursor.execute("SELECT 1")
+    assert wrapper.connection is None
+    cursor.close()
+    assert not driver.closed
+    driver.go_on.set()
+
+
+def test_a_call_that_ends_is_as_without_a_budget() -> None:
+    driver, wrapper = Driver(), Wrapper()
+    driver.go_on.set()
+    cursor = BoundedCursor(driver, wrapper)
+    with budget(5):
+        cursor.execute("SELECT 1")
+        with pytest.raises(ZeroDivisionError):
+            wrapper.bounded(lambda: 1 // 0)
+    assert wrapper.connection is not None
+    cursor.close()
+    assert driver.closed
 
 
 class TestBreaker:
