@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from etlportal import databases
+from etlportal import databases, oidc
 from etlportal.environment import read_file_variants
 from etlportal.logs import without_visitors_tracebacks
 
@@ -102,6 +102,10 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_tables2",
     "django_filters",
     "django_htmx",
@@ -125,6 +129,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "monitoring.accounts.second_factor.SecondFactorMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -164,17 +169,38 @@ CACHES = {
     "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "etlportal"},
 }
 
-# Accounts: local ones, nobody signs up.
+# Accounts: nobody signs up unless an administrator opens it (docs/signing-in.md).
 AUTHENTICATION_BACKENDS = [
     "monitoring.accounts.UserBackend",
     "monitoring.accounts.EmailBackend",
 ]
-ACCOUNT_ADAPTER = "monitoring.accounts.ClosedAccountAdapter"
+ACCOUNT_ADAPTER = "monitoring.accounts.adapter.PortalAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
+# Sign-in and second factor have limits of their own (monitoring/accounts/limits.py). allauth's for the second
+# factor counts per user whatever the address, so that it must be the wider one.
+ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,200/5m/key", "signup": "5/m/ip,30/h/ip"}
+
+# Second factors: each optional, asked for per group (monitoring/accounts/second_factor.py).
+MFA_ADAPTER = "monitoring.accounts.adapter.PortalMFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {
+    "authenticate": "monitoring.accounts.forms.AuthenticateForm",
+    "reauthenticate": "monitoring.accounts.forms.ReauthenticateForm",
+    "login_webauthn": "monitoring.accounts.forms.LoginWebAuthnForm",
+    "edit_webauthn": "monitoring.accounts.forms.EditWebAuthnForm",
+}
+
+# Single sign-on by OpenID Connect, where the environment names a provider.
+OIDC = oidc.build(env)
+SOCIALACCOUNT_ADAPTER = "monitoring.accounts.single_sign_on.PortalSocialAdapter"
+SOCIALACCOUNT_PROVIDERS = oidc.providers(OIDC)
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # where PORTAL_OIDC_LINK_BY_EMAIL allows it at all
+
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "monitoring:summary"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"

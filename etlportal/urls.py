@@ -1,12 +1,20 @@
 """All addresses. Everything but sign-in, /healthz and /readyz needs a signed-in user."""
 
 from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as keys
+from allauth.socialaccount import views as social
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-# Of django-allauth's pages only those that mean something here: nobody signs up, and without mail
-# there is no reset by mail to promise.
+from monitoring.views import single_sign_on
+from monitoring.views.sessions import Sessions
+
+# Of django-allauth's pages only those that mean something here: without mail there is no reset by mail to
+# promise, addresses are not managed by their owners, and nobody links a provider's account by hand.
 accounts = [
     path("login/", account.login, name="account_login"),
     path("logout/", account.logout, name="account_logout"),
@@ -15,6 +23,24 @@ accounts = [
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
     path("password/set/", account.password_set, name="account_set_password"),
+    path("security/", mfa.index, name="mfa_index"),
+    path("second-factor/", mfa.authenticate, name="mfa_authenticate"),
+    path("second-factor/again/", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("security/app/add/", totp.activate_totp, name="mfa_activate_totp"),
+    path("security/app/remove/", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("security/codes/", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("security/codes/new/", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("security/codes/recovery-codes.txt", codes.download_recovery_codes, name="mfa_download_recovery_codes"),
+    path("security/keys/", keys.list_webauthn, name="mfa_list_webauthn"),
+    path("security/keys/add/", keys.add_webauthn, name="mfa_add_webauthn"),
+    path("security/keys/<int:pk>/remove/", keys.remove_webauthn, name="mfa_remove_webauthn"),
+    path("security/keys/<int:pk>/edit/", keys.edit_webauthn, name="mfa_edit_webauthn"),
+    path("security/keys/again/", keys.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("passkey/", keys.login_webauthn, name="mfa_login_webauthn"),
+    path("sessions/", Sessions.as_view(), name="usersessions_list"),
+    path("oidc/<slug:provider_id>/login/", single_sign_on.start, name="openid_connect_login"),
+    path("oidc/<slug:provider_id>/login/callback/", single_sign_on.finish, name="openid_connect_callback"),
+    path("oidc/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
 ]
 if settings.MAIL:
     accounts += [

@@ -173,6 +173,7 @@ class TrailAction(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 # nosec B105 - an action's name
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTOR_USED = "second_factor_used"
     SECOND_FACTOR_FAILED = "second_factor_failed"
     SESSION_ENDED = "session_ended"
     USER_CHANGED = "user_changed"

@@ -7,8 +7,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.signals import password_changed, password_reset, password_set
 from allauth.core.internal.httpkit import get_client_ip
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import (
+    authentication_failed,
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+    authenticator_used,
+)
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -25,6 +34,7 @@ COMMAND_LINE = "manage.py"
 """Who did what no request asked for."""
 
 _request: ContextVar[HttpRequest | None] = ContextVar("trail_request", default=None)
+_doer: ContextVar[str] = ContextVar("trail_doer", default="")
 
 
 @contextmanager
@@ -35,6 +45,16 @@ def acting(request: HttpRequest) -> Iterator[None]:
         yield
     finally:
         _request.reset(token)
+
+
+@contextmanager
+def doing(by: str) -> Iterator[None]:
+    """Say who does what happens inside this block where it is not the signed-in user: a machine, by name."""
+    token = _doer.set(by)
+    try:
+        yield
+    finally:
+        _doer.reset(token)
 
 
 def address_of(request: HttpRequest | None) -> str:
@@ -81,6 +101,11 @@ def connect() -> None:
         (password_changed, _password_changed),
         (password_set, _password_changed),
         (password_reset, _password_changed),
+        (authenticator_added, _factor_added),
+        (authenticator_reset, _factor_added),
+        (authenticator_removed, _factor_removed),
+        (authenticator_used, _factor_used),
+        (authentication_failed, _factor_failed),
     ):
         signal.connect(receiver, dispatch_uid=f"trail.{receiver.__name__}")
     post_save.connect(_edited, sender=LogEntry, dispatch_uid="trail.edited")
@@ -94,7 +119,16 @@ def _signal(action: TrailAction, request: HttpRequest | None, by: str, outcome: 
 
 
 def _signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    _signal(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE)
+    _signal(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE, method=_methods(request, user))
+
+
+def _methods(request: HttpRequest | None, user: User) -> str:
+    """How the session began, step by step: "password", "password, totp", "passkey", "oidc"."""
+    steps = []
+    for step in get_authentication_records(request, user) if hasattr(request, "session") else ():
+        kind = "passkey" if step.get("passwordless") else step.get("type") or step.get("method", "")
+        steps.append({"socialaccount": "oidc"}.get(kind, kind))
+    return ", ".join(dict.fromkeys(steps))
 
 
 def _signed_out(sender: Any, request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
@@ -105,7 +139,42 @@ def _signed_out(sender: Any, request: HttpRequest | None, user: User | None, **k
 def _sign_in_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kw: Any) -> None:
     """What was typed as a name is kept: people type passwords there, too, but an auditor needs it."""
     typed = next((str(credentials[name]) for name in ("username", "email", "login") if credentials.get(name)), "")
-    _signal(TrailAction.SIGN_IN_FAILED, request, typed, TrailOutcome.REFUSED)
+    sign_in_failed(request, typed)
+
+
+def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
+    """Write down a sign-in that was refused. `name`: what was typed, or what the provider calls the person."""
+    _signal(TrailAction.SIGN_IN_FAILED, request, name, TrailOutcome.REFUSED, **detail)
+
+
+def second_factor_failed(request: HttpRequest | None, user: User, **detail: Detail) -> None:
+    _signal(TrailAction.SECOND_FACTOR_FAILED, request, user.get_username(), TrailOutcome.REFUSED, **detail)
+
+
+def session_ended(request: HttpRequest, user: User, sessions: int) -> None:
+    """Write down that the signed-in user ended this many sessions of `user`."""
+    note(request, TrailAction.SESSION_ENDED, user.get_username(), sessions=sessions)
+
+
+def _factor_added(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    _signal(
+        TrailAction.SECOND_FACTOR_ADDED, request, user.get_username(), TrailOutcome.DONE, factor=str(authenticator.type)
+    )
+
+
+def _factor_removed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """The user's own factor, by the user: an administrator's removal is written down where it happens."""
+    note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor=str(authenticator.type))
+
+
+def _factor_used(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    _signal(
+        TrailAction.SECOND_FACTOR_USED, request, user.get_username(), TrailOutcome.DONE, factor=str(authenticator.type)
+    )
+
+
+def _factor_failed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    second_factor_failed(request, user, factor=str(authenticator.type))
 
 
 def _password_changed(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
@@ -143,7 +212,7 @@ def _changed(action: TrailAction, object: str, **detail: Detail) -> None:
     user = getattr(request, "user", None)
     record(
         action=action,
-        by=user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE,
+        by=_doer.get() or (user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE),
         now=timezone.now(),
         address=address_of(request),
         object=object,

@@ -1,5 +1,5 @@
 """The read-only drill-down of the warehouse, and the portal's own tables."""
 
-from monitoring.admin import portal, trail, warehouse
+from monitoring.admin import accounts, portal, trail, warehouse
 
-__all__ = ["portal", "trail", "warehouse"]
+__all__ = ["accounts", "portal", "trail", "warehouse"]

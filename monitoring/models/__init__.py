@@ -1,5 +1,6 @@
 """The models: the ETL's tables (read-only) and the portal's own."""
 
+from monitoring.models.accounts import GroupPolicy, PortalSettings
 from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
@@ -20,10 +21,12 @@ __all__ = [
     "EtlControl",
     "EtlRun",
     "EtlRunEntity",
+    "GroupPolicy",
     "IntegrityReport",
     "PipelineHour",
     "PipelineSample",
     "PipelineSettings",
+    "PortalSettings",
     "RunCopy",
     "RunEntityCopy",
     "TrailEntry",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import Group
-from monitoring.models import UserPreferences
+from monitoring.models import PortalSettings, UserPreferences
 
 THEME_COOKIE = "etlportal_theme"
 """The theme of a browser, for the pages before sign-in (set by static/js/shell.js)."""
@@ -66,6 +66,9 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "zone_label": zone_label(),
         "administers": admin.site.has_permission(request),
         "demo_users": demo_users(),
+        "single_sign_on": settings.OIDC.name if settings.OIDC else "",
+        # Asked by the sign-in page alone.
+        "signup_open": lambda: PortalSettings.load().signup_open,
         "groups": list(request.user.groups.order_by("name").values_list("name", flat=True)),
         "refresh_choices": UserPreferences.REFRESH_SECONDS,
         "words": words(),

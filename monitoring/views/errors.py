@@ -55,6 +55,18 @@ TOO_MANY = ErrorPage(
     _("To keep guessed passwords out, the portal waits for a few minutes after too many attempts."),
     _("Wait five minutes, then try again."),
 )
+NO_GROUP = ErrorPage(
+    403,
+    _("You are known, but nothing here is open to you"),
+    _("Your organisation's sign-in worked. None of the groups that it names opens anything in this portal."),
+    _("Ask your organisation's administrator for a group that the portal knows."),
+)
+ADDRESS_TAKEN = ErrorPage(
+    403,
+    _("An account of this portal has your e-mail address already"),
+    _("It is not handed over to whoever signs in elsewhere with the same address."),
+    _("Sign in with that account's own password, or ask the portal's administrator."),
+)
 FAILED = ErrorPage(
     500,
     _("The portal failed"),
@@ -83,7 +95,19 @@ UNREAD = ErrorPage(
     _("The pre-flight on the first page says what is wrong and what to do."),
     "failed",
 )
-PAGES = (BAD_REQUEST, FORBIDDEN, CSRF, NOT_FOUND, TOO_MANY, FAILED, DATABASE_DOWN, WAREHOUSE_DOWN, UNREAD)
+PAGES = (
+    BAD_REQUEST,
+    FORBIDDEN,
+    CSRF,
+    NOT_FOUND,
+    TOO_MANY,
+    NO_GROUP,
+    ADDRESS_TAKEN,
+    FAILED,
+    DATABASE_DOWN,
+    WAREHOUSE_DOWN,
+    UNREAD,
+)
 
 
 def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:

@@ -150,6 +150,7 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         TrailAction.PASSWORD_CHANGED: pgettext_lazy("trail", "Password changed"),
         TrailAction.SECOND_FACTOR_ADDED: pgettext_lazy("trail", "Second factor added"),
         TrailAction.SECOND_FACTOR_REMOVED: pgettext_lazy("trail", "Second factor removed"),
+        TrailAction.SECOND_FACTOR_USED: pgettext_lazy("trail", "Second factor used"),
         TrailAction.SECOND_FACTOR_FAILED: pgettext_lazy("trail", "Second factor failed"),
         TrailAction.SESSION_ENDED: pgettext_lazy("trail", "Session ended"),
         TrailAction.USER_CHANGED: pgettext_lazy("trail", "User or group changed"),

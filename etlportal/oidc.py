@@ -1,0 +1,98 @@
+"""Single sign-on by OpenID Connect, from the environment's PORTAL_OIDC_ variables (docs/signing-in.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+
+from etlportal.secret import Secret
+
+PROVIDER_ID = "sso"
+"""What stands in the addresses: /account/oidc/sso/login/callback/."""
+NEEDED = ("PORTAL_OIDC_SERVER_URL", "PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """The one provider: who it is, and what its groups mean here."""
+
+    name: str
+    server_url: str
+    client_id: str
+    client_secret: Secret
+    scope: tuple[str, ...]
+    groups_claim: str
+    group_map: Mapping[str, frozenset[str]]
+    default_group: str
+    link_by_email: bool
+    second_factor: bool
+
+
+def build(env: Env) -> Oidc | None:
+    """Return the provider, None where none is configured. Raises ImproperlyConfigured naming the variable."""
+    given = [name for name in NEEDED if _text(env, name)]
+    if not given:
+        return None
+    if lacking := [name for name in NEEDED if name not in given]:
+        raise ImproperlyConfigured(f"{given[0]} is set without {' and '.join(lacking)}.")
+    default_group = _text(env, "PORTAL_OIDC_DEFAULT_GROUP")
+    group_map = _group_map(_text(env, "PORTAL_OIDC_GROUP_MAP"))
+    if not group_map and not default_group:
+        raise ImproperlyConfigured(
+            "PORTAL_OIDC_GROUP_MAP and PORTAL_OIDC_DEFAULT_GROUP are empty: nobody could sign in."
+        )
+    return Oidc(
+        name=_text(env, "PORTAL_OIDC_NAME") or "Single sign-on",
+        server_url=_server(_text(env, "PORTAL_OIDC_SERVER_URL")),
+        client_id=_text(env, "PORTAL_OIDC_CLIENT_ID"),
+        client_secret=Secret(_text(env, "PORTAL_OIDC_CLIENT_SECRET")),
+        scope=tuple((_text(env, "PORTAL_OIDC_SCOPE") or "openid profile email").split()),
+        groups_claim=_text(env, "PORTAL_OIDC_GROUPS_CLAIM") or "groups",
+        group_map=group_map,
+        default_group=default_group,
+        link_by_email=env.bool("PORTAL_OIDC_LINK_BY_EMAIL", default=False),
+        second_factor=env.bool("PORTAL_OIDC_SECOND_FACTOR", default=False),
+    )
+
+
+def providers(oidc: Oidc | None) -> dict[str, Any]:
+    """Return SOCIALACCOUNT_PROVIDERS of django-allauth."""
+    if oidc is None:
+        return {}
+    app = {
+        "provider_id": PROVIDER_ID,
+        "name": oidc.name,
+        "client_id": oidc.client_id,
+        "secret": oidc.client_secret,
+        "settings": {"server_url": oidc.server_url, "scope": list(oidc.scope), "oauth_pkce_enabled": True},
+    }
+    return {"openid_connect": {"APPS": [app]}}
+
+
+def _text(env: Env, name: str) -> str:
+    """The variable as it stands: django-environ would take a value that begins with `$` for another one's name."""
+    return (env.ENVIRON.get(name) or "").strip()
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        raise ImproperlyConfigured("PORTAL_OIDC_SERVER_URL must be an https:// address.")
+    return url.rstrip("/")
+
+
+def _group_map(text: str) -> dict[str, frozenset[str]]:
+    """From "etl-admins=admin,dwh-ops=operator": the provider's names to ours. One name may stand more than once."""
+    found: dict[str, set[str]] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        theirs, sign, ours = (part.strip() for part in pair.rpartition("="))
+        if not (sign and theirs and ours):
+            raise ImproperlyConfigured("PORTAL_OIDC_GROUP_MAP must be like: etl-admins=admin,dwh-ops=operator.")
+        found.setdefault(theirs, set()).add(ours)
+    return {theirs: frozenset(ours) for theirs, ours in found.items()}

@@ -1,0 +1,44 @@
+"""How accounts work here: a user comes with the preferences, and with what is asked of a second factor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef, Q
+
+from monitoring.models import GroupPolicy, PortalSettings
+
+FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+"""What counts as a second factor: recovery codes alone do not."""
+
+
+def second_factor_asked() -> Q:
+    """Whom a second factor is asked of: a group's members, and superusers where the settings say so."""
+    groups = GroupPolicy.objects.filter(group__user=OuterRef("pk"), require_second_factor=True)
+    superusers = PortalSettings.objects.filter(superusers_need_second_factor=True)
+    return Q(Exists(groups)) | Q(Exists(superusers), is_superuser=True)
+
+
+class WithPreferences:
+    """Reads in one statement what every request needs: the user, the preferences, the second factor."""
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Return the active user of that key, or None."""
+        users = User.objects.select_related("preferences").annotate(
+            must_have_second_factor=Exists(User.objects.filter(second_factor_asked(), pk=OuterRef("pk"))),
+            has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)),
+        )
+        user = users.filter(pk=user_id).first()
+        return user if user is not None and user.is_active else None
+
+
+class UserBackend(WithPreferences, ModelBackend):
+    """Signs in by user name, with Django's permissions."""
+
+
+class EmailBackend(WithPreferences, AuthenticationBackend):
+    """Signs in by e-mail address or user name, with django-allauth's limits."""

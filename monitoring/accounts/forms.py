@@ -1,0 +1,57 @@
+"""allauth's forms of the second factor, with the portal's limits and its trail (settings: MFA_FORMS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from allauth.mfa.base import forms as base
+from allauth.mfa.webauthn import forms as webauthn
+from django.core.exceptions import ValidationError
+
+from monitoring import trail
+from monitoring.accounts import limits
+
+
+class Limited:
+    """Counts a code as the password is counted: per address and user, and slower for all addresses together."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        request = context.request
+        browser = limits.known_browser(request, user=self.user)
+        attempt = limits.attempt(request, "code", str(self.user.pk), browser)
+        if attempt is None:
+            trail.second_factor_failed(request, self.user, reason="too many attempts")
+            raise get_adapter().validation_error("too_many_login_attempts")
+        code: str = super().clean_code()  # type: ignore[misc]
+        attempt.forgive()
+        return code
+
+
+class AuthenticateForm(Limited, base.AuthenticateForm):
+    pass
+
+
+class ReauthenticateForm(Limited, base.ReauthenticateForm):
+    pass
+
+
+class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
+    """Signing in with a passkey alone; one that is refused is written down, nobody knows whose it was."""
+
+    def clean_credential(self) -> Any:
+        try:
+            return super().clean_credential()
+        except ValidationError:
+            trail.sign_in_failed(context.request, "", method="passkey")
+            raise
+
+
+class EditWebAuthnForm(webauthn.EditWebAuthnForm):
+    """allauth's has no limit for the name."""
+
+    def clean_name(self) -> str:
+        return str(self.cleaned_data["name"])[:100]

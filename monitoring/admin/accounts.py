@@ -1,0 +1,104 @@
+"""Accounts in the admin: who may sign up, of whom a second factor is asked, and help for who lost theirs.
+
+What holds secrets (second factors, sessions, the provider's tokens) has no page here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from monitoring.enums import TrailAction
+from monitoring.models import GroupPolicy, PortalSettings
+from monitoring.trail import note
+
+for _model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PortalUserAdmin(UserAdmin):
+    """Django's, with two actions for who lost a device. Like every change of a user they need that permission."""
+
+    actions = ("remove_second_factors", "end_sessions")
+    show_full_result_count = False
+
+    @admin.action(description=_("Remove the second factors of the selected users"), permissions=["change"])
+    def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        users = self._within_reach(request, queryset)
+        for user in users:
+            with transaction.atomic():
+                Authenticator.objects.filter(user=user).delete()
+                note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor="all")
+        text = ngettext(
+            "%(number)d user has no second factor now.", "%(number)d users have no second factor now.", len(users)
+        )
+        self.message_user(request, text % {"number": len(users)}, messages.SUCCESS)
+
+    @admin.action(description=_("End all sessions of the selected users"), permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        sessions = 0
+        for user in self._within_reach(request, queryset):
+            with transaction.atomic():
+                mine = list(UserSession.objects.filter(user=user))
+                for session in mine:
+                    session.end()
+                note(request, TrailAction.SESSION_ENDED, user.get_username(), sessions=len(mine))
+            sessions += len(mine)
+        text = ngettext("%(number)d session was ended.", "%(number)d sessions were ended.", sessions)
+        self.message_user(request, text % {"number": sessions}, messages.SUCCESS)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
+        """Only a superuser makes superusers, or gives a permission past the groups."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else (*fields, "is_superuser", "is_staff", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
+
+    def _within_reach(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
+        """Only a superuser weakens a superuser's account."""
+        within = queryset if request.user.is_superuser else queryset.filter(is_superuser=False)
+        return list(within.order_by("pk"))
+
+
+@admin.register(PortalSettings)
+class PortalSettingsAdmin(admin.ModelAdmin):
+    """One row, there from the start."""
+
+    list_display = ("__str__", "signup_open", "signup_viewer", "superusers_need_second_factor")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(GroupPolicy)
+class GroupPolicyAdmin(admin.ModelAdmin):
+    list_display = ("group", "require_second_factor")
+    list_select_related = ("group",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
+        """The group is chosen once."""
+        return ("group",) if obj else ()
