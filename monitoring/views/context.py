@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils import timezone, translation
@@ -68,11 +69,19 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "demo_users": demo_users(),
         "single_sign_on": settings.OIDC.name if settings.OIDC else "",
         # Asked by the sign-in page alone.
-        "signup_open": lambda: PortalSettings.load().signup_open,
+        "signup_open": signup_open,
         "groups": list(request.user.groups.order_by("name").values_list("name", flat=True)),
         "refresh_choices": UserPreferences.REFRESH_SECONDS,
         "words": words(),
     }
+
+
+def signup_open() -> bool:
+    """Return whether the sign-in page offers an account; it opens without a database, too."""
+    try:
+        return PortalSettings.load().signup_open
+    except DatabaseError:
+        return False
 
 
 def links(request: HttpRequest) -> list[Link]:
