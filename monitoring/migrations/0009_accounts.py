@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('monitoring', '0007_shared_cache'),
+        ('monitoring', '0008_failures'),
     ]
 
     operations = [
