@@ -115,16 +115,57 @@ def _no_memory() -> None:
 @pytest.fixture(autouse=True)
 def _warehouse_left_empty(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a test that really committed, empty the embedded files and the shared cache; others roll back."""
-    yield
     mark = request.node.get_closest_marker("django_db")
-    if mark is not None and mark.kwargs.get("transaction"):
-        from django.core.cache import cache
+    if mark is None or not mark.kwargs.get("transaction"):
+        yield
+        return
+    from django.core.cache import cache
 
-        blocker = request.getfixturevalue("django_db_blocker")
+    request.getfixturevalue("django_db_setup")
+    blocker = request.getfixturevalue("django_db_blocker")
+    with blocker.unblock():
+        request.node.stash[_ROLES] = (blocker, _roles())
+    yield
+    with blocker.unblock():
+        cache.clear()
+        if "dw" in mark.kwargs.get("databases", ()):
+            Warehouse().empty()
+
+
+_ROLES: pytest.StashKey[tuple[Any, list[tuple[str, str, str]]]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Django empties `default` after a test that committed, the groups of the migrations included: they come back."""
+    yield
+    if _ROLES in item.stash:
+        blocker, roles = item.stash[_ROLES]
         with blocker.unblock():
-            cache.clear()
-            if "dw" in mark.kwargs.get("databases", ()):
-                Warehouse().empty()
+            _put_back(roles)
+
+
+def _roles() -> list[tuple[str, str, str]]:
+    """Every group with each of its permissions: (group, app, permission)."""
+    from django.contrib.auth.models import Group
+
+    return list(Group.objects.values_list("name", "permissions__content_type__app_label", "permissions__codename"))
+
+
+def _put_back(roles: list[tuple[str, str, str]]) -> None:
+    from django.contrib.auth.models import Group, Permission
+
+    known = Permission.objects.values_list("content_type__app_label", "codename", "pk")
+    keys = {(app, codename): key for app, codename, key in known}
+    # Without signals: the trail is not told of it.
+    Group.objects.bulk_create(Group(name=name) for name in sorted({name for name, _, _ in roles}))
+    groups = dict(Group.objects.values_list("name", "pk"))
+    links = Group.permissions.through
+    links.objects.bulk_create(
+        links(group_id=groups[name], permission_id=keys[app, codename])
+        for name, app, codename in roles
+        if (app, codename) in keys
+    )
 
 
 @pytest.fixture

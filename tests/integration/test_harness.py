@@ -6,6 +6,7 @@ import socket
 import warnings
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connections
 from django.template import Context, Origin, Template, engines
 
@@ -134,6 +135,7 @@ class TestIsolation:
     @pytest.mark.django_db(transaction=True)
     def test_4_and_are_gone_too(self, warehouse: Warehouse) -> None:
         assert _rows() == 0
+        assert Permission.objects.filter(group__name="auditor", codename="unmask").exists(), "roles are back"
 
     def test_5_the_guard_is_back_after_a_row(self, warehouse: Warehouse) -> None:
         warehouse.control()
