@@ -5,6 +5,7 @@ Every enum that reads foreign text has `UNKNOWN` and `parse`: unheard-of is a va
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -27,6 +28,18 @@ class RunStatus(_Parsed):
     FAILED = "failed"
     PARTIAL = "partial"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, executions: Iterable[ExecutionStatus]) -> RunStatus:
+        """Return the status of a run of executions with these (CONTRACT, 3)."""
+        found = set(executions)
+        if ExecutionStatus.RUNNING in found:
+            return cls.RUNNING
+        if ExecutionStatus.UNKNOWN in found or not found:
+            return cls.UNKNOWN
+        if len(found) == 2:
+            return cls.PARTIAL
+        return cls.SUCCESS if ExecutionStatus.SUCCESS in found else cls.FAILED
 
 
 class ExecutionStatus(_Parsed):

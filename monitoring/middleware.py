@@ -1,4 +1,4 @@
-"""The reader's language and time zone for the length of one request."""
+"""The reader's language, time zone and sight for the length of one request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from django.utils.cache import patch_vary_headers
 
 from etlportal.budget import budget
 from etlportal.databases import WATCHED
+from monitoring import scope
 from monitoring.models import UserPreferences
+from monitoring.sight import sight_of
 from monitoring.trail import acting
 from monitoring.views import errors
 
@@ -36,6 +38,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 
 class ReaderMiddleware:
     """Sets `request.preferences`, and activates language and zone: preference, else browser, else setting.
+    What the reader may see is in force as well (monitoring/scope.py).
 
     When `default` does not answer, the page that says so takes the place of whatever was asked for.
     """
@@ -51,16 +54,19 @@ class ReaderMiddleware:
         try:
             user = request.user
             preferences = UserPreferences.of(user) if user.is_authenticated else UserPreferences()
+            sight = sight_of(user)
         except DatabaseFault:
             logger.exception("the portal's own database does not answer")
             return errors.database_down(request)
         request.preferences = preferences  # type: ignore[attr-defined]
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
-        waits = budget(PAGE_SECONDS, breaks=True)
-        with acting(request), translation.override(language), timezone.override(zone), waits:
+        waits, seeing = budget(PAGE_SECONDS, breaks=True), scope.seeing(sight)
+        with acting(request), seeing, translation.override(language), timezone.override(zone), waits:
             request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
             response = self.get_response(request)
+            if response.streaming:
+                response.streaming_content = scope.carried(response.streaming_content)  # type: ignore[attr-defined]
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.http import QueryDict
@@ -10,6 +11,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from monitoring import scope
 from monitoring.enums import RunStatus
 from monitoring.filters import TEXT_LENGTH, TableForm
 from monitoring.selectors.runs import PERIODS, RunFilter
@@ -66,6 +68,11 @@ class RunsForm(TableForm):
         choices=PERIOD_CHOICES,
         error_messages={"invalid_choice": _("There is no period “%(value)s”: all periods are shown.")},
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not scope.sight().personal:
+            del self.fields["by"]  # who may not see a login finds none by it either
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
         """Return the other blocks' part of the address. The place in the list goes: another filter, another list."""

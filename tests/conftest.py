@@ -109,6 +109,7 @@ def _no_memory() -> None:
     breaker.forget()
     bounded.forget()
     snapshot._decoded.cache_clear()
+    snapshot._seen.cache_clear()
     caches["local"].clear()
 
 

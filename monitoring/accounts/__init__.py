@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q
 
 from monitoring.models import GroupPolicy, PortalSettings
+from monitoring.sight import sight_columns
 
 FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 """What counts as a second factor: recovery codes alone do not."""
@@ -24,13 +25,14 @@ def second_factor_asked() -> Q:
 
 
 class WithPreferences:
-    """Reads in one statement what every request needs: the user, the preferences, the second factor."""
+    """Reads in one statement what every request needs: the user, the preferences, the second factor, the sight."""
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the active user of that key, or None."""
         users = User.objects.select_related("preferences").annotate(
             must_have_second_factor=Exists(User.objects.filter(second_factor_asked(), pk=OuterRef("pk"))),
             has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)),
+            **sight_columns(),
         )
         user = users.filter(pk=user_id).first()
         return user if user is not None and user.is_active else None

@@ -12,9 +12,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from monitoring import scope
 from monitoring.admin.paging import WINDOW
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import EtlControl
+from monitoring.models.managers import of_status
 from monitoring.selectors.snapshot import current
 from monitoring.templatetags.signs import sign_of
 
@@ -77,6 +79,7 @@ class _StatusFilter(KnownFilter):
     title = _("status")
     parameter_name = "status"
     vocabulary: ClassVar[type[StrEnum]]
+
     column: ClassVar[str] = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
@@ -95,6 +98,13 @@ class _StatusFilter(KnownFilter):
 
 class RunStatusFilter(_StatusFilter):
     vocabulary = RunStatus
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The status that the run has for this reader: of the pipelines that they may see."""
+        value = self.value()
+        if value is None or scope.pipelines() is None:
+            return super().queryset(request, queryset)
+        return of_status(queryset, [value])
 
 
 class ExecutionStatusFilter(_StatusFilter):

@@ -11,9 +11,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from monitoring import scope
 from monitoring.admin import filters
 from monitoring.admin.columns import key, moment
-from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
+from monitoring.admin.readonly import KeyedAdmin, OfThePortalAdmin, ReadOnlyAdmin
 from monitoring.admin.warehouse import Links, detail_url
 from monitoring.models import (
     CollectorState,
@@ -55,6 +56,13 @@ class PipelineSettingsForm(forms.ModelForm):
                 self.fields["entity_name"].help_text = _(
                     "The control rows cannot be read now: type entity_name as it stands in ctl.etl_control."
                 )
+
+    def clean_entity_name(self) -> str:
+        """Nobody decides about a pipeline that they do not see, whether its name can be chosen or is typed."""
+        name: str = self.cleaned_data["entity_name"]
+        if not scope.within(name):
+            raise forms.ValidationError(gettext("There is no pipeline “%(name)s” in ctl.etl_control.") % {"name": name})
+        return name
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -99,7 +107,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
 
 
 @admin.register(CollectorState)
-class CollectorStateAdmin(ReadOnlyAdmin):
+class CollectorStateAdmin(ReadOnlyAdmin, OfThePortalAdmin):
     change_list_template = "admin/monitoring/whole_list.html"
     change_form_template = "admin/monitoring/detail.html"
     list_display = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -14,6 +15,7 @@ from django.urls import NoReverseMatch, path, reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from monitoring import scope
 from monitoring.admin import columns
 from monitoring.admin.paging import KeyedChangeList
 from monitoring.admin.period import parse_key, rows_of
@@ -28,6 +30,32 @@ def url_or_none(name: str, *args: Any, query: str = "", **kwargs: Any) -> str | 
         return reverse(name, args=args or None, kwargs=kwargs or None) + (f"?{query}" if query else "")
     except NoReverseMatch:
         return None
+
+
+def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
+    """Return those of the columns in which this reader may look for a text (monitoring/models/fields.py)."""
+    sight = scope.sight()
+    fields = [(name, model._meta.get_field(name)) for name in names]
+    return [name for name, field in fields if not hasattr(field, "searchable") or field.searchable(sight)]
+
+
+class OfThePortalAdmin(admin.ModelAdmin):
+    """A table about the portal as a whole: closed to who sees some pipelines only, for it names the others."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return scope.pipelines() is None and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return scope.pipelines() is None and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return scope.pipelines() is None and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return scope.pipelines() is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return scope.pipelines() is None and super().has_delete_permission(request, obj)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -166,9 +194,9 @@ class KeyedAdmin(ReadOnlyAdmin):
         if key is not None:
             return queryset.filter(**{self.key_column(term): key}), False
         wanted = Q()
-        for name in self.search_texts:
+        for name in searchable(self.model, self.search_texts):
             wanted |= Q(**{f"{name}__icontains": term})
-        return (queryset.filter(wanted) if self.search_texts else queryset.none()), False
+        return (queryset.filter(wanted) if wanted else queryset.none()), False
 
     def key_column(self, term: str) -> str:
         """Return the indexed column that a searched number means."""

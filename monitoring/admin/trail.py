@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring import wording
 from monitoring.admin.columns import key, moment
 from monitoring.admin.filters import KnownFilter, WindowFilter
-from monitoring.admin.readonly import KeyedAdmin
+from monitoring.admin.readonly import KeyedAdmin, OfThePortalAdmin
 from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.models import TrailEntry
 
@@ -41,7 +41,7 @@ class OutcomeFilter(_CodeFilter):
 
 
 @admin.register(TrailEntry)
-class TrailEntryAdmin(KeyedAdmin):
+class TrailEntryAdmin(KeyedAdmin, OfThePortalAdmin):
     page_key = period_key = period_column = "id"
     period_at = "at"
     number = key("id")

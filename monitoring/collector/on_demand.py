@@ -21,6 +21,7 @@ from monitoring.actions.samples import LeaseLost
 from monitoring.collector.loop import holder_name
 from monitoring.collector.memory import Memory
 from monitoring.collector.tick import tick
+from monitoring.scope import unscoped
 from monitoring.selectors.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ def take_one_sample() -> bool:
     if not claim_lease(holder=holder, now=timezone.now()):
         return False
     try:
-        tick(Memory(), holder=holder)
+        with unscoped():
+            tick(Memory(), holder=holder)
     except LeaseLost:
         return False
     finally:

@@ -1,6 +1,7 @@
 """The models: the ETL's tables (read-only) and the portal's own."""
 
 from monitoring.models.accounts import GroupPolicy, PortalSettings
+from monitoring.models.group_scope import GroupScope
 from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
@@ -22,6 +23,7 @@ __all__ = [
     "EtlRun",
     "EtlRunEntity",
     "GroupPolicy",
+    "GroupScope",
     "IntegrityReport",
     "PipelineHour",
     "PipelineSample",

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.fields import ForeignCharField, ForeignJSONField
+from monitoring.models.managers import of_pipelines
 
 
 class IntegrityReport(models.Model):
@@ -18,6 +19,8 @@ class IntegrityReport(models.Model):
     finished_by = models.CharField(_("asked by"), max_length=150, blank=True)
     milliseconds = models.FloatField(null=True)
     results = ForeignJSONField(default=list, help_text="policies/integrity.py: a list of CheckResult.")
+
+    objects = of_pipelines()
 
     class Meta:
         verbose_name = _("integrity report")

@@ -12,7 +12,14 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.models.fields import ForeignCharField, ForeignTextField
+from monitoring.models.fields import (
+    ForeignCharField,
+    ForeignLoginField,
+    ForeignMessageField,
+    ForeignPipelinesField,
+    ForeignRunMessageField,
+)
+from monitoring.models.managers import RunAsSeen, of_pipelines, of_runs
 
 
 class CollectorState(models.Model):
@@ -71,6 +78,8 @@ class PipelineSample(models.Model):
     run_entity_id = models.BigIntegerField(null=True, help_text="The newest run entity then.")
     problem = models.CharField(max_length=40, blank=True, help_text="Why something could not be read.")
 
+    objects = of_pipelines()
+
     class Meta:
         verbose_name = _("sample")
         verbose_name_plural = _("samples")
@@ -95,6 +104,8 @@ class PipelineHour(models.Model):
     served_lag_seconds_max = models.BigIntegerField(null=True)
     coverage_percent = models.FloatField(null=True, help_text="The hour's last value.")
 
+    objects = of_pipelines()
+
     class Meta:
         verbose_name = _("hourly roll-up")
         verbose_name_plural = _("hourly roll-ups")
@@ -105,18 +116,20 @@ class PipelineHour(models.Model):
         return f"{self.entity_name} {self.hour:%Y-%m-%d %H}"
 
 
-class RunCopy(models.Model):
+class RunCopy(RunAsSeen, models.Model):
     """The portal's copy of one `audit.etl_run` row, refreshed until the run has finished."""
 
     run_id = models.BigIntegerField(primary_key=True)
-    entities_requested = ForeignCharField(max_length=500)
-    started_by = ForeignCharField(max_length=128)
+    entities_requested = ForeignPipelinesField(max_length=500)
+    started_by = ForeignLoginField(max_length=128)
     started_at = models.DateTimeField(db_index=True)
     finished_at = models.DateTimeField(null=True)
     status = ForeignCharField(max_length=20)
     entities_succeeded = models.BigIntegerField()
     entities_failed = models.BigIntegerField()
-    error_message = ForeignTextField(blank=True)
+    error_message = ForeignRunMessageField(blank=True)
+
+    objects = of_runs()
 
     class Meta:
         verbose_name = _("run (copy)")
@@ -147,11 +160,13 @@ class RunEntityCopy(models.Model):
     watermark_from_id = models.BigIntegerField(null=True)
     watermark_to_updated_at = models.DateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
-    error_message = ForeignTextField(blank=True)
+    error_message = ForeignMessageField(blank=True)
     error_class = models.CharField(max_length=30, blank=True, help_text="What kind of failure it is, of a failed one.")
     fingerprint = models.CharField(
         max_length=16, null=True, help_text="The same for failures that are the same; NULL: it did not fail."
     )
+
+    objects = of_pipelines()
 
     class Meta:
         verbose_name = _("run entity (copy)")
@@ -225,6 +240,8 @@ class PipelineSettings(models.Model):
         help_text=_("Columns of the source with personal data, separated by commas, beside the known ones."),
     )
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = of_pipelines()
 
     class Meta:
         verbose_name = _("pipeline settings")

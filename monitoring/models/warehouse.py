@@ -11,7 +11,15 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.guard import WarehouseReadOnly
-from monitoring.models.fields import UtcDateTimeField, VarCharField
+from monitoring.models.fields import (
+    UtcDateTimeField,
+    VarCharField,
+    VarCharLoginField,
+    VarCharMessageField,
+    VarCharPipelinesField,
+    VarCharRunMessageField,
+)
+from monitoring.models.managers import RunAsSeen, of_pipelines, of_runs
 from monitoring.querysets import ConnectionLoginEventQuerySet, ReadOnlyQuerySet, RunEntityQuerySet, RunQuerySet
 
 
@@ -50,6 +58,8 @@ class EtlControl(WarehouseModel):
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
 
+    objects = of_pipelines(ReadOnlyQuerySet)
+
     class Meta:
         managed = False
         db_table = "[ctl].[etl_control]"
@@ -61,21 +71,23 @@ class EtlControl(WarehouseModel):
         return self.entity_name
 
 
-class EtlRun(WarehouseModel):
+class EtlRun(RunAsSeen, WarehouseModel):
     """One row per execution of the runner."""
 
+    entities_finish = "entity_finished_at"
+
     run_id = models.BigAutoField(primary_key=True)
-    entities_requested = VarCharField(max_length=500)
-    started_by = VarCharField(max_length=128)
+    entities_requested = VarCharPipelinesField(max_length=500)
+    started_by = VarCharLoginField(max_length=128)
     started_at = UtcDateTimeField()
     finished_at = UtcDateTimeField(null=True)
     status = VarCharField(max_length=20)
     entities_succeeded = models.IntegerField()
     entities_failed = models.IntegerField()
-    error_message = VarCharField(max_length=4000, null=True)
+    error_message = VarCharRunMessageField(max_length=4000, null=True)
     created_at = UtcDateTimeField()
 
-    objects = RunQuerySet.as_manager()
+    objects = of_runs(RunQuerySet)
 
     class Meta:
         managed = False
@@ -104,11 +116,11 @@ class EtlRunEntity(WarehouseModel):
     watermark_from_id = models.BigIntegerField(null=True)
     watermark_to_updated_at = UtcDateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
-    error_message = VarCharField(max_length=4000, null=True)
+    error_message = VarCharMessageField(max_length=4000, null=True)
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
 
-    objects = RunEntityQuerySet.as_manager()
+    objects = of_pipelines(RunEntityQuerySet)
 
     class Meta:
         managed = False

@@ -53,8 +53,8 @@ def preflight(facts: PreflightFacts) -> Preflight:
         checked_at=facts.checked_at,
         checks=tuple(checks),
         ready_for_monitoring=_all_passed(essential),
-        ready_for_first_run=None if ready is None else _any(ready),
-        ready_for_all_active=None if ready is None else _all(ready or [False]),
+        ready_for_first_run=None if ready is None else any_of(ready),
+        ready_for_all_active=None if ready is None else all_of(ready or [False]),
     )
 
 
@@ -246,7 +246,7 @@ def _all_passed(states: Iterable[CheckState]) -> bool | None:
     return None if CheckState.UNKNOWN in known else True
 
 
-def _all(answers: Iterable[bool | None]) -> bool | None:
+def all_of(answers: Iterable[bool | None]) -> bool | None:
     """Three-valued "all": one False decides, then one None."""
     known = list(answers)
     if False in known:
@@ -254,7 +254,7 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return None if None in known else True
 
 
-def _any(answers: Iterable[bool | None]) -> bool | None:
+def any_of(answers: Iterable[bool | None]) -> bool | None:
     """Three-valued "any": one True decides, then one None."""
     known = list(answers)
     if True in known:
@@ -269,6 +269,8 @@ __all__ = [
     "PreflightFacts",
     "SchemaFacts",
     "TableFacts",
+    "all_of",
+    "any_of",
     "collector_check",
     "pipeline_ready",
     "preflight",

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import Error
 
+from monitoring import scope
 from monitoring.models import EtlControl, PipelineSettings
 from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, Watermark
 from monitoring.policies.ruler import Readings, Ruler, draw
@@ -70,7 +71,7 @@ def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
 
 def _cache_key(name: str) -> str:
     # A cache's key has its own limits: any name becomes plain hexadecimal.
-    return f"control-row-{name.encode('utf-8', 'surrogatepass').hex()}"
+    return f"control-row-{name.encode('utf-8', 'surrogatepass').hex()}{scope.sight().stamp}"
 
 
 def _live(name: str) -> ControlRow | Problem | None:

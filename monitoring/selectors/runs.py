@@ -12,12 +12,26 @@ from datetime import datetime, timedelta
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
+from monitoring.models.managers import of_status
 from monitoring.policies.facts import Execution, Run, Watermark
+from monitoring.policies.scope import run_within
 
 SORTABLE = {"run_id": "run_id", "started_at": "started_at", "status": "status", "started_by": "started_by"}
 """What the list may be sorted by, each a column that is never NULL."""
+
+
+def sortable() -> dict[str, str]:
+    """Return what this reader may sort by: an order by what is hidden would tell it."""
+    sight = scope.sight()
+    hidden = {
+        *({"status"} if sight.pipelines is not None else ()),
+        *({"started_by"} if not sight.personal else ()),
+    }
+    return {name: column for name, column in SORTABLE.items() if name not in hidden}
+
 
 NEIGHBOURS = 200
 """Executions of one run shown at most; a run has one per pipeline."""
@@ -36,20 +50,25 @@ class RunFilter:
 
 
 def runs(wanted: RunFilter) -> QuerySet[RunCopy]:
-    """Return the copied runs that match, unordered and not yet evaluated."""
+    """Return the copied runs that match, unordered and not yet evaluated.
+
+    What the reader may not see cannot be asked for either: not who started a run, not a pipeline of others.
+    """
     found = RunCopy.objects.all()
     if wanted.run_id is not None:
         found = found.filter(run_id=wanted.run_id)
     if wanted.statuses:
-        found = found.filter(status__in=[status.value for status in wanted.statuses])
+        found = of_status(found, [status.value for status in wanted.statuses])
     if wanted.started_by:
-        found = found.filter(started_by__icontains=wanted.started_by)
+        known = scope.sight().personal
+        found = found.filter(started_by__icontains=wanted.started_by) if known else found.none()
     if wanted.since:
         found = found.filter(started_at__gte=wanted.since)
     if wanted.until:
         found = found.filter(started_at__lt=wanted.until)
     if wanted.entity_name:
-        found = found.filter(run_entities__entity_name=wanted.entity_name)
+        known = scope.within(wanted.entity_name)
+        found = found.filter(run_entities__entity_name=wanted.entity_name) if known else found.none()
     return found
 
 
@@ -104,12 +123,12 @@ def _from_warehouse(run_id: int) -> RunDetail | None:
         error_message=row.error_message or "",
         executions=tuple(_execution_of_warehouse(entity) for entity in entities),
     )
-    return RunDetail(run=run, copied=False)
+    return RunDetail(run=_as_seen(run), copied=False)
 
 
 def run_of_copy(copy: RunCopy, executions: Iterable[RunEntityCopy] = ()) -> Run:
     """Return the copied run as facts, with the executions given."""
-    return Run(
+    run = Run(
         run_id=copy.run_id,
         status=RunStatus.parse(copy.status),
         status_text=copy.status,
@@ -122,6 +141,26 @@ def run_of_copy(copy: RunCopy, executions: Iterable[RunEntityCopy] = ()) -> Run:
         error_message=copy.error_message,
         executions=tuple(execution_of_copy(execution) for execution in executions),
     )
+    return _as_seen(run)
+
+
+def _as_seen(run: Run) -> Run:
+    """Return the run as its executions alone make it, for who sees some pipelines only; without executions as
+    its row is, which is seen so already (models/managers.py)."""
+    names = scope.pipelines()
+    return run if names is None else run_within(run, names) or run
+
+
+def with_executions(copies: Iterable[RunCopy]) -> tuple[Run, ...]:
+    """Return the copied runs as facts, with their executions. One statement."""
+    listed = list(copies)
+    if not listed:
+        return ()
+    own: dict[int, list[RunEntityCopy]] = {}
+    entities = RunEntityCopy.objects.filter(run_id__in=[copy.run_id for copy in listed]).order_by("run_entity_id")
+    for entity in entities:
+        own.setdefault(entity.run_id, []).append(entity)
+    return tuple(run_of_copy(copy, own.get(copy.run_id, ())) for copy in listed)
 
 
 def execution_of_copy(copy: RunEntityCopy) -> Execution:

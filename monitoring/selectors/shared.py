@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from monitoring import scope
 from monitoring.selectors.local_cache import cache
 
 T = TypeVar("T")
@@ -28,8 +29,9 @@ def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T
     """Return the value of `key`, made by one caller at a time.
 
     `fresh` says for how many seconds a value is good. Whatever `make` raises reaches the caller
-    that made it; it is not kept.
+    that made it; it is not kept. Who may see less shares with those who may see as much.
     """
+    key = _seen(key)
     entry: _Entry[T] | None = cache.get(key)
     if entry is not None and time.time() < entry[1]:
         return entry[0]
@@ -41,6 +43,15 @@ def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T
     if entry is None:
         entry = _wait(key)
     return entry[0] if entry is not None else _store(key, make(), fresh)
+
+
+def forget(*keys: str) -> None:
+    """Drop what is kept of these keys for readers who may see what this one may."""
+    cache.delete_many([_seen(key) for key in keys])
+
+
+def _seen(key: str) -> str:
+    return f"{key}{scope.sight().stamp}"
 
 
 def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:

@@ -11,9 +11,11 @@ from django.db import Error
 from django.utils import timezone
 
 from etlportal.breaker import News
+from monitoring import scope
 from monitoring.enums import ProblemCode
 from monitoring.models import CollectorState
 from monitoring.policies.facts import Problem, Snapshot
+from monitoring.selectors.seen import seen
 
 STALE_AFTER = timedelta(seconds=60)
 """Figures older than this are marked old, and a page tries to take one sample itself."""
@@ -26,6 +28,9 @@ class Current:
     `ticked_at` is when the tick ended by this machine's clock; age counts from it, not from the
     warehouse's clock, which may differ. `collecting`: a collector holds its lease now; without one an
     open page takes a sample itself, once a minute (collector/on_demand.py).
+
+    The snapshot is as the reader of this request may see it (monitoring/scope.py), and `version` says so:
+    what is kept by it is kept per sight.
     """
 
     snapshot: Snapshot | None
@@ -51,14 +56,21 @@ def current(now: datetime | None = None) -> Current:
     row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first()
     if row is None or row.ticked_at is None:
         return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
+    sight = scope.sight()
     return Current(
-        snapshot=_decoded(row.version, row.ticked_at),
-        version=row.version,
+        snapshot=_seen(row.version, row.ticked_at, sight),
+        version=row.version if sight.whole else f"{row.version}-{sight.stamp}",
         sampled_at=row.sampled_at,
         ticked_at=row.ticked_at,
         now=now,
         collecting=row.lease_until is not None and row.lease_until > now,
     )
+
+
+@lru_cache(maxsize=32)
+def _seen(version: str, ticked_at: datetime, sight: scope.Sight) -> Snapshot | None:
+    snapshot = _decoded(version, ticked_at)
+    return snapshot if snapshot is None or sight.whole else seen(snapshot, sight)
 
 
 @lru_cache(maxsize=4)

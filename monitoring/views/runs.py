@@ -84,12 +84,15 @@ class RunsList(Block):
 
     def context(self, current: Current) -> dict[str, Any]:
         request, here = self.request, reverse("monitoring:runs")
-        form = RunsForm(request.GET, sortable=RunsTable.sortable())
+        form = runs_form(request)
         order = form.values.get("sort") or NEWEST_FIRST
         page, lost = _page(form, current, order, request)
         if lost:
             form.add_error(None, gettext("This address names no place in the list: it starts again."))
         table = RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in page.rows], order_by=order)
+        hidden = set(runs.SORTABLE) - set(runs.sortable())
+        for name in hidden:
+            table.columns[name].column.orderable = False
         table.caption = gettext("Runs")
         query = request.GET.copy()
         query.pop("after", None), query.pop("before", None)
@@ -129,11 +132,17 @@ class RunsExport(View):
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
-        form = RunsForm(request.GET, sortable=RunsTable.sortable())
+        form = runs_form(request)
         order = form.values.get("sort") or NEWEST_FIRST
         found = runs.runs(form.wanted(state.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
         lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
         return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
+
+
+def runs_form(request: HttpRequest) -> RunsForm:
+    """Return what the address asks of the runs."""
+    names = runs.sortable()
+    return RunsForm(request.GET, sortable=frozenset([*names, *(f"-{name}" for name in names)]))
 
 
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:

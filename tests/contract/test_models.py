@@ -259,7 +259,7 @@ def _model_type(field: Any) -> tuple[str, int | None]:
         models.BooleanField: "BIT",
         UtcDateTimeField: "DATETIME",
     }
-    if type(field) is VarCharField:
+    if isinstance(field, VarCharField):
         return "VARCHAR", field.max_length
     if type(field) is models.CharField:
         return "NVARCHAR", field.max_length

@@ -61,9 +61,9 @@ def copy_run(run_id: int, **changes: Any) -> RunCopy:
 
 @pytest.fixture
 def pages(client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]) -> Client:
-    """A viewer in front of a healthy snapshot."""
+    """Somebody who sees everything, in front of a healthy snapshot."""
     snapshot_stored(factories.healthy_snapshot())
-    return client_as("viewer")
+    return client_as("auditor")
 
 
 def shown_runs(html: str) -> list[int]:

@@ -362,14 +362,14 @@ def test_a_hundred_viewers_are_one_rendering_per_language_zone_and_address(
 ) -> None:
     snapshot_stored(factories.troubled_snapshot())
     first = client_as("viewer").get("/").content.decode()
-    second_client = client_as("auditor")
+    second_client = client_as("operator")
     second_client.get("/preferences/")
     with counted() as seen:
         second = second_client.get("/").content.decode()
     assert not [sql for sql in seen.of("default") if "pipelinesample" in sql or "runentitycopy" in sql]
     assert htmx.etags(first) == htmx.etags(second)
 
-    other = client_as("operator")
+    other = client_as("viewer")
     portuguese = other.get("/", headers={"Accept-Language": "pt-br"}).content.decode()
     assert 'lang="pt-br"' in portuguese
     assert htmx.blocks(portuguese)["summary-kpis"].text != htmx.blocks(first)["summary-kpis"].text

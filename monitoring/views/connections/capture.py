@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 from etlportal.budget import budget
 from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.selectors import connections as audit
-from monitoring.selectors.local_cache import cache as local_cache
+from monitoring.selectors.shared import forget
 from monitoring.selectors.snapshot import Current
 from monitoring.templatetags.formats import number_text
 from monitoring.trail import note
@@ -71,7 +71,7 @@ class ConnectionsCapturePage(Page):
             words = capture_problem(failure.problem)
             messages.error(request, f"{words.what} {words.to_do}")
             return
-        local_cache.delete_many([f"connections:{window}" for window in audit.WINDOWS])
+        forget(*(f"connections:{window}" for window in audit.WINDOWS))
         note(request, TrailAction.CAPTURED, events=captured.events)
         text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured.events)
         messages.success(request, text % {"number": number_text(captured.events)})

@@ -1,0 +1,183 @@
+"""The portal's own tables as a collector leaves them over a warehouse with these pipelines, and no others.
+
+Two of the pipelines are told apart by words that stand in everything about them, so that a test can look
+for the other's in any answer. The same history is told with all pipelines or with some: whatever is shown
+of some must be what would be shown if the others did not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitoring.enums import ExecutionStatus, PipelineStatus, RunStatus
+from monitoring.models import (
+    CollectorState,
+    IntegrityReport,
+    PipelineHour,
+    PipelineSample,
+    PipelineSettings,
+    RunCopy,
+    RunEntityCopy,
+)
+from monitoring.policies.facts import Count, Execution, Pipeline, Snapshot
+from monitoring.policies.overview import overview
+from monitoring.selectors import history
+from tests import factories
+from tests.factories import NOW
+
+MINE, ALSO_MINE, OTHER = "dim_mine", "dim_mine_too", "dim_zqother"
+EVERY = (MINE, ALSO_MINE, OTHER)
+CANARY = "zqother"
+"""Stands in whatever is about OTHER: its name, its tables, its errors."""
+
+S, F, R = ExecutionStatus.SUCCESS, ExecutionStatus.FAILED, ExecutionStatus.RUNNING
+RUNS: dict[int, tuple[timedelta, dict[str, ExecutionStatus]]] = {
+    1: (timedelta(days=6), {MINE: S}),
+    2: (timedelta(days=5), {OTHER: F}),
+    3: (timedelta(days=2), {MINE: F, OTHER: S}),
+    4: (timedelta(hours=20), {MINE: S, ALSO_MINE: F, OTHER: F}),
+    5: (timedelta(hours=8), {MINE: S, OTHER: F}),
+    6: (timedelta(hours=3), {OTHER: S}),
+    7: (timedelta(hours=2), {MINE: S, ALSO_MINE: S, OTHER: S}),
+    8: (timedelta(hours=1), {MINE: F, OTHER: F}),
+    9: (timedelta(minutes=20), {OTHER: R}),
+    10: (timedelta(minutes=10), {MINE: R, OTHER: S}),
+}
+"""How long before NOW each run began, and what its pipelines came to."""
+
+
+def error(name: str) -> str:
+    return f"OperationalError: ('42S02', \"Invalid object name 'fact.{name.upper()}'. (208)\")"
+
+
+def build(names: Collection[str] = EVERY) -> Snapshot:
+    """Leave the copies, samples and settings of these pipelines; return the snapshot that belongs to them."""
+    for model in (RunEntityCopy, RunCopy, PipelineSample, PipelineHour, IntegrityReport, PipelineSettings):
+        model._base_manager.all().delete()
+    for run_id, (since, statuses) in RUNS.items():
+        shown = {name: status for name, status in statuses.items() if name in names}
+        if shown:
+            _run(run_id, NOW - since, shown)
+    for name in names:
+        _past(name)
+    CollectorState.objects.update_or_create(
+        pk=CollectorState.SINGLETON, defaults={"copied_from_run_id": 1, "copied_to_run_id": 10, "copied_all": True}
+    )
+    pipelines = tuple(_pipeline(name) for name in sorted(names))
+    recent = history.newest_runs(30)
+    return factories.snapshot(
+        *pipelines,
+        overview=overview(
+            pipelines,
+            day=history.run_counts(NOW - history.DAY),
+            week=history.run_counts(NOW - history.WEEK),
+            throughputs=history.throughputs(NOW - history.DAY),
+            last_run=recent[0],
+        ),
+        recent_runs=recent,
+        running=history.open_runs(50),
+    )
+
+
+def _run(run_id: int, started: datetime, statuses: dict[str, ExecutionStatus]) -> None:
+    """A run as the runner writes it (CONTRACT), one pipeline after the other."""
+    rows = []
+    for name, status in statuses.items():
+        begun = started + timedelta(minutes=EVERY.index(name))
+        running = status is R
+        rows.append(
+            RunEntityCopy(
+                run_entity_id=run_id * 100 + EVERY.index(name),
+                run_id=run_id,
+                entity_name=name,
+                started_at=begun,
+                finished_at=None if running else begun + timedelta(seconds=30 + 7 * EVERY.index(name)),
+                status=status.value,
+                extracted=0 if running else 1000 * (EVERY.index(name) + 1) + run_id,
+                upserted=0 if status is not S else 1000 * (EVERY.index(name) + 1) + run_id,
+                soft_deleted=0,
+                error_message=error(name) if status is F else "",
+            )
+        )
+    ends = [row.finished_at for row in rows]
+    RunCopy.objects.create(
+        run_id=run_id,
+        entities_requested=",".join(statuses),
+        started_by="svc_etl",
+        started_at=started,
+        finished_at=None if None in ends else max(ends),
+        status=RunStatus.of(statuses.values()).value,
+        entities_succeeded=sum(status is S for status in statuses.values()),
+        entities_failed=sum(status is F for status in statuses.values()),
+        error_message=" | ".join(row.error_message for row in rows if row.error_message),
+    )
+    RunEntityCopy.objects.bulk_create(rows)
+
+
+def _past(name: str) -> None:
+    place = EVERY.index(name) + 1
+    for minutes in (1, 6, 11, 16, 21):
+        PipelineSample.objects.create(
+            entity_name=name,
+            sampled_at=NOW - timedelta(minutes=minutes),
+            status=PipelineStatus.OK if place == 1 else PipelineStatus.FAILED,
+            is_active=True,
+            source_total=1000 * place + minutes,
+            target_total=990 * place,
+            eligible=10 * place,
+            latency_seconds=60 * place,
+            served_lag_seconds=600 * place,
+        )
+    PipelineHour.objects.create(
+        entity_name=name, hour=NOW - timedelta(hours=5), samples=12, eligible_max=20 * place, coverage_percent=99.0
+    )
+    PipelineSettings.objects.create(entity_name=name, owner=f"team of {name}")
+    IntegrityReport.objects.create(entity_name=name, finished_at=NOW, finished_by="operator", milliseconds=5)
+
+
+def _pipeline(name: str) -> Pipeline:
+    place = EVERY.index(name) + 1
+    newest = max(
+        (_execution(row) for row in RunEntityCopy.objects.filter(entity_name=name)), key=lambda row: row.run_id
+    )
+    control = factories.control_row(
+        name, source_table=f"core.{name}_rows", target_table=f"dim.{name.upper()}", last_run_id=newest.run_id
+    )
+    source = factories.pending_source(Count(10 * place), oldest=timedelta(hours=4 * place), total=1000 * place)
+    return factories.pipeline(name, control=control, source=source, newest=newest, owner=f"team of {name}")
+
+
+def _execution(row: RunEntityCopy) -> Execution:
+    from monitoring.selectors.runs import execution_of_copy
+
+    return execution_of_copy(row)
+
+
+def in_warehouse(warehouse: Any) -> None:
+    """Leave the same rows in the embedded warehouse: control rows, runs and run entities."""
+    for name in EVERY:
+        warehouse.control(name, source_table=f"core.{name}_rows", target_table=f"dim.{name.upper()}")
+    for run in RunCopy._base_manager.order_by("pk"):
+        warehouse.run(
+            run_id=run.run_id,
+            entities_requested=run.entities_requested,
+            started_by=run.started_by,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            status=run.status,
+            entities_succeeded=run.entities_succeeded,
+            entities_failed=run.entities_failed,
+            error_message=run.error_message or None,
+        )
+    for row in RunEntityCopy._base_manager.order_by("pk"):
+        warehouse.run_entity(
+            row.run_id,
+            row.entity_name,
+            run_entity_id=row.run_entity_id,
+            entity_started_at=row.started_at,
+            entity_finished_at=row.finished_at,
+            status=row.status,
+            error_message=row.error_message or None,
+        )
