@@ -16,7 +16,9 @@ _QUOTE = r"(?P<open>['\"“«])(?P<value>[^'\"”»]{1,300})(?=['\"”»])"
 _WHO = r"user|users|login|logon|principal|account|usu[aá]rio|utilizador|conta|inicio de sesi[oó]n"
 _WHERE = r"server|host|workstation|client|servidor|m[aá]quina|cliente"
 _WHAT = r"value|values|valor|valores"
-_QUOTED = re.compile(rf"\b(?:{_WHO}|{_WHERE}|{_WHAT})\b(?:\s+(?:name|nome|nombre))?\s*[:=]?\s*{_QUOTE}", re.IGNORECASE)
+_NAMED = r"(?:\s+(?:name|nome|nombre))?\s*[:=]?\s*"
+_QUOTED_LOGIN = re.compile(rf"\b(?:{_WHO})\b{_NAMED}{_QUOTE}", re.IGNORECASE)
+_QUOTED = re.compile(rf"\b(?:{_WHERE}|{_WHAT})\b{_NAMED}{_QUOTE}", re.IGNORECASE)
 _VALUE_OF_TYPE = re.compile(rf"\b(?:varchar|nvarchar|char|nchar)\s+(?:value|valor)\s*{_QUOTE}", re.IGNORECASE)
 _KEY_VALUE = re.compile(
     r"\b(?:key value is|valor da chave duplicada [ée]|valor de la clave duplicada es)\s*"
@@ -28,7 +30,7 @@ _SETTING = re.compile(
     r"(?P<value>[^;\]\s'\")]{1,128})",
     re.IGNORECASE,
 )
-_EMAIL = re.compile(r"(?P<value>[\w.+-]{1,64})@(?=[\w-]{1,63}(?:\.[\w-]{1,63})+)")
+_EMAIL = re.compile(r"(?<![\w.+•-])(?P<value>[\w.+-]{1,64})@(?=[\w-]{1,63}(?:\.[\w-]{1,63})+)")
 _DOMAIN_USER = re.compile(r"(?<![\\/\w.])[A-Za-z][\w-]{0,14}\\{1,2}(?P<value>[\w.$-]{2,64})")
 _IPV4 = re.compile(r"(?<![\d.])(?P<value>\d{1,3}(?:\.\d{1,3}){3})(?![\d.]*\d)")
 _IPV6 = re.compile(
@@ -41,7 +43,7 @@ _UID = re.compile(r"\b(?:UID|User ID|WSID)\s*=\s*(?P<value>[^;]{1,128})", re.IGN
 _HOST = re.compile(r"\b(?:host|hostname|workstation)\s+(?P<value>(?=[\w-]*[\d.-])[\w.-]{2,128})", re.IGNORECASE)
 _PATTERNS = (
     *(_EMAIL, _DOMAIN_USER, _IPV4, _IPV6, _DOCUMENT),
-    *(_QUOTED, _VALUE_OF_TYPE, _KEY_VALUE, _SETTING, _HOST),
+    *(_QUOTED_LOGIN, _QUOTED, _VALUE_OF_TYPE, _KEY_VALUE, _SETTING, _HOST),
 )
 _OF_VALUES = (_QUOTED, _VALUE_OF_TYPE, _KEY_VALUE)
 _NUMBERS = re.compile(r"[\d\s,.:-]*")
@@ -71,13 +73,16 @@ def mask_connection(text: str) -> str:
 def _masked(found: re.Match[str]) -> str:
     start, end = found.start("value") - found.start(), found.end("value") - found.start()
     parts = found["value"].split(",") if found.re is _KEY_VALUE else [found["value"]]
-    hidden = ",".join(_part(part, number_stays=found.re in _OF_VALUES) for part in parts)
+    hidden = ",".join(_part(part, found.re) for part in parts)
     return f"{found[0][:start]}{hidden}{found[0][end:]}"
 
 
-def _part(text: str, *, number_stays: bool) -> str:
-    """Hide a value, unless an earlier pattern did, or it is a plain number."""
-    return text if BULLET in text or (number_stays and _NUMBERS.fullmatch(text)) else _hidden(text)
+def _part(text: str, pattern: re.Pattern[str]) -> str:
+    """Hide a value: not a plain number, and not again what an earlier pattern hid."""
+    if pattern is _QUOTED_LOGIN:
+        return mask_login(text)
+    hidden_before = BULLET in text and "@" in text
+    return text if hidden_before or (pattern in _OF_VALUES and _NUMBERS.fullmatch(text)) else _hidden(text)
 
 
 def _hidden(text: str) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
+from monitoring import scope
 from monitoring.enums import ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.facts import Execution
@@ -52,9 +53,10 @@ class ExplainedFailure:
 def failures(name: str, now: datetime, shown: int = FAILURES) -> tuple[list[ExplainedFailure], bool]:
     """Return the pipeline's newest failures, and whether there are more.
 
-    One statement per snapshot (`now`), whoever looks: copies change only when a snapshot does.
+    One statement per snapshot (`now`) and sight, whoever looks: copies change only when a snapshot does.
     """
-    key = f"pipeline-failures-{now.timestamp()}-{shown}-{name.encode('utf-8', 'surrogatepass').hex()}"
+    sight, who = scope.sight().stamp, name.encode("utf-8", "surrogatepass").hex()
+    key = f"pipeline-failures-{now.timestamp()}-{shown}-{who}-{sight}"
     kept: tuple[list[ExplainedFailure], bool] | None = cache.get(key)
     if kept is None:
         kept = _failures(name, shown)

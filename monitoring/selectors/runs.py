@@ -54,7 +54,7 @@ def runs(wanted: RunFilter) -> QuerySet[RunCopy]:
 
     What the reader may not see cannot be asked for either: not who started a run, not a pipeline of others.
     """
-    found = RunCopy.objects.all()
+    found: QuerySet[RunCopy] = RunCopy.objects.all()
     if wanted.run_id is not None:
         found = found.filter(run_id=wanted.run_id)
     if wanted.statuses:
