@@ -15,9 +15,10 @@ from openpyxl import load_workbook
 
 from monitoring import scope
 from monitoring.enums import RunStatus
-from monitoring.models import EtlRun, EtlRunEntity, GroupScope, RunCopy, RunEntityCopy
+from monitoring.models import EtlRun, EtlRunEntity, GroupScope, PipelineSettings, RunCopy, RunEntityCopy, TrailEntry
 from monitoring.models.managers import of_status
 from monitoring.scope import Sight, seeing
+from monitoring.selectors.connections import failures_since
 from tests.conftest import ROLES
 from tests.integration.test_every_page import ADDRESSES, BLOCKS, PAGES
 from tests.support import htmx, worlds
@@ -112,7 +113,7 @@ def test_no_answer_of_any_address_names_another_pipeline(client_as: Clients, bot
     for run_id in (4, 5):
         for address in addresses(names, run_id=run_id, kinds=("csv", "xlsx")):
             response = client.get(address)
-            assert response.status_code < 500 or address == "/readyz", address
+            assert response.status_code in {200, 302, 403, 405, 503}, address
             assert CANARY not in told(response).casefold(), address
 
 
@@ -277,10 +278,8 @@ def test_a_pipeline_not_sampled_yet_is_looked_up_for_those_who_may_see_it(
 
 
 def test_the_connection_audit_counts_their_failures_only(client_as: Clients, both: None) -> None:
-    from monitoring.selectors.connections import failures_since
-
     since = worlds.NOW - worlds.timedelta(days=6, hours=1)
-    every, own = failures_since(since), None
+    every = failures_since(since)
     with seeing(LIMITED):
         own = failures_since(since)
     assert (len(every or ()), len(own or ())) == (7, 3)
@@ -331,9 +330,6 @@ def test_limits_are_set_in_the_admin_and_written_down(client_as: Clients, users:
     assert changed.status_code == 302, changed.content.decode()
     row.refresh_from_db()
     assert row.entity_names == []
-    assert "nothing" not in client.get("/admin/monitoring/trailentry/").content.decode()[:0]
-    from monitoring.models import TrailEntry
-
     assert [entry.object for entry in TrailEntry.objects.filter(action="setting_changed").order_by("pk")] == [
         f"groupscope viewer: {MINE}",
         "groupscope viewer: -",
@@ -350,8 +346,6 @@ def test_what_is_about_the_whole_portal_is_closed_to_who_sees_a_part(client_as: 
 
 
 def test_nobody_decides_about_a_pipeline_that_they_do_not_see(client_as: Clients, both: None) -> None:
-    from monitoring.models import PipelineSettings
-
     PipelineSettings.objects.all().delete()
     limit("admin", *SCOPE)
     client = client_as("admin")
@@ -369,7 +363,7 @@ def test_nobody_decides_about_a_pipeline_that_they_do_not_see(client_as: Clients
     assert PipelineSettings.objects.get().owner == "x"
 
 
-def test_a_limited_reader_counts_as_one_more_statement_only(client_as: Clients, both: None) -> None:
+def test_an_unchanged_refresh_costs_next_to_nothing_here_too(client_as: Clients, both: None) -> None:
     limit("viewer", *SCOPE)
     client = client_as("viewer")
     client.get("/")
