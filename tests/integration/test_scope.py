@@ -18,7 +18,7 @@ from monitoring.enums import RunStatus
 from monitoring.models import EtlRun, EtlRunEntity, GroupScope, PipelineSettings, RunCopy, RunEntityCopy, TrailEntry
 from monitoring.models.managers import of_status
 from monitoring.scope import Sight, seeing
-from monitoring.selectors.connections import failures_since
+from monitoring.selectors.connections import failures_between
 from tests.conftest import ROLES
 from tests.integration.test_every_page import ADDRESSES, BLOCKS, PAGES
 from tests.support import htmx, worlds
@@ -279,9 +279,9 @@ def test_a_pipeline_not_sampled_yet_is_looked_up_for_those_who_may_see_it(
 
 def test_the_connection_audit_counts_their_failures_only(client_as: Clients, both: None) -> None:
     since = worlds.NOW - worlds.timedelta(days=6, hours=1)
-    every = failures_since(since)
+    every = failures_between(since, None)
     with seeing(LIMITED):
-        own = failures_since(since)
+        own = failures_between(since, None)
     assert (len(every or ()), len(own or ())) == (7, 3)
 
 
