@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from etlportal import databases, oidc
 from etlportal.environment import read_file_variants
 from etlportal.logs import without_visitors_tracebacks
+from etlportal.secret import Secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -183,6 +184,18 @@ ACCOUNT_SESSION_REMEMBER = None
 # Sign-in and second factor have limits of their own (monitoring/accounts/limits.py). allauth's for the second
 # factor counts per user whatever the address, so that it must be the wider one.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,200/5m/key", "signup": "5/m/ip,30/h/ip"}
+
+# The first administrator, made by `migrate` where there is none (monitoring/accounts/first_admin.py). As they
+# stand: env.str takes a value that begins with `$` for the name of another variable.
+FIRST_ADMIN = None
+if env.ENVIRON.get("PORTAL_ADMIN_USER"):
+    if not env.ENVIRON.get("PORTAL_ADMIN_PASSWORD"):
+        raise ImproperlyConfigured("PORTAL_ADMIN_USER is set without PORTAL_ADMIN_PASSWORD.")
+    FIRST_ADMIN = (
+        env.ENVIRON["PORTAL_ADMIN_USER"],
+        Secret(env.ENVIRON["PORTAL_ADMIN_PASSWORD"]),
+        env.ENVIRON.get("PORTAL_ADMIN_EMAIL", ""),
+    )
 
 # Second factors: each optional, asked for per group (monitoring/accounts/second_factor.py).
 MFA_ADAPTER = "monitoring.accounts.adapter.PortalMFAAdapter"

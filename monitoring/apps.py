@@ -1,6 +1,7 @@
 """The domain's application."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 from etlportal import breaker
@@ -13,7 +14,9 @@ class MonitoringConfig(AppConfig):
 
     def ready(self) -> None:
         from monitoring import trail
+        from monitoring.accounts.first_admin import after_migrate
         from monitoring.selectors.snapshot import news
 
         breaker.listen(news)
         trail.connect()
+        post_migrate.connect(after_migrate, sender=self, dispatch_uid="monitoring.first_admin")

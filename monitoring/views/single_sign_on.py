@@ -51,6 +51,10 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
         keep_claims(request, data)
         login: SocialLogin = self.get_provider().sociallogin_from_response(request, data)
         login.account.extra_data = {"sub": data["id_token"]["sub"]}
+        # True itself: "false" and "no" are true to Python, and allauth takes them so.
+        verified = (data.get("userinfo") or data["id_token"]).get("email_verified") is True
+        for address in login.email_addresses:
+            address.verified = verified
         return login
 
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:

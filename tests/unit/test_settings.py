@@ -254,12 +254,61 @@ def test_a_missing_driver_manager_is_said_once_when_the_portal_starts(tmp_path: 
 
 def test_every_variable_is_named_in_the_example() -> None:
     """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
-    names = ("settings.py", "databases.py", "sqlserver.py", "own_database.py")
+    names = ("settings.py", "databases.py", "sqlserver.py", "own_database.py", "oidc.py")
     code = "".join((ROOT / "etlportal" / name).read_text() for name in names)
     read = set(re.findall(r"""\b(?:env(?:\.\w+)*\(\s*|\w+\(env, )["']([A-Z_]+)["']""", code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read - example == set()
     assert example - read == {"PORT"}, "only the demo's command reads that"
+
+
+OIDC = {
+    "PORTAL_OIDC_SERVER_URL": "https://id.example.com/realms/x/",
+    "PORTAL_OIDC_CLIENT_ID": "etl-portal",
+    "PORTAL_OIDC_CLIENT_SECRET": "$secret",
+    "PORTAL_OIDC_GROUP_MAP": "etl-admins=admin, dwh=viewer,dwh=operator , cn=a=b=auditor",
+}
+
+
+def test_single_sign_on_by_the_environment(tmp_path: Path) -> None:
+    assert load(tmp_path)["OIDC"] is None
+    oidc = load(tmp_path, **OIDC)["OIDC"]
+    assert oidc.server_url == "https://id.example.com/realms/x"
+    assert (str(oidc.client_secret), repr(oidc).count("$secret")) == ("$secret", 0)
+    assert oidc.group_map == {
+        "etl-admins": frozenset({"admin"}),
+        "dwh": frozenset({"viewer", "operator"}),
+        "cn=a=b": frozenset({"auditor"}),
+    }
+    assert (oidc.default_group, oidc.link_by_email, oidc.second_factor) == ("", False, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"PORTAL_OIDC_CLIENT_SECRET": ""}, "PORTAL_OIDC_CLIENT_SECRET"),
+        ({"PORTAL_OIDC_SERVER_URL": ""}, "PORTAL_OIDC_SERVER_URL"),
+        ({"PORTAL_OIDC_SERVER_URL": "http://id.example.com"}, "PORTAL_OIDC_SERVER_URL"),
+        ({"PORTAL_OIDC_SERVER_URL": "id.example.com"}, "PORTAL_OIDC_SERVER_URL"),
+        ({"PORTAL_OIDC_GROUP_MAP": "admins"}, "PORTAL_OIDC_GROUP_MAP"),
+        ({"PORTAL_OIDC_GROUP_MAP": "=admin"}, "PORTAL_OIDC_GROUP_MAP"),
+        ({"PORTAL_OIDC_GROUP_MAP": ""}, "PORTAL_OIDC_GROUP_MAP"),
+    ],
+)
+def test_half_a_provider_is_refused_by_name(tmp_path: Path, changes: dict[str, str], named: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=named) as caught:
+        load(tmp_path, **{**OIDC, **changes})
+    assert "$secret" not in str(caught.value)
+
+
+def test_the_first_administrator_by_the_environment(tmp_path: Path) -> None:
+    assert load(tmp_path)["FIRST_ADMIN"] is None
+    (tmp_path / "password").write_text("$from a file\n")
+    given = load(tmp_path, PORTAL_ADMIN_USER="boss", PORTAL_ADMIN_PASSWORD_FILE=str(tmp_path / "password"))
+    assert given["FIRST_ADMIN"] == ("boss", "$from a file", "")
+    assert "from a file" not in repr(given["FIRST_ADMIN"])
+    with pytest.raises(ImproperlyConfigured, match="PORTAL_ADMIN_PASSWORD"):
+        load(tmp_path, PORTAL_ADMIN_USER="boss")
 
 
 # The checks

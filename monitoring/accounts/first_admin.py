@@ -1,0 +1,64 @@
+"""The first administrator, from the environment: made once, at `migrate`, where there is no superuser yet.
+
+PORTAL_ADMIN_USER, PORTAL_ADMIN_PASSWORD (or PORTAL_ADMIN_PASSWORD_FILE), PORTAL_ADMIN_EMAIL. An existing
+account is never changed: not its password, not its rights. So the variables may stay, and do nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group as AuthGroup
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from monitoring.actions.trail import record
+from monitoring.enums import Group, TrailAction
+
+logger = logging.getLogger(__name__)
+
+
+def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
+    """Receiver of post_migrate."""
+    if settings.FIRST_ADMIN is not None and using == "default":
+        make_first_admin()
+
+
+def make_first_admin() -> User | None:
+    """Make the administrator that the environment names; None where there is one, or the name is taken.
+
+    Raises ImproperlyConfigured for a name or a password that nobody may have.
+    """
+    name, password, email = settings.FIRST_ADMIN
+    with transaction.atomic():
+        if User.objects.filter(is_superuser=True).exists():
+            return None
+        if User.objects.filter(username=name).exists():
+            logger.error("PORTAL_ADMIN_USER is the name of an account that is no administrator: nothing was done")
+            return None
+        user = User(username=name, email=email, is_staff=True, is_superuser=True)
+        try:
+            user.clean_fields(exclude=["password"])
+            validate_password(password, user)
+        except ValidationError as error:
+            # Not the values: a password may have been typed where the name belongs.
+            reasons = " ".join(error.messages)
+            raise ImproperlyConfigured(f"PORTAL_ADMIN_USER, _PASSWORD, _EMAIL cannot be used: {reasons}") from None
+        user.set_password(password)
+        user.save()
+        user.groups.add(*AuthGroup.objects.filter(name=Group.ADMIN))
+        record(
+            action=TrailAction.USER_CHANGED,
+            by="manage.py migrate",
+            now=timezone.now(),
+            object=f"user {name}",
+            change="added",
+            what="first administrator",
+        )
+    logger.warning("the first administrator was made, as PORTAL_ADMIN_USER says")
+    return user
