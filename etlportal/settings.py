@@ -260,6 +260,8 @@ COLLECT_IDLE_SECONDS = env.int("COLLECT_IDLE_SECONDS", default=30)
 SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=7)
 ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
+# Who was seen on which day: 30 days before the longest range, and some more.
+CONNECTION_HISTORY_DAYS = env.int("CONNECTION_HISTORY_DAYS", default=60)
 TRAIL_RETENTION_DAYS = env.int("TRAIL_RETENTION_DAYS", default=400)
 PENDING_CAP = env.int("PENDING_CAP", default=100_000)
 # Whether a page that finds old figures and no collector takes one sample itself.

@@ -177,6 +177,16 @@ class ErrorClass(StrEnum):
     OTHER = "other"
 
 
+class AuditQuestion(StrEnum):
+    """What an auditor asks of the login events (policies/auditor.py)."""
+
+    NEW_IDENTITY = "new_identity"
+    UNENCRYPTED = "unencrypted"
+    UNUSUAL_HOUR = "unusual_hour"
+    SHARED_LOGIN = "shared_login"
+    LONG_SESSION = "long_session"
+
+
 class TrailAction(StrEnum):
     """What somebody did (models/trail.py)."""
 

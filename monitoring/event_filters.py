@@ -16,6 +16,7 @@ from monitoring.filters import TableForm
 from monitoring.policies.sessions import Figures
 from monitoring.selectors.connections import DEFAULT_WINDOW, MOST_DAYS, NONE, WINDOWS, EventFilter, Window
 from monitoring.templatetags.formats import number_text, time_text
+from monitoring.wording.audit import COLUMNS
 
 MOST_CHOICES = 100
 LONGEST_NAME = 256
@@ -108,16 +109,7 @@ class EventsForm(TableForm):
     no table is read to find them; a value of the address that does not occur stays choosable.
     """
 
-    LABELS = {
-        "login_name": _("Login"),
-        "host_name": _("Host"),
-        "program_name": _("Program"),
-        "database_name": _("Database"),
-        "status": _("Session status"),
-        "client_net_address": _("Address"),
-        "encrypt_option": _("Encrypted"),
-        "auth_scheme": _("Authentication"),
-    }
+    LABELS = COLUMNS
 
     def __init__(self, data: QueryDict, *, facets: Mapping[str, Iterable[Figures]], **kwargs: Any) -> None:
         super().__init__(data, sortable=frozenset(), **kwargs)

@@ -59,6 +59,8 @@ urlpatterns = [
         connections.ExtractionExport.as_view(),
         name="connections-extraction-export",
     ),
+    path("connections/findings.<str:kind>", connections.FindingsExport.as_view(), name="connections-findings-export"),
+    path("connections/factors.<str:kind>", connections.FactorsExport.as_view(), name="connections-factors-export"),
     path("connections/events.<str:kind>", connections.EventsExport.as_view(), name="connections-events-export"),
     path("preferences/", Preferences.as_view(), name="preferences"),
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),

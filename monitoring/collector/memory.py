@@ -88,6 +88,8 @@ class Memory:
     pruned_at: float | None = None
     rolled: datetime | None = None
     fingerprinted: bool = False  # every copied failure has its fingerprint by the present rules
+    seen_at: float | None = None
+    seen_behind: bool = False
 
     def forget(self) -> None:
         """Drop what was concluded from runs that are no more."""

@@ -25,6 +25,7 @@ from monitoring.collector.judging import Judged, as_of, judge_all, run_figures
 from monitoring.collector.memory import Memory
 from monitoring.collector.preflight import preflight_facts
 from monitoring.collector.reading import DW, OLTP, Looked, look
+from monitoring.collector.seen import remember_logins
 from monitoring.collector.version import version_of
 from monitoring.models import CollectorState
 from monitoring.policies.alerts import open_verdicts, preflight_verdicts
@@ -82,7 +83,10 @@ def tick(memory: Memory, *, holder: str, between: Callable[[], None] = lambda: N
     memory.snapshot = snapshot
     memory.previous = {each.name: each for each in snapshot.pipelines}
     # A warehouse whose clock runs ahead must not make old what is not.
-    _upkeep(memory, min(looked.now, timezone.now()))
+    now = min(looked.now, timezone.now())
+    _upkeep(memory, now)
+    if DW not in looked.down and looked.control is not None:
+        remember_logins(memory, now)
     return Ticked(snapshot=snapshot, version=version, milliseconds=milliseconds, busy=_busy(snapshot))
 
 

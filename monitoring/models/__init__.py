@@ -12,6 +12,7 @@ from monitoring.models.portal import (
     RunEntityCopy,
     UserPreferences,
 )
+from monitoring.models.seen import SeenDay, SeenHistory
 from monitoring.models.trail import AppendOnly, TrailEntry
 from monitoring.models.warehouse import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 
@@ -31,6 +32,8 @@ __all__ = [
     "PortalSettings",
     "RunCopy",
     "RunEntityCopy",
+    "SeenDay",
+    "SeenHistory",
     "TrailEntry",
     "UserPreferences",
 ]

@@ -14,11 +14,13 @@ from etlportal.guard import WarehouseReadOnly
 from monitoring.enums import ExecutionStatus
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy
 from monitoring.policies import sessions
+from monitoring.policies.auditor import Answer
 from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import DATABASE, FACETS, HOST, LOGIN, PROGRAM, Figures, HourFigures, Totals
-from monitoring.selectors import keyset
+from monitoring.selectors import auditor, keyset
 from monitoring.selectors.event_hours import event_hours
 from monitoring.selectors.shared import shared
+from monitoring.selectors.snapshot import current
 from monitoring.warehouse import login_events
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import Bounds
@@ -64,6 +66,7 @@ class Activity:
 
     `failures_known` False: the portal's copy of the run entities does not reach over the window.
     `facets`: per column of FACETS its values; `extraction`: who reads the sources' database, with what, from where.
+    `answers`: what an auditor asks, compared with what is remembered since `remembered_since` (None: nothing yet).
     `cut`: the window had too many sessions for one look, and begins with this hour instead.
     `stamp` changes when anything in here changes.
     """
@@ -74,6 +77,8 @@ class Activity:
     totals: Totals | None = None
     facets: dict[str, tuple[Figures, ...]] = field(default_factory=dict)
     extraction: tuple[Figures, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    remembered_since: datetime | None = None
     failures_known: bool = False
     cut: datetime | None = None
     problem: Problem | None = None
@@ -158,7 +163,8 @@ def _read(window: Window) -> Activity:
     failures = failures_between(found.since, found.until)
     hours = sessions.by_hour(read.hours, failures, since=read.cut or found.since, until=until)
     facets = {name: sessions.figures(read.hours, (place,)) for place, name in enumerate(FACETS)}
-    stamp = repr((found.first, found.newest, found.since, hours, read.cut))
+    answers, before = auditor.answers(read.hours, found, _server_names())
+    stamp = repr((found.first, found.newest, found.since, hours, read.cut, answers))
     return Activity(
         window=window,
         bounds=found,
@@ -166,6 +172,8 @@ def _read(window: Window) -> Activity:
         totals=sessions.totals(read.hours),
         facets=facets,
         extraction=sessions.figures(read.hours, EXTRACTION, _extracts),
+        answers=answers,
+        remembered_since=before.reaches_back,
         failures_known=failures is not None,
         cut=read.cut,
         stamp=hashlib.blake2b(stamp.encode(), digest_size=8).hexdigest(),
@@ -176,6 +184,17 @@ def _bounds(window: Window) -> Bounds:
     if window.since is None or window.until is None:
         return login_events.bounds(WINDOWS[window.key])
     return login_events.bounds_between(window.since, window.until)
+
+
+def _server_names() -> list[str]:
+    """Return the database server's own names, as a session from the server itself carries them."""
+    snapshot = current().snapshot
+    names = []
+    for reading in snapshot.connections if snapshot else ():
+        host = reading.terms.host if reading.terms else ""
+        first = host.partition(".")[0]
+        names += [reading.server.partition("\\")[0], host, "" if first.isdigit() else first]
+    return [name for name in names if name]
 
 
 def source_name() -> str:

@@ -19,6 +19,8 @@ from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.runs import ExecutionsTable, moved_text
 from monitoring.views import errors, export
 from monitoring.views.blocks import Block, Page
+from monitoring.views.connections.base import SEE
+from monitoring.views.connections.findings import around_run
 from monitoring.views.errors import NothingHere
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.errors import problem_from
@@ -56,6 +58,7 @@ class RunFacts(RunBlock):
             "requested": requested,
             "not_started": [name for name in requested if name not in started],
             "orphan": _is_orphan(current, line.run_id) if line.running else False,
+            "connections_url": around_run(line) if self.request.user.has_perm(SEE) else "",
         }
 
 

@@ -73,6 +73,27 @@ HELP: dict[str, Any] = {
     # Connection audit.
     "audit_events": _("Samples of open sessions: one session seen by ten snapshots is ten events."),
     "audit_sessions": _("Sessions, told apart by number and login time; each counts once."),
+    "audit_new_identity": _(
+        "A login, host, address, program, authentication or encryption that was sampled in the window and in none of "
+        "the samples of the 30 days before it. Where the portal's memory does not reach back 30 days, it is unknown "
+        "whether it is new."
+    ),
+    "audit_unencrypted": _(
+        "Sessions whose connection was not encrypted and came from another host than the server itself: not from its "
+        "own address, and not from a host of the server's name."
+    ),
+    "audit_unusual_hour": _(
+        "A login sampled in an hour of the week in which, and in the hours beside it, it was never sampled in the 30 "
+        "days before the window. Only for logins that were seen on at least 14 of those days."
+    ),
+    "audit_shared_login": _(
+        "A login that the runner or the portal uses, in a session of a program that is neither of the two."
+    ),
+    "audit_long_session": _("A session whose login was more than 3 days before it was last sampled."),
+    "audit_lift": _(
+        "How many times more often it was sampled within 5 minutes of a failed execution's start than within 5 minutes "
+        "of the start of one that succeeded. It was there at the same time; it need not be why."
+    ),
     # Pre-flight.
     "ready_for_monitoring": _("Both databases answer, and the control and audit tables are there and readable."),
     "ready_for_first_run": _("At least one active pipeline has a valid mapping, a source and a target."),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from monitoring.enums import (
+    AuditQuestion,
     CheckState,
     ErrorClass,
     ExecutionStatus,
@@ -79,6 +80,13 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         Rule.COVERAGE_DROP: pgettext_lazy("rule", "Coverage dropped"),
         Rule.STRUCTURE: pgettext_lazy("rule", "Structure missing"),
         Rule.PREFLIGHT: pgettext_lazy("rule", "Pre-flight"),
+    },
+    AuditQuestion: {
+        AuditQuestion.NEW_IDENTITY: _("Never seen in the 30 days before"),
+        AuditQuestion.UNENCRYPTED: _("Unencrypted, from another host"),
+        AuditQuestion.UNUSUAL_HOUR: _("Outside its usual hours"),
+        AuditQuestion.SHARED_LOGIN: _("The runner's or the portal's login, another program"),
+        AuditQuestion.LONG_SESSION: _("Open for days"),
     },
     CheckState: {
         CheckState.PASSED: pgettext_lazy("check", "Passed"),

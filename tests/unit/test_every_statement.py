@@ -23,7 +23,18 @@ from etlportal.guard import SNAPSHOT_PROCEDURE, is_read
 from monitoring import warehouse
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem, Watermark
-from monitoring.warehouse import audit, catalog, control, describe, login_events, permissions, probes, reader, rows
+from monitoring.warehouse import (
+    audit,
+    catalog,
+    control,
+    describe,
+    login_events,
+    login_history,
+    permissions,
+    probes,
+    reader,
+    rows,
+)
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.describe import Description
 from monitoring.warehouse.dialect import Sql, SqlServer
@@ -104,6 +115,8 @@ class Recorder:
             return [(NOW, 7) + (None,) * 40]
         if "DATEDIFF(HOUR, '20000101', SYSUTCDATETIME())" in text:
             return [(NOW, NOW, 1, 2, 0)]
+        if "ORDER BY connection_event_id DESC)" in text:
+            return [(NOW, 1, 2)]
         if "SELECT MAX(event_time_utc)" in text:
             return [(NOW, 1, 2, 0)]
         if text == "SELECT DATEPART(TZOFFSET, SYSDATETIMEOFFSET())":
@@ -169,6 +182,9 @@ def audit_statements(server: Recorder) -> None:
     login_events.newest_key()
     login_events.count_after(5)
     login_events.server_offset()
+    login_history.ends()
+    login_history.seen_between(5, 20_004)
+    login_history.factors_in([(W.updated_at, NOW)] * 180)
 
 
 def catalog_statements() -> None:

@@ -11,6 +11,13 @@ from monitoring.views.connections.activity import (
 )
 from monitoring.views.connections.capture import ConnectionsCapturePage
 from monitoring.views.connections.events import ConnectionsEvents, EventsExport
+from monitoring.views.connections.findings import (
+    ConnectionsFactors,
+    ConnectionsFindings,
+    ConnectionsRuns,
+    FactorsExport,
+    FindingsExport,
+)
 from monitoring.views.connections.page import BLOCKS, ConnectionsPage
 
 __all__ = [
@@ -20,8 +27,13 @@ __all__ = [
     "ConnectionsEvents",
     "ConnectionsExtraction",
     "ConnectionsFacets",
+    "ConnectionsFactors",
+    "ConnectionsFindings",
     "ConnectionsPage",
+    "ConnectionsRuns",
     "EventsExport",
     "ExtractionExport",
     "FacetExport",
+    "FactorsExport",
+    "FindingsExport",
 ]

@@ -68,6 +68,12 @@ class Asked:
         query = urlencode({name: value for name, value in values.items() if value})
         return f"{reverse('monitoring:connections')}?{query}"
 
+    def bare_url(self, **narrowing: str) -> str:
+        """Return the page's address in the same window, narrowed to these values alone."""
+        values = {**self.window_form.asked, **narrowing}
+        query = urlencode({name: value for name, value in values.items() if value})
+        return f"{reverse('monitoring:connections')}?{query}"
+
 
 class ConnectionsBlock(Asked, Block):
     permission_required = (SEE,)

@@ -9,9 +9,18 @@ from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.activity import ConnectionsActivity, ConnectionsExtraction, ConnectionsFacets
 from monitoring.views.connections.base import CAPTURE, SEE, Asked
 from monitoring.views.connections.events import ConnectionsEvents
+from monitoring.views.connections.findings import ConnectionsFactors, ConnectionsFindings, ConnectionsRuns
 from monitoring.views.preflight import OPENING
 
-BLOCKS: tuple[type[Block], ...] = (ConnectionsActivity, ConnectionsFacets, ConnectionsExtraction, ConnectionsEvents)
+BLOCKS: tuple[type[Block], ...] = (
+    ConnectionsActivity,
+    ConnectionsFindings,
+    ConnectionsFacets,
+    ConnectionsExtraction,
+    ConnectionsFactors,
+    ConnectionsRuns,
+    ConnectionsEvents,
+)
 
 
 class ConnectionsPage(Asked, Page):

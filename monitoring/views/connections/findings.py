@@ -1,0 +1,157 @@
+"""What an auditor asks, what is there around failures, and the runs of the window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.enums import AuditQuestion, CheckState
+from monitoring.filters import TableForm
+from monitoring.policies import cooccurrence
+from monitoring.policies.auditor import Answer, Evidence
+from monitoring.policies.cooccurrence import Factor
+from monitoring.policies.sessions import FACETS
+from monitoring.selectors import connections as audit
+from monitoring.selectors.factors import Factors, factors, window_runs
+from monitoring.selectors.run_lines import RunLine
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.audit import FactorsTable, FindingsTable, WindowRunsTable
+from monitoring.views import export
+from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, audit_url, exported, words_of
+from monitoring.wording import label
+
+SHOWN = 25
+AROUND = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
+
+
+class Found(Asked):
+    """What was found, as tables whose rows lead to their events."""
+
+    def findings_table(self) -> tuple[TableForm, FindingsTable]:
+        form = TableForm(self.request.GET, prefix="findings", sortable=FindingsTable.sortable())
+        rows = [evidence for answer in self.activity.answers for evidence in answer.found]
+        table = FindingsTable(
+            rows,
+            url_of=self._evidence_url,
+            remembered_since=self.activity.remembered_since,
+            order_by=form.values.get("sort") or "question",
+        )
+        return form, table
+
+    def _evidence_url(self, row: Evidence) -> str:
+        narrowed = {FACETS[column]: value or audit.NONE for column, value in row.values.items()}
+        if row.hour is not None:
+            return f"{audit_url(row.hour, row.hour + HOUR, **narrowed)}#connections-events"
+        return f"{self.bare_url(**narrowed)}#connections-events"
+
+    @cached_property
+    def factors(self) -> Factors:
+        return factors(self.activity)
+
+    def factors_table(self) -> tuple[TableForm, FactorsTable]:
+        form = TableForm(self.request.GET, prefix="factors", sortable=FactorsTable.sortable())
+        order = form.values.get("sort") or "-lift"
+        return form, FactorsTable(self.factors.found or (), url_of=self._factor_url, order_by=order)
+
+    def _factor_url(self, row: Factor) -> str:
+        return f"{self.bare_url(**{FACETS[row.column]: row.value})}#connections-events"
+
+
+class ConnectionsFindings(Found, ConnectionsBlock):
+    name = "connections-findings"
+    template_name = "monitoring/connections/_findings.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table = self.findings_table()
+        table.caption = gettext("What an auditor asks")
+        total = len(table.rows)
+        table.stop_at(SHOWN)
+        return {
+            "activity": self.activity,
+            "form": form,
+            "table": table,
+            "total": total,
+            "answers": [
+                {
+                    "answer": each,
+                    "state": _state(each),
+                    "question": each.question,
+                    "label": label(each.question),
+                    "help": f"audit_{each.question}",
+                }
+                for each in self.activity.answers
+            ],
+            "questions": AuditQuestion,
+            "exports": export.links(self.request, "monitoring:connections-findings-export"),
+        }
+
+
+class ConnectionsFactors(Found, ConnectionsBlock):
+    name = "connections-factors"
+    template_name = "monitoring/connections/_factors.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table = self.factors_table()
+        table.caption = gettext("More frequent around failures")
+        total = len(table.rows)
+        table.stop_at(SHOWN)
+        return {
+            "factors": self.factors,
+            "words": words_of(self.factors.problem),
+            "form": form,
+            "table": table,
+            "total": total,
+            "least_failures": cooccurrence.LEAST_FAILURES,
+            "least_controls": cooccurrence.LEAST_CONTROLS,
+            "exports": export.links(self.request, "monitoring:connections-factors-export"),
+        }
+
+
+class ConnectionsRuns(ConnectionsBlock):
+    name = "connections-runs"
+    template_name = "monitoring/connections/_runs.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        found = window_runs(self.activity)
+        table = WindowRunsTable(found.lines, url_of=around_run)
+        table.caption = gettext("Runs of this window")
+        return {"activity": self.activity, "table": table, "more": found.total - len(found.lines)}
+
+
+def around_run(line: RunLine) -> str:
+    """Return the address of the connections from 5 minutes before the run's start to 5 minutes after its end."""
+    return audit_url(line.started_at - AROUND, (line.finished_at or line.started_at + AROUND) + AROUND)
+
+
+class FindingsExport(Found, PermissionRequiredMixin, View):
+    """Everything that was found in the window, as a file."""
+
+    permission_required = (SEE,)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        return exported(self, lambda: self.findings_table()[1], "connections-findings", kind, current().sampled_at)
+
+
+class FactorsExport(Found, PermissionRequiredMixin, View):
+    """The factors that are more frequent around failures, as a file."""
+
+    permission_required = (SEE,)
+    raise_exception = True
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        return exported(self, lambda: self.factors_table()[1], "connections-factors", kind, current().sampled_at)
+
+
+def _state(answer: Answer) -> CheckState:
+    """Nothing found is fine only where everything could be judged."""
+    if any(each.certain for each in answer.found):
+        return CheckState.WARNING
+    return CheckState.UNKNOWN if answer.unknown or answer.found else CheckState.PASSED
