@@ -28,7 +28,12 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded database's clock cannot be moved: its ends are told with the tests' own now."""
     real = login_history.ends
-    monkeypatch.setattr(module, "ends", lambda: Ends(NOW, real().oldest, real().newest))
+
+    def ends() -> Ends:
+        found = real()
+        return Ends(NOW, found.oldest, found.newest)
+
+    monkeypatch.setattr(module, "ends", ends)
 
 
 def turn(memory: Memory | None = None) -> Memory:

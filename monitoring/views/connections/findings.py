@@ -11,7 +11,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.views.generic import View
 
-from monitoring.enums import AuditQuestion, CheckState
+from monitoring.enums import CheckState
 from monitoring.filters import TableForm
 from monitoring.policies import cooccurrence
 from monitoring.policies.auditor import Answer, Evidence
@@ -88,7 +88,6 @@ class ConnectionsFindings(Found, ConnectionsBlock):
                 }
                 for each in self.activity.answers
             ],
-            "questions": AuditQuestion,
             "exports": export.links(self.request, "monitoring:connections-findings-export"),
         }
 
