@@ -70,7 +70,8 @@ REFUSED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("database", "statement"), REFUSED)
+# The databases' names are of this run: in a test's own name they would differ between xdist's workers.
+@pytest.mark.parametrize(("database", "statement"), REFUSED, ids=[statement for _, statement in REFUSED])
 def test_the_login_of_the_access_scripts_only_reads(
     server: Server, portal: Portal, database: str, statement: str
 ) -> None:
