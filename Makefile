@@ -83,9 +83,12 @@ unit: odbc  ## The tests without a browser, on all cores
 browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
 	$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -q
 
-# PostgreSQL's server programs come from the distribution; what is started is removed again.
-test-postgres: .venv/test.stamp  ## The tests without a browser again, with the portal's own tables on PostgreSQL
-	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
+# PostgreSQL's server programs come from the distribution; what is started is removed again. (The rest of tests/unit
+# asks no database, tests/sqlserver and tests/browser bring their own.)
+ON_POSTGRES := tests/integration tests/contract tests/unit/test_settings.py
+
+test-postgres: .venv/test.stamp  ## Every test that touches the portal's own tables again, with these on PostgreSQL
+	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest $(ON_POSTGRES) -n auto --dist worksteal -q
 
 image-steps: .venv/test.stamp  ## Carry out the Dockerfile without an engine, start what it made, check, stop (a minute)
 	$(BIN)/python -m tests.support.image
