@@ -64,6 +64,7 @@ lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, tr
 	$(BIN)/python manage.py makemigrations --check --dry-run && \
 	env $(PRODUCTION) $(BIN)/python -W error::RuntimeWarning manage.py check --deploy --fail-level WARNING
 	$(BIN)/python -m tests.support.messages --check
+	$(BIN)/python -m tests.support.access --check
 
 # Statements are put together from the project's own names in two places only: there ruff's and bandit's
 # warning about it is off, as is bandit's about the pretended shop's randomness.

@@ -6,8 +6,10 @@ import logging
 import traceback
 import zoneinfo
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,9 +19,9 @@ from django.utils.cache import patch_vary_headers
 
 from etlportal.budget import budget
 from etlportal.databases import WATCHED
-from monitoring import scope
+from monitoring import access, scope
 from monitoring.models import UserPreferences
-from monitoring.sight import sight_of
+from monitoring.sight import may, sight_of
 from monitoring.trail import acting
 from monitoring.views import errors
 
@@ -70,6 +72,18 @@ class ReaderMiddleware:
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        """Close what monitoring/access.py does not open to this reader, and what it does not know."""
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if not name.startswith("monitoring:") or name in access.OPEN or not request.user.is_authenticated:
+            return
+        entry = access.PORTAL.get(name)
+        if entry is None and not getattr(getattr(view, "view_class", None), "permission_required", ()):
+            logger.error("%s is closed: monitoring/access.py does not list it", name)
+            raise PermissionDenied
+        if entry is not None and not may(request.user, *entry.needs):
+            raise PermissionDenied
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""

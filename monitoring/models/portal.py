@@ -50,6 +50,7 @@ class CollectorState(models.Model):
         verbose_name_plural = _("collector state")
         # The portal's own permissions hang here: they belong to no single table.
         permissions = [
+            ("view_pipelines", "Can see pipelines and runs"),
             ("view_connections", "Can see the connection audit"),
             ("capture_connections", "Can capture a connection snapshot now"),
             ("run_checks", "Can run integrity checks on demand"),

@@ -28,9 +28,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.generic import View
 
+from monitoring.access import VIEW
 from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.shared import shared
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +45,22 @@ PREFIX = "live-"
 """The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
 
 
-class Block(PermissionRequiredMixin, View):
+class Permitted(PermissionRequiredMixin):
+    """Asks for what monitoring/access.py says that most pages and blocks need, unless a subclass says otherwise."""
+
+    permission_required: ClassVar[tuple[str, ...]] = (VIEW,)
+    raise_exception = True
+
+    def has_permission(self) -> bool:
+        return may(self.request.user, *self.get_permission_required())
+
+
+class Block(Permitted, View):
     """One piece of a page. Subclasses set `name`, `template_name`, perhaps `permission_required`,
     and implement `context`. Permission is checked wherever the block is rendered."""
 
     name: ClassVar[str]
     template_name: ClassVar[str]
-    permission_required: ClassVar[tuple[str, ...]] = ()
-    raise_exception = True
     follows_snapshot: ClassVar[bool] = True
     """False: the block also shows what the snapshot does not cover; it is rendered at each refresh."""
     same_for_all: ClassVar[bool] = False
@@ -110,15 +120,13 @@ class Block(PermissionRequiredMixin, View):
         return f"block:{self.name}:{hashlib.blake2b(chr(10).join(parts).encode(), digest_size=12).hexdigest()}"
 
 
-class Page(PermissionRequiredMixin, View):
+class Page(Permitted, View):
     """A page of blocks. Subclasses set `name`, `template_name`, `blocks`; the template places
     each block with `{{ blocks.<name with _ for -> }}`."""
 
     name: ClassVar[str]
     template_name: ClassVar[str]
     blocks: ClassVar[tuple[type[Block], ...]] = ()
-    permission_required: ClassVar[tuple[str, ...]] = ()
-    raise_exception = True
 
     def context(self, current: Current) -> dict[str, Any]:
         """Return extra variables for the page's own template. Raise Http404 for what does not exist."""

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import Group
 from monitoring.models import PortalSettings, UserPreferences
+from monitoring.sight import may
 
 THEME_COOKIE = "etlportal_theme"
 """The theme of a browser, for the pages before sign-in (set by static/js/shell.js)."""
@@ -93,7 +94,7 @@ def links(request: HttpRequest) -> list[Link]:
         except NoReverseMatch:
             continue
         view = getattr(resolve(url).func, "view_class", None)
-        if request.user.has_perms(getattr(view, "permission_required", ())):
+        if may(request.user, *getattr(view, "permission_required", ())):
             found.append(Link(page.name, page.label, page.icon, url, _inside(request.path, url)))
     return found
 

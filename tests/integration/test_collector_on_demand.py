@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import DatabaseError, connections
 from django.test import Client
 from django.utils import timezone
@@ -142,7 +142,9 @@ def test_it_can_be_switched_off(old: Warehouse, settings: object) -> None:
 def test_a_page_does_it(old: Warehouse) -> None:
     """The summary itself, asked for when nothing was ever sampled."""
     client = Client()
-    client.force_login(User.objects.create_user("reader"), backend="monitoring.accounts.UserBackend")
+    reader = User.objects.create_user("reader")
+    reader.groups.add(Group.objects.get(name="viewer"))
+    client.force_login(reader, backend="monitoring.accounts.UserBackend")
     response = client.get("/")
     assert response.status_code == 200
     assert PipelineSample.objects.count() == 1

@@ -65,6 +65,11 @@ def build(names: Collection[str] = EVERY) -> Snapshot:
     CollectorState.objects.update_or_create(
         pk=CollectorState.SINGLETON, defaults={"copied_from_run_id": 1, "copied_to_run_id": 10, "copied_all": True}
     )
+    return build_snapshot(names)
+
+
+def build_snapshot(names: Collection[str]) -> Snapshot:
+    """Return the snapshot that belongs to what the tables hold of these pipelines."""
     pipelines = tuple(_pipeline(name) for name in sorted(names))
     recent = history.newest_runs(30)
     return factories.snapshot(

@@ -1,0 +1,168 @@
+"""Who may open what: every page, block, file, action, column and admin page with the permission that it needs.
+
+The one place. The middleware closes an address of the portal's own that is not listed here; tests hold views,
+groups, columns, the admin and docs/access.md (`python -m tests.support.access`) to this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+VIEW = "monitoring.view_pipelines"
+CONNECTIONS = "monitoring.view_connections"
+CAPTURE = "monitoring.capture_connections"
+CHECK = "monitoring.run_checks"
+UNMASK = "monitoring.unmask"
+DECIDE = "monitoring.change_pipelinesettings"
+
+
+class Kind(StrEnum):
+    PAGE = "page"
+    BLOCK = "block"
+    FILE = "file"
+    ACTION = "action"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An address by its name. `needs`: all of these permissions; none: whoever is signed in."""
+
+    name: str
+    kind: Kind
+    needs: tuple[str, ...] = (VIEW,)
+
+
+def _entries(kind: Kind, needs: str | None, names: str) -> dict[str, Entry]:
+    wanted = () if needs is None else (needs,)
+    return {f"monitoring:{name}": Entry(f"monitoring:{name}", kind, wanted) for name in names.split()}
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _of(does: str, tables: str) -> frozenset[str]:
+    return frozenset(f"monitoring.{does}_{table}" for table in tables.split())
+
+
+PORTAL: dict[str, Entry] = {
+    **_entries(Kind.PAGE, VIEW, "summary pipelines pipeline pipeline-find runs run"),
+    **_entries(
+        Kind.BLOCK,
+        VIEW,
+        """
+        verdict preflight
+        summary-attention summary-running summary-kpis summary-grid summary-matrix summary-charts summary-failures
+        pipelines-list
+        pipeline-head pipeline-ruler pipeline-verdicts pipeline-comparison pipeline-trends pipeline-last
+        pipeline-failures pipeline-executions pipeline-checks pipeline-sample
+        runs-grid runs-timeline runs-control runs-list run-facts run-entities
+        """,
+    ),
+    **_entries(
+        Kind.FILE,
+        VIEW,
+        """
+        summary-matrix-export summary-failures-export pipelines-export pipeline-sample-export
+        pipeline-executions-export runs-list-export runs-control-export run-entities-export
+        """,
+    ),
+    **_entries(Kind.PAGE, CONNECTIONS, "connections"),
+    **_entries(
+        Kind.BLOCK,
+        CONNECTIONS,
+        "connections-activity connections-facets connections-extraction connections-events",
+    ),
+    **_entries(
+        Kind.FILE,
+        CONNECTIONS,
+        "connections-facets-export connections-extraction-export connections-events-export",
+    ),
+    **_entries(Kind.ACTION, CAPTURE, "connections-capture"),
+    **_entries(Kind.ACTION, CHECK, "pipeline-checks-run"),
+    **_entries(Kind.ACTION, UNMASK, "pipeline-unmask"),
+    **_entries(Kind.ACTION, DECIDE, "pipeline-settings"),
+    **_entries(Kind.PAGE, None, "preferences"),
+    **_entries(Kind.ACTION, None, "preference-set"),
+}
+"""The portal's own addresses, under the names of monitoring/urls.py."""
+
+OPEN = _names(
+    """
+    monitoring:healthz monitoring:readyz
+    account_login account_signup account_inactive account_reset_password account_reset_password_done
+    account_reset_password_from_key account_reset_password_from_key_done
+    mfa_authenticate mfa_login_webauthn
+    openid_connect_login openid_connect_callback socialaccount_login_cancelled
+    """
+)
+"""What needs no sign-in: it is the sign-in, or tells a machine whether the portal works (and no more)."""
+
+ACCOUNT = _names(
+    """
+    account_logout account_reauthenticate account_change_password account_set_password
+    mfa_index mfa_reauthenticate mfa_activate_totp mfa_deactivate_totp mfa_view_recovery_codes
+    mfa_generate_recovery_codes mfa_download_recovery_codes mfa_list_webauthn mfa_add_webauthn
+    mfa_remove_webauthn mfa_edit_webauthn mfa_reauthenticate_webauthn usersessions_list
+    """
+)
+"""A user's own account: whoever is signed in, and only their own."""
+
+READ = ("view",)
+EDIT = ("view", "add", "change", "delete")
+
+ADMIN: dict[str, tuple[str, ...]] = {
+    "auth.group": EDIT,
+    "auth.user": EDIT,
+    "monitoring.collectorstate": READ,
+    "monitoring.connectionloginevent": READ,
+    "monitoring.etlcontrol": READ,
+    "monitoring.etlrun": READ,
+    "monitoring.etlrunentity": READ,
+    "monitoring.grouppolicy": EDIT,
+    "monitoring.groupscope": EDIT,
+    "monitoring.pipelinehour": READ,
+    "monitoring.pipelinesample": READ,
+    "monitoring.pipelinesettings": EDIT,
+    "monitoring.portalsettings": EDIT,
+    "monitoring.runcopy": READ,
+    "monitoring.runentitycopy": READ,
+    "monitoring.trailentry": READ,
+    "monitoring.userpreferences": EDIT,
+}
+"""The admin's tables, each with what can be done there. Each needs Django's permission of that name for that table
+(`monitoring.view_etlrun`); the admin as a whole opens to staff, and to who may see runs (etlportal/admin_site.py)."""
+
+WHOLE_ONLY = frozenset({"monitoring.collectorstate", "monitoring.groupscope", "monitoring.trailentry"})
+"""Tables about the portal as a whole: closed to who sees some pipelines only (docs/adr/0016)."""
+
+COLUMNS: dict[str, str] = {
+    "monitoring.etlrun.started_by": CONNECTIONS,
+    "monitoring.etlrun.error_message": CONNECTIONS,
+    "monitoring.etlrunentity.error_message": CONNECTIONS,
+    "monitoring.runcopy.started_by": CONNECTIONS,
+    "monitoring.runcopy.error_message": CONNECTIONS,
+    "monitoring.runentitycopy.error_message": CONNECTIONS,
+}
+"""Columns that name a login, a host or an address, or quote one: masked for whoever lacks the permission, and neither
+searched nor sorted by. (Personal columns of source rows are masked for everybody; `monitoring.unmask` shows them.)"""
+
+_SEES = frozenset({VIEW})
+_DRILLS = _of("view", "etlcontrol etlrun etlrunentity connectionloginevent")
+
+GROUPS: dict[str, frozenset[str]] = {
+    "viewer": _SEES,
+    "operator": _SEES | {CAPTURE, CHECK},
+    "auditor": _SEES | _DRILLS | {CONNECTIONS, UNMASK, "monitoring.view_trailentry"},
+    "admin": _SEES
+    | _DRILLS
+    | {CONNECTIONS, CAPTURE, CHECK, UNMASK}
+    | {"auth.view_group", "auth.view_permission", "auth.view_user"}
+    | _of("view", "collectorstate grouppolicy groupscope integrityreport pipelinehour pipelinesample")
+    | _of("view", "pipelinesettings portalsettings runcopy runentitycopy trailentry userpreferences")
+    | _of("add", "pipelinesettings grouppolicy")
+    | _of("change", "pipelinesettings grouppolicy portalsettings")
+    | _of("delete", "pipelinesettings grouppolicy"),
+}
+"""What each group may do after the migrations. An administrator may change that; a superuser may do everything."""

@@ -1,0 +1,102 @@
+"""docs/access.md from monitoring/access.py: `python -m tests.support.access` writes it, `--check` compares."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from monitoring import access
+from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "access.md"
+BEGIN, END = "<!-- begin: python -m tests.support.access -->", "<!-- end -->"
+TITLES = {Kind.PAGE: "Pages", Kind.BLOCK: "Blocks", Kind.FILE: "Files", Kind.ACTION: "Actions"}
+
+
+def may(group: str, needs: Iterable[str]) -> bool:
+    """Return whether the group's permissions are enough."""
+    return set(needs) <= access.GROUPS[group]
+
+
+def admin_opens(group: str, table: str, does: str) -> bool:
+    """Return whether the group may do that with that table of the admin."""
+    app, model = table.split(".")
+    opens = "monitoring.view_etlrun" in GROUPS[group]
+    return opens and f"{app}.{does}_{model}" in GROUPS[group]
+
+
+def matrix() -> str:
+    """Return the generated part of the document."""
+    parts = [_groups()]
+    for kind, title in TITLES.items():
+        rows = [
+            [f"`{entry.name.removeprefix('monitoring:')}`", _needs(entry.needs), *_marks(entry.needs)]
+            for entry in PORTAL.values()
+            if entry.kind is kind
+        ]
+        parts.append(f"## {title}\n\n{_table(['', 'needs', *GROUPS], rows)}")
+    columns = [[f"`{name}`", f"`{needs}`", *_shown(needs)] for name, needs in COLUMNS.items()]
+    parts.append(f"## Columns\n\n{_table(['', 'whole with', *GROUPS], columns)}")
+    tables = [
+        [f"`{table}`{' ¹' if table in WHOLE_ONLY else ''}", *(_does(group, table) for group in GROUPS)]
+        for table in ADMIN
+    ]
+    parts.append(f"## The admin\n\n{_table(['', *GROUPS], tables)}\n\n¹ closed to who sees some pipelines only")
+    parts.append(f"## One's own account\n\nWhoever is signed in: {_listed(ACCOUNT)}.")
+    parts.append(f"## Without signing in\n\n{_listed(OPEN)}.")
+    return "\n\n".join(parts)
+
+
+def _groups() -> str:
+    every = sorted(frozenset().union(*GROUPS.values()))
+    rows = [[f"`{each}`", *("yes" if each in held else "" for held in GROUPS.values())] for each in every]
+    return f"## Permissions of the groups\n\n{_table(['', *GROUPS], rows)}"
+
+
+def _needs(needs: tuple[str, ...]) -> str:
+    return ", ".join(f"`{each}`" for each in needs) or "signed in"
+
+
+def _marks(needs: tuple[str, ...]) -> list[str]:
+    return ["yes" if may(group, needs) else "" for group in GROUPS]
+
+
+def _shown(needs: str) -> list[str]:
+    return ["whole" if may(group, [needs]) else "masked" for group in GROUPS]
+
+
+def _does(group: str, table: str) -> str:
+    return ", ".join(does for does in ADMIN[table] if admin_opens(group, table, does))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name.removeprefix('monitoring:')}`" for name in sorted(names))
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def written(text: str) -> str:
+    """Return the document with its generated part made anew."""
+    return re.sub(
+        f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n\n{matrix()}\n\n{END}", text, flags=re.DOTALL
+    )
+
+
+def main(arguments: list[str]) -> int:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    new = written(text)
+    if "--check" in arguments:
+        if new != text:
+            print("docs/access.md is not what monitoring/access.py says: python -m tests.support.access")  # noqa: T201
+        return int(new != text)
+    DOCUMENT.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
