@@ -72,12 +72,18 @@ PORTAL: dict[str, Entry] = {
     **_entries(
         Kind.BLOCK,
         CONNECTIONS,
-        "connections-activity connections-facets connections-extraction connections-events",
+        """
+        connections-activity connections-findings connections-factors connections-runs connections-facets
+        connections-extraction connections-events
+        """,
     ),
     **_entries(
         Kind.FILE,
         CONNECTIONS,
-        "connections-facets-export connections-extraction-export connections-events-export",
+        """
+        connections-findings-export connections-factors-export connections-facets-export
+        connections-extraction-export connections-events-export
+        """,
     ),
     **_entries(Kind.ACTION, CAPTURE, "connections-capture"),
     **_entries(Kind.ACTION, CHECK, "pipeline-checks-run"),

@@ -21,7 +21,7 @@ def grant(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("monitoring", "0010_group_scope")]
+    dependencies = [("monitoring", "0011_connections")]
 
     operations = [
         migrations.AlterModelOptions(
