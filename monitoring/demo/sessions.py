@@ -123,7 +123,18 @@ def _habits(seed: int) -> list[_Habit]:
         _Habit(login="svc_backup", host="BKP-01", program="Backup Agent", database="master",
                address="10.20.9.4", every=12, share=0.15),
     ]  # fmt: skip
-    return shop + others + analysts
+    # What an auditor would ask about: a machine made anew each day, sessions left open for days, an analyst at night.
+    odd = [
+        _Habit(login="svc_dbt", host="CI-{turn}", program="dbt", database="DW_ECOMMERCE",
+               address="10.40.7.21", every=20, share=0.5),
+        _Habit(login="svc_relatorios", host="REL-01", program="SAS 9.4", database="DW_ECOMMERCE",
+               address="10.20.6.3", every=24 * 13, share=0.99),
+        _Habit(login="svc_relatorios", host="REL-02", program="SAS 9.4", database="DW_ECOMMERCE",
+               address="10.20.6.4", every=24 * 11, share=0.99),
+        _Habit(login=f"EMPRESA\\{people[0]}", host="VPN-07", program=studio, database="DW_ECOMMERCE",
+               address="10.60.0.7", every=40, share=0.06, auth="NTLM"),
+    ]  # fmt: skip
+    return shop + others + analysts + odd
 
 
 class Sessions:
@@ -169,15 +180,15 @@ class Sessions:
             opened = _EPOCH + turn * period + period * (1 - habit.share) * rng.random()
             opened = opened.replace(microsecond=rng.randrange(1000) * 1000)
             closed = opened + period * habit.share * rng.uniform(0.7, 1)
-            known = opened, closed, self._session(number, habit, opened, rng)
+            known = opened, closed, self._session(number, turn, habit, opened, rng)
             self._memory[number, turn] = known
         return known
 
-    def _session(self, number: int, habit: _Habit, opened: datetime, rng: random.Random) -> Session:
+    def _session(self, number: int, turn: int, habit: _Habit, opened: datetime, rng: random.Random) -> Session:
         return Session(
             session_id=52 + number,
             login_name=habit.login,
-            host_name=habit.host,
+            host_name=habit.host.format(turn=turn),
             program_name=habit.program,
             database_name=habit.database,
             status="running" if rng.random() < 0.15 else "sleeping",
