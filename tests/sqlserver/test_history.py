@@ -21,9 +21,9 @@ VIEWER = ZoneInfo("America/Sao_Paulo")
 @pytest.fixture
 def audit(portal: Portal) -> Any:
     """The audit of the last two days, read now."""
-    from monitoring.selectors.connections import activity
+    from monitoring.selectors.connections import Window, activity
 
-    found = activity("48h")
+    found = activity(Window(key="48h"))
     assert found.problem is None
     return found
 
@@ -111,7 +111,7 @@ def test_hours_of_the_connection_audit(portal: Portal, audit: Any) -> None:
 
 def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -> None:
     bounds = audit.bounds
-    shown = {each.login: (each.events, each.sessions, each.portal_events) for each in audit.logins}
+    shown = {each.value: (each.events, each.sessions, each.portal_events) for each in audit.facet("login_name")}
     assert shown == expected.event_logins(portal.server, bounds.since, bounds.now)
     totals = expected.event_sessions(portal.server, bounds.since, bounds.now)
     assert (audit.totals.events, audit.totals.sessions) == tuple(totals)
@@ -122,9 +122,53 @@ def test_events_of_one_login(portal: Portal, audit: Any) -> None:
     """The list behind a login is as long as its figure says."""
     from monitoring.selectors.connections import EventFilter, matching
 
-    for each in audit.logins[:3]:
-        found = matching(audit.bounds, EventFilter(login_name=each.login or ""))
+    for each in audit.facet("login_name")[:3]:
+        found = matching(audit.bounds, EventFilter(login_name=each.value or ""))
         assert len(list(found)) == each.events
+
+
+def test_a_free_range_of_the_connection_audit(portal: Portal, audit: Any) -> None:
+    """From within an hour to within another: what is inside, and nothing else."""
+    from monitoring.selectors.connections import Window, activity
+
+    since, until = audit.bounds.now - timedelta(hours=30, minutes=17), audit.bounds.now - timedelta(hours=3, minutes=5)
+    since, until = since.replace(microsecond=0), until.replace(microsecond=0)
+    found = activity(Window(since=since, until=until))
+    events, sessions = expected.event_sessions(portal.server, since, until - timedelta(milliseconds=1))
+    assert found.problem is None
+    assert (found.totals.events, found.totals.sessions) == (events, sessions)
+    assert found.totals.events < audit.totals.events
+
+
+def test_the_memory_of_who_was_seen(portal: Portal) -> None:
+    """Each login on each day, with its first and last time."""
+    from monitoring.collector.memory import Memory
+    from monitoring.collector.seen import remember_logins
+    from monitoring.models import SeenDay, SeenHistory
+
+    remember_logins(Memory(), portal.snapshot.sampled_at)
+    rows = SeenDay.objects.filter(column="login_name")
+    shown = {(row.value, row.day): (row.first_seen, row.last_seen) for row in rows}
+    wanted = portal.server.rows(
+        DW,
+        "SELECT ISNULL(login_name, N''), CAST(event_time_utc AS DATE), MIN(event_time_utc), MAX(event_time_utc) "
+        "FROM audit.connection_login_events GROUP BY ISNULL(login_name, N''), CAST(event_time_utc AS DATE)",
+    )
+    assert SeenHistory.objects.get().complete
+    assert shown == {
+        (name, day): (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) for name, day, first, last in wanted
+    }
+
+
+def test_factors_around_failures(portal: Portal, audit: Any) -> None:
+    """The covering index, window by window: logins that plain SQL finds in the same minutes."""
+    from monitoring.warehouse.login_history import factors_in
+
+    end = audit.bounds.now.replace(microsecond=0)
+    windows = [(end - timedelta(hours=ago), end - timedelta(hours=ago, minutes=-10)) for ago in range(1, 40)]
+    for (since, until), found in zip(windows, factors_in(windows), strict=True):
+        wanted = expected.event_logins(portal.server, since, until - timedelta(milliseconds=1))
+        assert {values[0] for values in found} == set(wanted), since
 
 
 def test_the_servers_own_snapshot(portal: Portal) -> None:

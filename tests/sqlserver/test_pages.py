@@ -27,10 +27,9 @@ WRITES = {"pipeline-checks-run": CAPTURE, "pipeline-unmask": AUDIT, "preference-
 LEADS_ON = {"pipeline-find": EVERYBODY, "pipeline-settings": ADMIN}
 """Addresses that lead to another one."""
 MAY = {
-    **dict.fromkeys(
-        ("connections", "connections-activity", "connections-logins", "connections-events"), AUDIT
-    ),
-    **dict.fromkeys(("connections-logins-export", "connections-events-export"), AUDIT),
+    **{
+        name.removeprefix("monitoring:"): AUDIT for name in ADDRESSES if name.startswith("monitoring:connections")
+    },
     "connections-capture": CAPTURE,
 }  # fmt: skip
 """Who may see what; an address that is not named here is for everybody who has signed in."""
