@@ -116,21 +116,17 @@ def _habits(seed: int) -> list[_Habit]:
         _Habit(login="svc_estoque", host="ERP-APP-01", program=".Net SqlClient Data Provider",
                database="ECOMMERCE_OLTP", address="10.20.5.8", every=9, share=0.95, encrypted=False),
         _Habit(login="svc_estoque", host="ERP-APP-02", program=".Net SqlClient Data Provider",
-               database="ECOMMERCE_OLTP", address="10.20.5.9", every=11, share=0.95, encrypted=False),
+               database="ECOMMERCE_OLTP", address="10.20.5.9", every=24 * 8, share=0.95, encrypted=False),
         _Habit(login="EMPRESA\\svc_sqlagent", host="SQL-PRD-01", program="SQLAgent - Generic Refresher",
                database="msdb", address=None, every=48, share=0.99, encrypted=False, auth="NTLM",
                transport="Shared memory"),
         _Habit(login="svc_backup", host="BKP-01", program="Backup Agent", database="master",
                address="10.20.9.4", every=12, share=0.15),
     ]  # fmt: skip
-    # What an auditor would ask about: a machine made anew each day, sessions left open for days, an analyst at night.
+    # What an auditor would ask about: a machine made anew each day, an analyst at night.
     odd = [
         _Habit(login="svc_dbt", host="CI-{turn}", program="dbt", database="DW_ECOMMERCE",
-               address="10.40.7.21", every=20, share=0.5),
-        _Habit(login="svc_relatorios", host="REL-01", program="SAS 9.4", database="DW_ECOMMERCE",
-               address="10.20.6.3", every=24 * 13, share=0.99),
-        _Habit(login="svc_relatorios", host="REL-02", program="SAS 9.4", database="DW_ECOMMERCE",
-               address="10.20.6.4", every=24 * 11, share=0.99),
+               address="10.40.7.21", every=20, share=0.15),
         _Habit(login=f"EMPRESA\\{people[0]}", host="VPN-07", program=studio, database="DW_ECOMMERCE",
                address="10.60.0.7", every=40, share=0.06, auth="NTLM"),
     ]  # fmt: skip

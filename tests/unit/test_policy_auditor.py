@@ -237,6 +237,6 @@ def test_a_long_session_counts_once_in_however_many_hours_and_states_it_was_seen
     hours = [
         hour(values(), running, start=SINCE + step * HOUR, sessions={number: SINCE + step * HOUR}) for step in range(3)
     ]
-    (evidence,) = auditor.long_sessions(hours, timedelta(0)).found
+    (evidence,) = auditor.long_sessions([hours[1], hours[2], hours[0]], timedelta(0)).found
     assert (evidence.first, evidence.last) == (SINCE, SINCE + 2 * HOUR)
     assert evidence.day_count == pytest.approx(5 + 2 / 24)
