@@ -44,6 +44,7 @@ class Size:
     """How much history: runs, and what follows from them."""
 
     runs: int
+    events_per_run: int = EVENTS_PER_RUN
 
     @property
     def run_entities(self) -> int:
@@ -51,7 +52,7 @@ class Size:
 
     @property
     def login_events(self) -> int:
-        return self.runs * EVENTS_PER_RUN
+        return self.runs * self.events_per_run
 
 
 def build(folder: Path, size: Size, now: datetime) -> float:
@@ -73,10 +74,8 @@ def _fill(connection: sqlite3.Connection, size: Size, now: datetime) -> None:
         for table in ("etl_run_entity", "etl_run", "connection_login_events"):
             connection.execute(f"DELETE FROM {table}")
         connection.execute(_runs(), values)
-        for number, name in enumerate(ENTITIES):
-            connection.execute(_run_entities(), {**values, "name": name, "number": number, "error": ERROR})
-        for number in range(EVENTS_PER_RUN):
-            connection.execute(_login_events(), {**values, "number": number})
+        connection.execute(_run_entities(), {**values, "error": ERROR})
+        connection.execute(_login_events(size.events_per_run), values)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute("ANALYZE")
 
@@ -93,31 +92,34 @@ def _runs() -> str:
 
 
 def _run_entities() -> str:
-    start, failed = _START.format(i="i"), f"({_FAILED.format(i='i')} AND :number = i / 50 % 9)"
-    return f"""{_COUNT}
+    """In the order of their key, as an IDENTITY grows: millions of rows are only appended."""
+    start, failed = _START.format(i="i"), f"({_FAILED.format(i='i')} AND number = i / 50 % 9)"
+    names = ", ".join(f"({number}, '{name}')" for number, name in enumerate(ENTITIES))
+    return f"""{_COUNT}, e(number, name) AS (VALUES {names})
         INSERT INTO etl_run_entity (run_entity_id, run_id, entity_name, entity_started_at, entity_finished_at, status,
                                     extracted_count, upserted_count, soft_deleted_count, watermark_from_updated_at,
                                     watermark_from_id, watermark_to_updated_at, watermark_to_id, error_message,
                                     created_at, updated_at)
-        SELECT (i - 1) * 9 + :number + 1, i, :name, {start}, datetime({start}, '+' || (5 + i % 7) || ' seconds'),
+        SELECT (i - 1) * 9 + number + 1, i, name, {start}, datetime({start}, '+' || (5 + i % 7) || ' seconds'),
                CASE WHEN {failed} THEN 'failed' ELSE 'success' END, 100 + i % 37, 100 + i % 37, i % 3,
                datetime({start}, '-10 minutes'), i, {start}, i + 100,
                CASE WHEN {failed} THEN :error END, {start}, {start}
-        FROM n"""
+        FROM n CROSS JOIN e"""
 
 
-def _login_events() -> str:
+def _login_events(per_run: int) -> str:
     start = _START.format(i="i")
-    return f"""{_COUNT}
+    numbers = ", ".join(f"({number})" for number in range(per_run))
+    return f"""{_COUNT}, e(number) AS (VALUES {numbers})
         INSERT INTO connection_login_events (connection_event_id, event_time_utc, captured_by, session_id,
                                              login_name, host_name,
                                              program_name, database_name, status, login_time, net_transport,
                                              protocol_type, client_net_address, client_tcp_port, encrypt_option,
                                              auth_scheme)
-        SELECT (i - 1) * {EVENTS_PER_RUN} + :number + 1,  -- the key grows with time, as an IDENTITY does
-               strftime('%Y-%m-%d %H:%M:%f', {start}), 'SNAPSHOT_DMV', 50 + :number, 'login_' || (:number % 7),
-               'HOST-' || (:number % 9), CASE :number % 4 WHEN 0 THEN 'etlportal-web' ELSE 'app-' || (:number % 5) END,
-               CASE :number % 2 WHEN 0 THEN 'DW_ECOMMERCE' ELSE 'ECOMMERCE_OLTP' END, 'sleeping',
-               strftime('%Y-%m-%d %H:%M:%f', {start}, '-' || (:number * 7) || ' minutes'), 'TCP', 'TSQL',
-               '10.0.0.' || :number, 50000 + :number, CASE :number % 3 WHEN 0 THEN 'FALSE' ELSE 'TRUE' END, 'SQL'
-        FROM n"""
+        SELECT (i - 1) * {per_run} + number + 1,
+               strftime('%Y-%m-%d %H:%M:%f', {start}), 'SNAPSHOT_DMV', 50 + number, 'login_' || (number % 7),
+               'HOST-' || (number % 9), CASE number % 4 WHEN 0 THEN 'etlportal-web' ELSE 'app-' || (number % 5) END,
+               CASE number % 2 WHEN 0 THEN 'DW_ECOMMERCE' ELSE 'ECOMMERCE_OLTP' END, 'sleeping',
+               strftime('%Y-%m-%d %H:%M:%f', {start}, '-' || (number * 7) || ' minutes'), 'TCP', 'TSQL',
+               '10.0.0.' || number, 50000 + number, CASE number % 3 WHEN 0 THEN 'FALSE' ELSE 'TRUE' END, 'SQL'
+        FROM n CROSS JOIN e"""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
@@ -38,7 +37,29 @@ def pipeline_names() -> list[str]:
         return []
 
 
-class KnownFilter(SimpleListFilter):
+class CountedFilter(SimpleListFilter):
+    """A filter by the values of one `column`; asked for, the list counts its choices as far as that is cheap."""
+
+    column: ClassVar[str] = ""
+
+    def choice_of(self, value: Any) -> str:
+        """Return the choice that a value of the column belongs to."""
+        return str(value)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        counts = changelist.counts(self) if changelist.add_facets and self.column else None
+        chosen = self.value()
+        query = changelist.get_query_string
+        yield {"selected": chosen is None, "query_string": query(remove=[self.parameter_name]), "display": _("All")}
+        for lookup, title in self.lookup_choices:
+            yield {
+                "selected": chosen == str(lookup),
+                "query_string": query({self.parameter_name: lookup}),
+                "display": title if counts is None else f"{title} ({counts.get(str(lookup), 0)})",
+            }
+
+
+class KnownFilter(CountedFilter):
     """A filter that takes none but its own choices; the list names any other value and leaves it out."""
 
     def value(self) -> str | None:
@@ -63,9 +84,10 @@ class WindowFilter(KnownFilter):
         return queryset
 
 
-class PipelineFilter(SimpleListFilter):
+class PipelineFilter(CountedFilter):
     title = _("pipeline")
     parameter_name = "pipeline"
+    column = "entity_name"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(name, name) for name in pipeline_names()[:MANY] if name]
@@ -78,12 +100,14 @@ class PipelineFilter(SimpleListFilter):
 class _StatusFilter(KnownFilter):
     title = _("status")
     parameter_name = "status"
-    vocabulary: ClassVar[type[StrEnum]]
-
-    column: ClassVar[str] = "status"
+    vocabulary: ClassVar[type[RunStatus] | type[ExecutionStatus]]
+    column = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(status.value, sign_of(status).word) for status in self.vocabulary]
+
+    def choice_of(self, value: Any) -> str:
+        return self.vocabulary.parse(value).value
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The chosen status; "unknown" is whatever the vocabulary does not hold."""
@@ -128,6 +152,7 @@ class SessionStatusFilter(KnownFilter):
 
     title = _("session status")
     parameter_name = "session_status"
+    column = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return [(name, name) for name in ("running", "sleeping", "dormant", "preconnect")]
@@ -140,6 +165,7 @@ class SessionStatusFilter(KnownFilter):
 class EncryptionFilter(KnownFilter):
     title = _("encrypted")
     parameter_name = "encrypted"
+    column = "encrypt_option"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return (("TRUE", _("yes")), ("FALSE", _("no")))

@@ -5,22 +5,40 @@ A page costs one seek on the primary key and as many rows as it shows, at any de
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
 from django.contrib import messages
-from django.contrib.admin.views.main import IGNORED_PARAMS, ChangeList
+from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
-from monitoring.admin.period import KeyRange, Period, key_range, parse_key, parse_moment, period_of
+from monitoring.admin.period import (
+    KeyRange,
+    Period,
+    key_range,
+    parse_key,
+    parse_moment,
+    parse_place,
+    period_of,
+    rows_of,
+    widened,
+)
+from monitoring.templatetags.formats import number_text
 
 OLDER, NEWER, SINCE, UNTIL, WINDOW = "older", "newer", "since", "until", "window"
 CURSOR = (OLDER, NEWER)
+DAY, CLOCK = "on", "clock"
+"""Where the reader jumped to: the list begins with the newest row that is not later, and goes on both ways."""
+PLACE = (DAY, CLOCK)
+COUNTED = 1_000
+"""Counts beside the choices of a filter are of so many rows at most."""
 EXACT = "run"
 """Only this run's rows: a link from a run, no period needed because run_id is indexed."""
 
@@ -33,6 +51,7 @@ class Wanted:
     newer: int | None
     since: datetime | None
     until: datetime | None
+    place: datetime | None
     run: int | None
     unread: tuple[str, ...]
 
@@ -46,8 +65,10 @@ class Wanted:
             UNTIL: parse_moment(query.get(UNTIL), end=True),
             EXACT: parse_key(query.get(EXACT)),
         }
-        unread = tuple(name for name, value in values.items() if value is None and query.get(name, "").strip())
-        return cls(**values, unread=unread)
+        place = parse_place(query.get(DAY), query.get(CLOCK))
+        given = {**values, **({} if place else dict.fromkeys(PLACE))}
+        unread = tuple(name for name, value in given.items() if value is None and query.get(name, "").strip())
+        return cls(**values, place=place, unread=unread)
 
 
 class DeclaredChangeList(ChangeList):
@@ -83,11 +104,12 @@ class DeclaredChangeList(ChangeList):
 class KeyedChangeList(DeclaredChangeList):
     """A change list whose pages are ranges of the key that its admin names (`page_key`)."""
 
-    own_parameters = (*CURSOR, SINCE, UNTIL, EXACT)
+    own_parameters = (*CURSOR, SINCE, UNTIL, *PLACE, EXACT)
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.wanted = Wanted.parse(request.GET)
         self.period = Period()
+        self.unfiltered: QuerySet[Any]
         super().__init__(request, *args, **kwargs)
 
     def unread(self) -> tuple[str, ...]:
@@ -104,25 +126,29 @@ class KeyedChangeList(DeclaredChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         queryset = super().get_queryset(request, exclude_parameters)
-        run_key, keys = self.model_admin.run_key, KeyRange()
-        if self.wanted.run is not None and run_key:
-            return queryset.filter(**{run_key: self.wanted.run})
+        bounds = self._bounds(request.GET.get(WINDOW))
+        self.unfiltered = self.root_queryset.none() if bounds is None else self.root_queryset.filter(**bounds)
+        return queryset.none() if bounds is None else queryset.filter(**bounds)
+
+    def _bounds(self, window: str | None) -> dict[str, int] | None:
+        """Return the range of keys to look through, as arguments of a filter; None: nothing is in it."""
+        admin = self.model_admin
+        if self.wanted.run is not None and admin.run_key:
+            return {admin.run_key: self.wanted.run}
         self.period = period_of(
-            window=request.GET.get(WINDOW),
+            window=window,
             since=self.wanted.since,
             until=self.wanted.until,
+            place=self.wanted.place,
             filtered=self._narrowed(),
             now=timezone.now(),
         )
-        keys = key_range(**self.model_admin.period_source(), period=self.period)
-        if keys.empty:
-            return queryset.none()
-        column = self.model_admin.period_column
-        if keys.first is not None:
-            queryset = queryset.filter(**{f"{column}__gte": keys.first})
-        if keys.last is not None:
-            queryset = queryset.filter(**{f"{column}__lte": keys.last})
-        return queryset
+        keys = key_range(**admin.period_source(), period=self.period)
+        bounds = _range(admin.period_column, keys)
+        if admin.period_column != admin.page_key and bounds and not keys.empty:
+            keys = widened(rows_of(self.model), keys, column=admin.period_column, key=admin.page_key)
+            bounds |= _range(admin.page_key, keys)
+        return None if keys.empty else bounds
 
     def get_results(self, request: HttpRequest) -> None:
         rows, self.has_newer, self.has_older = self._page()
@@ -140,21 +166,58 @@ class KeyedChangeList(DeclaredChangeList):
             spec.value() is not None for spec in self.filter_specs if getattr(spec, "parameter_name", "") != WINDOW
         )
 
+    @property
+    def kept_parameters(self) -> list[tuple[str, str]]:
+        """Return what another search leaves as it is: the filters."""
+        gone = {SEARCH_VAR, *self.own_parameters}
+        return [(name, value) for name, value in self.params.items() if name not in gone]
+
+    counted_rows = COUNTED
+
+    def counts(self, spec: Any) -> dict[str, str]:
+        """Return how many rows each choice of a filter has among the newest COUNTED that are looked through.
+
+        One bounded read for all filters, whatever else is filtered: a full count would read the whole period.
+        """
+        values = self._counted[spec.column]
+        found = Counter(spec.choice_of(value) for value in values)
+        more = "+" if len(values) == COUNTED else ""
+        return {choice: f"{number_text(number)}{more}" for choice, number in found.items()}
+
+    @cached_property
+    def _counted(self) -> dict[str, list[Any]]:
+        names = sorted({spec.column for spec in self.filter_specs if getattr(spec, "column", "")})
+        newest = self.unfiltered.order_by(f"-{self.model_admin.page_key}")
+        rows = list(newest.values_list(*names)[:COUNTED])
+        return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
     def _page(self) -> tuple[list[Any], bool, bool]:
         """Return the rows, and whether there are newer and older ones."""
         key, size = self.model_admin.page_key, self.list_per_page
         if self.wanted.newer is not None:
             rows = list(self.queryset.filter(**{f"{key}__gt": self.wanted.newer}).order_by(key)[: size + 1])
             return rows[:size][::-1], len(rows) > size, True
-        queryset = self.queryset
+        newest = self.wanted.older is None and self.wanted.place is None
+        rows = list(self.from_place()[: size + 1])
+        return rows[:size], not newest, len(rows) > size
+
+    def from_place(self) -> QuerySet[Any]:
+        """Return the filtered rows from where the reader is, newest first."""
+        queryset, admin = self.queryset, self.model_admin
         if self.wanted.older is not None:
-            queryset = queryset.filter(**{f"{key}__lt": self.wanted.older})
-        rows = list(queryset[: size + 1])
-        return rows[:size], self.wanted.older is not None, len(rows) > size
+            return queryset.filter(**{f"{admin.page_key}__lt": self.wanted.older})
+        if self.wanted.place is None:
+            return queryset
+        keys = key_range(**admin.period_source(), period=Period(until=self.wanted.place))
+        if keys.last is not None and admin.period_column != admin.page_key:
+            bounds = _range(admin.period_column, keys)
+            keys = widened(rows_of(self.model), keys, column=admin.period_column, key=admin.page_key)
+            queryset = queryset.filter(**bounds)
+        return queryset.none() if keys.empty else queryset.filter(**_range(admin.page_key, keys))
 
     @property
     def newest_url(self) -> str:
-        return self.get_query_string()
+        return self.get_query_string(remove=PLACE)
 
     @property
     def older_url(self) -> str | None:
@@ -162,6 +225,8 @@ class KeyedChangeList(DeclaredChangeList):
 
     @property
     def newer_url(self) -> str | None:
+        if self.has_newer and not self.result_list and self.wanted.place is not None:
+            return self.get_query_string({NEWER: 0})  # the reader jumped to before the first row
         return self._cursor_url(NEWER, 0) if self.has_newer else None
 
     def _cursor_url(self, name: str, index: int) -> str:
@@ -169,6 +234,11 @@ class KeyedChangeList(DeclaredChangeList):
         if not self.result_list:
             return self.newest_url
         return self.get_query_string({name: getattr(self.result_list[index], self.model_admin.page_key)})
+
+
+def _range(column: str, keys: KeyRange) -> dict[str, int]:
+    ends = {f"{column}__gte": keys.first, f"{column}__lte": keys.last}
+    return {name: key for name, key in ends.items() if key is not None}
 
 
 class WholeChangeList(DeclaredChangeList):

@@ -68,19 +68,45 @@ def parse_moment(text: str | None, *, end: bool = False) -> datetime | None:
         return None
 
 
+def parse_place(day: str | None, clock: str | None) -> datetime | None:
+    """Return the moment that a day and perhaps a time of day name, in the reader's zone; without a time its end."""
+    day, clock = (day or "").strip(), (clock or "").strip()
+    return parse_moment(f"{day}T{clock}" if day and clock and "T" not in day else day, end=True)
+
+
 def period_of(
-    *, window: str | None, since: datetime | None, until: datetime | None, filtered: bool, now: datetime
+    *,
+    window: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    filtered: bool,
+    now: datetime,
+    place: datetime | None = None,
 ) -> Period:
     """Return the period to look through.
 
     An unfiltered list is open: it is paged by key, whatever its length. A filtered one has a
-    start, at most LONGEST before its end, because nothing but the key is indexed.
+    start, at most LONGEST before its end, because nothing but the key is indexed. Around a `place`
+    that the reader jumped to it reaches as far to both sides.
     """
+    if place is not None and since is None and until is None:
+        if window not in WINDOWS and not filtered:
+            return Period()
+        reach = WINDOWS.get(window or "", WINDOWS[DEFAULT_WINDOW])
+        return Period(_shifted(place, -reach), _shifted(place, reach))
     if since is None and (window in WINDOWS or filtered):
         since = (until or now) - WINDOWS.get(window or "", WINDOWS[DEFAULT_WINDOW])
     if since is not None and filtered:
         since = max(since, (until or now) - LONGEST)
     return Period(since, until)
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime | None:
+    """Return the moment that much earlier or later; None beyond the calendar, where nothing is."""
+    try:
+        return moment + by
+    except OverflowError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +138,28 @@ def key_range(rows: QuerySet[Any], *, at: str, key: str, period: Period) -> KeyR
         if last is None:
             return KeyRange(empty=True)
     return KeyRange(first, last)
+
+
+EDGE = 500
+"""Rows at each end of a range of one key that tell where it begins and ends in another: far more than
+overlap there."""
+
+
+def widened(rows: QuerySet[Any], keys: KeyRange, *, column: str, key: str) -> KeyRange:
+    """Return a range of `key` that holds every row of the range `keys` of the indexed `column`.
+
+    Both grow with time, but rows are read in the order of `key`: without bounds of its own the server
+    would walk it from the newest row down to the period, and past the period to the first row of all.
+    """
+    first = last = None
+    if keys.first is not None:
+        low = rows.filter(**{f"{column}__gte": keys.first}).order_by(column)
+        first = min(low.values_list(key, flat=True)[:EDGE], default=None)
+    if keys.last is not None:
+        high = rows.filter(**{f"{column}__lte": keys.last}).order_by(f"-{column}")
+        last = max(high.values_list(key, flat=True)[:EDGE], default=None)
+    outside = (keys.first is not None and first is None) or (keys.last is not None and last is None)
+    return KeyRange(first, last, empty=keys.empty or outside)
 
 
 def rows_of(model: type[Model]) -> QuerySet[Any]:

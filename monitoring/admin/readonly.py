@@ -160,6 +160,7 @@ class KeyedAdmin(ReadOnlyAdmin):
 
     change_list_template = "admin/monitoring/keyed_list.html"
     change_form_template = "admin/monitoring/detail.html"
+    show_facets = admin.ShowFacets.ALLOW
     sortable_by = ()
     page_key: str
     period_model: type[Model] | None = None

@@ -34,10 +34,12 @@ class _CodeFilter(KnownFilter):
 
 class ActionFilter(_CodeFilter):
     title, parameter_name, vocabulary = _("action"), "action", TrailAction
+    column = "action"
 
 
 class OutcomeFilter(_CodeFilter):
     title, parameter_name, vocabulary = _("outcome"), "outcome", TrailOutcome
+    column = "outcome"
 
 
 @admin.register(TrailEntry)
