@@ -20,6 +20,7 @@ from django.utils.cache import patch_vary_headers
 from etlportal.budget import budget
 from etlportal.databases import WATCHED
 from monitoring import access, scope
+from monitoring.files import Busy
 from monitoring.models import UserPreferences
 from monitoring.sight import may, sight_of
 from monitoring.trail import acting
@@ -87,6 +88,8 @@ class ReaderMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""
+        if isinstance(exception, Busy):
+            return errors.busy(request, own=exception.own)
         # Error itself: what pyodbc raises for states that it does not know.
         if not isinstance(exception, OperationalError | InterfaceError) and type(exception) is not DatabaseFault:
             return None

@@ -87,9 +87,17 @@ def note(
     )
 
 
-def note_export(request: HttpRequest, object: str, kind: str, rows: int) -> None:
+def note_export(
+    request: HttpRequest,
+    object: str,
+    kind: str,
+    rows: int,
+    outcome: TrailOutcome = TrailOutcome.DONE,
+    **detail: Detail,
+) -> None:
     """Write down a file that left the portal: of what, in which format, which filter, how many rows."""
-    note(request, TrailAction.EXPORTED, object, format=kind, filter=request.GET.urlencode()[:FILTER_LENGTH], rows=rows)
+    wanted = request.GET.urlencode()[:FILTER_LENGTH]
+    note(request, TrailAction.EXPORTED, object, outcome, format=kind, filter=wanted, rows=rows, **detail)
 
 
 def connect() -> None:

@@ -67,6 +67,18 @@ ADDRESS_TAKEN = ErrorPage(
     _("It is not handed over to whoever signs in elsewhere with the same address."),
     _("Sign in with that account's own password, or ask the portal's administrator."),
 )
+BUSY_WITH_YOURS = ErrorPage(
+    429,
+    _("Another file of yours is still being made"),
+    _("Each person gets one file at a time, so that pages stay quick for everybody."),
+    _("Wait until it has arrived, then ask again. One that was cancelled makes room within five minutes."),
+)
+BUSY_WITH_OTHERS = ErrorPage(
+    429,
+    _("Files are being made for others"),
+    _("Only a few are made at once, so that pages stay quick for everybody."),
+    _("Try again in half a minute."),
+)
 FAILED = ErrorPage(
     500,
     _("The portal failed"),
@@ -101,6 +113,8 @@ PAGES = (
     CSRF,
     NOT_FOUND,
     TOO_MANY,
+    BUSY_WITH_YOURS,
+    BUSY_WITH_OTHERS,
     NO_GROUP,
     ADDRESS_TAKEN,
     FAILED,
@@ -119,7 +133,7 @@ def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
     response["Cache-Control"] = "private, no-store"
     response["Content-Language"] = language
     if page.status in {429, 503}:
-        response["Retry-After"] = "30" if page.status == 503 else "300"
+        response["Retry-After"] = "300" if page is TOO_MANY else "30"
     return response
 
 
@@ -156,6 +170,11 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """django-allauth's handler429."""
     return answer(request, TOO_MANY)
+
+
+def busy(request: HttpRequest, *, own: bool) -> HttpResponse:
+    """No file can be made now (monitoring/files/slots.py)."""
+    return answer(request, BUSY_WITH_YOURS if own else BUSY_WITH_OTHERS)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -8,7 +8,6 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from etlportal.budget import budget
 from monitoring.filters import TableForm
@@ -110,7 +109,7 @@ class UnreadRunPage(Page):
         return {"run_id": self.kwargs["run_id"], "words": problem_text(self.kwargs["problem"])}
 
 
-class RunEntitiesExport(View):
+class RunEntitiesExport(export.ExportView):
     """The executions of one run as a file."""
 
     def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from monitoring.charts import timeline_chart, timeline_sentence
 from monitoring.filters import TableForm
@@ -118,7 +117,7 @@ class RunsPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
 
-class ControlExport(View):
+class ControlExport(export.ExportView):
     """The control table as a file."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
@@ -127,7 +126,7 @@ class ControlExport(View):
         return export.export(request, table, "etl-control", kind, state.sampled_at)
 
 
-class RunsExport(View):
+class RunsExport(export.ExportView):
     """The runs that match the page's filters as a file, in the page's order."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:

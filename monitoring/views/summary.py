@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from monitoring import charts
 from monitoring.filters import FailuresForm, MatrixForm, TableForm
@@ -204,7 +203,7 @@ def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, Ma
     return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
 
 
-class MatrixExport(View):
+class MatrixExport(export.ExportView):
     """The matrix as a file: the rows that the page's filters leave, all columns, in the page's order."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
@@ -221,7 +220,7 @@ def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm
     return form, FailuresTable(form.apply(found.rows), order_by=form.values.get("sort") or "-at"), found
 
 
-class FailuresExport(View):
+class FailuresExport(export.ExportView):
     """The recent failures as a file: those that the page's filters leave, not only the ones it has room for."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:

@@ -13,6 +13,8 @@ from django.http import HttpResponse
 from django.test import Client
 from openpyxl import load_workbook
 
+from monitoring.files import MEDIA_TYPES, harmless
+from monitoring.files.sheet import PIECES
 from monitoring.models import RunEntityCopy
 from monitoring.tables import MatrixTable
 from monitoring.views import export
@@ -113,7 +115,7 @@ def test_a_formula_stays_text(client_as: Clients, snapshot_stored: Any) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r\n=", " =", "＝", "\x00=", "\n@"])
 def test_whatever_starts_like_a_formula_is_made_harmless(start: str) -> None:
-    made = export.harmless(f"{start}cmd|'/c calc'!A0")
+    made = harmless(f"{start}cmd|'/c calc'!A0")
     assert isinstance(made, str)
     assert made.startswith("'")
     assert "\x00" not in made
@@ -121,11 +123,11 @@ def test_whatever_starts_like_a_formula_is_made_harmless(start: str) -> None:
 
 @pytest.mark.parametrize("value", [None, True, -5, -1.5, "plain", "a=b", "2024-01-01", "ção", ""])
 def test_harmless_values_stay_as_they_are(value: Any) -> None:
-    assert export.harmless(value) == value
+    assert harmless(value) == value
 
 
 def test_times_become_naive_utc() -> None:
-    made = export.harmless(datetime(2024, 1, 1, 12, tzinfo=UTC))
+    made = harmless(datetime(2024, 1, 1, 12, tzinfo=UTC))
     assert made == datetime(2024, 1, 1, 12)  # noqa: DTZ001
 
 
@@ -134,9 +136,15 @@ def test_a_file_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(export, "MAX_ROWS", 2)
     table = MatrixTable(matrix(factories.troubled_snapshot()))
-    data = export.dataset(table, "x")
-    assert len(data) == 3
-    assert "stops at 2 rows" in data[2][0]
+    for kind in MEDIA_TYPES:
+        text = b"".join(PIECES[kind](export.sheet(table, "x")))
+        if kind == "xlsx":
+            rows = [tuple(cell.value for cell in row) for row in load_workbook(BytesIO(text)).active.iter_rows()]
+            assert len(rows) == 4
+            assert "stops at 2 rows" in rows[3][0]
+        else:
+            assert len(text.decode().splitlines()) == (4 if kind == "csv" else 3)
+            assert "stops at 2 rows" in text.decode().splitlines()[-1]
 
 
 def test_failures_have_meaning_advice_and_the_whole_message(client_as: Clients, snapshot_stored: Any) -> None:

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.generic import View
 
 from monitoring.pipeline_charts import trend_charts
 from monitoring.pipeline_filters import ExecutionsForm
@@ -147,7 +146,7 @@ def executions_form(request: HttpRequest) -> ExecutionsForm:
     return ExecutionsForm(request.GET, prefix=PipelineExecutions.PREFIX, sortable=frozenset())
 
 
-class PipelineExecutionsExport(View):
+class PipelineExecutionsExport(export.ExportView):
     """The executions that the page's filter leaves, as a file."""
 
     def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:

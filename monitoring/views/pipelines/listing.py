@@ -60,7 +60,7 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     return form, table, len(rows)
 
 
-class PipelinesExport(View):
+class PipelinesExport(export.ExportView):
     """The list as a file: the rows that the page's filters leave, in the page's order."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:

@@ -129,7 +129,7 @@ class Unmask(PermissionRequiredMixin, View):
         return HttpResponseRedirect(f"{page}?rows=1#pipeline-sample")
 
 
-class SampleExport(View):
+class SampleExport(export.ExportView):
     """The newest source rows as a file, always masked: a file goes further than a screen."""
 
     def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
