@@ -6,7 +6,7 @@ A page costs one seek on the primary key and as many rows as it shows, at any de
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
+from monitoring.admin.exporting import LABELS, keyed_rows
 from monitoring.admin.period import (
     KeyRange,
     Period,
@@ -30,6 +31,7 @@ from monitoring.admin.period import (
     rows_of,
     widened,
 )
+from monitoring.files import MAX_ROWS
 from monitoring.templatetags.formats import number_text
 
 OLDER, NEWER, SINCE, UNTIL, WINDOW = "older", "newer", "since", "until", "window"
@@ -79,6 +81,7 @@ class DeclaredChangeList(ChangeList):
     """
 
     own_parameters: tuple[str, ...] = ()
+    most_rows = MAX_ROWS
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
@@ -91,6 +94,11 @@ class DeclaredChangeList(ChangeList):
     def unread(self) -> tuple[str, ...]:
         """Return the names of own parameters whose values make no sense."""
         return tuple(spec.parameter_name for spec in self.filter_specs if getattr(spec, "unread", False))
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Return (label, address) of each kind of file with what this list is filtered by."""
+        return [(label, f"export.{kind}{self.get_query_string()}") for kind, label in LABELS.items()]
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         lookups = super().get_filters_params(params)
@@ -215,6 +223,10 @@ class KeyedChangeList(DeclaredChangeList):
             queryset = queryset.filter(**bounds)
         return queryset.none() if keys.empty else queryset.filter(**_range(admin.page_key, keys))
 
+    def all_rows(self) -> Iterator[Any]:
+        """Return every row from where the reader is, not only the page's."""
+        return keyed_rows(self)
+
     @property
     def newest_url(self) -> str:
         return self.get_query_string(remove=PLACE)
@@ -245,6 +257,9 @@ class WholeChangeList(DeclaredChangeList):
     """A small table at once, sortable, without a COUNT: its rows are counted after reading them."""
 
     LIMIT = 1000
+
+    def all_rows(self) -> Iterator[Any]:
+        return iter(self.result_list)
 
     def get_results(self, request: HttpRequest) -> None:
         rows = list(self.queryset[: self.LIMIT + 1])

@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring import scope
 from monitoring.admin import filters
+from monitoring.admin.addresses import Links, detail_url
 from monitoring.admin.columns import key, moment
 from monitoring.admin.readonly import KeyedAdmin, OfThePortalAdmin, ReadOnlyAdmin
-from monitoring.admin.warehouse import Links, detail_url
 from monitoring.models import (
     CollectorState,
     EtlRun,

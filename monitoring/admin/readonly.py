@@ -11,25 +11,19 @@ from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, path, reverse
+from django.urls import path
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from monitoring import scope
-from monitoring.admin import columns
+from monitoring.admin import columns, raw
+from monitoring.admin.addresses import Related, detail_url
+from monitoring.admin.exporting import Exporting, row_json
 from monitoring.admin.paging import KeyedChangeList
 from monitoring.admin.period import parse_key, rows_of
 from monitoring.selectors.snapshot import current
 from monitoring.warehouse.errors import problem_from
 from monitoring.wording.problems import problem_text
-
-
-def url_or_none(name: str, *args: Any, query: str = "", **kwargs: Any) -> str | None:
-    """Return the address, or None where this installation has no such page or the key cannot be in one."""
-    try:
-        return reverse(name, args=args or None, kwargs=kwargs or None) + (f"?{query}" if query else "")
-    except NoReverseMatch:
-        return None
 
 
 def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
@@ -58,7 +52,7 @@ class OfThePortalAdmin(admin.ModelAdmin):
         return scope.pipelines() is None and super().has_delete_permission(request, obj)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
     """Looking only: two pages (list and detail), GET only, every column, nothing that writes."""
 
     actions = None
@@ -80,12 +74,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def get_urls(self) -> list[Any]:
-        """Return the list and the detail: a table that is only read has no other page."""
+        """Return the list and the detail, each as a file too: a table that is only read has no other page."""
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         view = self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name=f"{name}_changelist"),
+            path("export.<str:kind>", view(self.export), name=f"{name}_export"),
             path("<path:object_id>/change/", view(self.change_view), name=f"{name}_change"),
+            path("<path:object_id>/row.json", view(self.row_json), name=f"{name}_json"),
         ]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
@@ -113,21 +109,44 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             request, lambda: super(ReadOnlyAdmin, self).change_view(request, object_id, form_url, extra_context)
         )
 
+    def export(self, request: HttpRequest, kind: str) -> HttpResponse:
+        _only_get(request)
+        return self._readable(request, lambda: self.export_view(request, kind), status=503)
+
+    def row_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        _only_get(request)
+        return self._readable(request, lambda: self.json_view(request, object_id), status=503)
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        links = [(text, url) for text, url in self.links(request, kwargs.get("obj")) if url]
-        own = {"portal_links": links, "related": self.related(request, kwargs.get("obj"))}
+        row = kwargs.get("obj")
+        newer, older = self.neighbours(request, row)
+        own = {
+            "portal_links": [(text, url) for text, url in self.links(request, row) if url],
+            "related": self.related(request, row),
+            "newer_row": newer,
+            "older_row": older,
+            "stored": list(raw.stored(row)),
+            "json": row_json(row),
+        }
         return super().render_change_form(request, {**context, **own}, *args, **kwargs)
 
     def links(self, request: HttpRequest, obj: Any) -> list[tuple[Any, str | None]]:
         """Return where to go from here: (words, address or None)."""
         return []
 
-    def related(self, request: HttpRequest, obj: Any) -> dict[str, Any] | None:
-        """Return a small table to show under the row: title, headers, rows of cells; None: nothing."""
-        return None
+    def related(self, request: HttpRequest, obj: Any) -> list[Related]:
+        """Return the small tables to show under the row."""
+        return []
 
-    def _readable(self, request: HttpRequest, view: Any) -> HttpResponse:
-        """Answer with the view, or with what is wrong with the database and what to do."""
+    def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
+        """Return the addresses of the rows before and after this one in the list, None where there is none."""
+        return None, None
+
+    def _readable(self, request: HttpRequest, view: Any, status: int = 200) -> HttpResponse:
+        """Answer with the view, or with what is wrong with the database and what to do.
+
+        `status`: of the latter. The portal works, and says what it knows: to a reader of pages that is an answer.
+        """
         try:
             response = view()
             return response.render() if hasattr(response, "render") else response
@@ -140,8 +159,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 "words": problem_text(problem_from(error, alias)),
                 "current": current(),
             }
-            # The portal works, and says what it knows: that is an answer.
-            return TemplateResponse(request, "admin/monitoring/unreachable.html", context).render()
+            return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=status).render()
 
 
 def _only_get(request: HttpRequest) -> None:
@@ -180,6 +198,14 @@ class KeyedAdmin(ReadOnlyAdmin):
     def period_source(self) -> dict[str, Any]:
         """Return where a period becomes keys (arguments of `key_range`)."""
         return {"rows": rows_of(self.period_model or self.model), "at": self.period_at, "key": self.period_key}
+
+    def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
+        """One seek on the key to each side."""
+        key, here, rows = self.page_key, getattr(obj, self.page_key), rows_of(self.model)
+        newer = rows.filter(**{f"{key}__gt": here}).order_by(key).values_list(key, flat=True)[:1]
+        older = rows.filter(**{f"{key}__lt": here}).order_by(f"-{key}").values_list(key, flat=True)[:1]
+        found = (next(iter(newer), None), next(iter(older), None))
+        return detail_url(request, self.model, found[0]), detail_url(request, self.model, found[1])
 
     def searched_key(self, term: str) -> int | None:
         """Return the key that the search names ("123" or "#123"), or None for a text."""

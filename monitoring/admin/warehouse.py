@@ -2,76 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin import columns, filters
+from monitoring.admin import columns, filters, neighbours
+from monitoring.admin.addresses import AROUND, Links, Related, detail_url, events_around, iso, list_url, url_or_none
 from monitoring.admin.columns import key, moment, text
 from monitoring.admin.paging import WholeChangeList
-from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, url_or_none
+from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.templatetags import parts
-
-AROUND = timedelta(minutes=5)
-"""How far before a start and after a finish login events belong to it: a runner samples at both ends."""
-
-Links = list[tuple[Any, str | None]]
-
-MOST_ENTITIES = 500
-"""Run entities shown under their run; there is one per pipeline."""
-
-ENTITY_COLUMNS = (
-    "entity_name",
-    "entity_started_at",
-    "entity_finished_at",
-    "extracted_count",
-    "upserted_count",
-    "soft_deleted_count",
-    "watermark_to_updated_at",
-    "watermark_to_id",
-    "error_message",
-)
-
-
-def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
-    """Return the address of a list with this query, or None for a user who may not see it."""
-    opts = model._meta
-    if not request.user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
-        return None
-    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_changelist", query=urlencode(query))
-
-
-def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
-    """Return the address of one row, or None for a user who may not see it (or a key without one)."""
-    opts = model._meta
-    if key in (None, "") or not request.user.has_perm(f"{opts.app_label}.view_{opts.model_name}"):
-        return None
-    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_change", quote(key))
-
-
-def events_around(request: HttpRequest, started: datetime, finished: datetime | None) -> str | None:
-    """Return the address of the login events from just before a start to just after its finish (or now)."""
-    return list_url(
-        request,
-        ConnectionLoginEvent,
-        since=_iso(started - AROUND),
-        until=_iso((finished or timezone.now()) + AROUND),
-    )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @admin.register(EtlControl)
@@ -102,6 +49,16 @@ class EtlControlAdmin(ReadOnlyAdmin):
     @admin.display(description=_("last status"), ordering="last_status")
     def state(self, row: EtlControl) -> SafeString:
         return parts.status(RunStatus.parse(row.last_status)) if row.last_status else parts.none(gettext("never run"))
+
+    def related(self, request: HttpRequest, obj: EtlControl) -> list[Related]:
+        return neighbours.last_executions(request, obj)
+
+    def neighbours(self, request: HttpRequest, obj: EtlControl) -> tuple[str | None, str | None]:
+        """Before and after it by name, among the names that are known anyway."""
+        names = [name for name in filters.pipeline_names() if name]
+        before = max((name for name in names if name < obj.entity_name), default=None)
+        after = min((name for name in names if name > obj.entity_name), default=None)
+        return detail_url(request, EtlControl, before), detail_url(request, EtlControl, after)
 
     def links(self, request: HttpRequest, obj: EtlControl) -> Links:
         name = obj.entity_name
@@ -140,25 +97,12 @@ class EtlRunAdmin(KeyedAdmin):
     def state(self, row: EtlRun) -> SafeString:
         return parts.status(RunStatus.parse(row.status))
 
-    def related(self, request: HttpRequest, obj: EtlRun) -> dict[str, Any]:
-        """What ran in it: one row per pipeline, by the index on run_id."""
-        rows = EtlRunEntity.objects.filter(run_id=obj.run_id).order_by("run_id", "entity_name")[:MOST_ENTITIES]
-        shown = [columns.detail(EtlRunEntity, name) for name in ENTITY_COLUMNS]
-        return {
-            "title": _("run entities"),
-            "headers": [_("run entity"), _("status"), *(name.replace("_", " ") for name in ENTITY_COLUMNS)],
-            "rows": [
-                (
-                    detail_url(request, EtlRunEntity, row.pk),
-                    f"#{row.pk}",
-                    [
-                        parts.status(ExecutionStatus.parse(row.status)),
-                        *(show(row) if callable(show) else getattr(row, show) for show in shown),
-                    ],
-                )
-                for row in rows
-            ],
-        }
+    def related(self, request: HttpRequest, obj: EtlRun) -> list[Related]:
+        """What ran in it, and who was connected then."""
+        return [
+            *neighbours.run_entities(request, obj),
+            *neighbours.events(request, obj.started_at, obj.finished_at),
+        ]
 
     def links(self, request: HttpRequest, obj: EtlRun) -> Links:
         return [
@@ -211,6 +155,13 @@ class EtlRunEntityAdmin(KeyedAdmin):
     def state(self, row: EtlRunEntity) -> SafeString:
         return parts.status(ExecutionStatus.parse(row.status))
 
+    def related(self, request: HttpRequest, obj: EtlRunEntity) -> list[Related]:
+        """The same pipeline's executions before and after, and who was connected meanwhile."""
+        return [
+            *neighbours.executions(request, obj),
+            *neighbours.events(request, obj.entity_started_at, obj.entity_finished_at),
+        ]
+
     def links(self, request: HttpRequest, obj: EtlRunEntity) -> Links:
         return [
             (_("Its run"), detail_url(request, EtlRun, obj.run_id)),
@@ -249,6 +200,10 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
         "within the period (7 days unless chosen)."
     )
 
+    def related(self, request: HttpRequest, obj: ConnectionLoginEvent) -> list[Related]:
+        """The same session's other samples, and the runs that started around this one."""
+        return [*neighbours.samples(request, obj), *neighbours.runs(request, obj.event_time_utc)]
+
     def links(self, request: HttpRequest, obj: ConnectionLoginEvent) -> Links:
         moment = obj.event_time_utc
         page = None
@@ -258,7 +213,7 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
             (_("Connection audit in the portal"), page),
             (
                 _("Runs around it"),
-                list_url(request, EtlRun, since=_iso(moment - 6 * AROUND), until=_iso(moment + AROUND)),
+                list_url(request, EtlRun, since=iso(moment - 6 * AROUND), until=iso(moment + AROUND)),
             ),
             (_("Events around it"), events_around(request, moment, moment)),
         ]

@@ -1,0 +1,138 @@
+"""A row as the table holds it: each column's SQL type, NULL as NULL, blanks that can be seen; and as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connections, models
+from django.db.models import Field, Model
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from etlportal.databases import WATCHED
+from monitoring.models.fields import UtcDateTimeField, VarCharField
+
+SPECIAL = {
+    ("connectionloginevent", "login_name"): "SYSNAME",
+    ("connectionloginevent", "database_name"): "SYSNAME",
+    ("connectionloginevent", "login_time"): "DATETIME",
+}
+"""What the contract declares otherwise than the model's field would say (tests/contract)."""
+_TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
+    (models.BigAutoField, "BIGINT IDENTITY"),
+    (models.BigIntegerField, "BIGINT"),
+    (models.SmallIntegerField, "SMALLINT"),
+    (models.IntegerField, "INT"),
+    (models.BooleanField, "BIT"),
+)
+_ENDS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.DOTALL)
+_SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7F: 0x2421}
+"""Control characters, and the signs that stand for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One column of one row. `shown`: its value as HTML; `note`: what cannot be seen in it."""
+
+    column: str
+    type: str
+    shown: SafeString
+    note: str
+
+
+def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
+    """Return the columns that people can read, in the table's order."""
+    return [field for field in model._meta.concrete_fields if not isinstance(field, models.BinaryField)]
+
+
+def sql_type(field: Field[Any, Any]) -> str:
+    """Return the column's type, as the contract declares it; for the portal's own tables as their database does."""
+    model = field.model
+    if getattr(model, "database_alias", "default") not in WATCHED:
+        return str(field.db_type(connections["default"])).upper()
+    special = SPECIAL.get((str(model._meta.model_name), field.name))
+    if special is not None:
+        return special
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    if isinstance(target, UtcDateTimeField):
+        return f"DATETIME2({target.precision})"
+    if isinstance(target, models.CharField):
+        return f"{'VARCHAR' if isinstance(target, VarCharField) else 'NVARCHAR'}({target.max_length})"
+    name = next(name for kind, name in _TYPES if isinstance(target, kind))
+    return name.removesuffix(" IDENTITY") if target is not field else name
+
+
+def value_of(row: Model, field: Field[Any, Any]) -> Any:
+    """Return the value as it leaves the portal: UTC aware; the server's own clock without a zone."""
+    value = field.value_from_object(row)
+    return value.replace(tzinfo=None) if isinstance(value, datetime) and _by_the_servers_clock(field) else value
+
+
+def stored(row: Model) -> Iterator[Stored]:
+    """Return the row column by column."""
+    for field in fields_of(type(row)):
+        value = field.value_from_object(row)
+        null = "NULL" if field.null else "NOT NULL"
+        yield Stored(field.column, f"{sql_type(field)} {null}", _shown(field, value), _note(value))
+
+
+def as_dict(row: Model) -> dict[str, Any]:
+    """Return the row by its columns' names."""
+    return {field.column: value_of(row, field) for field in fields_of(type(row))}
+
+
+def table_name(model: type[Model]) -> str:
+    """Return the table's name without brackets."""
+    return model._meta.db_table.replace("[", "").replace("]", "")
+
+
+def _by_the_servers_clock(field: Field[Any, Any]) -> bool:
+    return SPECIAL.get((str(field.model._meta.model_name), field.name)) == "DATETIME"
+
+
+def _shown(field: Field[Any, Any], value: Any) -> SafeString:
+    if value is None:
+        return format_html('<span class="raw__null">{}</span>', "NULL")
+    if value == "":
+        return format_html('<span class="raw__null">{}</span>', gettext("(empty text)"))
+    return format_html('<code class="raw__value">{}</code>', _drawn(_text(field, value)))
+
+
+def _text(field: Field[Any, Any], value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, datetime):
+        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        digits = getattr(field, "precision", 6)
+        return naive.isoformat(sep=" ", timespec={0: "seconds", 3: "milliseconds"}.get(digits, "microseconds"))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+
+
+def _drawn(text: str) -> SafeString:
+    """Return the text with its outer blanks as signs: a column that was not trimmed looks like it."""
+    found = _ENDS.match(text)
+    before, body, after = found.groups() if found else ("", text, "")
+    return format_html("{}{}{}", _blanks(before), body.translate(_SIGNS), _blanks(after))
+
+
+def _blanks(text: str) -> SafeString:
+    sign = SafeString('<span class="raw__blank">{}</span>')
+    return format_html_join("", sign, (("␣" if each == " " else each.translate(_SIGNS) or each,) for each in text))
+
+
+def _note(value: Any) -> str:
+    """Return the length of a text, and how many blanks are around it."""
+    if not isinstance(value, str) or not value:
+        return ""
+    length = ngettext("%(number)d character", "%(number)d characters", len(value)) % {"number": len(value)}
+    blanks = len(value) - len(value.strip())
+    if not blanks:
+        return length
+    around = ngettext("%(number)d blank around it", "%(number)d blanks around it", blanks) % {"number": blanks}
+    return f"{length}, {around}"
