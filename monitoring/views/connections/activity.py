@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from monitoring import charts
 from monitoring.event_filters import EventsForm
@@ -110,7 +109,7 @@ class ConnectionsExtraction(Facets, ConnectionsBlock):
         }
 
 
-class FacetExport(Facets, PermissionRequiredMixin, View):
+class FacetExport(Facets, PermissionRequiredMixin, export.ExportView):
     """Every value of the column in the window, not only those that the page has room for, as a file."""
 
     permission_required = (SEE,)
@@ -121,7 +120,7 @@ class FacetExport(Facets, PermissionRequiredMixin, View):
         return exported(self, lambda: self.facet_table()[1], name, kind, current().sampled_at)
 
 
-class ExtractionExport(Facets, PermissionRequiredMixin, View):
+class ExtractionExport(Facets, PermissionRequiredMixin, export.ExportView):
     """Everybody who was in the sources' database, as a file."""
 
     permission_required = (SEE,)

@@ -10,7 +10,6 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from etlportal.budget import budget
 from monitoring.enums import ProblemCode
@@ -61,7 +60,7 @@ class ConnectionsEvents(ConnectionsBlock):
             return audit.events(found.bounds, self.form.wanted), True
 
 
-class EventsExport(Asked, PermissionRequiredMixin, View):
+class EventsExport(Asked, PermissionRequiredMixin, export.ExportView):
     """The window's events that the filters leave, all columns, as a file."""
 
     permission_required = (SEE,)

@@ -9,7 +9,6 @@ from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
-from django.views.generic import View
 
 from monitoring.enums import CheckState
 from monitoring.filters import TableForm
@@ -129,7 +128,7 @@ def around_run(line: RunLine) -> str:
     return audit_url(line.started_at - AROUND, (line.finished_at or line.started_at + AROUND) + AROUND)
 
 
-class FindingsExport(Found, PermissionRequiredMixin, View):
+class FindingsExport(Found, PermissionRequiredMixin, export.ExportView):
     """Everything that was found in the window, as a file."""
 
     permission_required = (SEE,)
@@ -139,7 +138,7 @@ class FindingsExport(Found, PermissionRequiredMixin, View):
         return exported(self, lambda: self.findings_table()[1], "connections-findings", kind, current().sampled_at)
 
 
-class FactorsExport(Found, PermissionRequiredMixin, View):
+class FactorsExport(Found, PermissionRequiredMixin, export.ExportView):
     """The factors that are more frequent around failures, as a file."""
 
     permission_required = (SEE,)
