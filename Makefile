@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-sqlserver image-steps messages screenshots bench audit
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-sqlserver image-steps messages screenshots bench audit attack
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -96,6 +96,11 @@ image-steps: .venv/test.stamp  ## Carry out the Dockerfile without an engine, st
 
 test-sqlserver: odbc  ## The tests over the SQL Server in TEST_SQLSERVER_HOST (tests/sqlserver/README.md)
 	$(BIN)/python -m pytest tests/sqlserver --ds=tests.sqlserver.settings -q
+
+REQUESTS ?= 10000
+
+attack: .venv/test.stamp  ## Generated requests (REQUESTS to each address): none may break a page
+	ATTACK_REQUESTS=$(REQUESTS) $(BIN)/python -m pytest tests/integration/test_attack.py -n auto --dist worksteal -q
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tests.support.messages
