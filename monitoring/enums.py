@@ -187,6 +187,14 @@ class AuditQuestion(StrEnum):
     LONG_SESSION = "long_session"
 
 
+class FailureState(StrEnum):
+    """What became of a failure that recurs (policies/failure_groups.py)."""
+
+    NEW = "new"
+    RECURRING = "recurring"
+    GONE = "gone"
+
+
 class TrailAction(StrEnum):
     """What somebody did (models/trail.py)."""
 

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
             model_name="runentitycopy",
             index=models.Index(
                 condition=models.Q(("fingerprint__isnull", False)),
-                fields=["fingerprint", "entity_name", "started_at", "run"],
+                fields=["fingerprint", "entity_name", "started_at", "run", "run_entity_id"],
                 name="run_entity_failure",
             ),
         ),

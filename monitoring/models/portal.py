@@ -179,7 +179,7 @@ class RunEntityCopy(models.Model):
             models.Index(fields=("run",), name="run_entity_open", condition=models.Q(finished_at__isnull=True)),
             # Holds all that grouping the failures reads.
             models.Index(
-                fields=("fingerprint", "entity_name", "started_at", "run"),
+                fields=("fingerprint", "entity_name", "started_at", "run", "run_entity_id"),
                 name="run_entity_failure",
                 condition=models.Q(fingerprint__isnull=False),
             ),

@@ -7,7 +7,15 @@ from enum import StrEnum
 from typing import Any
 
 from monitoring import wording
-from monitoring.enums import CheckState, ExecutionStatus, PipelineStatus, RunStatus, Severity, WatermarkState
+from monitoring.enums import (
+    CheckState,
+    ExecutionStatus,
+    FailureState,
+    PipelineStatus,
+    RunStatus,
+    Severity,
+    WatermarkState,
+)
 
 TONES = (
     "ok",
@@ -69,6 +77,11 @@ _LOOKS: dict[type[StrEnum], dict[Any, tuple[str, str]]] = {
         CheckState.WARNING: _WARNING,
         CheckState.FAILED: _FAILED,
         CheckState.UNKNOWN: _UNKNOWN,
+    },
+    FailureState: {
+        FailureState.NEW: ("warning", "exclamation"),
+        FailureState.RECURRING: ("failed", "arrow-counterclockwise"),
+        FailureState.GONE: _OK,
     },
     WatermarkState: {
         WatermarkState.CURRENT: _OK,

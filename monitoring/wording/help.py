@@ -41,6 +41,15 @@ HELP: dict[str, Any] = {
         "the expected next start. “Never at this rate” when rows arrive as fast as they are loaded."
     ),
     "usual_band": _("The median and the 10th to 90th percentile of its own history; needs 5 executions."),
+    "failure_group": _(
+        "Failures with the same class, error number, constraint, table and column; where the message names none, with "
+        "the same words once numbers, quoted values, dates and names of temporary things are taken out."
+    ),
+    "failure_state": _(
+        "Gone: each of its pipelines has had 3 successes since. New: first seen within the last 24 hours. Recurring: "
+        "the others."
+    ),
+    "failure_unresolved": _("The newest finished execution of one of its pipelines still fails with it."),
     "last_error": _("The message of the newest execution, if it failed."),
     # Overview.
     "active_pipelines": _("Pipelines with is_active = 1, and how many there are in all."),

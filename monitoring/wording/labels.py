@@ -17,6 +17,7 @@ from monitoring.enums import (
     CheckState,
     ErrorClass,
     ExecutionStatus,
+    FailureState,
     Group,
     PipelineStatus,
     ProblemCode,
@@ -138,6 +139,11 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         ErrorClass.MISSING_DIMENSION_ROW: pgettext_lazy("failure", "Missing dimension row"),
         ErrorClass.CONFIGURATION: pgettext_lazy("failure", "Configuration"),
         ErrorClass.OTHER: pgettext_lazy("failure", "Other"),
+    },
+    FailureState: {
+        FailureState.NEW: pgettext_lazy("failure", "New"),
+        FailureState.RECURRING: pgettext_lazy("failure", "Recurring"),
+        FailureState.GONE: pgettext_lazy("failure", "Gone"),
     },
     SentenceCode: {
         SentenceCode.NOTHING_SAMPLED: pgettext_lazy("verdict", "Nothing sampled yet"),
