@@ -6,6 +6,7 @@ Colours are names of tokens (static/css/tokens.css); the script takes their valu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils.translation import get_language, gettext, ngettext
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.policies.sessions import HourFigures
 from monitoring.selectors.charts import DayRuns, PipelineVolume
+from monitoring.selectors.failure_groups import DayCount
 from monitoring.selectors.timeline import Timeline
 from monitoring.templatetags.formats import machine_text, number_text, percent_text, time_text
 from monitoring.templatetags.signs import sign_of
@@ -119,7 +121,44 @@ def _statuses(days: Sequence[DayRuns]) -> list[RunStatus]:
 
 
 def _day_label(day: DayRuns) -> str:
-    return str(date_format(day.day, "d/m" if get_language() == "pt-br" else "j M"))
+    return _short_day(day.day)
+
+
+def _short_day(day: date) -> str:
+    return str(date_format(day, "d/m" if get_language() == "pt-br" else "j M"))
+
+
+def failure_days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
+    """Return a bar per day: how often a failure happened."""
+    return {
+        "type": "bar",
+        "unit": gettext("failures"),
+        "labels": [_short_day(day.day) for day in days],
+        "datasets": [{"label": gettext("Failures"), "tone": "failed", "data": [day.count for day in days]}],
+    }
+
+
+def failure_days_rows(days: Sequence[DayCount]) -> list[tuple[str, int]]:
+    """Return the chart's numbers as table rows, the newest day first."""
+    return [(_short_day(day.day), day.count) for day in reversed(days)]
+
+
+def failure_days_sentence(days: Sequence[DayCount]) -> str:
+    """Return what the bars show, for who cannot see them."""
+    total = sum(day.count for day in days)
+    if not total:
+        return gettext("Not once in the last %(days)d days.") % {"days": len(days)}
+    most = max(days, key=lambda day: day.count)
+    return ngettext(
+        "%(total)s time in the last %(days)d days, most often on %(day)s (%(most)s).",
+        "%(total)s times in the last %(days)d days, most often on %(day)s (%(most)s).",
+        total,
+    ) % {
+        "total": number_text(total),
+        "days": len(days),
+        "day": _short_day(most.day),
+        "most": number_text(most.count),
+    }
 
 
 def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, register_converter
 
 from monitoring.converters import EntityConverter
-from monitoring.views import connections, health, pipelines, run, runs, summary
+from monitoring.views import connections, failure_groups, health, pipelines, run, runs, summary
 from monitoring.views.blocks import Block
 from monitoring.views.preferences import Preferences, PreferenceSet
 from monitoring.views.preflight import OPENING
@@ -15,6 +15,7 @@ app_name = "monitoring"
 register_converter(EntityConverter, "entity")
 
 PIPELINE = "pipelines/<entity:entity>/"
+FAILURE = "runs/failures/<slug:fingerprint>/"
 
 
 def blocks(*classes: type[Block], prefix: str = "") -> list[URLPattern]:
@@ -47,6 +48,17 @@ urlpatterns = [
     *blocks(*runs.BLOCKS),
     path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),
     path("runs/control.<str:kind>", runs.ControlExport.as_view(), name="runs-control-export"),
+    path("runs/failures/", failure_groups.FailuresPage.as_view(), name="failures"),
+    *blocks(failure_groups.FailureGroupsBlock, prefix="runs/failures/"),
+    path("runs/failures/groups.<str:kind>", failure_groups.FailureGroupsExport.as_view(), name="failure-groups-export"),
+    path(FAILURE, failure_groups.FailureGroupPage.as_view(), name="failure-group"),
+    *blocks(*failure_groups.GROUP_BLOCKS, prefix=FAILURE),
+    path(f"{FAILURE}unmask/", failure_groups.FailureUnmask.as_view(), name="failure-unmask"),
+    path(
+        f"{FAILURE}executions.<str:kind>",
+        failure_groups.FailureGroupExecutionsExport.as_view(),
+        name="failure-group-executions-export",
+    ),
     path("runs/<int:run_id>/", run.RunPage.as_view(), name="run"),
     *blocks(*run.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
     path("runs/<int:run_id>/executions.<str:kind>", run.RunEntitiesExport.as_view(), name="run-entities-export"),

@@ -148,6 +148,8 @@ def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tu
         )
         .order_by("-last_seen", "fingerprint", "entity_name")[: PAIRS + 1]
     )
+    if not pairs:
+        return (), False
     by_print: dict[str, list[dict[str, Any]]] = {}
     for pair in pairs[:PAIRS]:
         by_print.setdefault(pair["fingerprint"], []).append(pair)

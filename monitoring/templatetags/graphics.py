@@ -54,6 +54,34 @@ def sparkline(points: Sequence[float | None], label: str = "") -> SafeString:
     )
 
 
+def day_bars(counts: Sequence[int], label: str) -> SafeString:
+    """Return a small bar per day, oldest first; a day without any has a stroke on the ground. `label` says it."""
+    most = max((*counts, 1))
+    step = WIDTH / max(len(counts), 1)
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="{}" height="{}"{}/>',
+        (
+            (
+                f"{index * step + 0.5:.2f}",
+                f"{HEIGHT - height:.2f}",
+                f"{step - 1:.2f}",
+                f"{height:.2f}",
+                SafeString("" if count else ' class="daybars__none"'),
+            )
+            for index, count in enumerate(counts)
+            for height in (max(HEIGHT * count / most, 1.0),)
+        ),
+    )
+    return format_html(
+        '<svg class="daybars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
+        WIDTH,
+        HEIGHT,
+        label,
+        bars,
+    )
+
+
 def _pieces(placed: Iterable[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
     """Return the runs between gaps; a lone point becomes a short stroke of its own."""
     pieces: list[list[tuple[float, float]]] = [[]]

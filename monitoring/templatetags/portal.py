@@ -49,6 +49,7 @@ for function in (age, duration, elapsed, icon, none, number, percent, rate, rows
     register.simple_tag(function)
 register.simple_tag(parts.help_button, name="help")
 register.simple_tag(graphics.sparkline)
+register.simple_tag(graphics.day_bars)
 register.simple_tag(graphics.progress)
 
 MESSAGE_TONES = {"success": "ok", "error": "failed", "warning": "warning"}

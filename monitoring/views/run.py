@@ -6,13 +6,16 @@ from typing import Any, ClassVar
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from etlportal.budget import budget
+from monitoring.enums import ExecutionStatus
 from monitoring.filters import TableForm
 from monitoring.policies.facts import Problem
 from monitoring.policies.failures import classify
+from monitoring.policies.fingerprint import fingerprint
 from monitoring.selectors import run_lines, runs
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.runs import ExecutionsTable, moved_text
@@ -74,7 +77,7 @@ class RunEntities(RunBlock):
         return {
             "form": form,
             "table": table,
-            "failures": [_failure(line, current) for line in failed],
+            "failures": [_failure(line, current, self.detail) for line in failed],
             "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
         }
 
@@ -154,14 +157,17 @@ def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[Tabl
     return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
 
 
-def _failure(line: run_lines.ExecutionLine, current: Current) -> dict[str, Any]:
+def _failure(line: run_lines.ExecutionLine, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
     """Return a failure with its explanation, and where the pipeline's watermark stands now."""
     pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
     control = pipeline.control if pipeline else None
+    raw = next(each for each in detail.run.executions if each.run_entity_id == line.run_entity_id)
+    told, copied = classify(raw.error_message), detail.copied and raw.status is ExecutionStatus.FAILED
     stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
     return {
         "execution": line,
-        "words": failure_text(classify(line.error_message)),
+        "words": failure_text(told),
+        "group_url": reverse("monitoring:failure-group", args=(fingerprint(told),)) if copied else "",
         "moved": moved_text(line.moved, line),
         "control": control,
         "stayed": stayed,

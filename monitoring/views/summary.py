@@ -22,6 +22,7 @@ from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
 from monitoring.views import export, kpi_cards
 from monitoring.views.blocks import Block, Page
+from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.preflight import OPENING
 from monitoring.wording import verdict_clause, verdict_next, verdict_text
 
@@ -145,6 +146,14 @@ class SummaryFailures(SummaryBlock):
         }
 
 
+class SummaryFailureGroups(SummaryBlock):
+    name = "summary-failure-groups"
+    template_name = "monitoring/summary/_failure_groups.html"
+
+    def filled(self, current: Current) -> dict[str, Any]:
+        return in_short(found_groups(current), reverse("monitoring:failures"))
+
+
 BLOCKS: tuple[type[Block], ...] = (
     SummaryAttention,
     SummaryRunning,
@@ -152,6 +161,7 @@ BLOCKS: tuple[type[Block], ...] = (
     SummaryGrid,
     SummaryMatrix,
     SummaryCharts,
+    SummaryFailureGroups,
     SummaryFailures,
 )
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ErrorClass
 from monitoring.policies.failures import Failure
+from monitoring.policies.personal_text import masked_failure
 from monitoring.wording.labels import label
 
 
@@ -106,15 +107,93 @@ _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
         _("Read the message; if it recurs, look at the runner's log of that run."),
     ),
 }
+_BY_NUMBER: dict[int, tuple[Any, Any]] = {
+    544: (
+        _("The load writes the key of a table that numbers its rows itself."),
+        _("Set IDENTITY_INSERT ON for that table in the load, or leave the column out of it."),
+    ),
+    547: (
+        _("A row points to another one that is not there, or is pointed to by others."),
+        _(
+            "For an INSERT or MERGE load the table that it points to first, and look for the missing row in the "
+            "source; for a DELETE remove or mark the rows that point to it first."
+        ),
+    ),
+    701: (
+        _("The server had no memory left for the statement."),
+        _("Tell the DBA; use a smaller batch_size until then."),
+    ),
+    916: (
+        _("The loader's login is no user of that database."),
+        _("Ask the DBA to create the user in the database that the message names, and to grant it its rights."),
+    ),
+    1104: (
+        _("tempdb has no room left for sorting or joining."),
+        _("Tell the DBA: tempdb is full. A smaller batch_size needs less of it."),
+    ),
+    2628: (
+        _("A text is longer than the target's column; the message names both."),
+        _("Widen the column that is named, or have the value shortened in the source."),
+    ),
+    4060: (
+        _("The database that the loader asks for cannot be opened."),
+        _("Check its name in the runner's settings, that it is online, and that the login is a user of it."),
+    ),
+    8115: (
+        _("A number is too large for the target's type."),
+        _("Find the largest values in the source's new rows; widen the type of the target's column."),
+    ),
+    8134: (
+        _("A calculation divides by zero."),
+        _("Find the rows whose divisor is 0; let the load use NULLIF(divisor, 0)."),
+    ),
+    8645: (
+        _("The statement waited too long for memory."),
+        _("Look at what runs at that hour; a smaller batch_size asks for less memory."),
+    ),
+    18456: (
+        _("The server refused the user or the password."),
+        _("Check user and password of the runner. The server's error log tells the reason as the error's state."),
+    ),
+    18486: (
+        _("The login is locked, after too many wrong passwords."),
+        _("Ask the DBA to unlock it, and find who tries with an old password."),
+    ),
+    18487: (
+        _("The login's password has expired."),
+        _("Set a new password, in the server and in the runner's settings; ask the DBA to exempt service logins."),
+    ),
+    40501: (
+        _("The database service is busy and turns requests away."),
+        _("Repeat later; if it recurs, ask for a higher service tier or load at another hour."),
+    ),
+    40613: (
+        _("The database is being moved or restarted by its cloud service."),
+        _("The next run goes on from the watermark; if it lasts, look at the service's status page."),
+    ),
+    40615: (
+        _("The cloud server's firewall does not let the runner's address in."),
+        _("Ask the DBA for a firewall rule for the runner's address."),
+    ),
+}
+"""Where a number tells more than its class."""
+_BY_NUMBER[18488] = _BY_NUMBER[18487]
+
 _NO_MESSAGE = _("The run says that it failed, but not why.")
 
 
-def failure_text(failure: Failure) -> FailureWords:
-    """Return class, meaning, advice and names of a failure, in the active language."""
+def failure_text(failure: Failure, *, masked: bool = True) -> FailureWords:
+    """Return class, meaning, advice and names of a failure, in the active language.
+
+    `masked` False: with the values of its row, for who may see them and asked.
+    """
     meaning, advice = _WORDS[failure.error_class]
+    if failure.native in _BY_NUMBER and failure.error_class is not ErrorClass.CHECK:
+        meaning, advice = _BY_NUMBER[failure.native]
     if not failure.message:
         meaning = _NO_MESSAGE
-    return FailureWords(label(failure.error_class), str(meaning), str(advice), _names(failure))
+    shown = masked_failure(failure) if masked else failure
+    return FailureWords(label(failure.error_class), str(meaning), str(advice), _names(shown))
 
 
 def error_class_label(error_class: ErrorClass) -> str:

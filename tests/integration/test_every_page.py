@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ OPEN = {"monitoring:healthz", "monitoring:readyz"}
 
 Clients = Callable[[str], Client]
 
-ARGUMENTS = {"run_id": 100, "entity": "dim_cliente", "kind": "csv"}
+FINGERPRINT = "0123456789abcdef"
+ARGUMENTS = {"run_id": 100, "entity": "dim_cliente", "kind": "csv", "fingerprint": FINGERPRINT}
 """What stands in an address with parameters."""
 NONSENSE = (
     "sort=nothing",
@@ -76,6 +78,20 @@ def _some_history(db: None) -> None:
         extracted=1,
         upserted=1,
         soft_deleted=0,
+    )
+    RunEntityCopy.objects.create(
+        run_entity_id=990,
+        run=run,
+        entity_name="dim_cliente",
+        started_at=factories.NOW - timedelta(hours=1),
+        finished_at=factories.NOW - timedelta(hours=1),
+        status=ExecutionStatus.FAILED,
+        extracted=0,
+        upserted=0,
+        soft_deleted=0,
+        error_message=factories.UNIQUE_ERROR,
+        error_class="unique",
+        fingerprint=FINGERPRINT,
     )
 
 

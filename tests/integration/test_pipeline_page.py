@@ -264,8 +264,9 @@ def test_cost_is_fixed_at_one_and_at_fifty_pipelines(
     assert counts[0] == counts[1]
     assert again[0] == again[1]
     assert counts[0]["dw"] == counts[0]["oltp"] == 0
-    # Session, user, preferences, groups, snapshot (its payload once per process); then this page's own.
-    assert counts[0]["default"] <= 14
+    # Session, user, preferences, groups, snapshot (its payload once per process); then this page's own, two of
+    # them for the grouped failures, which the next viewer does not pay.
+    assert counts[0]["default"] <= 16
     assert again[0]["default"] <= 9
 
 

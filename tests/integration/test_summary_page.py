@@ -30,6 +30,7 @@ ORDER = [
     "summary-grid",
     "summary-matrix",
     "summary-charts",
+    "summary-failure-groups",
     "summary-failures",
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -11,12 +13,14 @@ from monitoring.pipeline_charts import trend_charts
 from monitoring.pipeline_filters import ExecutionsForm
 from monitoring.policies.facts import Pipeline
 from monitoring.selectors import keyset, pipeline_history, pipeline_trends, readings
+from monitoring.selectors.pipelines import Subject
 from monitoring.selectors.run_lines import execution_line
 from monitoring.selectors.runs import execution_of_copy
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
 from monitoring.views import export
+from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording import failure_text
@@ -99,6 +103,23 @@ class PipelineFailures(PipelineBlock):
             "more": more,
             "all_url": f"{here}?x-status=failed#pipeline-executions",
         }
+
+
+class PipelineFailureGroups(PipelineBlock):
+    """What fails in this pipeline, grouped."""
+
+    name = "pipeline-failure-groups"
+    template_name = "monitoring/pipelines/_failure_groups.html"
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        return self._context(current, pipeline.name)
+
+    def unsampled(self, current: Current, subject: Subject) -> Context:
+        return self._context(current, subject.name)
+
+    def _context(self, current: Current, name: str) -> Context:
+        url = f"{reverse('monitoring:failures')}?{urlencode({'pipeline': name})}"
+        return in_short(found_groups(current), url, pipeline=name)
 
 
 class PipelineExecutions(PipelineBlock):

@@ -24,6 +24,7 @@ BLOCKS: tuple[type[Block], ...] = (
     history.PipelineTrends,
     history.PipelineLast,
     history.PipelineFailures,
+    history.PipelineFailureGroups,
     history.PipelineExecutions,
     PipelineChecks,
     PipelineSample,

@@ -1,0 +1,238 @@
+"""Failures, grouped: the list of groups, and a page for each of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.actions.unmask import unmask
+from monitoring.charts import failure_days_chart, failure_days_rows, failure_days_sentence
+from monitoring.failure_filters import FailureGroupsForm
+from monitoring.models import RunEntityCopy
+from monitoring.policies.failures import classify
+from monitoring.selectors import keyset, run_lines, runs
+from monitoring.selectors.failure_groups import FailureGroup, FailureGroups, executions, failure_group
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables.failure_groups import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
+from monitoring.trail import address_of
+from monitoring.views import export
+from monitoring.views.blocks import Block, Page
+from monitoring.views.connections.base import SEE, audit_url
+from monitoring.views.connections.findings import AROUND
+from monitoring.views.errors import NothingHere
+from monitoring.views.failure_lines import found_groups
+from monitoring.views.filtering import filters
+from monitoring.views.pipelines.sample import SESSION_KEY, UNMASK, unmasked_until
+from monitoring.views.preflight import OPENING
+from monitoring.wording import failure_text
+
+LAST_SEEN_FIRST = "-last_seen"
+EXECUTIONS_SHOWN = 25
+FIELD = "run_entity_id"
+
+
+class FailureGroupsBlock(Block):
+    """The groups that match the filters."""
+
+    name = "failure-groups"
+    template_name = "monitoring/failures/_groups.html"
+    same_for_all = True
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table, found = groups_table(self.request, current)
+        table.caption = gettext("Failures, grouped")
+        return {
+            **filters(self.request, form, gettext("Filter the failures"), reverse("monitoring:failures")),
+            "table": table,
+            "found": found,
+            "names": sorted({name for row in found.rows for name in row.pipelines}),
+            "exports": export.links(self.request, "monitoring:failure-groups-export"),
+        }
+
+
+class FailuresPage(Page):
+    name = "failures"
+    template_name = "monitoring/failures.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, FailureGroupsBlock)
+
+
+class FailureGroupsExport(View):
+    """The groups that match the page's filters as a file."""
+
+    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+        state = current()
+        _, table, _ = groups_table(request, state)
+        return export.export(request, table, "failure-groups", kind, state.sampled_at)
+
+
+class GroupBlock(Block):
+    """A block of one group's page. The group is looked up once per request and shared by the blocks."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        group_or_404(request, current(), kwargs["fingerprint"])
+        return super().get(request, *args, **kwargs)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        group = group_or_404(self.request, current, self.kwargs["fingerprint"])
+        return {"group": group, **self.filled(current, group)}
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        """Return the variables beside the group."""
+        raise NotImplementedError
+
+
+class FailureGroupFacts(GroupBlock):
+    """What the failure is and means, what to do, and its newest message. Values of rows are shown on demand."""
+
+    name = "failure-group-facts"
+    template_name = "monitoring/failures/_facts.html"
+
+    @cached_property
+    def until(self) -> Any:
+        return unmasked_until(self.request, subject_of(self.kwargs["fingerprint"]), timezone.now())
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        told, message, until = group.told, group.message, self.until
+        if until is not None:
+            message = RunEntityCopy.objects.values_list("error_message", flat=True).get(pk=group.newest_id)
+            told = classify(message)
+        return {
+            "told": told,
+            "message": message,
+            "words": failure_text(told, masked=until is None),
+            "until": until,
+            "may_unmask": self.request.user.has_perm(UNMASK),
+            "connections_url": self._around(group) if self.request.user.has_perm(SEE) else "",
+        }
+
+    def _around(self, group: FailureGroup) -> str:
+        """Return the address of the connections around its newest execution."""
+        return audit_url(group.last_seen - AROUND, group.last_seen + AROUND)
+
+
+class FailureGroupDays(GroupBlock):
+    """How often it happened on each day, and in which pipelines."""
+
+    name = "failure-group-days"
+    template_name = "monitoring/failures/_days.html"
+    same_for_all = True
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        table = GroupPartsTable(group.parts)
+        table.caption = gettext("Pipelines with this failure")
+        return {
+            "chart": failure_days_chart(group.days),
+            "rows": failure_days_rows(group.days),
+            "sentence": failure_days_sentence(group.days),
+            "table": table,
+        }
+
+
+class FailureGroupExecutions(GroupBlock):
+    """The group's executions, newest first, a page by key."""
+
+    name = "failure-group-executions"
+    template_name = "monitoring/failures/_executions.html"
+    same_for_all = True
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
+        after, before = request.GET.get("after", ""), request.GET.get("before", "")
+        found, lost = executions(group.fingerprint), False
+        try:
+            page = keyset.page(found, field=FIELD, descending=True, after=after, before=before, size=EXECUTIONS_SHOWN)
+        except keyset.BadCursor:
+            page, lost = keyset.page(found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN), True
+        table = GroupExecutionsTable(_lines(page.rows))
+        table.caption = gettext("Executions that failed like this")
+        return {
+            "table": table,
+            "page": page,
+            "lost": lost,
+            "first": here,
+            "next": f"{here}?{urlencode({'after': page.after})}",
+            "previous": f"{here}?{urlencode({'before': page.before})}",
+            "exports": export.links(
+                request, "monitoring:failure-group-executions-export", fingerprint=group.fingerprint
+            ),
+        }
+
+
+GROUP_BLOCKS: tuple[type[Block], ...] = (FailureGroupFacts, FailureGroupDays, FailureGroupExecutions)
+
+
+class FailureGroupPage(Page):
+    name = "failure-group"
+    template_name = "monitoring/failure_group.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *GROUP_BLOCKS)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        group = group_or_404(self.request, current, self.kwargs["fingerprint"])
+        return {"group": group, "words": failure_text(group.told)}
+
+
+class FailureGroupExecutionsExport(View):
+    """One group's executions as a file, always masked: a file goes further than a screen."""
+
+    def get(self, request: HttpRequest, fingerprint: str, kind: str) -> HttpResponse:
+        state = current()
+        group_or_404(request, state, fingerprint)
+        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]
+        return export.export(
+            request, GroupExecutionsTable(_lines(copies)), f"failure-{fingerprint}", kind, state.sampled_at
+        )
+
+
+class FailureUnmask(PermissionRequiredMixin, View):
+    """Show one failure's values of rows to this person for ten minutes, or hide them again: POST, written down."""
+
+    permission_required = (UNMASK,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        group_or_404(request, current(), fingerprint)
+        subject, granted = subject_of(fingerprint), dict(request.session.get(SESSION_KEY, {}))
+        if "again" in request.POST:
+            granted.pop(subject, None)
+        else:
+            by, address = request.user.get_username(), address_of(request)
+            granted[subject] = unmask(entity_name=subject, by=by, now=timezone.now(), address=address).isoformat()
+        request.session[SESSION_KEY] = granted
+        return HttpResponseRedirect(reverse("monitoring:failure-group", args=(fingerprint,)))
+
+
+def subject_of(fingerprint: str) -> str:
+    """Return under which name the trail and the session know a group: no pipeline can be called so."""
+    return f"failure/{fingerprint}"
+
+
+def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsForm, FailureGroupsTable, FailureGroups]:
+    """Return the form with what was asked, the table of the groups that match, and all groups."""
+    found = found_groups(current)
+    form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
+    order = form.values.get("sort") or LAST_SEEN_FIRST
+    return form, FailureGroupsTable(form.apply(found.rows), order_by=order), found
+
+
+def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> FailureGroup:
+    """Return the group of this request. Raises NothingHere when no failure kept has that fingerprint."""
+    cached: dict[str, FailureGroup | None] = request.__dict__.setdefault("_failure_groups", {})
+    if fingerprint not in cached:
+        cached[fingerprint] = failure_group(fingerprint, current, timezone.get_current_timezone())
+    group = cached[fingerprint]
+    if group is None:
+        raise NothingHere(gettext("The portal keeps no failure “%(name)s”.") % {"name": fingerprint[:20]})
+    return group
+
+
+def _lines(copies: Any) -> list[run_lines.ExecutionLine]:
+    return [run_lines.execution_line(runs.execution_of_copy(copy)) for copy in copies]

@@ -1,0 +1,37 @@
+"""The grouped failures as other pages show them: a few lines, and the way to all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from monitoring.charts import failure_days_sentence
+from monitoring.selectors.failure_groups import FailureGroups, failure_groups
+from monitoring.selectors.snapshot import Current
+from monitoring.wording import failure_text
+
+SHORT = 5
+"""Groups that another page shows, of those that there are."""
+
+
+def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, Any]:
+    """Return what monitoring/failures/_short.html needs: the unresolved ones first, then the last seen."""
+    own = [group for group in found.rows if not pipeline or pipeline in group.pipelines]
+    ordered = sorted(own, key=lambda group: (not group.unresolved, -group.last_seen.timestamp()))
+    items = [
+        {
+            "group": group,
+            "words": failure_text(group.told),
+            "bars": [day.count for day in group.days],
+            "sentence": failure_days_sentence(group.days),
+        }
+        for group in ordered[:SHORT]
+    ]
+    more = max(len(ordered) - SHORT, 0)
+    return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping}
+
+
+def found_groups(current: Current) -> FailureGroups:
+    """Return the groups, their days in the reader's zone."""
+    return failure_groups(current, timezone.get_current_timezone())
