@@ -63,6 +63,30 @@ class Portal:
         return client
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _waits() -> Iterator[dict[str, float]]:
+    """Let every wait of the portal be as much longer as `times` says: figures are judged here, not a server's speed."""
+    from etlportal.budget import Budget
+
+    usual, times = Budget.__init__, {"times": servers.patience()}
+
+    def longer(self: Budget, seconds: float, *args: Any, **options: Any) -> None:
+        usual(self, seconds * times["times"], *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Budget, "__init__", longer)
+        yield times
+
+
+@pytest.fixture(autouse=True)
+def _as_long_as_people_wait(request: pytest.FixtureRequest, _waits: dict[str, float]) -> Iterator[None]:
+    """Faults are about just these waits: there they are the portal's own. (What a session prepares comes before.)"""
+    if "line" in request.fixturenames:
+        _waits["times"] = 1.0
+    yield
+    _waits["times"] = servers.patience()
+
+
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The server with its two databases made, not yet filled; dropped at the end."""

@@ -62,6 +62,11 @@ def address() -> Address | None:
     )
 
 
+def patience() -> float:
+    """Return how many times longer than usual the portal may wait: TEST_SQLSERVER_PATIENCE, for a slow server."""
+    return float(os.environ.get("TEST_SQLSERVER_PATIENCE") or 1)
+
+
 def portal_environment() -> dict[str, str]:
     """Return the environment that leads the portal to the test's two databases, as the least of logins."""
     server = address()
