@@ -266,7 +266,7 @@ def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, silent: i
         tmp_path, ETL_SQL_SERVER="127.0.0.1", ETL_SQL_PORT=str(silent), ETL_SQL_USER="etl_monitor",
         ETL_SQL_PASSWORD=PASSWORD, ALLOWED_HOSTS="portal.example",
     )  # fmt: skip
-    assert time.monotonic() - began < 10 + starting
+    assert time.monotonic() - began < 30 + starting
     assert ended.returncode == 2
     assert "✗ Failed  DW connection" in ended.stdout
     assert "UID=etl_monitor;PWD=***" in ended.stdout
