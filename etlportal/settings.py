@@ -181,6 +181,8 @@ ACCOUNT_ADAPTER = "monitoring.accounts.adapter.PortalAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail because somebody typed the address
+ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.forms.ResetPasswordForm"}
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # Sign-in and second factor have limits of their own (monitoring/accounts/limits.py). allauth's for the second
@@ -203,6 +205,7 @@ if env.ENVIRON.get("PORTAL_ADMIN_USER"):
 MFA_ADAPTER = "monitoring.accounts.adapter.PortalMFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here: nobody could set up a factor
 MFA_FORMS = {
     "authenticate": "monitoring.accounts.forms.AuthenticateForm",
     "reauthenticate": "monitoring.accounts.forms.ReauthenticateForm",

@@ -48,11 +48,15 @@ class SharedCache(DatabaseCache):
     def get_many(self, keys: Any, version: int | None = None) -> dict[Any, Any]:
         keys = list(keys)
         there = super().get_many
-        return dict(self._try(lambda: there(keys, version), lambda: self._instead.get_many(keys, version)))
+        # What is here was not taken there, though it may be read there.
+        here = self._instead.get_many(keys, version)
+        return {**here, **self._try(lambda: there(keys, version), dict)}
 
     def add(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store the value unless there is one. Django says "there is one" of a table that cannot be written, too."""
         there, has = super().add, super().has_key
+        if self._instead.has_key(key, version):
+            return False
 
         def add() -> bool:
             # Twice: between the two questions the other's value may have been removed.
@@ -72,6 +76,7 @@ class SharedCache(DatabaseCache):
             # Again where another process added the same key in the meantime: then it is an update.
             if not (self._base_set("set", full, value, timeout) or self._base_set("set", full, value, timeout)):
                 raise DatabaseError("nothing is written")
+            self._instead.delete(key, version)
 
         self._try(put, lambda: self._instead.set(key, value, timeout, version))
 
@@ -90,7 +95,7 @@ class SharedCache(DatabaseCache):
 
     def has_key(self, key: str, version: int | None = None) -> bool:
         there = super().has_key
-        return bool(self._try(lambda: there(key, version), lambda: self._instead.has_key(key, version)))
+        return self._instead.has_key(key, version) or bool(self._try(lambda: there(key, version), lambda: False))
 
     def clear(self) -> None:
         self._instead.clear()

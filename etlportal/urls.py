@@ -9,6 +9,7 @@ from allauth.socialaccount import views as social
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from monitoring.views import single_sign_on
 from monitoring.views.sessions import Sessions
@@ -22,7 +23,8 @@ accounts = [
     path("signup/", account.signup, name="account_signup"),
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
-    path("password/set/", account.password_set, name="account_set_password"),
+    # Who has no password signs in at the provider: a password here would outlive the account there.
+    path("password/set/", RedirectView.as_view(pattern_name="mfa_index"), name="account_set_password"),
     path("security/", mfa.index, name="mfa_index"),
     path("second-factor/", mfa.authenticate, name="mfa_authenticate"),
     path("second-factor/again/", mfa.reauthenticate, name="mfa_reauthenticate"),

@@ -8,14 +8,20 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import clear_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import generate_totp_secret
+from allauth.mfa.webauthn.internal.flows import did_use_passwordless_login
+from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import Group as AuthGroup
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring import trail
@@ -55,10 +61,25 @@ class PortalAccountAdapter(DefaultAccountAdapter):
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         limits.clear(request, _typed(credentials))
 
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Refuse a passkey alone to who belongs to the provider: it would outlive the account there."""
+        if did_use_passwordless_login(request, user) and _provider_only(user):
+            clear_authentication_records(request)
+            trail.sign_in_failed(request, user.get_username(), method="passkey", reason="provider only")
+            text = gettext("Your account signs in with %(name)s. A key is asked for after that, not instead of it.")
+            messages.error(request, text % {"name": settings.OIDC.name if settings.OIDC else "OpenID Connect"})
+            return HttpResponseRedirect(reverse("account_login"))
+        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return answer
+
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **kwargs)
         limits.remember_browser(request, response, user)
         return response
+
+
+def _provider_only(user: User) -> bool:
+    return not user.has_usable_password() and SocialAccount.objects.filter(user=user).exists()
 
 
 def _typed(credentials: dict[str, Any]) -> str:

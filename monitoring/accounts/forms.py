@@ -1,9 +1,10 @@
-"""allauth's forms of the second factor, with the portal's limits and its trail (settings: MFA_FORMS)."""
+"""allauth's forms, with the portal's limits and its trail (settings: ACCOUNT_FORMS, MFA_FORMS)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base import forms as base
@@ -12,6 +13,15 @@ from django.core.exceptions import ValidationError
 
 from monitoring import trail
 from monitoring.accounts import limits
+
+
+class ResetPasswordForm(account.ResetPasswordForm):
+    """Sends a link only to who has a password: who signs in at the provider gets none by way of the mailbox."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        self.users = [user for user in self.users if user.has_usable_password()]
+        return email
 
 
 class Limited:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache, caches
+from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connection
 from django.test import Client
@@ -93,6 +94,20 @@ def test_a_table_that_fails_is_said_once_a_minute(caplog: pytest.LogCaptureFixtu
     for _ in range(5):
         assert lonely.add(f"k{time.monotonic_ns()}", 1, 60)
     assert sum("shared cache" in record.message for record in caplog.records) == 1
+
+
+def test_a_table_that_cannot_be_written_does_neither(users: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    LocMemCache(f"instead-of-{TABLE}", {}).clear()
+    monkeypatch.setattr(DatabaseCache, "_base_set", lambda *arguments: False)
+    client = Client()
+    client.post("/account/login/", {"login": "viewer", "password": "demo"})
+    assert "_auth_user_id" in client.session
+    for _ in range(5):
+        Client().post("/account/login/", {"login": "viewer", "password": "wrong"})
+    late = Client()
+    late.post("/account/login/", {"login": "viewer", "password": "demo"})
+    assert "_auth_user_id" not in late.session
+    LocMemCache(f"instead-of-{TABLE}", {}).clear()
 
 
 def test_two_processes_count_together(tmp_path: Path) -> None:

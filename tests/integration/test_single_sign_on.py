@@ -13,9 +13,12 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from etlportal import oidc as environment
+from monitoring.accounts.forms import ResetPasswordForm
 from monitoring.accounts.single_sign_on import PortalSocialAdapter
 from monitoring.models import GroupPolicy, TrailEntry
+from tests.integration.test_second_factor import add_key
 from tests.support.identity_provider import CALLBACK, SERVER, START, Provider, Session, settings_of
+from tests.support.passkey import SoftwareKey
 
 Configure = Callable[..., None]
 
@@ -184,6 +187,40 @@ def test_signing_in_makes_a_new_session(provider: Provider, client: Client, user
     provider.sign_in(client)
     assert signed_in(client) == "ana"
     assert client.session.session_key != before
+
+
+# What outlives the account there
+
+
+def test_who_belongs_to_the_provider_gets_no_password(provider: Provider, client: Client) -> None:
+    provider.sign_in(client)
+    for address in ("/account/password/change/", "/account/password/set/"):
+        new = {"password1": "correct horse 9", "password2": "correct horse 9"}
+        client.post(address, new, secure=True)
+        assert client.get(address, secure=True, follow=True).request["PATH_INFO"] == "/account/security/"
+    assert not User.objects.get(username="ana").has_usable_password()
+
+
+def test_nor_one_by_mail(provider: Provider, client: Client, users: Any) -> None:
+    provider.sign_in(client)
+    for email, sent in (("ana@example.com", 0), ("nobody@example.com", 0), ("viewer@example.com", 1)):
+        form = ResetPasswordForm({"email": email})
+        assert form.is_valid()
+        assert len(form.users) == sent, email
+
+
+def test_a_passkey_is_a_second_factor_but_no_way_around(provider: Provider, client: Client) -> None:
+    provider.sign_in(client)
+    key = SoftwareKey()
+    assert add_key(client, key, passwordless=True).status_code == 302, "an address that nobody verified is no obstacle"
+    alone = Client()
+    options = alone.get("/account/passkey/", headers={"Accept": "application/json"}, secure=True).json()
+    alone.post("/account/passkey/", {"credential": key.get(options["request_options"])}, secure=True)
+    assert signed_in(alone) == ""
+    assert refusals()[-1].detail["reason"] == "provider only"
+    assert "Your account signs in with Contoso" in alone.get("/account/login/", secure=True).content.decode()
+    late = Client()
+    assert provider.sign_in(late)["Location"] == "/account/second-factor/", "asked for after the provider"
 
 
 # Second factor
