@@ -225,7 +225,7 @@ CANARIES = {
 FOLLOWED = re.compile(r' (?:href|hx-get|action)="(/[^"#]*)')
 
 
-def crawled(client: Client, start: list[str], limit: int = 400) -> Iterator[tuple[str, Any]]:
+def crawled(client: Client, start: list[str], limit: int = 160) -> Iterator[tuple[str, Any]]:
     """Follow every link from these addresses, blocks and files included; one of each kind of address."""
     seen, left = set(), [(address, "") for address in start]
     while left and len(seen) < limit:

@@ -110,11 +110,11 @@ def test_no_answer_of_any_address_names_another_pipeline(client_as: Clients, bot
     limit(role, *SCOPE)
     client = client_as(role)
     names = sorted(set(ADDRESSES) - {"monitoring:connections-capture"})
-    for run_id in (4, 5):
-        for address in addresses(names, run_id=run_id, kinds=("csv", "xlsx")):
-            response = client.get(address)
-            assert response.status_code in {200, 302, 403, 405, 503}, address
-            assert CANARY not in told(response).casefold(), address
+    asked = [address for run_id in (4, 5) for address in addresses(names, run_id=run_id, kinds=("csv", "xlsx"))]
+    for address in dict.fromkeys(asked):
+        response = client.get(address)
+        assert response.status_code in {200, 302, 403, 405, 503}, address
+        assert CANARY not in told(response).casefold(), address
 
 
 @pytest.mark.parametrize("role", ["auditor", "admin"])
@@ -129,7 +129,7 @@ def test_no_page_of_the_admin_names_another_pipeline(
             typed_in += [f"/admin/monitoring/{page}/?q={CANARY}", f"/admin/monitoring/{page}/?q=dim&window=30d"]
             typed_in += [f"/admin/monitoring/{page}/?pipeline={OTHER}&window=30d"]
     left += typed_in
-    while left and len(seen) < 300:
+    while left and len(seen) < 120:
         address = left.pop(0)
         if address in seen:
             continue
@@ -152,7 +152,7 @@ def test_no_page_of_the_admin_names_another_pipeline(
     assert any("/admin/monitoring/etlrun/4/change/" in address for address in seen)
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ["viewer", "admin"])
 def test_another_pipeline_is_one_that_does_not_exist(client_as: Clients, both: None, role: str) -> None:
     limit(role, *SCOPE)
     client = client_as(role)
