@@ -47,7 +47,7 @@ def _of(does: str, tables: str) -> frozenset[str]:
 
 
 PORTAL: dict[str, Entry] = {
-    **_entries(Kind.PAGE, VIEW, "summary pipelines pipeline pipeline-find runs run"),
+    **_entries(Kind.PAGE, VIEW, "summary pipelines pipeline pipeline-find runs run failures failure-group"),
     **_entries(
         Kind.BLOCK,
         VIEW,
@@ -57,6 +57,8 @@ PORTAL: dict[str, Entry] = {
         pipelines-list
         pipeline-head pipeline-ruler pipeline-verdicts pipeline-comparison pipeline-trends pipeline-last
         pipeline-failures pipeline-executions pipeline-checks pipeline-sample
+        summary-failure-groups pipeline-failure-groups failure-groups
+        failure-group-facts failure-group-days failure-group-executions
         runs-grid runs-timeline runs-control runs-list run-facts run-entities
         """,
     ),
@@ -65,7 +67,8 @@ PORTAL: dict[str, Entry] = {
         VIEW,
         """
         summary-matrix-export summary-failures-export pipelines-export pipeline-sample-export
-        pipeline-executions-export runs-list-export runs-control-export run-entities-export
+        pipeline-executions-export failure-groups-export failure-group-executions-export
+        runs-list-export runs-control-export run-entities-export
         """,
     ),
     **_entries(Kind.PAGE, CONNECTIONS, "connections"),
@@ -87,7 +90,7 @@ PORTAL: dict[str, Entry] = {
     ),
     **_entries(Kind.ACTION, CAPTURE, "connections-capture"),
     **_entries(Kind.ACTION, CHECK, "pipeline-checks-run"),
-    **_entries(Kind.ACTION, UNMASK, "pipeline-unmask"),
+    **_entries(Kind.ACTION, UNMASK, "pipeline-unmask failure-unmask"),
     **_entries(Kind.ACTION, DECIDE, "pipeline-settings"),
     **_entries(Kind.PAGE, None, "preferences"),
     **_entries(Kind.ACTION, None, "preference-set"),
