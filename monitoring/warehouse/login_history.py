@@ -65,7 +65,7 @@ def seen_between(first_key: int, last_key: int) -> list[Seen]:
     )
     found = []
     for first, last, *values in rows(ALIAS, sql):
-        begun, ended = _moment(first), _moment(last)
+        begun, ended = utc(first), utc(last)
         if begun is not None and ended is not None:
             found.append(Seen(tuple(values), begun, ended))
     return found
@@ -89,11 +89,3 @@ def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[set[tuple[s
     for part, *values in answered:
         found[part].add(tuple(values))
     return found
-
-
-def _moment(value: object) -> datetime | None:
-    """A time; what SQLite let in and is none was seen at no time."""
-    try:
-        return utc(value)
-    except ValueError:
-        return None

@@ -160,13 +160,6 @@ def test_a_table_that_cannot_be_read_stops_nothing(warehouse: Any, monkeypatch: 
     assert SeenHistory.objects.count() == 0
 
 
-def test_an_event_at_no_time_stops_nothing(warehouse: Any) -> None:
-    warehouse.login_event(event_time_utc="nonsense", login_name="x")
-    warehouse.login_event(event_time_utc=NOW - DAY)
-    turn()
-    assert days() == [("etl_runner", 1, "h")]
-
-
 def test_pruning_is_bounded(warehouse: Any) -> None:
     for ago in (59, 40, 1):
         warehouse.login_event(event_time_utc=NOW - ago * DAY)
