@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q
 from monitoring.models import GroupPolicy, PortalSettings
 from monitoring.sight import sight_columns
 
-FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
 """What counts as a second factor: recovery codes alone do not."""
 
 
