@@ -258,7 +258,7 @@ def silent() -> Iterator[int]:
 
 
 def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path, silent: int) -> None:
-    """Ten seconds, beyond what a busy machine takes to start Python at all."""
+    """Ten seconds on a quiet machine; a bound that a busy one keeps, and a doctor that hangs does not."""
     began = time.monotonic()
     manage(tmp_path, "--version")
     starting, began = time.monotonic() - began, time.monotonic()
