@@ -137,7 +137,7 @@ def _all(now: datetime, zone: tzinfo) -> FailureGroups:
 
 
 def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tuple[tuple[FailureGroup, ...], bool]:
-    pairs: list[dict[str, Any]] = list(
+    aggregated: QuerySet[Any, Any] = (
         failed.values("fingerprint", "entity_name")
         .annotate(
             times=Count("pk"),
@@ -146,8 +146,9 @@ def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tu
             last_run_id=Max("run_id"),
             newest_id=Max("run_entity_id"),
         )
-        .order_by("-last_seen", "fingerprint", "entity_name")[: PAIRS + 1]
+        .order_by("-last_seen", "fingerprint", "entity_name")
     )
+    pairs: list[dict[str, Any]] = list(aggregated[: PAIRS + 1])
     if not pairs:
         return (), False
     by_print: dict[str, list[dict[str, Any]]] = {}
@@ -234,7 +235,8 @@ def _days(failed: QuerySet[RunEntityCopy], days: Sequence[tuple[date, datetime]]
         f"d{index}": Count("pk", filter=Q(started_at__gte=start, started_at__lt=end))
         for index, (start, end) in enumerate(zip(starts, ends, strict=True))
     }
-    rows = failed.filter(started_at__gte=starts[0]).order_by("fingerprint").values("fingerprint").annotate(**per_day)
+    counted: QuerySet[Any, Any] = failed.filter(started_at__gte=starts[0]).order_by("fingerprint").values("fingerprint")
+    rows: list[dict[str, Any]] = list(counted.annotate(**per_day))
     found = {
         row["fingerprint"]: tuple(DayCount(day=day, count=row[f"d{index}"]) for index, (day, _) in enumerate(days))
         for row in rows
@@ -254,8 +256,9 @@ def _runs(fingerprints: Sequence[str]) -> dict[str, int]:
     """Return in how many runs each happened: fewer than its executions where a run has it in several pipelines."""
     found: dict[str, int] = {}
     for some in _batches(fingerprints):
-        rows = _failed().filter(fingerprint__in=some).order_by("fingerprint").values("fingerprint")
-        found |= dict(rows.annotate(different=Count("run_id", distinct=True)).values_list("fingerprint", "different"))
+        own: QuerySet[Any, Any] = _failed().filter(fingerprint__in=some).order_by("fingerprint").values("fingerprint")
+        counted: list[Any] = list(own.annotate(different=Count("run_id", distinct=True)))
+        found |= {row["fingerprint"]: row["different"] for row in counted}
     return found
 
 
