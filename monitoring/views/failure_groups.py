@@ -64,7 +64,7 @@ class FailuresPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, FailureGroupsBlock)
 
 
-class FailureGroupsExport(View):
+class FailureGroupsExport(export.ExportView):
     """The groups that match the page's filters as a file."""
 
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
@@ -179,7 +179,7 @@ class FailureGroupPage(Page):
         return {"group": group, "words": failure_text(group.told)}
 
 
-class FailureGroupExecutionsExport(View):
+class FailureGroupExecutionsExport(export.ExportView):
     """One group's executions as a file, always masked: a file goes further than a screen."""
 
     def get(self, request: HttpRequest, fingerprint: str, kind: str) -> HttpResponse:
