@@ -233,8 +233,8 @@ def test_the_watermark_of_a_broken_control_row(watcher: Watcher, warehouse: Ware
 def test_groups_and_what_they_may(db: None) -> None:
     may = {group.name: {each.codename for each in group.permissions.all()} for group in Group.objects.all()}
     assert set(may) == {"viewer", "operator", "auditor", "admin"}
-    assert may["viewer"] == set()
-    assert may["operator"] == {"capture_connections", "run_checks"}
+    assert may["viewer"] == {"view_pipelines"}
+    assert may["operator"] == {"view_pipelines", "capture_connections", "run_checks"}
     assert may["auditor"] >= {"view_connections", "unmask"}
     assert may["admin"] >= may["operator"] | may["auditor"] | {"change_pipelinesettings", "view_etlrun", "view_runcopy"}
     assert not any(name.startswith(("add_", "change_", "delete_")) for name in may["admin"] if "settings" not in name)
