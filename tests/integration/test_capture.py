@@ -148,7 +148,9 @@ def test_at_most_once_in_thirty_seconds_for_everybody(client_as: Any, warehouse:
 def test_a_failure_says_what_to_do_and_may_be_tried_again(
     client_as: Any, warehouse: Any, code: ProblemCode, words: str
 ) -> None:
-    with mock.patch("monitoring.views.connections.capture.capture_snapshot", side_effect=ReadFailed(Problem(code=code))):
+    with mock.patch(
+        "monitoring.views.connections.capture.capture_snapshot", side_effect=ReadFailed(Problem(code=code))
+    ):
         assert words in said(client_as("operator").post(URL))
     assert "Captured: " in said(client_as("operator").post(URL))
 
