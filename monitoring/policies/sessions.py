@@ -158,6 +158,41 @@ def by_hour(
     )
 
 
+def merged(sampled: Sequence[HourEvents]) -> tuple[HourEvents, ...]:
+    """Return the window's events as if they were of one hour: the same figures for less work.
+
+    A window's hours repeat each other; what differs from hour to hour is counted before.
+    """
+    if not sampled:
+        return ()
+    parts: dict[Values, list[Sampled]] = {}
+    for each in sampled:
+        for values, group in each.groups.items():
+            parts.setdefault(values, []).append(group)
+    whole = HourEvents(
+        hour=sampled[0].hour,
+        groups={values: _together(groups) for values, groups in parts.items()},
+        first_key=min(each.first_key for each in sampled),
+        last_key=max(each.last_key for each in sampled),
+    )
+    return (whole,)
+
+
+def _together(groups: list[Sampled]) -> Sampled:
+    seen: dict[int, datetime] = {}
+    for group in groups:
+        for number, last in group.sessions.items():
+            if number not in seen or seen[number] < last:
+                seen[number] = last
+    return Sampled(
+        events=sum(group.events for group in groups),
+        sessions=seen,
+        unidentified=sum(group.unidentified for group in groups),
+        first=min(group.first for group in groups),
+        last=max(group.last for group in groups),
+    )
+
+
 def figures(
     sampled: Iterable[HourEvents], columns: Sequence[int], wanted: Callable[[Values], bool] = lambda _: True
 ) -> tuple[Figures, ...]:

@@ -15,7 +15,7 @@ from django.conf import settings
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.policies import auditor
 from monitoring.policies.auditor import BEFORE, REMEMBERED, Answer, History, folded
-from monitoring.policies.sessions import FACETS, LOGIN, HourEvents
+from monitoring.policies.sessions import FACETS, LOGIN, HourEvents, merged
 from monitoring.warehouse.login_events import Bounds
 
 CHUNK = 500
@@ -32,13 +32,14 @@ def answers(sampled: Sequence[HourEvents], found: Bounds, servers: Sequence[str]
 
     `servers`: the database server's own names. Two statements on `default` and one per CHUNK values.
     """
-    before = history(sampled, found.since)
+    whole = merged(sampled)
+    before = history(whole, found.since)
     own = [str(settings.DATABASES["dw"].get("USER") or "")]
     return (
-        auditor.new_identities(sampled, found.since, before),
-        auditor.unencrypted(sampled, servers),
+        auditor.new_identities(whole, found.since, before),
+        auditor.unencrypted(whole, servers),
         auditor.unusual_hours(sampled, found.since, before),
-        auditor.shared_logins(sampled, settings.RUNNER_PROGRAMS, own),
+        auditor.shared_logins(whole, settings.RUNNER_PROGRAMS, own),
         auditor.long_sessions(sampled, found.offset),
     ), before
 

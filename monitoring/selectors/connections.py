@@ -162,16 +162,17 @@ def _read(window: Window) -> Activity:
     until = found.now if found.until is None else min(found.now, found.until)
     failures = failures_between(found.since, found.until)
     hours = sessions.by_hour(read.hours, failures, since=read.cut or found.since, until=until)
-    facets = {name: sessions.figures(read.hours, (place,)) for place, name in enumerate(FACETS)}
+    whole = sessions.merged(read.hours)
+    facets = {name: sessions.figures(whole, (place,)) for place, name in enumerate(FACETS)}
     answers, before = auditor.answers(read.hours, found, _server_names())
     stamp = repr((found.first, found.newest, found.since, hours, read.cut, answers))
     return Activity(
         window=window,
         bounds=found,
         hours=hours,
-        totals=sessions.totals(read.hours),
+        totals=sessions.totals(whole),
         facets=facets,
-        extraction=sessions.figures(read.hours, EXTRACTION, _extracts),
+        extraction=sessions.figures(whole, EXTRACTION, _extracts),
         answers=answers,
         remembered_since=before.reaches_back,
         failures_known=failures is not None,

@@ -20,6 +20,7 @@ from monitoring.policies.sessions import (
     figures,
     hour_of,
     login_time_of,
+    merged,
     session_number,
     totals,
     window_start,
@@ -124,6 +125,26 @@ def test_columns_together_of_the_events_that_are_wanted() -> None:
         (("etl_runner", "NB-7"), 5),
         (("etl_runner", "ETL-01"), 3),
     ]
+
+
+def test_a_merged_window_has_the_same_figures() -> None:
+    window = [
+        sampled(groups={RUNNER: group(3, 1, 2, minute=5, last=9), NOBODY: group(2, minute=7, unidentified=2)}),
+        sampled(
+            NOON + timedelta(hours=1), {RUNNER: group(4, 2, 3, minute=61, last=70), PORTAL: group(9, 3, minute=60)}
+        ),
+        sampled(NOON + timedelta(hours=2), {NOBODY: group(1, minute=121, unidentified=1)}),
+    ]
+    (whole,) = merged(window)
+    for columns in ((LOGIN,), (HOST,), (LOGIN, PROGRAM, ADDRESS)):
+        assert figures([whole], columns) == figures(window, columns)
+    assert totals([whole]) == totals(window)
+    assert dict(whole.groups[RUNNER].sessions) == {
+        1: NOON + timedelta(minutes=9),
+        2: NOON + timedelta(minutes=70),
+        3: NOON + timedelta(minutes=70),
+    }
+    assert merged([]) == ()
 
 
 def test_totals() -> None:
