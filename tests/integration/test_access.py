@@ -167,6 +167,7 @@ def address_of(name: str, keys: dict[str, Any]) -> str:
     table = name.partition("_")[2].partition("_")[0]
     known = {
         "entity": MINE, "run_id": 4, "kind": "csv", "object_id": keys.get(table, 1), "id": keys["user"], "pk": 1,
+        "fingerprint": worlds.group_of(MINE),
         "app_label": "auth", "content_type_id": 1, "provider_id": "nobody", "url": "nowhere", "uidb36": "1", "key": "x",
     }  # fmt: skip
     regex = PATTERNS[name].pattern.regex.groupindex if hasattr(PATTERNS[name].pattern, "regex") else {}

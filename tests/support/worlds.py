@@ -22,6 +22,8 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.policies.facts import Count, Execution, Pipeline, Snapshot
+from monitoring.policies.failures import classify
+from monitoring.policies.fingerprint import fingerprint
 from monitoring.policies.overview import overview
 from monitoring.selectors import history
 from tests import factories
@@ -49,7 +51,14 @@ RUNS: dict[int, tuple[timedelta, dict[str, ExecutionStatus]]] = {
 
 
 def error(name: str) -> str:
-    return f"OperationalError: ('42S02', \"Invalid object name 'fact.{name.upper()}'. (208)\")"
+    """What failed: OTHER otherwise than the rest, so that it is a failure of its own."""
+    what = "Invalid column name" if name == OTHER else "Invalid object name"
+    return f"OperationalError: ('42S02', \"{what} 'fact.{name.upper()}'. ({207 if name == OTHER else 208})\")"
+
+
+def group_of(name: str) -> str:
+    """Return the fingerprint of what failed in that pipeline; of no failure for one that there is not."""
+    return fingerprint(classify(error(name))) if name in EVERY else "0" * 16
 
 
 def build(names: Collection[str] = EVERY) -> Snapshot:
@@ -104,6 +113,8 @@ def _run(run_id: int, started: datetime, statuses: dict[str, ExecutionStatus]) -
                 upserted=0 if status is not S else 1000 * (EVERY.index(name) + 1) + run_id,
                 soft_deleted=0,
                 error_message=error(name) if status is F else "",
+                fingerprint=group_of(name) if status is F else None,
+                error_class=classify(error(name)).error_class.value if status is F else "",
             )
         )
     ends = [row.finished_at for row in rows]
