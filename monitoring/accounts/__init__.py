@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from monitoring.models import GroupPolicy, PortalSettings
 from monitoring.sight import sight_columns
@@ -24,18 +25,29 @@ def second_factor_asked() -> Q:
     return Q(Exists(groups)) | Q(Exists(superusers), is_superuser=True)
 
 
+@cache
+def _users() -> QuerySet[User]:
+    """The query of every request, built once: putting it together takes longer than asking it."""
+    groups = GroupPolicy.objects.filter(group__user=OuterRef("pk"), require_second_factor=True)
+    return User.objects.select_related("preferences").annotate(
+        group_asks_second_factor=Exists(groups),
+        superusers_need_one=Exists(PortalSettings.objects.filter(superusers_need_second_factor=True)),
+        has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)),
+        **sight_columns(),
+    )
+
+
 class WithPreferences:
     """Reads in one statement what every request needs: the user, the preferences, the second factor, the sight."""
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the active user of that key, or None."""
-        users = User.objects.select_related("preferences").annotate(
-            must_have_second_factor=Exists(User.objects.filter(second_factor_asked(), pk=OuterRef("pk"))),
-            has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"), type__in=FACTORS)),
-            **sight_columns(),
-        )
-        user = users.filter(pk=user_id).first()
-        return user if user is not None and user.is_active else None
+        user = _users().filter(pk=user_id).first()
+        if user is None or not user.is_active:
+            return None
+        asked = user.group_asks_second_factor or (user.is_superuser and user.superusers_need_one)
+        user.must_have_second_factor = asked  # type: ignore[attr-defined]
+        return user
 
 
 class UserBackend(WithPreferences, ModelBackend):
