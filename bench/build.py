@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from monitoring.demo import build as demo
 
@@ -67,15 +68,23 @@ def build(folder: Path, size: Size, now: datetime) -> float:
     return perf_counter() - began
 
 
-def _fill(connection: sqlite3.Connection, size: Size, now: datetime) -> None:
+def statements(size: Size, now: datetime) -> list[tuple[str, dict[str, Any]]]:
+    """Return what replaces the audit tables' rows: each statement with its values."""
     values = {"runs": size.runs, "apart": MINUTES_APART, "now": f"{now.astimezone(UTC):%Y-%m-%d %H:%M:%S}"}
+    tables = ("etl_run_entity", "etl_run", "connection_login_events")
+    return [
+        *((f"DELETE FROM {table}", {}) for table in tables),
+        (_runs(), values),
+        (_run_entities(), {**values, "error": ERROR}),
+        (_login_events(size.events_per_run), values),
+    ]
+
+
+def _fill(connection: sqlite3.Connection, size: Size, now: datetime) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     with connection:
-        for table in ("etl_run_entity", "etl_run", "connection_login_events"):
-            connection.execute(f"DELETE FROM {table}")
-        connection.execute(_runs(), values)
-        connection.execute(_run_entities(), {**values, "error": ERROR})
-        connection.execute(_login_events(size.events_per_run), values)
+        for sql, values in statements(size, now):
+            connection.execute(sql, values)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute("ANALYZE")
 

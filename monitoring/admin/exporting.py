@@ -35,7 +35,7 @@ def keyed_rows(found: Any) -> Iterator[Any]:
         yield from chunk
         if len(chunk) < CHUNK:
             return
-        rows = rows.filter(**{f"{key}__lt": getattr(chunk[-1], key)})
+        rows = found.from_place(below=getattr(chunk[-1], key))
 
 
 def sheet(found: Any, kind: str) -> files.Sheet:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext
 
 from monitoring.admin.exporting import LABELS, keyed_rows
 from monitoring.admin.period import (
+    BIGGEST_KEY,
     KeyRange,
     Period,
     key_range,
@@ -118,6 +119,8 @@ class KeyedChangeList(DeclaredChangeList):
         self.wanted = Wanted.parse(request.GET)
         self.period = Period()
         self.unfiltered: QuerySet[Any]
+        self.within: QuerySet[Any]
+        self.keys = KeyRange()
         super().__init__(request, *args, **kwargs)
 
     def unread(self) -> tuple[str, ...]:
@@ -135,8 +138,16 @@ class KeyedChangeList(DeclaredChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         queryset = super().get_queryset(request, exclude_parameters)
         bounds = self._bounds(request.GET.get(WINDOW))
-        self.unfiltered = self.root_queryset.none() if bounds is None else self.root_queryset.filter(**bounds)
-        return queryset.none() if bounds is None else queryset.filter(**bounds)
+        if bounds is None:
+            self.unfiltered, self.within, self.keys = self.root_queryset.none(), queryset.none(), KeyRange()
+            return self.within
+        key = self.model_admin.page_key
+        self.keys = KeyRange(bounds.pop(f"{key}__gte", None), bounds.pop(f"{key}__lte", None))
+        self.within = queryset.filter(**bounds)
+        # Counts read the newest rows by the key alone: with a second bound the server may read and sort the period.
+        ranged = _range(key, self.keys)
+        self.unfiltered = self.root_queryset.filter(**(ranged or bounds))
+        return self.within.filter(**ranged)
 
     def _bounds(self, window: str | None) -> dict[str, int] | None:
         """Return the range of keys to look through, as arguments of a filter; None: nothing is in it."""
@@ -203,25 +214,35 @@ class KeyedChangeList(DeclaredChangeList):
         """Return the rows, and whether there are newer and older ones."""
         key, size = self.model_admin.page_key, self.list_per_page
         if self.wanted.newer is not None:
-            rows = list(self.queryset.filter(**{f"{key}__gt": self.wanted.newer}).order_by(key)[: size + 1])
+            first = min(self.wanted.newer + 1, BIGGEST_KEY)
+            rows = list(self._between(first=first).order_by(key)[: size + 1])
             return rows[:size][::-1], len(rows) > size, True
         newest = self.wanted.older is None and self.wanted.place is None
         rows = list(self.from_place()[: size + 1])
         return rows[:size], not newest, len(rows) > size
 
-    def from_place(self) -> QuerySet[Any]:
-        """Return the filtered rows from where the reader is, newest first."""
-        queryset, admin = self.queryset, self.model_admin
-        if self.wanted.older is not None:
-            return queryset.filter(**{f"{admin.page_key}__lt": self.wanted.older})
+    def from_place(self, below: int | None = None) -> QuerySet[Any]:
+        """Return the filtered rows from where the reader is, or below a key, newest first."""
+        admin = self.model_admin
+        below = self.wanted.older if below is None else below
+        if below is not None:
+            return self._between(last=below - 1)
         if self.wanted.place is None:
-            return queryset
-        keys = key_range(**admin.period_source(), period=Period(until=self.wanted.place))
+            return self.queryset
+        keys, bounds = key_range(**admin.period_source(), period=Period(until=self.wanted.place)), {}
         if keys.last is not None and admin.period_column != admin.page_key:
             bounds = _range(admin.period_column, keys)
             keys = widened(rows_of(self.model), keys, column=admin.period_column, key=admin.page_key)
-            queryset = queryset.filter(**bounds)
-        return queryset.none() if keys.empty else queryset.filter(**_range(admin.page_key, keys))
+        return self.within.none() if keys.empty else self._between(last=keys.last).filter(**bounds)
+
+    def _between(self, first: int | None = None, last: int | None = None) -> QuerySet[Any]:
+        """Return the filtered rows between two keys, and in the period's: one bound to each side.
+
+        Of two the server would take one for its seek, perhaps the wider, and walk from there.
+        """
+        low = max((key for key in (first, self.keys.first) if key is not None), default=None)
+        high = min((key for key in (last, self.keys.last) if key is not None), default=None)
+        return self.within.filter(**_range(self.model_admin.page_key, KeyRange(low, high)))
 
     def all_rows(self) -> Iterator[Any]:
         """Return every row from where the reader is, not only the page's."""
