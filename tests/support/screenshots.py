@@ -12,6 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from monitoring.enums import ErrorClass
+from monitoring.policies.failures import Failure
+from monitoring.policies.fingerprint import fingerprint
 from tests.support import chromium
 from tests.support.demo import ROOT, Demo
 
@@ -20,6 +23,8 @@ WIDTHS = {360: 780, 1440: 900, 2560: 1440}
 LANGUAGES = {"en": "en-US", "pt-br": "pt-BR"}
 THEMES = ("light", "dark")
 ZONE = "America/Sao_Paulo"
+DEADLOCK = fingerprint(Failure(error_class=ErrorClass.DEADLOCK, native=1205))
+"""Every demonstration has had some."""
 PAGES = {
     "sign-in": ("/account/login/", ""),
     "summary": ("/", "operator"),
@@ -27,6 +32,8 @@ PAGES = {
     "pipeline": ("/pipelines/fact_vendas/", "operator"),
     "runs": ("/runs/", "operator"),
     "run": ("/runs/1500/", "operator"),
+    "failures": ("/runs/failures/", "operator"),
+    "failure": (f"/runs/failures/{DEADLOCK}/", "auditor"),
     "connections": ("/connections/", "auditor"),
     "preferences": ("/preferences/", "operator"),
     "password": ("/account/password/change/", "operator"),
