@@ -20,6 +20,7 @@ from django.utils import timezone
 from monitoring.actions.copies import prune_copies
 from monitoring.actions.fingerprints import fingerprint_copies
 from monitoring.actions.samples import hour_of, prune_hours, prune_samples, roll_up, store_tick
+from monitoring.actions.sessions import expire_sessions
 from monitoring.actions.trail import expire_trail
 from monitoring.collector.judging import Judged, as_of, judge_all, run_figures
 from monitoring.collector.memory import Memory
@@ -172,6 +173,8 @@ def _upkeep(memory: Memory, now: datetime) -> None:
     pruned = (
         prune_samples(before=now - timedelta(days=settings.SAMPLE_RETENTION_DAYS), limit=PRUNE_ROWS),
         prune_hours(before=now - timedelta(days=settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
+        # By our own clock: sessions are the web server's, not the warehouse's.
+        expire_sessions(now=timezone.now(), limit=PRUNE_ROWS),
         expire_trail(before=now - timedelta(days=settings.TRAIL_RETENTION_DAYS), limit=PRUNE_ROWS),
         10 * prune_copies(before=now - timedelta(days=settings.COPY_RETENTION_DAYS), limit=PRUNE_ROWS // 10),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
+from monitoring.actions.sessions import expire_sessions
 from monitoring.models import TrailEntry
 
 PAGE = "/account/sessions/"
@@ -131,3 +135,15 @@ def test_only_a_superuser_weakens_a_superuser(client_as: Any, users: Any) -> Non
     form = {"username": "admin", "is_superuser": "on", "is_staff": "on", "is_active": "on"}
     admin.post(own, {**form, "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"})
     assert not User.objects.get(username="admin").is_superuser
+
+
+def test_ended_sessions_are_deleted_a_few_at_a_time(users: Any) -> None:
+    now = timezone.now()
+    for number, hours in enumerate((-3, -2, -1, 1)):
+        expires = now + timedelta(hours=hours)
+        Session.objects.create(session_key=f"key{number}", session_data="x", expire_date=expires)
+    assert expire_sessions(now=now, limit=2) == 2
+    assert set(Session.objects.values_list("session_key", flat=True)) == {"key2", "key3"}
+    assert expire_sessions(now=now, limit=2) == 1
+    assert expire_sessions(now=now, limit=2) == 0
+    assert set(Session.objects.values_list("session_key", flat=True)) == {"key3"}

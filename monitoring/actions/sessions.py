@@ -1,0 +1,15 @@
+"""Sessions that have ended by age are deleted: nobody signs in with them, and each holds who signed in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.sessions.models import Session
+
+
+def expire_sessions(*, now: datetime, limit: int) -> int:
+    """Delete at most `limit` sessions that expired before `now`, oldest first; return how many went."""
+    ended = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
+    keys = list(ended.values_list("session_key", flat=True)[:limit])
+    Session.objects.filter(session_key__in=keys).delete()
+    return len(keys)
