@@ -18,7 +18,7 @@ worker_class = "gthread"
 threads = int(os.environ.get("WEB_THREADS", "8"))
 
 # The heartbeat is a file that is touched every second: on a disk that stalls, healthy workers would be killed.
-_MEMORY = "/dev/shm"  # noqa: S108 - the heartbeat has no content
+_MEMORY = "/dev/shm"  # noqa: S108 # nosec B108 - the heartbeat has no content
 worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 
 # Shorter than what Docker and Kubernetes wait before they kill (10 s, 30 s).

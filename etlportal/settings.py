@@ -182,7 +182,7 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail because somebody typed the address
-ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.forms.ResetPasswordForm"}
+ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.forms.ResetPasswordForm"}  # nosec B105 - a form
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # Sign-in and second factor have limits of their own (monitoring/accounts/limits.py). allauth's for the second

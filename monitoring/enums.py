@@ -111,7 +111,7 @@ class ProblemCode(StrEnum):
     UNREACHABLE = "unreachable"
     LOGIN_FAILED = "login_failed"
     LOGIN_BLOCKED = "login_blocked"
-    PASSWORD_EXPIRED = "password_expired"  # noqa: S105 - a code
+    PASSWORD_EXPIRED = "password_expired"  # noqa: S105 # nosec B105 - a code
     CERTIFICATE = "certificate"
     ENCRYPTION = "encryption"
     DATABASE_UNAVAILABLE = "database_unavailable"

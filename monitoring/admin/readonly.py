@@ -127,6 +127,7 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
             "older_row": older,
             "stored": list(raw.stored(row)),
             "json": row_json(row),
+            "json_url": "../row.json",
         }
         return super().render_change_form(request, {**context, **own}, *args, **kwargs)
 
