@@ -19,6 +19,8 @@ from monitoring.templatetags import parts
 Column = Callable[[Any], Any]
 
 CUT = 90
+NOTHING = "-"
+"""Django's own sign for no value in a list."""
 LOCAL = "%Y-%m-%d %H:%M:%S"
 
 
@@ -85,5 +87,11 @@ def detail(model: type[Model], name: str) -> str | Column:
 
 
 def _named(show: Column, name: str, label: Any) -> Column:
-    show.__name__ = name
-    return admin.display(description=label or name.replace("_", " "))(show)
+    """Name the column; on a row's own page, too, what is not there is a dash and not Python's None."""
+
+    def shown(row: Any) -> Any:
+        value = show(row)
+        return NOTHING if value is None else value
+
+    shown.__name__ = name
+    return admin.display(description=label or name.replace("_", " "))(shown)

@@ -105,19 +105,22 @@ class Collector:
         while seconds > 0 and not self.stopping:
             wait(min(PEEK_SECONDS, seconds))
             seconds -= PEEK_SECONDS
-            if seconds > 0 and self.sampled and not self.stopping and self._run_started():
+            if seconds > 0 and self.sampled and not self.stopping and self._news():
                 return
 
-    def _run_started(self) -> bool:
-        """Whether there is a run that the last tick did not know: one cheap question. Never raises."""
+    def _news(self) -> bool:
+        """Whether there is news: a run that the last tick did not know, or no answer. One cheap question, never raises.
+
+        A warehouse that stopped answering is told by a tick of its own, once; not at the end of an idle pause.
+        """
         if self._newest_run is None:
             return False
         try:
             with budget(PEEK_SECONDS):
                 newest = newest_run_id(DW) or 0
         except ReadFailed:
-            self._newest_run = None  # the next tick says why
-            return False
+            self._newest_run = None  # asked again after a tick that was answered
+            return True
         finally:
             release(DW)
         # One start is one early tick, also when that tick could not make a copy of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitoring.enums import ErrorClass, ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
+from monitoring.enums import RUN_FINISHED, ErrorClass, ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
 from monitoring.policies.facts import Execution, Pipeline, Run, Snapshot, Watermark
 from monitoring.policies.failures import classify
 from monitoring.policies.figures import throughput
@@ -15,7 +15,10 @@ from monitoring.policies.watermark import watermark_moved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLine:
-    """A run as a table's row. `seconds` None: it has no finish, or one before its start."""
+    """A run as a table's row. `seconds` None: it has no finish, or one before its start.
+
+    The counts are None until it has finished: the runner writes them then, and its 0 says nothing (CONTRACT).
+    """
 
     run_id: int
     status: RunStatus
@@ -24,8 +27,8 @@ class RunLine:
     seconds: float | None
     started_by: str
     entities_requested: str
-    entities_succeeded: int
-    entities_failed: int
+    entities_succeeded: int | None
+    entities_failed: int | None
     error_message: str
 
     @property
@@ -35,6 +38,7 @@ class RunLine:
 
 def run_line(run: Run) -> RunLine:
     """Return the run as a table's row."""
+    counted = run.status in RUN_FINISHED
     return RunLine(
         run_id=run.run_id,
         status=run.status,
@@ -43,8 +47,8 @@ def run_line(run: Run) -> RunLine:
         seconds=seconds_of(run.started_at, run.finished_at),
         started_by=run.started_by,
         entities_requested=run.entities_requested.replace(",", ", "),
-        entities_succeeded=run.entities_succeeded,
-        entities_failed=run.entities_failed,
+        entities_succeeded=run.entities_succeeded if counted else None,
+        entities_failed=run.entities_failed if counted else None,
         error_message=masked_run_message(run.error_message),
     )
 

@@ -153,22 +153,24 @@ class TestLoop:
         collector = Collector("a")
         collector.turn()
         with queries(dw=1, oltp=0, default=0):
-            assert not collector._run_started()
+            assert not collector._news()
         busy.execution()
-        assert collector._run_started()
+        assert collector._news()
 
     def test_a_warehouse_that_does_not_answer_is_left_in_peace(self, busy: Warehouse) -> None:
         busy.execute("dw", "ALTER TABLE ctl.etl_control RENAME TO gone")
         collector = Collector("a")
         collector.turn()
         with queries(dw=0):
-            assert not collector._run_started()
+            assert not collector._news()
 
-    def test_a_peek_that_fails_waits_for_the_tick(self, busy: Warehouse) -> None:
+    def test_a_peek_that_fails_is_news_once(self, busy: Warehouse) -> None:
+        """A warehouse that is lost is told within a peek, not at the end of an idle pause; then it is left in peace."""
         collector = Collector("a")
         collector.turn()
         busy.execute("dw", "ALTER TABLE audit.etl_run RENAME TO gone")
-        assert not collector._run_started()
+        assert collector._news()
+        assert not collector._news()
 
     def test_one_that_stands_by_does_not_peek(self, busy: Warehouse) -> None:
         claim_lease(holder="other", now=timezone.now())

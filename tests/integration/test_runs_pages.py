@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from monitoring.enums import RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
+from monitoring.selectors.run_lines import run_line
 from tests import factories
 from tests.conftest import ROLES
 from tests.support.queries import counted
@@ -263,3 +265,12 @@ def test_a_collector_that_is_gone_is_named(
     state.lease_until = timezone.now() - timedelta(seconds=1)
     state.save()
     assert "No collector is at work" in client.get("/runs/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "known"), [("running", False), ("whatever", False), ("failed", True), ("partial", True)]
+)
+def test_a_runs_counts_are_unknown_until_it_has_finished(status: str, known: bool) -> None:
+    """The runner writes them at the end (CONTRACT): the 0 of a run that goes on, or was killed, says nothing."""
+    line = run_line(factories.run(status=RunStatus.parse(status), entities_succeeded=0, entities_failed=0))
+    assert (line.entities_succeeded, line.entities_failed) == ((0, 0) if known else (None, None))
