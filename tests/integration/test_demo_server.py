@@ -127,8 +127,10 @@ def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
     with closing(files.connect("dw")) as dw:
         for job in JOBS.values():
             dw.execute(
-                "INSERT INTO ctl.etl_control (entity_name, source_table, target_table, source_pk_column, created_at, "
-                "updated_at) VALUES (?, 'a.b', ?, 'c', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
+                # No cutoff: a customer who changed a minute ago is loaded before the orders that name him.
+                "INSERT INTO ctl.etl_control (entity_name, source_table, target_table, source_pk_column, "
+                "cutoff_minutes, created_at, updated_at) "
+                "VALUES (?, 'a.b', ?, 'c', 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
                 (job.entity, job.target),
             )
         dw.commit()

@@ -137,7 +137,7 @@ def test_too_much_is_cut_to_the_newest_whole_hours_and_said(filled: Any, monkeyp
     with CaptureQueriesContext(connections["dw"]) as captured:
         again = event_hours(found)
     assert (again.hours, again.cut) == (read.hours, read.cut)
-    assert "connection_event_id >= 3" in captured.captured_queries[0]["sql"], "what was cut is not read again and again"
+    assert "connection_event_id >= 4" in captured.captured_queries[0]["sql"], "what was cut is not read again and again"
 
 
 def test_a_range_takes_what_is_inside_and_nothing_else(filled: Any) -> None:

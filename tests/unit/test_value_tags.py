@@ -151,7 +151,7 @@ def test_zero_is_a_value() -> None:
 
 
 def test_every_status_has_a_sign_a_tone_and_a_word() -> None:
-    shown = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, enums.WatermarkState)
+    shown = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, enums.WatermarkState, enums.FailureState)
     assert set(_LOOKS) == set(shown)
     for vocabulary in shown:
         assert set(_LOOKS[vocabulary]) == set(vocabulary)
