@@ -243,7 +243,12 @@ def broken(portal: Any, database: str, breaks: str, mends: str) -> Iterator[None
 def test_a_table_renamed_between_two_ticks(line: Line, portal: Any) -> None:
     from tests.sqlserver.server import OLTP
 
-    with broken(portal, OLTP, "EXEC sp_rename 'core.regions', 'gone'", "EXEC sp_rename 'core.gone', 'regions'"):
+    with broken(
+        portal,
+        OLTP,
+        "EXEC sp_rename 'core.regions', 'gone', 'OBJECT'",
+        "EXEC sp_rename 'core.gone', 'regions', 'OBJECT'",
+    ):
         # Without looking the structure over again: as it is between two looks.
         snapshot = line.watcher.snapshot()
         found = of_pipelines(snapshot)
