@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from etlportal import databases, oidc
+from etlportal import caches, databases, oidc
 from etlportal.environment import read_file_variants
 from etlportal.logs import without_visitors_tracebacks
 from etlportal.secret import Secret
@@ -160,17 +160,7 @@ DATABASES = databases.build(env, DATA_DIR)
 DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {
-    # Limits must hold across processes: a table of the portal's own database.
-    "default": {
-        "BACKEND": "etlportal.shared_cache.SharedCache",
-        "LOCATION": "portal_shared_cache",
-        # Beyond it goes what has expired, then a third: far more than the limits per address let anybody fill.
-        "OPTIONS": {"MAX_ENTRIES": 20_000},
-    },
-    # What pages keep for some seconds, per process: no statement on the portal's own database.
-    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "etlportal"},
-}
+CACHES = caches.build(env)
 
 # Accounts: nobody signs up unless an administrator opens it (docs/signing-in.md).
 AUTHENTICATION_BACKENDS = [

@@ -1,4 +1,5 @@
 """The cache that all processes share: a table of `default`. Only what must hold across processes is in it.
+With REDIS_URL it stands in for a Redis that does not answer (redis_cache.py).
 
 That is: how often somebody tried to sign in, which one-time codes were used, when connections were last
 captured. Pages use the `local` cache, so that none costs `default` a statement.

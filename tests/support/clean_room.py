@@ -8,7 +8,16 @@ import shutil
 import tempfile
 
 PREFIXES = ("ETL_", "PORTAL_", "COLLECT_", "CSRF_", "EMAIL_", "SAMPLE_", "ROLLUP_", "COPY_", "RUNNER_", "TRAIL_")
-NAMES = ("SECRET_KEY", "DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "REQUIRED_PIPELINES", "PENDING_CAP")
+NAMES = (
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "LOG_LEVEL",
+    "REQUIRED_PIPELINES",
+    "PENDING_CAP",
+)
 
 WANTED: dict[str, str] = {}
 """What is set after clearing: a settings module puts its own into it before it imports `tests.settings`."""
