@@ -252,8 +252,10 @@ DJANGO_TABLES2_TABLE_ATTRS = {"class": "table"}
 # The collector.
 COLLECT_BUSY_SECONDS = env.int("COLLECT_BUSY_SECONDS", default=10)
 COLLECT_IDLE_SECONDS = env.int("COLLECT_IDLE_SECONDS", default=30)
-SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=7)
-ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=400)
+# How long what is kept (docs/history.md): samples, hourly roll-ups, daily ones, copies of runs.
+SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=2)
+ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=100)
+DAY_RETENTION_DAYS = env.int("DAY_RETENTION_DAYS", default=1830)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
 # Who was seen on which day: 30 days before the longest range, and some more.
 CONNECTION_HISTORY_DAYS = env.int("CONNECTION_HISTORY_DAYS", default=60)

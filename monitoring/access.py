@@ -131,7 +131,9 @@ ADMIN: dict[str, tuple[str, ...]] = {
     "monitoring.etlrunentity": READ,
     "monitoring.grouppolicy": EDIT,
     "monitoring.groupscope": EDIT,
+    "monitoring.pipelineday": READ,
     "monitoring.pipelinehour": READ,
+    "monitoring.pipelinerunday": READ,
     "monitoring.pipelinesample": READ,
     "monitoring.pipelinesettings": EDIT,
     "monitoring.portalsettings": EDIT,
@@ -168,7 +170,10 @@ GROUPS: dict[str, frozenset[str]] = {
     | _DRILLS
     | {CONNECTIONS, CAPTURE, CHECK, UNMASK}
     | {"auth.view_group", "auth.view_permission", "auth.view_user"}
-    | _of("view", "collectorstate grouppolicy groupscope integrityreport pipelinehour pipelinesample")
+    | _of(
+        "view",
+        "collectorstate grouppolicy groupscope integrityreport pipelineday pipelinehour pipelinerunday pipelinesample",
+    )
     | _of("view", "pipelinesettings portalsettings runcopy runentitycopy trailentry userpreferences")
     | _of("add", "pipelinesettings grouppolicy")
     | _of("change", "pipelinesettings grouppolicy portalsettings")

@@ -13,13 +13,16 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Min, Model
+from django.utils import timezone
 
+from monitoring.actions.progress import not_beyond, note_kept, rolled_before
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Execution, Run
 from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
+from monitoring.policies.rollups import day_of
 
 BATCH = 200
 """Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
@@ -42,6 +45,7 @@ def store_runs(*, runs: Iterable[Run]) -> Stored:
     changed = _store(RunCopy, [run_copy(run) for run in listed])
     executions = list(chain.from_iterable(run.executions for run in listed))
     changed_entities = _store(RunEntityCopy, [execution_copy(execution) for execution in executions])
+    _roll_up_again(min((copy.started_at for copy in changed_entities), default=None))
     run_ids = {copy.run_id for copy in changed}
     names = {copy.entity_name for copy in changed_entities}
     names |= {execution.entity_name for execution in executions if execution.run_id in run_ids}
@@ -52,8 +56,9 @@ def store_runs(*, runs: Iterable[Run]) -> Stored:
 def forget_runs(*, run_ids: Collection[int]) -> None:
     """Delete the copies of runs that the warehouse does not have (any more)."""
     for ids in _batches(sorted(run_ids)):
-        RunEntityCopy.objects.filter(run_id__in=ids).delete()
-        RunCopy.objects.filter(run_id__in=ids).delete()
+        oldest = RunEntityCopy.objects.filter(run_id__in=ids).aggregate(oldest=Min("started_at"))["oldest"]
+        _roll_up_again(oldest)
+        _delete(ids)
 
 
 @transaction.atomic
@@ -62,7 +67,11 @@ def drop_copies() -> None:
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
-        copied_from_run_id=None, copied_to_run_id=None, copied_all=False
+        copied_from_run_id=None,
+        copied_to_run_id=None,
+        copied_all=False,
+        run_days_rolled_to=None,
+        copies_kept_from=None,
     )
 
 
@@ -74,12 +83,36 @@ def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: b
 
 
 def prune_copies(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` copies of runs started before `before`, oldest first; return how many went."""
+    """Delete at most `limit` copies of runs of the days before `before`, oldest first; return how many went.
+
+    Only days whose executions are rolled up go.
+    """
+    edge = rolled_before("run_days_rolled_to", day_of(before))
+    if edge is None:
+        return 0
     ids = list(
-        RunCopy.objects.filter(started_at__lt=before).order_by("started_at").values_list("run_id", flat=True)[:limit]
+        RunCopy.objects.filter(started_at__lt=edge).order_by("started_at").values_list("run_id", flat=True)[:limit]
     )
-    forget_runs(run_ids=ids)
+    if ids:
+        note_kept("copies_kept_from", edge)
+    with transaction.atomic():
+        for batch in _batches(sorted(ids)):
+            _delete(batch)
     return len(ids)
+
+
+def _delete(run_ids: Sequence[Any]) -> None:
+    RunEntityCopy.objects.filter(run_id__in=run_ids).delete()
+    RunCopy.objects.filter(run_id__in=run_ids).delete()
+
+
+def _roll_up_again(since: datetime | None) -> None:
+    """Executions that began at `since` or later changed: their days are rolled up again. Today's is not yet."""
+    if since is None or day_of(since) >= day_of(timezone.now()):
+        return
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        run_days_rolled_to=not_beyond("run_days_rolled_to", day_of(since))
+    )
 
 
 def run_copy(run: Run) -> RunCopy:

@@ -20,7 +20,9 @@ from monitoring.models import (
     CollectorState,
     EtlRun,
     EtlRunEntity,
+    PipelineDay,
     PipelineHour,
+    PipelineRunDay,
     PipelineSample,
     PipelineSettings,
     RunCopy,
@@ -156,19 +158,43 @@ class PipelineSampleAdmin(OwnKeyedAdmin):
     )
 
 
-@admin.register(PipelineHour)
-class PipelineHourAdmin(OwnKeyedAdmin):
-    period_at = "hour"
-    list_display = (
-        key("id"),
-        moment("hour"),
+class RollUpAdmin(OwnKeyedAdmin):
+    figures = (
         "entity_name",
         "samples",
+        "status_worst",
         "source_total",
         "target_total",
         "eligible_max",
         "served_lag_seconds_max",
-        "coverage_percent",
+        "coverage_percent_last",
+    )
+
+
+@admin.register(PipelineHour)
+class PipelineHourAdmin(RollUpAdmin):
+    period_at = "hour"
+    list_display = (key("id"), moment("hour"), *RollUpAdmin.figures)
+
+
+@admin.register(PipelineDay)
+class PipelineDayAdmin(RollUpAdmin):
+    period_at = "day"
+    list_display = (key("id"), moment("day"), *RollUpAdmin.figures)
+
+
+@admin.register(PipelineRunDay)
+class PipelineRunDayAdmin(OwnKeyedAdmin):
+    period_at = "day"
+    list_display = (
+        key("id"),
+        moment("day"),
+        "entity_name",
+        "executions",
+        "succeeded",
+        "failed",
+        "upserted",
+        "duration_seconds_max",
     )
 
 

@@ -16,6 +16,7 @@ from monitoring.actions.copies import drop_copies, forget_runs, set_cursors, sto
 from monitoring.collector.memory import Memory
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Run
+from monitoring.policies.rollups import day_of
 from monitoring.warehouse.audit import newest_runs, runs_before, runs_since
 
 ALIAS = "dw"
@@ -87,7 +88,8 @@ def _gaps(newest: int) -> set[int]:
 
 
 def _backward(memory: Memory, cursors: Cursors, now: datetime) -> Cursors:
-    since = now - timedelta(days=settings.COPY_RETENTION_DAYS)
+    # Whole days: they are rolled up as days.
+    since = day_of(now - timedelta(days=settings.COPY_RETENTION_DAYS))
     found = runs_before(ALIAS, cursors.oldest or 0, since, BATCH)
     _store(memory, found)
     oldest = min((run.run_id for run in found), default=cursors.oldest)

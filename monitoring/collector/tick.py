@@ -19,7 +19,9 @@ from django.utils import timezone
 
 from monitoring.actions.copies import prune_copies
 from monitoring.actions.fingerprints import fingerprint_copies
-from monitoring.actions.samples import hour_of, prune_hours, prune_samples, roll_up, store_tick
+from monitoring.actions.retention import prune_days, prune_hours, prune_samples
+from monitoring.actions.rollups import roll_up
+from monitoring.actions.samples import store_tick
 from monitoring.actions.sessions import expire_sessions
 from monitoring.actions.trail import expire_trail
 from monitoring.collector.judging import Judged, as_of, judge_all, run_figures
@@ -33,6 +35,7 @@ from monitoring.policies.alerts import open_verdicts, preflight_verdicts
 from monitoring.policies.facts import Snapshot
 from monitoring.policies.overview import overview
 from monitoring.policies.preflight import preflight
+from monitoring.policies.rollups import hour_of
 from monitoring.selectors.pipeline_settings import decisions, required_names
 from monitoring.selectors.snapshot import decode, encode
 
@@ -41,6 +44,8 @@ logger = logging.getLogger(__name__)
 PRUNE_EVERY_SECONDS = 300.0
 PRUNE_ROWS = 2000
 FINGERPRINT_ROWS = 2000
+ROLL_UP_SECONDS = 1.0
+"""How long one tick may go on rolling up after a pause, so that catching up takes turns with looking."""
 BUSY_AGE = timedelta(hours=6)
 """A run that says it runs for longer than this keeps nobody busy: its runner was killed."""
 
@@ -85,7 +90,7 @@ def tick(memory: Memory, *, holder: str, between: Callable[[], None] = lambda: N
     memory.previous = {each.name: each for each in snapshot.pipelines}
     # A warehouse whose clock runs ahead must not make old what is not.
     now = min(looked.now, timezone.now())
-    _upkeep(memory, now)
+    _upkeep(memory, now, holder)
     if DW not in looked.down and looked.control is not None:
         remember_logins(memory, now)
     return Ticked(snapshot=snapshot, version=version, milliseconds=milliseconds, busy=_busy(snapshot))
@@ -158,12 +163,13 @@ def _busy(snapshot: Snapshot) -> bool:
     return any(snapshot.sampled_at - run.started_at < BUSY_AGE for run in snapshot.running)
 
 
-def _upkeep(memory: Memory, now: datetime) -> None:
-    """Roll up the hour that ended, prune a little now and then, and see to it that failures have fingerprints."""
+def _upkeep(memory: Memory, now: datetime, holder: str) -> None:
+    """Roll up what is over, prune a little now and then, and see to it that failures have fingerprints."""
     if memory.rolled != hour_of(now):
-        if roll_up(now=now) == 0:
+        progress = roll_up(holder=holder, now=now, seconds=ROLL_UP_SECONDS)
+        if not progress.left:
             memory.rolled = hour_of(now)
-        else:
+        if progress.steps:
             memory.medians = None
     if not memory.fingerprinted:
         memory.fingerprinted = fingerprint_copies(limit=FINGERPRINT_ROWS)
@@ -173,6 +179,7 @@ def _upkeep(memory: Memory, now: datetime) -> None:
     pruned = (
         prune_samples(before=now - timedelta(days=settings.SAMPLE_RETENTION_DAYS), limit=PRUNE_ROWS),
         prune_hours(before=now - timedelta(days=settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
+        prune_days(before=now - timedelta(days=settings.DAY_RETENTION_DAYS), limit=PRUNE_ROWS),
         # By our own clock: sessions are the web server's, not the warehouse's.
         expire_sessions(now=timezone.now(), limit=PRUNE_ROWS),
         expire_trail(before=now - timedelta(days=settings.TRAIL_RETENTION_DAYS), limit=PRUNE_ROWS),

@@ -8,16 +8,25 @@ from pathlib import Path
 from django.db import connection
 
 from monitoring.demo.users import refuse_real_warehouse
-from monitoring.models import CollectorState, PipelineHour, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.models import (
+    CollectorState,
+    PipelineDay,
+    PipelineHour,
+    PipelineRunDay,
+    PipelineSample,
+    RunCopy,
+    RunEntityCopy,
+)
 
 
 def forget_copies() -> None:
-    """Delete samples, copies and the collector's state: the new warehouse's run numbers start again.
+    """Delete samples, copies, their roll-ups and the collector's state: the new warehouse's run numbers start again.
 
     Raises DemoRefused over a real warehouse.
     """
     refuse_real_warehouse()
-    for model in (CollectorState, PipelineSample, PipelineHour, RunEntityCopy, RunCopy):
+    history = (PipelineSample, PipelineHour, PipelineDay, PipelineRunDay, RunEntityCopy, RunCopy)
+    for model in (CollectorState, *history):
         model._base_manager.all().delete()
 
 

@@ -2,10 +2,10 @@
 
 from monitoring.models.accounts import GroupPolicy, PortalSettings
 from monitoring.models.group_scope import GroupScope
+from monitoring.models.history import PipelineDay, PipelineHour, PipelineRunDay
 from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
-    PipelineHour,
     PipelineSample,
     PipelineSettings,
     RunCopy,
@@ -26,7 +26,9 @@ __all__ = [
     "GroupPolicy",
     "GroupScope",
     "IntegrityReport",
+    "PipelineDay",
     "PipelineHour",
+    "PipelineRunDay",
     "PipelineSample",
     "PipelineSettings",
     "PortalSettings",

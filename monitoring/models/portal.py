@@ -44,6 +44,11 @@ class CollectorState(models.Model):
     fingerprinted_from = models.BigIntegerField(
         null=True, help_text="Older run entities than this still have theirs by earlier rules, or none."
     )
+    hours_rolled_to = models.DateTimeField(null=True, help_text="Every hour before it that has samples is rolled up.")
+    days_rolled_to = models.DateTimeField(null=True, help_text="The same of days; of hours they are made.")
+    run_days_rolled_to = models.DateTimeField(null=True, help_text="The same of the days of copied executions.")
+    samples_kept_from = models.DateTimeField(null=True, help_text="Samples before it may be deleted already.")
+    copies_kept_from = models.DateTimeField(null=True, help_text="Copies before it may be deleted already.")
 
     class Meta:
         verbose_name = _("collector state")
@@ -62,7 +67,7 @@ class CollectorState(models.Model):
 
 
 class PipelineSample(models.Model):
-    """What one tick saw of one pipeline. Raw: 7 days; then hourly in PipelineHour."""
+    """What one tick saw of one pipeline. Kept SAMPLE_RETENTION_DAYS; then there are PipelineHour and PipelineDay."""
 
     entity_name = ForeignCharField(max_length=100)
     sampled_at = models.DateTimeField()
@@ -89,32 +94,6 @@ class PipelineSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity_name} {self.sampled_at:%Y-%m-%d %H:%M:%S}"
-
-
-class PipelineHour(models.Model):
-    """One hour of one pipeline: the roll-up of its samples, kept 400 days. `hour` is UTC."""
-
-    entity_name = ForeignCharField(max_length=100)
-    hour = models.DateTimeField()
-    samples = models.PositiveIntegerField()
-    source_total = models.BigIntegerField(null=True, help_text="The hour's last value.")
-    target_total = models.BigIntegerField(null=True, help_text="The hour's last value.")
-    eligible_max = models.BigIntegerField(null=True)
-    cooling_max = models.BigIntegerField(null=True)
-    latency_seconds_max = models.BigIntegerField(null=True)
-    served_lag_seconds_max = models.BigIntegerField(null=True)
-    coverage_percent = models.FloatField(null=True, help_text="The hour's last value.")
-
-    objects = of_pipelines()
-
-    class Meta:
-        verbose_name = _("hourly roll-up")
-        verbose_name_plural = _("hourly roll-ups")
-        constraints = [models.UniqueConstraint(fields=("entity_name", "hour"), name="one_rollup_per_hour")]
-        indexes = [models.Index(fields=("hour",), name="rollup_hour")]
-
-    def __str__(self) -> str:
-        return f"{self.entity_name} {self.hour:%Y-%m-%d %H}"
 
 
 class RunCopy(RunAsSeen, models.Model):

@@ -194,9 +194,9 @@ def eligible_samples(since: datetime) -> dict[str, list[EligibleSample]]:
 def coverage_medians(since: datetime) -> dict[str, float]:
     """Return the median coverage (percent) by pipeline over its hours since then; absent with fewer than 5."""
     rows = (
-        PipelineHour.objects.filter(hour__gte=since, coverage_percent__isnull=False)
+        PipelineHour.objects.filter(hour__gte=since, coverage_percent_last__isnull=False)
         .order_by("entity_name")
-        .values_list("entity_name", "coverage_percent")
+        .values_list("entity_name", "coverage_percent_last")
     )
     values: dict[str, list[float]] = {}
     for name, percent in rows:

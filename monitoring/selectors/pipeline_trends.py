@@ -245,7 +245,7 @@ def _add_hours(slots: dict[datetime, _Slot], name: str, since: datetime, until: 
     rows = (
         PipelineHour.objects.filter(entity_name=name, hour__gte=since, hour__lt=until)
         .order_by("hour")
-        .values_list("hour", "eligible_max", "served_lag_seconds_max", "coverage_percent")
+        .values_list("hour", "eligible_max", "served_lag_seconds_max", "coverage_percent_last")
     )
     for hour, eligible, lag, coverage in rows:
         _merge(slots, slot_of(hour, step), (eligible, lag, coverage))

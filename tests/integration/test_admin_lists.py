@@ -21,6 +21,8 @@ OWN = (
     "collectorstate",
     "pipelinesample",
     "pipelinehour",
+    "pipelineday",
+    "pipelinerunday",
     "runcopy",
     "runentitycopy",
     "pipelinesettings",

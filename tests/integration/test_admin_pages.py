@@ -19,7 +19,16 @@ from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEn
 from tests.support.warehouse import NOW
 
 WATCHED = ("etlcontrol", "etlrun", "etlrunentity", "connectionloginevent")
-READ_ONLY = (*WATCHED, "collectorstate", "pipelinesample", "pipelinehour", "runcopy", "runentitycopy")
+READ_ONLY = (
+    *WATCHED,
+    "collectorstate",
+    "pipelinesample",
+    "pipelinehour",
+    "pipelineday",
+    "pipelinerunday",
+    "runcopy",
+    "runentitycopy",
+)
 MODELS = dict(zip(WATCHED, (EtlControl, EtlRun, EtlRunEntity, ConnectionLoginEvent), strict=True))
 
 

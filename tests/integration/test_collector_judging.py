@@ -130,7 +130,7 @@ def test_the_coverage_median_comes_from_the_hours(watcher: Watcher, warehouse: W
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for back in range(1, 6):
         PipelineHour.objects.create(
-            entity_name="dim_cliente", hour=hour - timedelta(hours=back), samples=1, coverage_percent=100.0
+            entity_name="dim_cliente", hour=hour - timedelta(hours=back), samples=1, coverage_percent_last=100.0
         )
     verdicts = {each.rule: each for each in watcher.pipeline().verdicts}
     assert verdicts[Rule.COVERAGE_DROP].severity is Severity.CRITICAL

@@ -399,7 +399,7 @@ def test_hours_are_rolled_up_and_old_rows_pruned(watcher: Watcher, warehouse: Wa
     for _ in range(3):
         watcher.tick()
     rolled = PipelineHour.objects.get(hour=hour - timedelta(hours=2))
-    assert (rolled.samples, rolled.eligible_max, rolled.coverage_percent) == (3, 9, 50.0)
+    assert (rolled.samples, rolled.eligible_max, rolled.coverage_percent_last) == (3, 9, 50.0)
     assert not PipelineHour.objects.filter(hour__lt=hour - timedelta(days=400)).exists()
     assert not PipelineSample.objects.filter(sampled_at__lt=hour - timedelta(days=7)).exists()
     assert not PipelineHour.objects.filter(hour=hour).exists(), "the running hour is not over"

@@ -39,7 +39,7 @@ def sample(at: datetime, name: str = NAME, **figures: Any) -> None:
 
 
 def hour(at: datetime, **figures: Any) -> None:
-    row = {"samples": 100, "eligible_max": 5, "served_lag_seconds_max": 60, "coverage_percent": 99.0, **figures}
+    row = {"samples": 100, "eligible_max": 5, "served_lag_seconds_max": 60, "coverage_percent_last": 99.0, **figures}
     PipelineHour.objects.create(entity_name=NAME, hour=at, **row)
 
 

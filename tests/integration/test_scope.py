@@ -124,7 +124,8 @@ def test_no_page_of_the_admin_names_another_pipeline(
     limit(role, *SCOPE)
     client = client_as(role)
     seen, typed_in, left = set(), [], ["/admin/"]
-    for page in ("etlrun", "etlrunentity", "etlcontrol", "runcopy", "runentitycopy", "pipelinesample", "pipelinehour"):
+    own = ("runcopy", "runentitycopy", "pipelinesample", "pipelinehour", "pipelineday", "pipelinerunday")
+    for page in ("etlrun", "etlrunentity", "etlcontrol", *own):
         if client.get(f"/admin/monitoring/{page}/").status_code == 200:
             typed_in += [f"/admin/monitoring/{page}/?q={CANARY}", f"/admin/monitoring/{page}/?q=dim&window=30d"]
             typed_in += [f"/admin/monitoring/{page}/?pipeline={OTHER}&window=30d"]
