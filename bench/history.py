@@ -115,16 +115,18 @@ def _sizes(connection: Any) -> int:
 
 def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
     """Return, per trend and window, the statements, median CPU and median time (ms)."""
-    from monitoring.selectors import pipeline_trends, trends
+    from monitoring.selectors.pipeline_trends import WINDOWS, execution_trends
+    from monitoring.selectors.sample_trends import sample_trends
+    from monitoring.selectors.trends import sample_trend
 
     name = "fact_bench_0100"
-    return {
-        **{
-            f"pipeline, {window}": _cost(lambda window=window: pipeline_trends.trends(name, window, now))
-            for window in pipeline_trends.WINDOWS
-        },
-        "summary": _cost(lambda: trends.sample_trend(now)),
-    }
+    costs = {}
+    for window in WINDOWS:
+        costs[f"pipeline, {window}: samples"] = _cost(lambda window=window: sample_trends(name, window, now))
+        costs[f"pipeline, {window}: executions"] = _cost(lambda window=window: execution_trends(name, window, now))
+    for window in WINDOWS:
+        costs[f"summary, {window}"] = _cost(lambda window=window: sample_trend(now, window))
+    return costs
 
 
 def _cost(make: Callable[[], Any]) -> tuple[int, float, float]:

@@ -90,10 +90,13 @@ def fill(connection: Any, past: Past) -> None:
             cursor.execute("VACUUM")
         else:
             cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
+            cursor.execute("SET statement_timeout = 0")
         for statement in _statements(sql, past):
             cursor.execute(statement)
         _state(past)
         cursor.execute("ANALYZE" if sql.sqlite else "VACUUM ANALYZE")
+        if not sql.sqlite:
+            cursor.execute("RESET statement_timeout")
 
 
 def _numbers(name: str, first: int, last: int) -> str:

@@ -67,7 +67,7 @@ PORTAL: dict[str, Entry] = {
         VIEW,
         """
         summary-matrix-export summary-failures-export pipelines-export pipeline-sample-export
-        pipeline-executions-export failure-groups-export failure-group-executions-export
+        pipeline-executions-export pipeline-trends-export failure-groups-export failure-group-executions-export
         runs-list-export runs-control-export run-entities-export
         """,
     ),

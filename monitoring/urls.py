@@ -39,6 +39,7 @@ urlpatterns = [
     path(f"{PIPELINE}checks/run/", pipelines.RunChecks.as_view(), name="pipeline-checks-run"),
     path(f"{PIPELINE}sample/unmask/", pipelines.Unmask.as_view(), name="pipeline-unmask"),
     path(f"{PIPELINE}sample.<str:kind>", pipelines.SampleExport.as_view(), name="pipeline-sample-export"),
+    path(f"{PIPELINE}trends.<str:kind>", pipelines.PipelineTrendsExport.as_view(), name="pipeline-trends-export"),
     path(
         f"{PIPELINE}executions.<str:kind>",
         pipelines.PipelineExecutionsExport.as_view(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from statistics import fmean
@@ -12,10 +12,11 @@ from typing import TypeVar
 from monitoring.enums import PipelineStatus, Rule, RunStatus, Severity
 from monitoring.policies.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
 from monitoring.policies.figures import throughput
+from monitoring.policies.ranges import Grain
 from monitoring.selectors.charts import DayRuns
 from monitoring.selectors.matrix import late_since
 from monitoring.selectors.readings import Missing, Reading, blind
-from monitoring.selectors.trends import Trend, TrendPoint
+from monitoring.selectors.trends import Trend, TrendPoint, newest_point
 
 T = TypeVar("T")
 
@@ -184,6 +185,9 @@ def _tone_below(value: float | None, limit: float) -> Severity:
 
 def _lines(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> dict[str, Line]:
     runs = tuple(reversed(snapshot.recent_runs))
+    if trend.grain is not Grain.RAW:
+        # Where it has got to by now is no roll-up's to say.
+        trend = replace(trend, points=(*trend.points, newest_point(snapshot)))
     return {
         "active": _samples(trend, lambda point: point.active_ok),
         "success": Line(points=tuple(day.success_percent for day in days), basis=Basis.DAYS),

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from monitoring.enums import Severity
+from monitoring.policies.ranges import Grain
 from monitoring.selectors.kpis import Basis, Kpis, Line
 from monitoring.templatetags import parts, readings
 from monitoring.templatetags.formats import duration_text, number_text, percent_text
@@ -65,6 +66,13 @@ class _Maker:
             spark_label=trend_text(line, form, self.window, self.days) if line.drawn else "",
             **parts_of_card,
         )
+
+
+def rolled_up_note(grain: Grain) -> str:
+    """Return what the points of the sparklines over samples are, "" when they are samples."""
+    if grain is Grain.HOUR:
+        return gettext("hourly averages (roll-up)")
+    return gettext("daily averages (roll-up) of UTC days") if grain is Grain.DAY else ""
 
 
 def cards(kpis: Kpis, at: datetime, window: timedelta, days: int, page: str) -> list[Card]:

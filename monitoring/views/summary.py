@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from monitoring import charts
 from monitoring.filters import FailuresForm, MatrixForm, TableForm
 from monitoring.policies.facts import Run, Snapshot, Verdict
+from monitoring.policies.ranges import DEFAULT_RANGE, RANGES
 from monitoring.selectors import failures, kpis, matrix, run_grid, running, summary, trends
 from monitoring.selectors.charts import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.selectors.shared import shared
@@ -24,6 +25,7 @@ from monitoring.views import export, kpi_cards
 from monitoring.views.blocks import Block, Page
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.preflight import OPENING
+from monitoring.views.ranges import RANGE_LABELS
 from monitoring.wording import verdict_clause, verdict_next, verdict_text
 
 T = TypeVar("T")
@@ -71,14 +73,23 @@ class SummaryKpis(SummaryBlock):
     template_name = "monitoring/summary/_kpis.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
-        now = current.snapshot.sampled_at
-        trend = _per_version(current, "sample-trend", lambda: trends.sample_trend(now))
+        now, here = current.snapshot.sampled_at, reverse("monitoring:summary")
+        asked = self.request.GET.get("trend", "")
+        window = asked if asked in RANGES else DEFAULT_RANGE
+        trend = _per_version(current, f"sample-trend:{window}", lambda: trends.sample_trend(now, window))
         days = _runs_by_day(current)
         found = kpis.kpis(current.snapshot, trend, days)
+        query = self.request.GET.copy()
+        addresses = []
+        for key, label in RANGE_LABELS.items():
+            query["trend"] = key
+            addresses.append((key, label, f"{here}?{query.urlencode()}"))
         return {
-            "cards": kpi_cards.cards(
-                found, current.ticked_at or now, trend.window, CHART_DAYS, reverse("monitoring:summary")
-            )
+            "cards": kpi_cards.cards(found, current.ticked_at or now, trend.window, CHART_DAYS, here),
+            "windows": addresses,
+            "window": window,
+            "unknown_window": asked[:20] if asked and asked != window else "",
+            "rolled_up": kpi_cards.rolled_up_note(trend.grain),
         }
 
 

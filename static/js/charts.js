@@ -13,7 +13,7 @@ const drawn = new Map(); // figure -> {chart, text}
 const plain = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 const HOUR = 3_600_000;
-const STEPS = [1 / 60, 5 / 60, 0.25, 0.5, 1, 3, 6, 12, 24, 48, 168].map((hours) => hours * HOUR);
+const STEPS = [1 / 60, 5 / 60, 0.25, 0.5, 1, 3, 6, 12, 24, 48, 168, 720, 1440, 4380, 8760].map((hours) => hours * HOUR);
 
 /** Make the charts that are new, change those whose data changed, forget those that are gone. */
 export function draw() {
@@ -251,6 +251,7 @@ function timeAxis(from, to) {
     timeZone: zone,
     hourCycle: "h23",
     ...(step < 24 * HOUR ? { hour: "2-digit", minute: "2-digit" } : { day: "2-digit", month: "2-digit" }),
+    ...(step > 168 * HOUR ? { year: "2-digit" } : {}),
   });
   return {
     type: "linear",

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils.translation import override
 
-from monitoring.models import PipelineHour, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.models import (
+    CollectorState,
+    PipelineDay,
+    PipelineHour,
+    PipelineRunDay,
+    PipelineSample,
+    RunCopy,
+    RunEntityCopy,
+)
 from monitoring.pipeline_charts import trend_charts
+from monitoring.policies.ranges import RANGES, Grain
+from monitoring.policies.rollups import DAY, HOUR, day_of
 from monitoring.selectors import pipeline_trends
-from monitoring.selectors.pipeline_trends import execution_trends, sample_trends, slot_of, usual
+from monitoring.selectors.pipeline_trends import execution_trends
+from monitoring.selectors.sample_trends import sample_trends
+from monitoring.selectors.series import slot_of, usual
+from monitoring.selectors.trends import sample_trend
 from tests.factories import NOW, ago
-from tests.support.queries import queries
+from tests.support.queries import counted, queries
 
 NAME = "dim_cliente"
 
@@ -38,9 +53,28 @@ def sample(at: datetime, name: str = NAME, **figures: Any) -> None:
     PipelineSample.objects.create(entity_name=name, sampled_at=at, status="ok", is_active=True, **row)
 
 
+def rolled(**figures: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {"samples": 100}
+    for name, value in (("eligible", 5), ("served_lag_seconds", 60), ("coverage_percent", 99)):
+        row |= {f"{name}_known": 100, f"{name}_min": value, f"{name}_avg": value, f"{name}_max": value}
+    return {**row, **figures}
+
+
 def hour(at: datetime, **figures: Any) -> None:
-    row = {"samples": 100, "eligible_max": 5, "served_lag_seconds_max": 60, "coverage_percent_last": 99.0, **figures}
-    PipelineHour.objects.create(entity_name=NAME, hour=at, **row)
+    PipelineHour.objects.create(entity_name=NAME, hour=at, **rolled(**figures))
+
+
+def day(at: datetime, **figures: Any) -> None:
+    PipelineDay.objects.create(entity_name=NAME, day=at, **rolled(**figures))
+
+
+def run_day(at: datetime, **figures: Any) -> None:
+    row = {
+        "executions": 5, "succeeded": 4, "failed": 1, "extracted": 100, "upserted": 90, "soft_deleted": 0, "timed": 4,
+        "duration_seconds_total": 100, "duration_seconds_min": 10, "duration_seconds_max": 40, "loaded": 4,
+        "throughput_total": 40, "throughput_min": 1, "throughput_max": 30, **figures,
+    }  # fmt: skip
+    PipelineRunDay.objects.create(entity_name=NAME, day=at, **row)
 
 
 def test_only_successes_of_the_window_with_a_usable_finish_count(db: None) -> None:
@@ -113,17 +147,148 @@ def test_a_refresh_reads_only_what_is_new(db: None) -> None:
 
 
 @pytest.mark.parametrize(("window", "step"), [("7d", timedelta(hours=1)), ("30d", timedelta(hours=3))])
-def test_longer_windows_come_from_the_roll_up(db: None, window: str, step: timedelta) -> None:
-    for hours in range(0, 24 * 31, 1):
-        hour(slot_of(ago(hours=hours), timedelta(hours=1)), eligible_max=hours)
+def test_a_month_comes_from_hours_and_the_newest_samples(db: None, window: str, step: timedelta) -> None:
+    for hours in range(2, 24 * 31, 1):
+        hour(slot_of(ago(hours=hours), timedelta(hours=1)), eligible_min=hours - 1, eligible_avg=hours)
     sample(ago(minutes=1), eligible=10_000)
     with queries(default=2):
-        found = sample_trends(NAME, window, NOW)
-    assert found.from_rollup
+        found = sample_trends(NAME, window, NOW, (3, None, 99.0))
+    assert found.grain is Grain.HOUR
     assert found.step == step
     assert len(found.eligible.points) <= 241
-    assert found.eligible.known[-1].value == 10_000
     assert found.eligible.points[0].at >= NOW - pipeline_trends.WINDOWS[window]
+    bounds = [(point.low, point.high) for point in found.eligible.known[-2:]]
+    assert (3, 3) in bounds or bounds[-1][0] == 3
+    assert max(high for _, high in bounds if high is not None) == 10_000, "the newest samples are in no roll-up yet"
+    assert (found.eligible.last, found.served_lag.last, found.coverage.last) == (3, None, 99.0)
+
+
+def test_points_of_hours_are_means_between_their_bounds(db: None) -> None:
+    start = slot_of(ago(hours=30), timedelta(hours=3))
+    hour(start, eligible_known=100, eligible_min=2, eligible_avg=4, eligible_max=50)
+    hour(start + HOUR, eligible_known=300, eligible_min=1, eligible_avg=8, eligible_max=9)
+    hour(start + 2 * HOUR, eligible_known=0, eligible_min=None, eligible_avg=None, eligible_max=None)
+    (point,) = sample_trends(NAME, "30d", NOW).eligible.known
+    assert (point.at, point.low, point.value, point.high) == (start, 1, 7, 50)
+
+
+@pytest.mark.parametrize(("window", "step"), [("1y", timedelta(days=2)), ("5y", timedelta(days=7))])
+def test_years_come_from_days_and_todays_hours_in_one_statement(db: None, window: str, step: timedelta) -> None:
+    today = day_of(NOW)
+    for back in range(2, 1826):
+        day(today - back * DAY, eligible_avg=back)
+    hour(today - DAY, eligible_max=70_000, eligible_avg=9)  # its day's roll-up may not be written yet
+    hour(today + HOUR, eligible_max=80_000, eligible_avg=9)
+    day(today - DAY, eligible_max=999_999)  # and where it is, it is not counted beside its hours
+    with queries(default=1):
+        found = sample_trends(NAME, window, NOW, (5, 5, 5))
+    assert (found.grain, found.step) == (Grain.DAY, step)
+    assert len(found.eligible.points) <= 300
+    assert max(point.high or 0 for point in found.eligible.known) == 80_000
+    assert found.eligible.last == 5
+
+
+def test_what_is_unknown_in_a_roll_up_is_a_gap(db: None) -> None:
+    names = ("known", "min", "avg", "max")
+    unknown = {f"{figure}_{part}": None for figure in ("eligible", "served_lag_seconds") for part in names}
+    day(day_of(NOW) - 40 * DAY, **{**unknown, "eligible_known": 0, "served_lag_seconds_known": 0})
+    found = sample_trends(NAME, "1y", NOW)
+    assert found.eligible.known == ()
+    assert len(found.coverage.known) == 1
+
+
+@pytest.mark.parametrize("window", ["1y", "5y"])
+def test_executions_of_years_come_from_days_and_the_newest_from_the_copies(db: None, window: str) -> None:
+    today = day_of(NOW)
+    for back in range(1, 300):
+        run_day(today - back * DAY)
+    execution(1, ago(hours=3), 500, upserted=1000)
+    execution(2, ago(hours=2), 20, upserted=1000)
+    with queries(default=2):
+        found = execution_trends(NAME, window, NOW)
+    assert found.from_rollup
+    assert found.executions == 298 * 4 + 2, "yesterday is read from the copies"
+    assert (found.duration.known[0].low, found.duration.known[0].value, found.duration.known[0].high) == (10, 25, 40)
+    assert found.duration.known[-1].high == 500
+    assert found.duration.last == 20
+    assert found.throughput.last == 50
+    assert len(found.duration.points) <= 300
+
+
+def test_a_day_without_a_success_is_a_gap(db: None) -> None:
+    names = ("duration_seconds_total", "duration_seconds_min", "duration_seconds_max")
+    names += ("throughput_total", "throughput_min", "throughput_max")
+    run_day(day_of(NOW) - 50 * DAY, timed=0, loaded=0, **dict.fromkeys(names))
+    found = execution_trends(NAME, "1y", NOW)
+    assert (found.duration.known, found.throughput.known, found.executions) == ((), (), 0)
+
+
+def test_a_shorter_retention_of_copies_asks_the_days(db: None, settings: Any) -> None:
+    settings.COPY_RETENTION_DAYS = 10
+    run_day(day_of(NOW) - 20 * DAY)
+    assert execution_trends(NAME, "30d", NOW).executions == 4
+    assert not execution_trends(NAME, "7d", NOW).from_rollup
+
+
+OLDEST = "SCAN monitoring_pipelinesample USING COVERING INDEX sample_time"
+"""The oldest sample is the first entry of its index: a walk that ends at once."""
+WALKED = re.compile(r"SCAN (monitoring_\w+)")
+
+
+@pytest.mark.parametrize("window", list(RANGES))
+def test_every_trend_is_sought_by_an_index(db: None, window: str) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("the plan is SQLite's")
+    CollectorState.objects.create()
+    sample(ago(hours=1))
+    with counted() as seen:
+        sample_trends(NAME, window, NOW)
+        execution_trends(NAME, window, NOW)
+        sample_trend(NOW, window)
+    assert len(seen.of("default")) >= 4
+    for statement in seen.of("default"):
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+            plan = "\n".join(str(row[3]) for row in cursor.fetchall())
+        assert not WALKED.findall(plan.replace(OLDEST, "")), (statement, plan)
+        for line in plan.splitlines():
+            # Of one pipeline the time is sought too: the rest of its history is not read.
+            assert "entity_name=?)" not in line, (statement, plan)
+
+
+@pytest.mark.parametrize(
+    ("language", "window", "said"),
+    [
+        ("en", "30d", "hourly averages (roll-up), the band from lowest to highest · each point stands for 3 h"),
+        (
+            "en",
+            "5y",
+            "daily averages (roll-up) of UTC days, the band from lowest to highest · each point stands for 7 d",
+        ),
+        ("pt-br", "7d", "médias por hora (consolidado), com a faixa do menor ao maior"),
+        ("pt-br", "1y", "médias por dia (consolidado) de dias UTC"),
+    ],
+)
+def test_a_chart_says_that_it_is_a_roll_up(db: None, language: str, window: str, said: str) -> None:
+    at = day_of(NOW) - (5 if window == "7d" else 9) * DAY
+    hour(at, eligible_known=10, eligible_min=1, eligible_avg=2, eligible_max=30)
+    day(at, eligible_known=10, eligible_min=1, eligible_avg=2, eligible_max=30)
+    run_day(at - 40 * DAY)
+    with override(language):
+        found = sample_trends(NAME, window, NOW, (12, None, None))
+        charts = {chart.name: chart for chart in trend_charts(execution_trends(NAME, window, NOW), found, NOW)}
+    chart = charts["eligible"]
+    assert said in chart.note
+    assert chart.data["band"]["low"][1] == 1
+    assert chart.data["band"]["high"][1] == 30
+    assert chart.rows[-1][1] == ("2", "1", "30")
+    assert len(chart.columns) == 3
+    if language == "en":
+        assert "Last 12, lowest 1, highest 30." in chart.sentence, "the last is the newest sample's, not a roll-up's"
+        assert "Last unknown, lowest" in charts["served-lag"].sentence
+    if window == "5y":
+        assert charts["duration"].note == chart.note
+        assert charts["duration"].sentence.startswith("Lowest 10 s, highest 40 s."), "no execution is that new"
 
 
 def test_an_empty_history_has_no_values_and_says_so(db: None) -> None:

@@ -2,7 +2,7 @@
 
 from monitoring.views.pipelines.checks import RunChecks
 from monitoring.views.pipelines.facts import PipelineSettingsLink
-from monitoring.views.pipelines.history import PipelineExecutionsExport
+from monitoring.views.pipelines.history import PipelineExecutionsExport, PipelineTrendsExport
 from monitoring.views.pipelines.listing import FindPipeline, PipelinesExport, PipelinesList, PipelinesPage
 from monitoring.views.pipelines.page import BLOCKS, PipelinePage
 from monitoring.views.pipelines.sample import SampleExport, Unmask
@@ -13,6 +13,7 @@ __all__ = [
     "PipelineExecutionsExport",
     "PipelinePage",
     "PipelineSettingsLink",
+    "PipelineTrendsExport",
     "PipelinesExport",
     "PipelinesList",
     "PipelinesPage",

@@ -7,9 +7,8 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
-from monitoring.pipeline_charts import trend_charts
+from monitoring.pipeline_charts import TrendRow, trend_charts, trend_rows
 from monitoring.pipeline_filters import ExecutionsForm
 from monitoring.policies.facts import Pipeline
 from monitoring.selectors import keyset, pipeline_history, pipeline_trends, readings
@@ -19,13 +18,13 @@ from monitoring.selectors.runs import execution_of_copy
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
+from monitoring.tables.trends import TrendsTable
 from monitoring.views import export
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.views.ranges import RANGE_LABELS
 from monitoring.wording import failure_text
-
-WINDOW_LABELS = {"24h": _("24 hours"), "7d": _("7 days"), "30d": _("30 days")}
 
 
 class PipelineTrends(PipelineBlock):
@@ -36,21 +35,42 @@ class PipelineTrends(PipelineBlock):
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         asked = self.request.GET.get("window", "")
-        window = asked if asked in pipeline_trends.WINDOWS else pipeline_trends.DEFAULT_WINDOW
+        window = window_of(self.request)
         now = current.snapshot.sampled_at
-        found = pipeline_trends.trends(pipeline.name, window, now)
+        found = pipeline_trends.trends(pipeline, window, now)
         charts = trend_charts(found.executions, found.samples, now)
         return {
             "window": window,
-            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in WINDOW_LABELS.items()],
+            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in RANGE_LABELS.items()],
             "unknown_window": asked[:20] if asked and asked != window else "",
             "charts": charts,
+            "exports": export.links(self.request, "monitoring:pipeline-trends-export", entity=pipeline.name),
         }
 
     def _url(self, name: str, window: str) -> str:
         query = self.request.GET.copy()
         query["window"] = window
         return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
+
+
+def window_of(request: HttpRequest) -> str:
+    """Return the window that the address asks for, the default for one that there is not."""
+    asked = request.GET.get("window", "")
+    return asked if asked in pipeline_trends.WINDOWS else pipeline_trends.DEFAULT_WINDOW
+
+
+class PipelineTrendsExport(export.ExportView):
+    """The points of all trends in the page's window as a file, roll-ups with their lowest and highest values."""
+
+    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
+        state = current()
+        subject = subject_or_404(request, state, entity)
+        pipeline, window = subject.pipeline, window_of(request)
+        rows: list[TrendRow] = []
+        if pipeline is not None and state.snapshot is not None:
+            found = pipeline_trends.trends(pipeline, window, state.snapshot.sampled_at)
+            rows = trend_rows(found.executions, found.samples)
+        return export.export(request, TrendsTable(rows), f"trends-{window}-{subject.name}", kind, state.sampled_at)
 
 
 class PipelineLast(PipelineBlock):
