@@ -86,7 +86,9 @@ def test_trends_of_a_pipeline(portal: Portal, entity: str) -> None:
     from monitoring.selectors.pipeline_trends import trends
 
     now = portal.snapshot.sampled_at
-    found = trends(entity, "7d", now)
+    pipeline = portal.snapshot.pipeline(entity)
+    assert pipeline is not None
+    found = trends(pipeline, "7d", now)
     wanted = expected.executions(
         portal.server,
         "entity_name = ? AND entity_started_at >= ? AND status = 'success'",
