@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 
 
@@ -11,5 +12,7 @@ def expire_sessions(*, now: datetime, limit: int) -> int:
     """Delete at most `limit` sessions that expired before `now`, oldest first; return how many went."""
     ended = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
     keys = list(ended.values_list("session_key", flat=True)[:limit])
+    # What they were used from is known by the page of one's sessions, which names none that has ended.
+    UserSession.objects.filter(session_key__in=keys).delete()
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)

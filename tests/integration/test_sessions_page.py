@@ -142,8 +142,10 @@ def test_ended_sessions_are_deleted_a_few_at_a_time(users: Any) -> None:
     for number, hours in enumerate((-3, -2, -1, 1)):
         expires = now + timedelta(hours=hours)
         Session.objects.create(session_key=f"key{number}", session_data="x", expire_date=expires)
+        UserSession.objects.create(user=users["viewer"], session_key=f"key{number}", ip="192.0.2.1", user_agent="x")
     assert expire_sessions(now=now, limit=2) == 2
     assert set(Session.objects.values_list("session_key", flat=True)) == {"key2", "key3"}
     assert expire_sessions(now=now, limit=2) == 1
     assert expire_sessions(now=now, limit=2) == 0
     assert set(Session.objects.values_list("session_key", flat=True)) == {"key3"}
+    assert set(UserSession.objects.values_list("session_key", flat=True)) == {"key3"}, "nor from where it was"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.test import Client
@@ -158,6 +159,23 @@ def test_old_ones_go_by_age_a_few_at_a_time() -> None:
     assert expire_trail(before=before, limit=2) == 1
     assert expire_trail(before=before, limit=2) == 0
     assert [row.pk for row in mine.all()] == [kept]
+
+
+def test_the_admins_own_list_ends_where_the_trail_does(users: dict[str, User]) -> None:
+    rows = [
+        LogEntry(
+            user=users["admin"],
+            object_id="1",
+            object_repr="x",
+            action_flag=CHANGE,
+            action_time=NOW - timedelta(days=days),
+        )
+        for days in (10, 9, 8, 3, 0)
+    ]
+    LogEntry.objects.bulk_create(rows)
+    before = NOW - timedelta(days=5)
+    assert [expire_trail(before=before, limit=2) for _ in range(3)] == [2, 1, 0]
+    assert LogEntry.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
