@@ -76,6 +76,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     total = _sizes(connection)
     _costs(before, after)
+    _steps(now)
     return int(total > LIMIT_BYTES)
 
 
@@ -127,6 +128,22 @@ def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
     for window in WINDOWS:
         costs[f"summary, {window}"] = _cost(lambda window=window: sample_trend(now, window))
     return costs
+
+
+def _steps(now: datetime) -> None:
+    """Print what one step of each roll-up costs: an hour of samples, a day of hours, a day of executions."""
+    from monitoring.actions.rollups import roll_up
+    from monitoring.models import CollectorState
+    from monitoring.policies.rollups import DAY, HOUR, day_of, hour_of
+
+    done = {"hours_rolled_to": hour_of(now), "days_rolled_to": day_of(now), "run_days_rolled_to": day_of(now)}
+    last = {"hours_rolled_to": HOUR, "days_rolled_to": DAY, "run_days_rolled_to": DAY}
+    print("\n| one step | CPU (ms) | time (ms) |\n|---|---:|---:|")
+    for column, length in last.items():
+        CollectorState.objects.update(**{**done, column: done[column] - length})
+        began, used = perf_counter(), process_time()
+        steps = roll_up(holder="bench", now=now, seconds=0).steps
+        print(f"| {column} ({steps}) | {1000 * (process_time() - used):.0f} | {1000 * (perf_counter() - began):.0f} |")
 
 
 def _cost(make: Callable[[], Any]) -> tuple[int, float, float]:
