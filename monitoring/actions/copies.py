@@ -67,11 +67,7 @@ def drop_copies() -> None:
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
-        copied_from_run_id=None,
-        copied_to_run_id=None,
-        copied_all=False,
-        run_days_rolled_to=None,
-        copies_kept_from=None,
+        copied_from_run_id=None, copied_to_run_id=None, copied_all=False
     )
 
 
