@@ -23,6 +23,11 @@ def name_process(role: Role) -> None:
     _role = role
 
 
+def role() -> Role:
+    """Return what this process is."""
+    return _role
+
+
 def application_name() -> str:
     """Return the program name (`APP=`) of this process's connections."""
     return f"etlportal-{_role}"

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 from django.db.backends.signals import connection_created
 
+from etlportal import guard, statements
 from etlportal.backends.sqlserver.odbc import driver_manager_problem
-from etlportal.guard import install
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,8 @@ class EtlPortalConfig(AppConfig):
     def ready(self) -> None:
         import etlportal.checks  # noqa: F401 - registers them
 
-        connection_created.connect(install, dispatch_uid="etlportal.guard")
+        connection_created.connect(guard.install, dispatch_uid="etlportal.guard")
+        connection_created.connect(statements.install, dispatch_uid="etlportal.statements")
         # Web server, collector and every command: said once, in the log, and the pages say it too.
         if not settings.EMBEDDED and (problem := driver_manager_problem()):
             logger.error(problem)

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 FROM_FILE = (
-    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"),
+    *("SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL", "METRICS_TOKEN"),
     *("PORTAL_ADMIN_PASSWORD", "PORTAL_OIDC_CLIENT_SECRET"),
     *("ETL_SQL_SERVER", "ETL_SQL_USER", "ETL_SQL_PASSWORD", "ETL_DW_DB", "ETL_OLTP_DB"),
 )

@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from etlportal import caches, databases, oidc
+from etlportal import caches, databases, oidc, operators
 from etlportal.environment import read_file_variants
 from etlportal.logs import without_visitors_tracebacks
 from etlportal.secret import Secret
@@ -58,8 +58,10 @@ HTTPS = env.bool("PORTAL_HTTPS", default=not EMBEDDED)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
-if env.bool("PORTAL_BEHIND_PROXY", default=False):
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+REQUEST_ID_TRUSTED = env.bool("PORTAL_BEHIND_PROXY", default=False)
+"""Whether X-Request-ID is the proxy's, and taken over. Anybody else's is nobody's: a new one is made."""
+if REQUEST_ID_TRUSTED:
     ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For says where a request comes from
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
@@ -118,6 +120,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "etlportal.observed.ObservedMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "etlportal.headers.HeadersMiddleware",
@@ -269,6 +272,14 @@ RUNNER_PROGRAMS = env.list("RUNNER_PROGRAMS", default=["etl-runner", "etl_runner
 OLTP_NAME = env.str("ETL_OLTP_DB", default="") or "ECOMMERCE_OLTP"
 REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 
+# For operators (docs/monitoring/README.md).
+METRICS_TOKEN = operators.token(env)
+COLLECTOR_METRICS_PORT = operators.port(env, METRICS_TOKEN)
+COLLECTOR_METRICS_ADDRESS = env.str("COLLECTOR_METRICS_ADDRESS", default="127.0.0.1")
+SLOW_STATEMENT_SECONDS = operators.seconds(env)
+SQL_COMMENT_IDS = operators.comment_ids(env)
+LOG_FORMAT = operators.log_format(env)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -278,13 +289,14 @@ LOGGING = {
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },
+        "json": {"()": "etlportal.logs.JsonFormatter"},
         "bare": {"format": "{message}", "style": "{"},
     },
     "filters": {
         "visitors": {"()": "django.utils.log.CallbackFilter", "callback": without_visitors_tracebacks},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["visitors"]},
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["visitors"]},
         # What people did, as JSON lines for a SIEM (actions/trail.py).
         "trail": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "bare"},
     },

@@ -18,7 +18,9 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.utils import timezone
 
+from etlportal import metrics
 from etlportal.budget import budget
+from etlportal.correlation import Work, new_id, working
 from monitoring.actions.lease import LEASE, claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
 from monitoring.collector.memory import Memory
@@ -78,6 +80,10 @@ class Collector:
 
     def turn(self) -> float:
         """Tick once if the lease is ours; return the seconds until the next turn. Never raises."""
+        with working(Work("tick", "collector", new_id())):
+            return self._turn()
+
+    def _turn(self) -> float:
         release(DEFAULT_DB_ALIAS)
         self.sampled = False
         try:
@@ -86,16 +92,20 @@ class Collector:
             ticked = tick(self._memory, holder=self.holder, between=self._renew)
         except LeaseLost:
             logger.warning("another collector took over")
+            metrics.ticked("lease_lost")
             self._lost()
             return STANDBY_SECONDS
         except DatabaseError:
             logger.exception("the portal's own database failed")
+            metrics.ticked("own_database_failed")
             return FAILED_SECONDS
         except Exception:
             logger.exception("a tick failed")
+            metrics.ticked("failed")
             # What was remembered may be why.
             self._memory = Memory()
             return FAILED_SECONDS
+        metrics.ticked("sampled", ticked.milliseconds / 1000)
         self.sampled = True
         self._newest_run = _newest_run(ticked)
         return _pause(ticked)
@@ -116,7 +126,7 @@ class Collector:
         if self._newest_run is None:
             return False
         try:
-            with budget(PEEK_SECONDS):
+            with budget(PEEK_SECONDS), working(Work("tick", "peek", new_id())):
                 newest = newest_run_id(DW) or 0
         except ReadFailed:
             self._newest_run = None  # asked again after a tick that was answered

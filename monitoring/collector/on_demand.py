@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from etlportal import breaker
+from etlportal import breaker, metrics
+from etlportal.correlation import Work, new_id, working
 from etlportal.databases import WATCHED
 from monitoring.actions.lease import claim_lease, release_lease
 from monitoring.actions.samples import LeaseLost
@@ -54,10 +55,12 @@ def ensure_fresh(state: Current, wait_seconds: float = 1.5) -> Current:
 def _take_and_unlock() -> None:
     global _failed_at  # noqa: PLW0603 (one process, one lock)
     try:
-        take_one_sample()
+        with working(Work("tick", "on-demand", new_id())):
+            take_one_sample()
         _failed_at = None
     except Exception:
         _failed_at = time.monotonic()
+        metrics.ticked("failed")
         logger.exception("a page could not take a sample")
     finally:
         # The thread's own connections: nobody else would close them.
@@ -72,11 +75,13 @@ def take_one_sample() -> bool:
         return False
     try:
         with unscoped():
-            tick(Memory(), holder=holder)
+            ticked = tick(Memory(), holder=holder)
     except LeaseLost:
+        metrics.ticked("lease_lost")
         return False
     finally:
         release_lease(holder=holder)
+    metrics.ticked("sampled", ticked.milliseconds / 1000)
     return True
 
 

@@ -123,11 +123,37 @@ def test_a_real_warehouse_is_https_only(tmp_path: Path) -> None:
         ({"ETL_SQL_PASSWORD": "a\nb"}, "ETL_SQL_PASSWORD holds a control character"),
         ({"ETL_SQL_USER": "a\x7f"}, "ETL_SQL_USER holds a control character"),
         ({"ETL_DW_DB": "a\tb"}, "ETL_DW_DB holds a control character"),
+        ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN"),
+        ({"METRICS_TOKEN": "with a blank in it, long enough"}, "METRICS_TOKEN"),
+        ({"COLLECTOR_METRICS_PORT": "9108"}, "COLLECTOR_METRICS_PORT is set without METRICS_TOKEN"),
+        ({"COLLECTOR_METRICS_PORT": "70000", "METRICS_TOKEN": "t" * 16}, "COLLECTOR_METRICS_PORT"),
+        ({"SLOW_STATEMENT_SECONDS": "-1"}, "SLOW_STATEMENT_SECONDS"),
+        ({"SLOW_STATEMENT_SECONDS": "nan"}, "SLOW_STATEMENT_SECONDS"),
+        ({"SQL_COMMENT_IDS": "perhaps"}, "SQL_COMMENT_IDS"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, changes: dict[str, str], named: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=named):
         load(tmp_path, **{**PRODUCTION, **changes})
+
+
+def test_what_operators_want_is_off_until_it_is_asked_for(tmp_path: Path) -> None:
+    settings = load(tmp_path, **PRODUCTION)
+    assert (settings["METRICS_TOKEN"], settings["COLLECTOR_METRICS_PORT"]) == ("", 0)
+    assert settings["COLLECTOR_METRICS_ADDRESS"] == "127.0.0.1"
+    assert (settings["SLOW_STATEMENT_SECONDS"], settings["SQL_COMMENT_IDS"]) == (1.0, "auto")
+    assert settings["LOGGING"]["handlers"]["console"]["formatter"] == "line"
+    assert settings["REQUEST_ID_TRUSTED"] is False
+    (tmp_path / "token").write_text("$taken-as-it-stands\n")
+    asked = {"METRICS_TOKEN_FILE": str(tmp_path / "token"), "COLLECTOR_METRICS_PORT": "9108", "LOG_FORMAT": "json"}
+    settings = load(tmp_path, **PRODUCTION, **asked, PORTAL_BEHIND_PROXY="yes", SLOW_STATEMENT_SECONDS="0.25")
+    assert settings["METRICS_TOKEN"] == "$taken-as-it-stands"
+    assert "taken" not in repr(settings["METRICS_TOKEN"])
+    assert settings["COLLECTOR_METRICS_PORT"] == 9108
+    assert settings["LOGGING"]["handlers"]["console"]["formatter"] == "json"
+    assert settings["REQUEST_ID_TRUSTED"] is True
+    assert settings["SLOW_STATEMENT_SECONDS"] == 0.25
 
 
 def test_what_is_asked_for_is_what_the_driver_is_told(tmp_path: Path) -> None:
@@ -254,8 +280,8 @@ def test_a_missing_driver_manager_is_said_once_when_the_portal_starts(tmp_path: 
 
 def test_every_variable_is_named_in_the_example() -> None:
     """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
-    names = ("settings.py", "caches.py", "databases.py", "sqlserver.py", "own_database.py", "oidc.py")
-    code = "".join((ROOT / "etlportal" / name).read_text() for name in names)
+    names = ("settings", "caches", "databases", "sqlserver", "own_database", "oidc", "operators")
+    code = "".join((ROOT / "etlportal" / f"{name}.py").read_text() for name in names)
     read = set(re.findall(r"""\b(?:env(?:\.\w+)*\(\s*|\w+\(env, )["']([A-Z_]+)["']""", code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read - example == set()
