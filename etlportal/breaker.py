@@ -15,6 +15,8 @@ from typing import Any
 
 from django.db.utils import OperationalError
 
+from etlportal import metrics
+
 PROBE_SECONDS = 10.0
 """How often a database that does not answer is tried again, by each process."""
 
@@ -57,7 +59,7 @@ def check(alias: str) -> None:
         if heard is not None and (known is None or heard.at > known.at):
             # The first page after bad news does not try it out: the collector just did.
             due = known.retry_at if known is not None and known.reason is not None else clock() + PROBE_SECONDS
-            known = _news[alias] = replace(heard, retry_at=due)
+            known = _keep(alias, replace(heard, retry_at=due))
         if known is None or known.reason is None:
             return
         if clock() >= known.retry_at:
@@ -77,13 +79,19 @@ def failed(alias: str, reason: BaseException) -> None:
     """Remember that `alias` could not be connected to."""
     with _lock:
         # Without its traceback, which would keep a whole request alive.
-        _news[alias] = News(datetime.now(UTC), reason.with_traceback(None), clock() + PROBE_SECONDS)
+        _keep(alias, News(datetime.now(UTC), reason.with_traceback(None), clock() + PROBE_SECONDS))
 
 
 def answered(alias: str) -> None:
     """Remember that `alias` could be connected to."""
     with _lock:
-        _news[alias] = News(datetime.now(UTC))
+        _keep(alias, News(datetime.now(UTC)))
+
+
+def _keep(alias: str, news: News) -> News:
+    metrics.BREAKER_OPEN.labels(alias).set(news.reason is not None)
+    _news[alias] = news
+    return news
 
 
 def forget() -> None:

@@ -8,6 +8,12 @@ PORTAL_BEHIND_PROXY (settings.py), so a proxy must set that header itself and no
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from etlportal.logs import gunicorn_config
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8000')}"
 
@@ -29,5 +35,38 @@ timeout = 60
 accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 
+# With LOG_FORMAT=json every line is an object, gunicorn's own too.
+if os.environ.get("LOG_FORMAT") == "json":
+    logconfig_dict = gunicorn_config()
+
 # Nobody speaks to a running server here, and its socket would want a writable home.
 control_socket_disable = True
+
+# /metrics adds up what all workers counted: each keeps its counts in files here. Set before the first worker is
+# made, and empty then: who restarts begins at 0, as Prometheus expects. (Not with --preload: that loads it earlier.)
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+_made: list[str] = []
+
+
+def on_starting(server: Any) -> None:
+    """Make the folder, or empty the one that the environment names."""
+    if folder := os.environ.get(_SHARED):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for file in Path(folder).glob("*.db"):
+            file.unlink(missing_ok=True)
+    else:
+        os.environ[_SHARED] = tempfile.mkdtemp(prefix="etlportal-metrics-")
+        _made.append(os.environ[_SHARED])
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a worker that ended says of its present state counts no longer; what it counted does."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Leave no folder behind."""
+    while _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)

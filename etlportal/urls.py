@@ -1,4 +1,4 @@
-"""All addresses. Everything but sign-in, /healthz and /readyz needs a signed-in user."""
+"""All addresses. Everything but sign-in, /healthz, /readyz and /metrics needs a signed-in user."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa

@@ -99,14 +99,15 @@ PORTAL: dict[str, Entry] = {
 
 OPEN = _names(
     """
-    monitoring:healthz monitoring:readyz
+    monitoring:healthz monitoring:readyz monitoring:metrics
     account_login account_signup account_inactive account_reset_password account_reset_password_done
     account_reset_password_from_key account_reset_password_from_key_done
     mfa_authenticate mfa_login_webauthn
     openid_connect_login openid_connect_callback socialaccount_login_cancelled
     """
 )
-"""What needs no sign-in: it is the sign-in, or tells a machine whether the portal works (and no more)."""
+"""What needs no sign-in: it is the sign-in, or tells a machine whether the portal works (and no more). /metrics names
+pipelines: it wants a token of its own (METRICS_TOKEN), and without one there is no such address."""
 
 ACCOUNT = _names(
     """

@@ -35,7 +35,7 @@ PAGE_SECONDS = 2.2
 """How long one request may wait for the warehouse, everything together: a page comes within three seconds.
 What somebody explicitly asked for, at an address of its own, sets its own (an export, the integrity checks)."""
 
-PROBES = frozenset({"/healthz", "/readyz"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by machines, also while `default` hangs: nothing of the reader is looked up for them."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path, register_converter
 
 from monitoring.converters import EntityConverter
-from monitoring.views import connections, failure_groups, health, pipelines, run, runs, summary
+from monitoring.views import connections, failure_groups, health, metrics, pipelines, run, runs, summary
 from monitoring.views.blocks import Block
 from monitoring.views.preferences import Preferences, PreferenceSet
 from monitoring.views.preflight import OPENING
@@ -79,4 +79,5 @@ urlpatterns = [
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]

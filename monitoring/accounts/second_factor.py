@@ -27,6 +27,7 @@ OPEN = frozenset(
         "monitoring:preference-set",
         "monitoring:healthz",
         "monitoring:readyz",
+        "monitoring:metrics",
     }
 )
 """What sets a factor up, and what leads out."""

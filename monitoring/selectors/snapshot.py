@@ -39,6 +39,7 @@ class Current:
     ticked_at: datetime | None
     now: datetime
     collecting: bool = True
+    tick_milliseconds: int | None = None
 
     @property
     def age(self) -> timedelta | None:
@@ -64,6 +65,7 @@ def current(now: datetime | None = None) -> Current:
         ticked_at=row.ticked_at,
         now=now,
         collecting=row.lease_until is not None and row.lease_until > now,
+        tick_milliseconds=row.tick_milliseconds,
     )
 
 

@@ -22,7 +22,7 @@ from tests.support.html import audit
 from tests.support.queries import counted, queries
 from tests.support.warehouse import Warehouse
 
-OPEN = {"monitoring:healthz", "monitoring:readyz"}
+OPEN = {"monitoring:healthz", "monitoring:readyz", "monitoring:metrics"}
 """Addresses that need no sign-in."""
 
 Clients = Callable[[str], Client]

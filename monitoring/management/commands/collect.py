@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from etlportal import metrics_server
 from etlportal.application import name_process
 from monitoring.collector.loop import Collector
 
@@ -28,6 +30,9 @@ class Command(BaseCommand):
             return
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: collector.stop())
+        if settings.COLLECTOR_METRICS_PORT:
+            where = settings.COLLECTOR_METRICS_ADDRESS, settings.COLLECTOR_METRICS_PORT
+            metrics_server.serve(*where, settings.METRICS_TOKEN)
         collector.run()
 
     def _once(self, collector: Collector) -> None:
