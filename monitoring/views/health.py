@@ -10,7 +10,8 @@ from concurrent.futures import TimeoutError as NotInTime
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -21,6 +22,7 @@ PATIENCE = 2.5
 """Seconds that /readyz waits for everything together: an orchestrator's own limit is rarely longer."""
 
 _asking: dict[str, Future[Any]] = {}
+_migrated = False
 _lock = threading.Lock()
 
 
@@ -36,19 +38,21 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the databases answer and the collector's figures are fresh, else 503.
+    """200 when the databases answer, the tables are this release's and the collector's figures are fresh, else 503.
 
-    Why is told only to a signed-in user: addresses and versions are nobody else's business.
+    Which part is not ready is told to anybody, why only to a signed-in user: addresses, versions and times are
+    nobody else's business.
     """
     until = time.monotonic() + PATIENCE
     asked = {alias: _ask(alias, lambda alias=alias: _ping(alias)) for alias in ("default", "dw", "oltp")}
+    asked["migrations"] = _ask("migrations", _migrations)
     asked["collector"] = _ask("collector", _collector)
     parts = {name: _answer(future, until) for name, future in asked.items()}
-    ready = all(part["ok"] for part in parts.values())
-    body: dict[str, Any] = {"ready": ready}
-    if parts["default"]["ok"] and _signed_in(request, until):
-        body["parts"] = parts
-    return JsonResponse(body, status=200 if ready else 503)
+    not_ready = [name for name, part in parts.items() if not part["ok"]]
+    if not (parts["default"]["ok"] and _signed_in(request, until)):
+        parts = {name: {"ok": part["ok"]} for name, part in parts.items()}
+    body: dict[str, Any] = {"ready": not not_ready, "not_ready": not_ready, "parts": parts}
+    return JsonResponse(body, status=503 if not_ready else 200)
 
 
 def _signed_in(request: HttpRequest, until: float) -> bool:
@@ -99,6 +103,18 @@ def _ping(alias: str) -> dict[str, Any]:
         cursor.execute("SELECT 1")
         cursor.fetchone()
     return {"ok": True, "milliseconds": round((time.monotonic() - begun) * 1000, 1)}
+
+
+def _migrations() -> dict[str, Any]:
+    """Whether the portal's own tables are those of this code. Once they are they stay so: then nothing is asked."""
+    global _migrated  # noqa: PLW0603 - the process has one code
+    if not _migrated:
+        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+        pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        if pending:
+            return {"ok": False, "error": "migrations are pending", "pending": pending}
+        _migrated = True
+    return {"ok": True}
 
 
 def _collector() -> dict[str, Any]:

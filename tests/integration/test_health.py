@@ -17,6 +17,7 @@ from monitoring.views import health
 from tests import factories
 
 Clients = Callable[[str], Client]
+PARTS = ("default", "dw", "oltp", "migrations", "collector")
 
 
 @pytest.fixture
@@ -26,8 +27,10 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], Any]]:
         name: (lambda: {"ok": True, "milliseconds": 0.3}) for name in ("default", "dw", "oltp")
     }
     parts["collector"] = lambda: {"ok": True, "age_seconds": 4.0}
+    parts["migrations"] = lambda: {"ok": True}
     monkeypatch.setattr(health, "_ping", lambda alias: parts[alias]())
     monkeypatch.setattr(health, "_collector", lambda: parts["collector"]())
+    monkeypatch.setattr(health, "_migrations", lambda: parts["migrations"]())
     monkeypatch.setattr(health, "_asking", {})
     return parts
 
@@ -56,16 +59,17 @@ def test_alive_asks_nothing(client: Client, django_assert_num_queries: Any) -> N
 def test_ready_when_everything_answers(client: Client, answers: dict[str, Any]) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert response.json() == {"ready": True}
+    assert response.json() == {"ready": True, "not_ready": [], "parts": {key: {"ok": True} for key in PARTS}}
 
 
-@pytest.mark.parametrize("part", ["default", "dw", "oltp", "collector"])
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("answer", [fail, lambda: {"ok": False, "error": "nothing was ever sampled"}])
 def test_not_ready_when_one_part_is_not(client: Client, answers: dict[str, Any], part: str, answer: Any) -> None:
     answers[part] = answer
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert response.json() == {"ready": False}
+    parts = {name: {"ok": name != part} for name in PARTS}
+    assert response.json() == {"ready": False, "not_ready": [part], "parts": parts}
 
 
 def test_it_answers_in_time_while_a_database_hangs(client: Client, answers: dict[str, Any], hanging: Any) -> None:
@@ -73,6 +77,7 @@ def test_it_answers_in_time_while_a_database_hangs(client: Client, answers: dict
     begun = time.monotonic()
     response = client.get("/readyz")
     assert response.status_code == 503
+    assert response.json()["not_ready"] == ["default", "dw"]
     assert time.monotonic() - begun < 3
 
 
@@ -105,7 +110,9 @@ def test_details_are_for_a_signed_in_user(
     answers["oltp"] = fail
     # In a test the session is in a transaction that another thread cannot see: ask in this one.
     monkeypatch.setattr(health, "_ask", _here)
-    assert client_as("").get("/readyz").json() == {"ready": False}
+    told = client_as("").get("/readyz").json()
+    assert told["not_ready"] == ["oltp"]
+    assert {key for part in told["parts"].values() for key in part} == {"ok"}
     body = client_as("viewer").get("/readyz").json()
     assert body["parts"]["dw"] == {"ok": True, "milliseconds": 0.3}
     assert body["parts"]["oltp"] == {"ok": False, "error": "OperationalError"}
@@ -131,6 +138,21 @@ def test_the_collector_is_judged_by_its_age(snapshot_stored: Any) -> None:
     stale = health._collector()
     assert stale["ok"] is False
     assert 119 < stale["age_seconds"] < 130
+
+
+@pytest.mark.django_db
+def test_tables_of_another_release_are_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_migrated", False)
+    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *_: [("a", False), ("b", False)])
+    assert health._migrations() == {"ok": False, "error": "migrations are pending", "pending": 2}
+
+
+@pytest.mark.django_db
+def test_once_migrated_nothing_is_asked_again(monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any) -> None:
+    monkeypatch.setattr(health, "_migrated", False)
+    assert health._migrations() == {"ok": True}
+    with django_assert_num_queries(0):
+        assert health._migrations() == {"ok": True}
 
 
 @pytest.mark.django_db
