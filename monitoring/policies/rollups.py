@@ -52,8 +52,16 @@ class Spread:
 
     def add(self, value: float | None) -> None:
         """Add one value, the newest so far; None is one that nobody knew."""
-        if value is not None:
-            self.merge(1, value, value, value, value)
+        if value is None:
+            return
+        # Without `merge`: an hour of 200 pipelines is 360,000 values.
+        self.known += 1
+        self.total += value
+        if self.low is None or value < self.low:
+            self.low = value
+        if self.high is None or value > self.high:
+            self.high = value
+        self.last = value
 
     def merge(
         self, known: int, low: float | None, mean: float | None, high: float | None, last: float | None = None
@@ -112,6 +120,7 @@ class HourOf:
     def __init__(self, start: datetime, stands: timedelta) -> None:
         self.start, self.end, self.stands = start, start + HOUR, stands
         self.rolled = Rolled()
+        self._statuses: set[str] = set()
         self._open: tuple[datetime, str] | None = None
 
     def add(
@@ -132,8 +141,7 @@ class HourOf:
         rolled.samples += 1
         rolled.is_active = is_active
         rolled.status = status
-        if status != rolled.worst:
-            rolled.worst = worst_of((rolled.worst, status))
+        self._statuses.add(status)
         for name, value in figures.items():
             rolled.figures[name].add(value)
         if source is not None and target is not None:
@@ -144,6 +152,7 @@ class HourOf:
         """Return the hour; None when no sample lies within."""
         self._close(self.end)
         self._open = None
+        self.rolled.worst = worst_of(self._statuses)
         return self.rolled if self.rolled.samples else None
 
     def _close(self, at: datetime) -> None:
@@ -153,7 +162,8 @@ class HourOf:
         until = min(at, since + self.stands, self.end)
         lasted = (until - max(since, self.start)).total_seconds()
         if lasted > 0:
-            self.rolled.also("", "", {status: lasted})
+            seconds = self.rolled.seconds
+            seconds[status] = seconds.get(status, 0.0) + lasted
 
 
 @dataclass(slots=True)

@@ -60,12 +60,12 @@ def rolled(**figures: Any) -> dict[str, Any]:
     return {**row, **figures}
 
 
-def hour(at: datetime, **figures: Any) -> None:
-    PipelineHour.objects.create(entity_name=NAME, hour=at, **rolled(**figures))
+def hour(at: datetime, name: str = NAME, **figures: Any) -> None:
+    PipelineHour.objects.create(entity_name=name, hour=at, **rolled(**figures))
 
 
-def day(at: datetime, **figures: Any) -> None:
-    PipelineDay.objects.create(entity_name=NAME, day=at, **rolled(**figures))
+def day(at: datetime, name: str = NAME, **figures: Any) -> None:
+    PipelineDay.objects.create(entity_name=name, day=at, **rolled(**figures))
 
 
 def run_day(at: datetime, **figures: Any) -> None:
@@ -149,17 +149,18 @@ def test_a_refresh_reads_only_what_is_new(db: None) -> None:
 @pytest.mark.parametrize(("window", "step"), [("7d", timedelta(hours=1)), ("30d", timedelta(hours=3))])
 def test_a_month_comes_from_hours_and_the_newest_samples(db: None, window: str, step: timedelta) -> None:
     for hours in range(2, 24 * 31, 1):
-        hour(slot_of(ago(hours=hours), timedelta(hours=1)), eligible_min=hours - 1, eligible_avg=hours)
+        hour(slot_of(ago(hours=hours), timedelta(hours=1)), eligible_min=hours + 8, eligible_avg=hours)
     sample(ago(minutes=1), eligible=10_000)
+    hour(slot_of(ago(hours=1), HOUR), eligible_max=999_999)  # its samples are read themselves
+    hour(slot_of(ago(hours=50), HOUR), "another", eligible_max=999_999)
     with queries(default=2):
         found = sample_trends(NAME, window, NOW, (3, None, 99.0))
     assert found.grain is Grain.HOUR
     assert found.step == step
     assert len(found.eligible.points) <= 241
     assert found.eligible.points[0].at >= NOW - pipeline_trends.WINDOWS[window]
-    bounds = [(point.low, point.high) for point in found.eligible.known[-2:]]
-    assert (3, 3) in bounds or bounds[-1][0] == 3
-    assert max(high for _, high in bounds if high is not None) == 10_000, "the newest samples are in no roll-up yet"
+    assert min(point.low or 0 for point in found.eligible.known[-2:]) == 3, "what the newest sample says"
+    assert max(point.high or 0 for point in found.eligible.known) == 10_000
     assert (found.eligible.last, found.served_lag.last, found.coverage.last) == (3, None, 99.0)
 
 
@@ -179,6 +180,8 @@ def test_years_come_from_days_and_todays_hours_in_one_statement(db: None, window
         day(today - back * DAY, eligible_avg=back)
     hour(today - DAY, eligible_max=70_000, eligible_avg=9)  # its day's roll-up may not be written yet
     hour(today + HOUR, eligible_max=80_000, eligible_avg=9)
+    for add in (day, hour):
+        add(today - DAY, "another", eligible_max=999_999)
     day(today - DAY, eligible_max=999_999)  # and where it is, it is not counted beside its hours
     with queries(default=1):
         found = sample_trends(NAME, window, NOW, (5, 5, 5))
@@ -209,6 +212,8 @@ def test_executions_of_years_come_from_days_and_the_newest_from_the_copies(db: N
     assert found.from_rollup
     assert found.executions == 298 * 4 + 2, "yesterday is read from the copies"
     assert (found.duration.known[0].low, found.duration.known[0].value, found.duration.known[0].high) == (10, 25, 40)
+    rate = found.throughput.known[0]
+    assert (rate.low, rate.value, rate.high) == (1, 10, 30)
     assert found.duration.known[-1].high == 500
     assert found.duration.last == 20
     assert found.throughput.last == 50
