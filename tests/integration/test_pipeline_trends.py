@@ -181,7 +181,7 @@ def test_years_come_from_days_and_todays_hours_in_one_statement(db: None, window
     hour(today - DAY, eligible_max=70_000, eligible_avg=9)  # its day's roll-up may not be written yet
     hour(today + HOUR, eligible_max=80_000, eligible_avg=9)
     for add in (day, hour):
-        add(today - DAY, "another", eligible_max=999_999)
+        add(today - (9 if add is day else 1) * DAY, "another", eligible_max=999_999)
     day(today - DAY, eligible_max=999_999)  # and where it is, it is not counted beside its hours
     with queries(default=1):
         found = sample_trends(NAME, window, NOW, (5, 5, 5))
