@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Min, Model
 from django.utils import timezone
 
+from monitoring.actions.lease import fence
 from monitoring.actions.progress import not_beyond, note_kept, rolled_before
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
@@ -41,6 +42,7 @@ class Stored:
 @transaction.atomic
 def store_runs(*, runs: Iterable[Run]) -> Stored:
     """Insert or refresh the copies of `runs` and their executions; return what changed."""
+    fence()
     listed = list(runs)
     changed = _store(RunCopy, [run_copy(run) for run in listed])
     executions = list(chain.from_iterable(run.executions for run in listed))
@@ -55,6 +57,7 @@ def store_runs(*, runs: Iterable[Run]) -> Stored:
 @transaction.atomic
 def forget_runs(*, run_ids: Collection[int]) -> None:
     """Delete the copies of runs that the warehouse does not have (any more)."""
+    fence()
     for ids in _batches(sorted(run_ids)):
         oldest = RunEntityCopy.objects.filter(run_id__in=ids).aggregate(oldest=Min("started_at"))["oldest"]
         _roll_up_again(oldest)
@@ -64,6 +67,7 @@ def forget_runs(*, run_ids: Collection[int]) -> None:
 @transaction.atomic
 def drop_copies() -> None:
     """Forget every copy and start over: the warehouse was rebuilt and its run ids mean others now."""
+    fence()
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
@@ -71,8 +75,10 @@ def drop_copies() -> None:
     )
 
 
+@transaction.atomic
 def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
     """Note how far the copy reaches: its oldest and newest run, and whether it goes back far enough."""
+    fence()
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
         copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
     )

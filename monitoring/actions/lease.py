@@ -1,32 +1,68 @@
 """Who collects: one process at a time, by a lease in `default` that must be renewed.
 
-Claimed by a conditional UPDATE whose row count tells who won: two collectors at once do no harm.
+Claimed by a conditional UPDATE whose row count tells who won: two collectors at once do no harm. It is counted by
+the database's clock alone, in the statement that claims: neither a machine whose clock is wrong nor a process that
+was stopped between two of its steps can believe in a lease that it does not have.
+
+A lease says who may begin. Whether a collector may still write is asked where it writes (`fence`), in the same
+transaction: one that hung, and woke up after another took over, writes nothing.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Q
 
 from monitoring.models import CollectorState
+from monitoring.models.clock import DatabaseTime
 
-LEASE = timedelta(seconds=45)
-"""How long a holder that vanished without a word keeps the others waiting."""
+SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=15)
 
 
-def claim_lease(*, holder: str, now: datetime) -> bool:
-    """Take or renew the lease for `holder`; return whether it is theirs until now + LEASE.
+class LeaseLost(Exception):
+    """Another collector took over while this one looked: its result is dropped."""
 
-    A lease that ends later than any lease could was written under another clock (one that went
-    back since): it counts as free.
+
+def lease_length() -> timedelta:
+    """How long a holder that vanished without a word keeps the others waiting.
+
+    Shorter than the shortest pause between two samples, so that no more than one of them is late.
     """
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now) | Q(lease_until__gt=now + 2 * LEASE)
-    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON)
-    if row.filter(Q(lease_holder=holder) | free).update(lease_holder=holder, lease_until=now + LEASE) == 1:
+    return min(LONGEST, max(SHORTEST, timedelta(seconds=0.6 * settings.COLLECT_BUSY_SECONDS)))
+
+
+def renew_seconds() -> float:
+    """How often its holder renews it: two renewals may fail."""
+    return lease_length().total_seconds() / 3
+
+
+def standby_seconds() -> float:
+    """How often one that stands by asks for it."""
+    return lease_length().total_seconds() / 6
+
+
+def claim_lease(*, holder: str) -> bool:
+    """Take or renew the lease for `holder`; return whether it is theirs now.
+
+    A lease that ends later than any lease could was written when the database's clock was another: it counts as free.
+    """
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=DatabaseTime()) | Q(lease_until__gt=_never())
+    row = CollectorState.objects.filter(Q(lease_holder=holder) | free, pk=CollectorState.SINGLETON)
+    if row.update(lease_holder=holder, lease_until=DatabaseTime(lease_length())) == 1:
         return True
     _, created = CollectorState.objects.get_or_create(pk=CollectorState.SINGLETON)
-    return created and claim_lease(holder=holder, now=now)
+    return created and claim_lease(holder=holder)
+
+
+def renew_lease(*, holder: str) -> bool:
+    """Lengthen the lease of `holder`; False where another one took it (also where that one gave it back since)."""
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder)
+    return row.update(lease_until=DatabaseTime(lease_length())) == 1
 
 
 def release_lease(*, holder: str) -> bool:
@@ -35,3 +71,33 @@ def release_lease(*, holder: str) -> bool:
         lease_holder="", lease_until=None
     )
     return released == 1
+
+
+_fenced: ContextVar[str | None] = ContextVar("collecting_as", default=None)
+
+
+@contextmanager
+def collecting_as(holder: str) -> Iterator[None]:
+    """Say for whom what happens inside this block is written."""
+    token = _fenced.set(holder)
+    try:
+        yield
+    finally:
+        _fenced.reset(token)
+
+
+def fence() -> None:
+    """Inside a transaction: see to it that whoever collects here still may, until the transaction's end.
+
+    Raises LeaseLost where another one took over. Outside of a collector nothing is asked.
+    """
+    holder = _fenced.get()
+    if holder is None:
+        return
+    row = CollectorState.objects.select_for_update().filter(pk=CollectorState.SINGLETON, lease_holder=holder)
+    if not list(row.values_list("pk", flat=True)):
+        raise LeaseLost(holder)
+
+
+def _never() -> DatabaseTime:
+    return DatabaseTime(2 * LONGEST)

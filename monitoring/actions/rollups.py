@@ -19,8 +19,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model
 
+from monitoring.actions.lease import LeaseLost
 from monitoring.actions.progress import not_beyond
-from monitoring.actions.samples import LeaseLost
 from monitoring.models import CollectorState, PipelineDay, PipelineHour, PipelineRunDay, PipelineSample, RunEntityCopy
 from monitoring.policies.rollups import DAY, FIGURES, HOUR, HourOf, Rolled, RunDay, day_of, hour_of
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
+from monitoring.actions.lease import LeaseLost
 from monitoring.actions.progress import not_beyond
 from monitoring.models import CollectorState, PipelineSample
 from monitoring.policies.facts import Pipeline
@@ -16,10 +17,6 @@ from monitoring.policies.rollups import hour_of
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-
-
-class LeaseLost(Exception):
-    """Another collector took over while this one looked: its result is dropped."""
 
 
 @transaction.atomic

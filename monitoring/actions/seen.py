@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 
 from django.db import transaction
 
+from monitoring.actions.lease import fence
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.policies.auditor import REMEMBERED
 from monitoring.policies.sessions import FACETS
@@ -35,6 +36,7 @@ class _Day:
 @transaction.atomic
 def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> int:
     """Add what was seen to its days, and note how far the memory reaches now; return how many rows changed."""
+    fence()
     days = _days(found)
     known = _known(days)
     new = [
@@ -66,6 +68,7 @@ def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> int:
 @transaction.atomic
 def forget_seen() -> None:
     """Forget everything: the table over there is another one now."""
+    fence()
     SeenDay.objects.all().delete()
     SeenHistory.objects.all().delete()
 

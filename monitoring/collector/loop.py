@@ -16,13 +16,20 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
-from django.utils import timezone
 
 from etlportal import metrics
 from etlportal.budget import budget
 from etlportal.correlation import Work, new_id, working
-from monitoring.actions.lease import LEASE, claim_lease, release_lease
-from monitoring.actions.samples import LeaseLost
+from monitoring.actions.lease import (
+    LeaseLost,
+    claim_lease,
+    lease_length,
+    release_lease,
+    renew_lease,
+    renew_seconds,
+    standby_seconds,
+)
+from monitoring.collector.heartbeat import Heartbeat
 from monitoring.collector.memory import Memory
 from monitoring.collector.reading import DW
 from monitoring.collector.tick import Ticked, tick
@@ -31,13 +38,11 @@ from monitoring.warehouse.reader import ReadFailed, release
 
 logger = logging.getLogger(__name__)
 
-STANDBY_SECONDS = 5.0
-"""How often one that stands by asks for the lease."""
 FAILED_SECONDS = 5.0
+DATABASE_SECONDS = 2.0
+"""How soon after the portal's own database failed: it may be back at once, and a sample is due."""
 PEEK_SECONDS = 3.0
 """With a page's own 10 s this keeps "a run that starts is on the page within 15 s"."""
-RENEW_SECONDS = 10.0
-"""Between the parts of a slow tick the lease is renewed when it was claimed this long ago."""
 
 
 def holder_name() -> str:
@@ -60,6 +65,7 @@ class Collector:
         self._peeked: int | None = None
         self._memory = Memory()
         self._stopping = threading.Event()
+        self._heartbeat = Heartbeat(self.holder)
 
     def stop(self) -> None:
         """Ask the loop to end after the tick it is in. Safe to call from a signal handler."""
@@ -73,8 +79,9 @@ class Collector:
         """Take turns until told to stop, then give the lease back."""
         wait = wait or self._stopping.wait
         try:
-            while not self.stopping:
-                self._rest(self.turn(), wait)
+            with self._heartbeat:
+                while not self.stopping:
+                    self._rest(self.turn(), wait)
         finally:
             self.close()
 
@@ -88,17 +95,17 @@ class Collector:
         self.sampled = False
         try:
             if not self._claim():
-                return STANDBY_SECONDS
+                return standby_seconds()
             ticked = tick(self._memory, holder=self.holder, between=self._renew)
         except LeaseLost:
             logger.warning("another collector took over")
             metrics.ticked("lease_lost")
             self._lost()
-            return STANDBY_SECONDS
+            return standby_seconds()
         except DatabaseError:
             logger.exception("the portal's own database failed")
             metrics.ticked("own_database_failed")
-            return FAILED_SECONDS
+            return DATABASE_SECONDS
         except Exception:
             logger.exception("a tick failed")
             metrics.ticked("failed")
@@ -113,6 +120,7 @@ class Collector:
     def _rest(self, seconds: float, wait: Callable[[float], object]) -> None:
         """Wait `seconds`, or until a run begins."""
         while seconds > 0 and not self.stopping:
+            self._heartbeat.working()
             wait(min(PEEK_SECONDS, seconds))
             seconds -= PEEK_SECONDS
             if seconds > 0 and self.sampled and not self.stopping and self._news():
@@ -144,13 +152,17 @@ class Collector:
             if self.collecting and release_lease(holder=self.holder):
                 logger.info("lease released")
         except DatabaseError:
-            logger.warning("the lease could not be released: it ends by itself after %s s", LEASE.seconds)
+            logger.warning("the lease could not be released: it ends by itself after %s s", lease_length().seconds)
         self._lost()
 
     def _claim(self) -> bool:
-        claimed = claim_lease(holder=self.holder, now=timezone.now())
+        # Renewed or taken: one that was stopped for long may find it free, though another one had it meanwhile.
+        renewed = self.collecting and renew_lease(holder=self.holder)
+        claimed = renewed or claim_lease(holder=self.holder)
         self._claimed_at = time.monotonic()
-        if claimed != self.collecting:
+        self._heartbeat.working()
+        self._heartbeat.held = claimed
+        if claimed != self.collecting or (claimed and not renewed):
             logger.info("collecting" if claimed else "standing by: another collector holds the lease")
             # While another one collected, `default` changed under what we remember.
             self._memory = Memory()
@@ -158,14 +170,15 @@ class Collector:
         return claimed
 
     def _renew(self) -> None:
-        if time.monotonic() - self._claimed_at < RENEW_SECONDS:
+        self._heartbeat.working()
+        if time.monotonic() - self._claimed_at < renew_seconds():
             return
-        if not claim_lease(holder=self.holder, now=timezone.now()):
+        if not renew_lease(holder=self.holder):
             raise LeaseLost(self.holder)
         self._claimed_at = time.monotonic()
 
     def _lost(self) -> None:
-        self.collecting = False
+        self.collecting = self._heartbeat.held = False
         self._memory = Memory()
 
 

@@ -12,13 +12,12 @@ import time
 
 from django.conf import settings
 from django.db import connections
-from django.utils import timezone
 
 from etlportal import breaker, metrics
 from etlportal.correlation import Work, new_id, working
 from etlportal.databases import WATCHED
-from monitoring.actions.lease import claim_lease, release_lease
-from monitoring.actions.samples import LeaseLost
+from monitoring.actions.lease import LeaseLost, claim_lease, release_lease
+from monitoring.collector.heartbeat import Heartbeat
 from monitoring.collector.loop import holder_name
 from monitoring.collector.memory import Memory
 from monitoring.collector.tick import tick
@@ -71,11 +70,12 @@ def _take_and_unlock() -> None:
 def take_one_sample() -> bool:
     """Tick once if nobody holds the lease; return whether it was done. Raises what `default` raises."""
     holder = f"page:{holder_name()}"[:100]
-    if not claim_lease(holder=holder, now=timezone.now()):
+    if not claim_lease(holder=holder):
         return False
     try:
-        with unscoped():
-            ticked = tick(Memory(), holder=holder)
+        with unscoped(), Heartbeat(holder) as heartbeat:
+            heartbeat.held = True
+            ticked = tick(Memory(), holder=holder, between=heartbeat.working)
     except LeaseLost:
         metrics.ticked("lease_lost")
         return False

@@ -25,6 +25,7 @@ from monitoring.models import CollectorState
 from monitoring.policies.doctor import PortalFacts
 from monitoring.policies.facts import Problem
 from monitoring.selectors.pipeline_settings import Decisions, decisions
+from monitoring.selectors.snapshot import TAKEOVER
 from monitoring.warehouse.errors import problem_from
 
 DEFAULT = "default"
@@ -105,7 +106,7 @@ def portal_facts(read: PortalRead, messages: tuple[tuple[str, str, str, bool], .
         # A database without tables has no collector, which is as good as read.
         collector_read=read.problem is None,
         collector_age_seconds=(now - ticked_at).total_seconds() if ticked_at else None,
-        collecting=lease_until is not None and lease_until > now,
+        collecting=lease_until is not None and lease_until > now - TAKEOVER,
         settings_messages=messages,
         driver_problem=None if settings.EMBEDDED else driver_manager_problem() or "",
         drivers=_drivers(),

@@ -35,7 +35,7 @@ from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_r
 
 DW, OLTP = "dw", "oltp"
 LOOK_SECONDS = 40.0
-"""How long one look may wait for both databases together: less than the collector's lease lasts."""
+"""How long one look may wait for both databases together: less than hanging is (heartbeat.HANGS_SECONDS)."""
 STRUCTURE_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 BIG_TARGET_ROWS = 200_000

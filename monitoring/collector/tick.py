@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from monitoring.actions.copies import prune_copies
 from monitoring.actions.fingerprints import fingerprint_copies
+from monitoring.actions.lease import collecting_as
 from monitoring.actions.retention import prune_days, prune_hours, prune_samples
 from monitoring.actions.rollups import roll_up
 from monitoring.actions.samples import store_tick
@@ -65,6 +66,11 @@ def tick(memory: Memory, *, holder: str, between: Callable[[], None] = lambda: N
 
     `between` is called between the parts of a tick: to renew the lease where a database is slow.
     """
+    with collecting_as(holder):
+        return _tick(memory, holder, between)
+
+
+def _tick(memory: Memory, holder: str, between: Callable[[], None]) -> Ticked:
     started = time.perf_counter()
     previous = memory.snapshot or _stored_snapshot()
     if previous is not None and not memory.previous:

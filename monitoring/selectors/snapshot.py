@@ -20,13 +20,16 @@ from monitoring.selectors.seen import seen
 STALE_AFTER = timedelta(seconds=60)
 """Figures older than this are marked old, and a page tries to take one sample itself."""
 
+TAKEOVER = timedelta(seconds=30)
+"""A lease that ended less than this ago is about to be taken: longer than a lease, and than clocks differ."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
     """The newest snapshot and how old it is. `snapshot` None: nothing was ever sampled.
 
     `ticked_at` is when the tick ended by this machine's clock; age counts from it, not from the
-    warehouse's clock, which may differ. `collecting`: a collector holds its lease now; without one an
+    warehouse's clock, which may differ. `collecting`: a collector holds its lease, or did just now; without one an
     open page takes a sample itself, once a minute (collector/on_demand.py).
 
     The snapshot is as the reader of this request may see it (monitoring/scope.py), and `version` says so:
@@ -64,7 +67,7 @@ def current(now: datetime | None = None) -> Current:
         sampled_at=row.sampled_at,
         ticked_at=row.ticked_at,
         now=now,
-        collecting=row.lease_until is not None and row.lease_until > now,
+        collecting=row.lease_until is not None and row.lease_until > now - TAKEOVER,
         tick_milliseconds=row.tick_milliseconds,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from monitoring.enums import CheckState, PipelineStatus, ProblemCode, Severity, WatermarkState
 from monitoring.models import PipelineSample, PipelineSettings, RunCopy
 from monitoring.policies.facts import Count
-from tests.support.collecting import Watcher, in_real_time, problem_codes
+from tests.support.collecting import HOLDER, Watcher, in_real_time, problem_codes
 from tests.support.shop import customer
 from tests.support.warehouse import Warehouse
 
@@ -334,10 +334,11 @@ class TestClockThatWentBack:
     ) -> None:
         watcher.tick()
         PipelineSample.objects.update(sampled_at=warehouse.now)
-        from monitoring.actions.lease import claim_lease
+        from monitoring.actions.lease import claim_lease, release_lease
         from monitoring.actions.samples import store_tick
 
-        assert claim_lease(holder="x", now=warehouse.now + timedelta(days=1))
+        release_lease(holder=HOLDER)
+        assert claim_lease(holder="x")
         store_tick(
             holder="x",
             now=warehouse.now,

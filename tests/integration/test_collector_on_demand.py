@@ -70,7 +70,7 @@ def test_figures_older_than_a_minute_are_renewed(old: Warehouse, age: int) -> No
 
 
 def test_a_collector_is_left_alone(old: Warehouse) -> None:
-    claim_lease(holder="a collector", now=timezone.now())
+    claim_lease(holder="a collector")
     state = ensure_fresh(current(), wait_seconds=20)
     assert state.snapshot is None
     assert not PipelineSample.objects.exists()
@@ -128,7 +128,7 @@ def test_a_failure_is_logged_and_not_repeated_at_once(
 
 
 def test_one_sample_between_processes(old: Warehouse) -> None:
-    claim_lease(holder="page:another process", now=timezone.now())
+    claim_lease(holder="page:another process")
     assert take_one_sample() is False
     release_lease(holder="page:another process")
     assert take_one_sample() is True

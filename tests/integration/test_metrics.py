@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 
 from etlportal import breaker, gunicorn_settings, metrics, metrics_server
-from monitoring.actions.samples import LeaseLost
+from monitoring.actions.lease import LeaseLost
 from monitoring.collector import loop, on_demand
 from monitoring.collector.loop import Collector
 from monitoring.enums import PipelineStatus, Severity

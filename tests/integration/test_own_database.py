@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from monitoring.actions.copies import store_runs
 from monitoring.actions.integrity import AlreadyRunning, _claim
-from monitoring.actions.lease import claim_lease
+from monitoring.actions.lease import LONGEST, claim_lease
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, IntegrityReport, RunCopy, RunEntityCopy
+from monitoring.models.clock import DatabaseTime
 from monitoring.warehouse.reader import release
 from tests.factories import execution, run
 
@@ -68,13 +69,18 @@ def contend(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         pool.shutdown()
 
 
+def end_lease(number: int) -> bool:
+    """What one of the contenders does: let the lease end."""
+    return number == 0 and CollectorState.objects.update(lease_until=DatabaseTime(-LONGEST)) == 1
+
+
 def test_one_of_many_collectors_gets_the_lease(contend: Contend) -> None:
     """First where no row exists yet, then each time that the last holder's lease has ended."""
-    now = timezone.now()
+
     for number in range(ROUNDS):
-        moment = now + timedelta(hours=number)
-        won = contend(lambda who, at=moment: claim_lease(holder=f"collector {who}", now=at))
+        won = contend(lambda who, at=number: claim_lease(holder=f"collector {who} of {at}"))
         assert won.count(True) == 1
+        assert contend(end_lease).count(True) == 1
 
 
 def test_one_of_many_readers_starts_the_checks(contend: Contend) -> None:
@@ -122,8 +128,8 @@ def test_a_restarted_server_costs_one_turn_at_most(contend: Contend) -> None:
     if connection.vendor != "postgresql":
         pytest.skip("only a server can be restarted")
     own = connection.connection.info.backend_pid
-    now = timezone.now()
-    assert contend(lambda who: claim_lease(holder=f"collector {who}", now=now)).count(True) == 1
+    assert contend(lambda who: claim_lease(holder=f"collector {who}")).count(True) == 1
+    assert contend(end_lease).count(True) == 1
     with connection.cursor() as cursor:
         others = (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
@@ -132,6 +138,6 @@ def test_a_restarted_server_costs_one_turn_at_most(contend: Contend) -> None:
 
     def turn(number: int) -> bool:
         release(DEFAULT_DB_ALIAS)  # as the collector's turn and a request begin
-        return claim_lease(holder=f"collector {number}", now=now + timedelta(hours=1))
+        return claim_lease(holder=f"another collector {number}")
 
     assert contend(turn).count(True) == 1

@@ -9,9 +9,10 @@ import pytest
 
 from monitoring.actions import rollups
 from monitoring.actions.copies import drop_copies, forget_runs, prune_copies, store_runs
+from monitoring.actions.lease import LeaseLost
 from monitoring.actions.retention import prune_days, prune_hours, prune_samples
 from monitoring.actions.rollups import roll_up
-from monitoring.actions.samples import LeaseLost, store_tick
+from monitoring.actions.samples import store_tick
 from monitoring.enums import ExecutionStatus
 from monitoring.models import (
     CollectorState,

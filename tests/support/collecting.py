@@ -22,7 +22,7 @@ class Watcher:
         self.memory = Memory()
 
     def tick(self) -> Ticked:
-        assert claim_lease(holder=HOLDER, now=timezone.now())
+        assert claim_lease(holder=HOLDER)
         return tick(self.memory, holder=HOLDER)
 
     def snapshot(self) -> Snapshot:
