@@ -11,6 +11,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from etlportal.prepared import Prepared
 from monitoring.models import GroupPolicy, PortalSettings
 from monitoring.sight import sight_columns
 
@@ -25,9 +26,7 @@ def second_factor_asked() -> Q:
     return Q(Exists(groups)) | Q(Exists(superusers), is_superuser=True)
 
 
-@cache
-def _users() -> QuerySet[User]:
-    """The query of every request, built once: putting it together takes longer than asking it."""
+def _rows() -> QuerySet[User]:
     groups = GroupPolicy.objects.filter(group__user=OuterRef("pk"), require_second_factor=True)
     return User.objects.select_related("preferences").annotate(
         group_asks_second_factor=Exists(groups),
@@ -37,12 +36,15 @@ def _users() -> QuerySet[User]:
     )
 
 
+_users: Prepared[User] = Prepared(cache(_rows))
+
+
 class WithPreferences:
     """Reads in one statement what every request needs: the user, the preferences, the second factor, the sight."""
 
     def get_user(self, user_id: Any) -> User | None:
         """Return the active user of that key, or None."""
-        user = _users().filter(pk=user_id).first()
+        user = _users.first(user_id)
         if user is None or not user.is_active:
             return None
         asked = user.group_asks_second_factor or (user.is_superuser and user.superusers_need_one)

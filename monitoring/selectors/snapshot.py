@@ -11,6 +11,7 @@ from django.db import Error
 from django.utils import timezone
 
 from etlportal.breaker import News
+from etlportal.prepared import Prepared
 from monitoring import scope
 from monitoring.enums import ProblemCode
 from monitoring.models import CollectorState
@@ -57,7 +58,7 @@ class Current:
 def current(now: datetime | None = None) -> Current:
     """Return the newest snapshot: one row of `default`, decoded once per version and process."""
     now = now or timezone.now()
-    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first()
+    row = _states.first(CollectorState.SINGLETON)
     if row is None or row.ticked_at is None:
         return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
     sight = scope.sight()
@@ -70,6 +71,9 @@ def current(now: datetime | None = None) -> Current:
         collecting=row.lease_until is not None and row.lease_until > now - TAKEOVER,
         tick_milliseconds=row.tick_milliseconds,
     )
+
+
+_states: Prepared[CollectorState] = Prepared(lambda: CollectorState.objects.defer("payload"))
 
 
 @lru_cache(maxsize=32)
