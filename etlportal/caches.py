@@ -47,7 +47,7 @@ def build(env: Env) -> dict[str, dict[str, Any]]:
     return {
         "default": shared,
         # What pages keep for some seconds, per process: no statement on the portal's own database.
-        "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "etlportal"},
+        "local": {"BACKEND": "etlportal.memory_cache.MemoryCache", "LOCATION": "etlportal"},
     }
 
 

@@ -1,9 +1,15 @@
-"""The response headers that no library of ours sends: what a page may not do, and who may load it."""
+"""The response headers that are the same for every answer: what a page may not do, and who may load it.
+
+The Content-Security-Policy is django-csp's, from CONTENT_SECURITY_POLICY; its own middleware puts the same text
+together for each response, for pages with a nonce or a policy of their own. There are none here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from csp.constants import HEADER
+from csp.utils import build_policy
 from django.http import HttpRequest, HttpResponse
 
 OFF = (
@@ -25,13 +31,14 @@ HEADERS = {
 
 
 class HeadersMiddleware:
-    """Adds HEADERS to every answer; stands before WhiteNoise, so to static files too."""
+    """Adds HEADERS and the policy to every answer; stands before WhiteNoise, so to static files too."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.headers = {HEADER: build_policy(), **HEADERS}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        for name, value in HEADERS.items():
+        for name, value in self.headers.items():
             response.headers.setdefault(name, value)
         return response

@@ -123,7 +123,6 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "etlportal.observed.ObservedMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "csp.middleware.CSPMiddleware",
     "etlportal.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",

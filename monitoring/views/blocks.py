@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -24,6 +25,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.generic import View
@@ -135,16 +137,25 @@ class Page(Permitted, View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         state = ensure_fresh(current())
         if "X-Live" in request.headers:
-            response = self._refresh(state)
+            version = self.version(state)
+            response = self._unchanged(version) or self.instead() or self._refresh(state, version)
+            response["X-Live"] = version
+        elif (other := self.instead()) is not None:
+            return other
         elif request.htmx and (block := self._block(request.htmx.target)):  # type: ignore[attr-defined]
             response = HttpResponse(block.render(state))
         else:
             response = self._whole(state)
         return _private(_dated(response, state))
 
-    def visible_blocks(self) -> list[Block]:
-        """Return this page's blocks that the user may see, set up for this request."""
-        instances = [self._setup(block_class) for block_class in self.blocks]
+    def instead(self) -> HttpResponse | None:
+        """Return what takes this page's place for now, where what it is about cannot be read. Raise Http404 for what
+        does not exist. Not asked while a refresh finds that nothing changed."""
+        return None
+
+    def visible_blocks(self, classes: Iterable[type[Block]] | None = None) -> list[Block]:
+        """Return those of this page's blocks (of `classes`) that the user may see, set up for this request."""
+        instances = [self._setup(block_class) for block_class in (self.blocks if classes is None else classes)]
         return [block for block in instances if block.has_permission()]
 
     def version(self, state: Current) -> str:
@@ -179,27 +190,39 @@ class Page(Permitted, View):
         )
         return HttpResponse(html)
 
-    def _refresh(self, state: Current) -> HttpResponse:
+    def _unchanged(self, version: str) -> HttpResponse | None:
+        """Answer 204 where the browser has this version of the page and all of its blocks, else None.
+
+        It is the answer to nearly every request: no block is set up, let alone rendered.
+        """
+        if self.request.headers["X-Live"] != version or self._wanted_anyway():
+            return None
+        return HttpResponse(status=204)
+
+    def _refresh(self, state: Current, version: str) -> HttpResponse:
         """Answer live.js: 204 when nothing changed, else the changed blocks.
 
         `X-Live` is the version that the browser has; `X-Live-Etags` its blocks, "name=etag,...".
         """
-        version = self.version(state)
-        blocks = self.visible_blocks()
-        known = dict(
-            pair.split("=", 1) for pair in self.request.headers.get("X-Live-Etags", "").split(",") if "=" in pair
-        )
+        classes, known = self.blocks, self._known
         if self.request.headers["X-Live"] == version:
-            # An empty etag: the browser left part of an older answer aside, while text in it was selected.
-            blocks = [block for block in blocks if not block.follows_snapshot or known.get(block.name) == ""]
+            classes = self._wanted_anyway()
         changed = []
-        for block in blocks:
+        for block in self.visible_blocks(classes):
             html = block.render(state)
             if f'etag="{known.get(block.name, "")}"' not in html[:200]:
                 changed.append(html)
-        response = HttpResponse("".join(changed), status=200 if changed else 204)
-        response["X-Live"] = version
-        return response
+        return HttpResponse("".join(changed), status=200 if changed else 204)
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        etags = self.request.headers.get("X-Live-Etags", "")
+        return dict(pair.split("=", 1) for pair in etags.split(",") if "=" in pair)
+
+    def _wanted_anyway(self) -> tuple[type[Block], ...]:
+        """The blocks to look at although the version is the same: they show what it does not cover, or have an empty
+        etag, because the browser left part of an older answer aside while text in it was selected."""
+        return tuple(each for each in self.blocks if not each.follows_snapshot or self._known.get(each.name) == "")
 
     def _block(self, name: str | None) -> Block | None:
         name = (name or "").removeprefix(PREFIX)

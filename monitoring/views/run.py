@@ -90,12 +90,12 @@ class RunPage(Page):
     template_name = "monitoring/run.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def instead(self) -> HttpResponse | None:
         try:
-            run_or_404(request, kwargs["run_id"])
+            run_or_404(self.request, self.kwargs["run_id"])
         except RunUnread as unread:
-            return UnreadRunPage.as_view()(request, **kwargs, problem=unread.problem)
-        return super().get(request, *args, **kwargs)
+            return UnreadRunPage.as_view()(self.request, **self.kwargs, problem=unread.problem)
+        return None
 
     def context(self, current: Current) -> dict[str, Any]:
         return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}

@@ -24,7 +24,7 @@ def build(url: str) -> dict[str, dict[str, object]]:
 def test_without_redis_it_is_a_table() -> None:
     found = build("")
     assert found["default"]["BACKEND"] == "etlportal.shared_cache.SharedCache"
-    assert found["local"]["BACKEND"].endswith("LocMemCache")
+    assert found["local"]["BACKEND"].endswith("MemoryCache")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar
 
-from django.http import HttpResponse
-
 from monitoring.selectors import pipelines
 from monitoring.selectors.snapshot import Current
 from monitoring.views.blocks import Block, Page
@@ -41,12 +39,10 @@ class PipelinePage(Page):
         return {"subject": subject, "names": pipelines.names(current)}
 
     def version(self, state: Current) -> str:
-        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version."""
+        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version.
+
+        A pipeline whose control row is gone: the page says so, not each block.
+        """
         subject = subject_or_404(self.request, state, self.kwargs["entity"])
         stamp = checks_of(self.request, state, subject.name).stamp
         return f"{super().version(state)}-{hashlib.blake2b(stamp.encode(), digest_size=4).hexdigest()}"
-
-    def _refresh(self, state: Current) -> HttpResponse:
-        # A pipeline whose control row is gone: the page says so, not each block.
-        subject_or_404(self.request, state, self.kwargs["entity"])
-        return super()._refresh(state)
