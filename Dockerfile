@@ -73,6 +73,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=etlportal.settings \
+    LOG_FORMAT=json \
+    COLLECTOR_METRICS_ADDRESS=0.0.0.0 \
     PORTAL_DATA_DIR=/data \
     PORTAL_STATIC_ROOT=/app/staticfiles
 

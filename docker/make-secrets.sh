@@ -19,6 +19,7 @@ make() {
 }
 
 make secret_key "$(random 64)"
+make metrics_token "$(random 32)"
 make postgres_password "$(random 32)"
 make database_url "postgres://portal:$(cat secrets/postgres_password)@postgres:5432/portal"
 if [ "${1:-}" = --prod ]; then

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
+from contextvars import copy_context
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -69,7 +70,10 @@ def _ask(name: str, question: Callable[[], Any]) -> Future[Any]:
         future = _asking.get(name)
         if future is None or future.done():
             future = _asking[name] = Future()
-            threading.Thread(target=_run, args=(name, question, future), name=f"readyz-{name}", daemon=True).start()
+            # In this request's context: what is logged there carries its id.
+            arguments = (_run, name, question, future)
+            run = copy_context().run
+            threading.Thread(target=run, args=arguments, name=f"readyz-{name}", daemon=True).start()
     return future
 
 

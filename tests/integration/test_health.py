@@ -13,6 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
+from etlportal.correlation import Work, current
 from monitoring.views import health
 from tests import factories
 
@@ -79,6 +80,13 @@ def test_it_answers_in_time_while_a_database_hangs(client: Client, answers: dict
     assert response.status_code == 503
     assert response.json()["not_ready"] == ["default", "dw"]
     assert time.monotonic() - begun < 3
+
+
+def test_what_the_parts_log_carries_the_requests_id(client: Client, answers: dict[str, Any]) -> None:
+    seen: list[Work | None] = []
+    answers["dw"] = lambda: seen.append(current()) or {"ok": True}
+    response = client.get("/readyz")
+    assert [work and (work.id, work.page) for work in seen] == [(response["X-Request-ID"], "monitoring:readyz")]
 
 
 def test_asking_often_does_not_pile_up(
