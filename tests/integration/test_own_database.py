@@ -16,10 +16,20 @@ from django.utils import timezone
 
 from monitoring.actions.copies import store_runs
 from monitoring.actions.integrity import AlreadyRunning, _claim
-from monitoring.actions.lease import LONGEST, claim_lease
+from monitoring.actions.lease import LONGEST, LeaseLost, claim_lease
+from monitoring.actions.rollups import roll_up
 from monitoring.enums import ExecutionStatus, RunStatus
-from monitoring.models import CollectorState, IntegrityReport, RunCopy, RunEntityCopy
+from monitoring.models import (
+    CollectorState,
+    IntegrityReport,
+    PipelineDay,
+    PipelineHour,
+    PipelineSample,
+    RunCopy,
+    RunEntityCopy,
+)
 from monitoring.models.clock import DatabaseTime
+from monitoring.policies.rollups import HOUR, hour_of
 from monitoring.warehouse.reader import release
 from tests.factories import execution, run
 
@@ -35,7 +45,7 @@ def contend(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     Each has a connection of its own and really commits. (On SQLite to a file, as in life: tests
     otherwise have theirs in memory, where nobody waits for a lock.)
     """
-    models = (CollectorState, IntegrityReport)
+    models = (CollectorState, IntegrityReport, PipelineSample, PipelineHour, PipelineDay)
     if connection.vendor == "sqlite":
         monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "portal.sqlite3"))
     pool = ThreadPoolExecutor(CONTENDERS)
@@ -95,6 +105,35 @@ def test_one_of_many_readers_starts_the_checks(contend: Contend) -> None:
     for number in range(ROUNDS):
         won = contend(lambda who, at=now + timedelta(hours=number): claim(who, at))
         assert won.count(True) == 1
+
+
+def test_each_hour_is_rolled_up_once_whoever_rolls_up(contend: Contend) -> None:
+    """All of them believe that they hold the lease, and begin with the same hour at the same moment."""
+    first = hour_of(timezone.now()) - ROUNDS * HOUR
+
+    def sampled(number: int) -> bool:
+        if number == 0:
+            CollectorState.objects.create(lease_holder="x")
+            for each in range(3 * ROUNDS):
+                at = first + each * HOUR / 3
+                PipelineSample.objects.create(entity_name="dim_cliente", sampled_at=at, status="ok", is_active=True)
+        return True
+
+    def roll(number: int) -> bool:
+        with suppress(LeaseLost):
+            return roll_up(holder="x", now=timezone.now(), seconds=0).steps > 0
+        return False
+
+    def counted(number: int) -> bool:
+        hours = list(PipelineHour.objects.order_by("hour").values_list("hour", "samples"))
+        return hours == [(first + each * HOUR, 3) for each in range(len(hours))] and len(hours) >= 1
+
+    contend(sampled)
+    assert any(contend(roll))
+    assert all(contend(counted))
+    for _ in range(ROUNDS):
+        contend(roll)
+    assert all(contend(counted))
 
 
 def test_any_text_of_the_warehouse_can_be_stored(db: None) -> None:
