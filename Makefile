@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-sqlserver image-steps messages screenshots bench audit attack
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps messages screenshots bench audit attack
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -79,7 +79,7 @@ types: .venv/test.stamp  ## mypy --strict on policies, selectors, actions, wareh
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PORTAL_DATA_DIR="$$folder" $(BIN)/mypy
 
 unit: odbc  ## The tests without a browser, on all cores
-	$(BIN)/python -m pytest --ignore=tests/browser -n auto --dist worksteal -q
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/cluster -n auto --dist worksteal -q
 
 browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
 	$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -q
@@ -90,6 +90,11 @@ ON_POSTGRES := tests/integration tests/contract tests/unit/test_settings.py
 
 test-postgres: .venv/test.stamp  ## Every test that touches the portal's own tables again, with these on PostgreSQL
 	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest $(ON_POSTGRES) -n auto --dist worksteal -q
+
+# Needs Debian's postgresql, redis-server and nginx-light; what is started listens on this machine only, and is removed.
+# CLUSTER_KILLS and CLUSTER_SEED choose another story.
+test-cluster: .venv/test.stamp  ## Kill fifty parts of a cluster while people watch (five minutes)
+	REQUIRE_CLUSTER=1 $(BIN)/python -m pytest tests/cluster -q -s
 
 image-steps: .venv/test.stamp  ## Carry out the Dockerfile without an engine, start what it made, check, stop (a minute)
 	$(BIN)/python -m tests.support.image

@@ -61,6 +61,7 @@ class Collector:
         self.collecting = False
         self.sampled = False
         self._claimed_at = 0.0
+        self._standing_by = False
         self._newest_run: int | None = None
         self._peeked: int | None = None
         self._memory = Memory()
@@ -162,8 +163,12 @@ class Collector:
         self._claimed_at = time.monotonic()
         self._heartbeat.working()
         self._heartbeat.held = claimed
+        if not claimed and not self._standing_by:
+            logger.info("standing by: another collector holds the lease")
+        self._standing_by = not claimed
         if claimed != self.collecting or (claimed and not renewed):
-            logger.info("collecting" if claimed else "standing by: another collector holds the lease")
+            if claimed:
+                logger.info("collecting")
             # While another one collected, `default` changed under what we remember.
             self._memory = Memory()
             self.collecting = claimed

@@ -62,37 +62,56 @@ def server_user() -> dict[str, Any]:
     raise NoPostgres("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody.")
 
 
+def prepare(folder: Path) -> None:
+    """Make an empty cluster in the folder, which becomes the server user's."""
+    programs, who = binaries(), server_user()
+    if who:
+        os.chown(folder, who["user"], who["group"])
+    initdb = [programs / "initdb", "-D", folder / "data", "-U", OWNER, "-A", "trust", "-E", "UTF8"]
+    initdb += ["--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    with (folder / "log").open("ab") as output:
+        code = subprocess.run(initdb, stdout=output, stderr=output, check=False, **_alone(folder)).returncode
+    if code:
+        raise NoPostgres((folder / "log").read_text())
+
+
+def start(folder: Path, settings: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start the server over a prepared folder; it listens at a socket there."""
+    given = [f"-c{setting}" for setting in (*settings, "listen_addresses=")]
+    with (folder / "log").open("ab") as output:
+        command = [binaries() / "postgres", "-D", folder / "data", "-k", folder, *given]
+        return subprocess.Popen(command, stdout=output, stderr=output, **_alone(folder))
+
+
+def url_of(folder: Path) -> str:
+    """Return the DATABASE_URL of the server in this folder."""
+    return f"postgres://{OWNER}@/{folder}/postgres"
+
+
+def _alone(folder: Path) -> dict[str, Any]:
+    """Its own session: Ctrl-C is for the command, the server is stopped afterwards."""
+    return {"cwd": folder, "start_new_session": True, "stdin": subprocess.DEVNULL, **server_user()}
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """Start a server; yield its DATABASE_URL; stop and remove it."""
-    programs, who = binaries(), server_user()
     # A socket's path may have 107 characters: not under a TMPDIR of any length.
     folder = Path(tempfile.mkdtemp(prefix="etlportal-pg-", dir="/tmp"))
     process = None
     try:
-        if who:
-            os.chown(folder, who["user"], who["group"])
-        # Its own session: Ctrl-C is for the command, the server is stopped afterwards.
-        common: dict[str, Any] = {"cwd": folder, "start_new_session": True, "stdin": subprocess.DEVNULL, **who}
-        log = folder / "log"
-        with log.open("wb") as output:
-            initdb = [programs / "initdb", "-D", folder / "data", "-U", OWNER, "-A", "trust", "-E", "UTF8"]
-            initdb += ["--locale=C.UTF-8", "--no-sync", "--no-instructions"]
-            if subprocess.run(initdb, stdout=output, stderr=output, check=False, **common).returncode:
-                raise NoPostgres(log.read_text())
-            settings = [f"-c{setting}" for setting in (*FAST, "listen_addresses=")]
-            postgres = [programs / "postgres", "-D", folder / "data", "-k", folder, *settings]
-            process = subprocess.Popen(postgres, stdout=output, stderr=output, **common)
-        url = f"postgres://{OWNER}@/{folder}/postgres"
-        _wait(process, folder, log)
-        yield url
+        prepare(folder)
+        process = start(folder, FAST)
+        wait(process, folder)
+        yield url_of(folder)
     finally:
         if process is not None:
             _stop(process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait(process: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
+def wait(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Return once the server answers. Raises NoPostgres with its log when it does not."""
     import psycopg
 
     end = time.monotonic() + START_SECONDS
@@ -101,7 +120,7 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, log: Path) -> None:
             psycopg.connect(host=str(folder), user=OWNER, dbname="postgres").close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > end:
-                raise NoPostgres(log.read_text()) from None
+                raise NoPostgres((folder / "log").read_text()) from None
             time.sleep(0.1)
         else:
             return
