@@ -13,6 +13,7 @@ from types import TracebackType
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
+from etlportal.correlation import Work, new_id, working
 from monitoring.actions.lease import renew_lease, renew_seconds
 from monitoring.warehouse.reader import release
 
@@ -60,6 +61,7 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             while not self._stopped.wait(renew_seconds()):
-                self.beat()
+                with working(Work("tick", "heartbeat", new_id())):
+                    self.beat()
         finally:
             connections.close_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from etlportal import correlation, guard, observed, statements
 from etlportal.application import role
 from etlportal.correlation import Work, working
 from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
+from monitoring.collector import heartbeat
 from monitoring.collector.loop import Collector
 from monitoring.middleware import ReaderMiddleware
 from tests import factories
@@ -127,6 +129,20 @@ def test_a_tick_has_an_id_of_its_own_and_leaves_the_collectors_texts_alone(wareh
         assert texts
         assert all("/* etlportal page=collector */" in text for text in texts)
         assert not [text for text in texts if "tick=" in text]
+
+
+def test_the_leases_heartbeat_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    came, seen = threading.Event(), []
+
+    def beat(_: Any) -> None:
+        seen.append(correlation.current())
+        came.set()
+
+    monkeypatch.setattr(heartbeat, "renew_seconds", lambda: 0.01)
+    monkeypatch.setattr(heartbeat.Heartbeat, "beat", beat)
+    with heartbeat.Heartbeat("test"):
+        assert came.wait(10)
+    assert {work.page for work in seen} == {"heartbeat"}
 
 
 def test_what_a_page_has_no_name_for_is_none(client: Client) -> None:

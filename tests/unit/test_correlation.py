@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etlportal.correlation import Work, accepted, current, new_id, plain, working
@@ -57,6 +57,7 @@ def test_work_is_known_inside_its_block_alone() -> None:
     assert current() is None
 
 
+@settings(deadline=None)
 @given(page=HOSTILE, own=HOSTILE)
 def test_nothing_leaves_the_comment_and_the_guard_says_the_same(page: str, own: str) -> None:
     work = Work("request", page, own)
