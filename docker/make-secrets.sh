@@ -23,6 +23,8 @@ make metrics_token "$(random 32)"
 make postgres_password "$(random 32)"
 make database_url "postgres://portal:$(cat secrets/postgres_password)@postgres:5432/portal"
 if [ "${1:-}" = --prod ]; then
+    make redis_password "$(random 32)"
+    make redis_url "redis://:$(cat secrets/redis_password)@redis:6379/0"
     [ -e secrets/etl_monitor_password ] || : >secrets/etl_monitor_password
     [ -s secrets/etl_monitor_password ] || echo "Now put the password of etl_monitor into secrets/etl_monitor_password."
 else
