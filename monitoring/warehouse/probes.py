@@ -245,7 +245,7 @@ def _answers(
 
 
 def _chunks(dialect: Dialect, parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
-    """Cut what would be longer than one statement may be: at some 150 pipelines."""
+    """Cut what would be longer than one statement may be: at some 280 pipelines of one table each."""
     chunks: list[dict[str, list[Sql]]] = [{}] if parts else []
     branches = params = 0
     for name, own in parts.items():

@@ -343,7 +343,7 @@ class _gone:
         connections[self.alias].close()
 
 
-@pytest.mark.parametrize("pipelines", [1, 50])
+@pytest.mark.parametrize("pipelines", [1, 200])
 def test_what_a_tick_costs_the_warehouse(watcher: Watcher, warehouse: Warehouse, pipelines: int) -> None:
     """Three statements on dw, one on oltp, however many pipelines there are."""
     for number in range(pipelines):

@@ -334,5 +334,5 @@ def test_keys_are_compared_as_the_targets_column_holds_them(server: Recorder, mo
             Subject(entity_name="x", source_table="core.a", target_table="dim.b", source_key="[it]]em_id]", watermark=W)
         )
         (found,) = [sql for _, sql in server.asked if " IN (" in sql.text]
-        marks[key] = (found.text.split(" IN (")[1].split(") AND")[0], found.params[1])
+        marks[key] = (found.text.split(" IN (")[1].split(") AND")[0], found.params[0])
     assert marks == {"BIGINT": ("%s", 7), "VARCHAR": ("CAST(%s AS VARCHAR(8000))", "7"), "NVARCHAR": ("%s", "7")}
