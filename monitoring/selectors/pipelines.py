@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,8 +71,9 @@ def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
 
 
 def _cache_key(name: str) -> str:
-    # A cache's key has its own limits: any name becomes plain hexadecimal.
-    return f"control-row-{name.encode('utf-8', 'surrogatepass').hex()}{scope.sight().stamp}"
+    # A cache's key has its own limits: any name, of any length, becomes plain hexadecimal.
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"control-row-{digest}{scope.sight().stamp}"
 
 
 def _live(name: str) -> ControlRow | Problem | None:

@@ -125,6 +125,12 @@ def test_an_unknown_pipeline_is_not_found_in_our_look(name: str, client_as: Any,
     assert client.get(reverse("monitoring:pipeline-ruler", args=(name,))).status_code == 404
 
 
+def test_a_name_of_any_length_is_looked_for(client_as: Any, snapshot_stored: Any) -> None:
+    """A cache's key has at most 250 characters; a longer one is a warning, and no key elsewhere."""
+    snapshot_stored(factories.healthy_snapshot())
+    assert client_as("viewer").get(url("\N{GRINNING FACE}" * 90)).status_code == 404
+
+
 def test_a_row_added_a_minute_ago_is_read_live(client_as: Any, stored: Any, warehouse: Any) -> None:
     warehouse.control("dim_vendas_novas", source_table="core.orders", watermark_updated_at=NEVER.updated_at)
     client = client_as("viewer")
