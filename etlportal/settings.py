@@ -262,6 +262,8 @@ DAY_RETENTION_DAYS = env.int("DAY_RETENTION_DAYS", default=1830)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
 # Who was seen on which day: 30 days before the longest range, and some more.
 CONNECTION_HISTORY_DAYS = env.int("CONNECTION_HISTORY_DAYS", default=60)
+# On for a real warehouse, for a SIEM; in the demonstration the lines would only hide what it says.
+TRAIL_STDOUT = env.bool("TRAIL_STDOUT", default=not EMBEDDED)
 TRAIL_RETENTION_DAYS = env.int("TRAIL_RETENTION_DAYS", default=400)
 PENDING_CAP = env.int("PENDING_CAP", default=100_000)
 # Whether a page that finds old figures and no collector takes one sample itself.
@@ -303,6 +305,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "etlportal.trail": {"handlers": ["trail"], "level": "INFO", "propagate": False},
+        "etlportal.trail": {"handlers": ["trail"] if TRAIL_STDOUT else [], "level": "INFO", "propagate": False},
     },
 }

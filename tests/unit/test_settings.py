@@ -72,6 +72,15 @@ def test_forwarded_addresses_are_believed_behind_a_proxy_only(tmp_path: Path, pr
     assert not settings.get("USE_X_FORWARDED_HOST"), "the Host header is checked, and no other"
 
 
+def test_the_trails_lines_go_to_stdout_for_a_real_warehouse(tmp_path: Path) -> None:
+    def handlers(**variables: str) -> Any:
+        return load(tmp_path, **variables)["LOGGING"]["loggers"]["etlportal.trail"]["handlers"]
+
+    assert handlers() == []
+    assert handlers(TRAIL_STDOUT="yes") == ["trail"]
+    assert handlers(ETL_SQL_SERVER="sql.example.com", SECRET_KEY="x" * 50, ALLOWED_HOSTS="a") == ["trail"]
+
+
 def test_the_demonstration_keeps_its_key(tmp_path: Path) -> None:
     first, second = load(tmp_path)["SECRET_KEY"], load(tmp_path)["SECRET_KEY"]
     assert first == second
