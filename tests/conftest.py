@@ -7,6 +7,7 @@ would scan on SQL Server. (The first two are in pyproject.toml, the variables in
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -51,6 +52,7 @@ def _audit_every_answer() -> None:
     """Look at every HTML answer that any test client gets."""
     original = Client.request
 
+    @functools.wraps(original)
     def request(self: Client, **environ: Any) -> HttpResponse:
         response = original(self, **environ)
         if response.get("Content-Type", "").startswith("text/html") and not response.streaming:

@@ -1,28 +1,40 @@
 """Generated requests: whatever is typed into an address, a header or a cookie, nothing answers with a 5xx of ours,
 echoes markup or sends a header that somebody wrote.
 
-A small sample here, the same in every run; `make attack REQUESTS=10000` sends that many to each address.
+A small sample here, the same in every run. `make attack REQUESTS=10000` sends that many to each page and form, and
+a tenth to what is a part of a page, or a file. ATTACK_SECONDS bounds each test, ATTACK_LOG is told how many it sent.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from monitoring.models import RunCopy, RunEntityCopy
+from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.policies.failures import classify
+from monitoring.policies.fingerprint import FINGERPRINT_VERSION, fingerprint
 from tests.factories import troubled_snapshot
-from tests.support.addresses import ADDRESSES
+from tests.support.addresses import ADDRESSES, PAGES
 from tests.support.warehouse import Warehouse
 
 REQUESTS = int(os.environ.get("ATTACK_REQUESTS", "6"))
 LARGE = "ATTACK_REQUESTS" in os.environ
+SECONDS = float(os.environ.get("ATTACK_SECONDS", "inf"))
+PARTS = max(REQUESTS // 10, min(REQUESTS, 6))
+"""To a block or a file: each is also in its page, or made of the same rows by the same filters."""
+READ = 10 if LARGE else 1
+"""Every so many answers are read tag by tag, which takes as long as making them; all are searched for what was sent."""
 
 MARK = "<x-attack a='\">"
 """Markup: no answer may hold it as it stands."""
@@ -64,10 +76,16 @@ HEADERS = st.dictionaries(
 SEGMENTS = st.one_of(st.sampled_from(("dim_cliente", "100", "csv", *NASTY)), st.text(min_size=1, max_size=30))
 
 
+ERROR = "IntegrityError: ('23000', \"[23000] Violation of UNIQUE KEY constraint 'UQ_x'. (2627)\")"
+FAILURE = fingerprint(classify(ERROR))
+USUAL = {"run_id": "100", "entity": "dim_cliente", "kind": "csv", "fingerprint": FAILURE}
+
+
 @pytest.fixture
 def reader(users: dict[str, Any], snapshot_stored: Any, warehouse: Warehouse) -> Client:
     """Who may see everything, in front of a warehouse in which something went wrong."""
     snapshot_stored(troubled_snapshot())
+    CollectorState.objects.update(fingerprint_version=FINGERPRINT_VERSION)
     now = timezone.now()
     run = RunCopy.objects.create(
         run_id=100, entities_requested="dim_cliente", started_by="svc", started_at=now, finished_at=now,
@@ -75,25 +93,48 @@ def reader(users: dict[str, Any], snapshot_stored: Any, warehouse: Warehouse) ->
     )  # fmt: skip
     RunEntityCopy.objects.create(
         run_entity_id=1000, run=run, entity_name="dim_cliente", started_at=now, finished_at=now, status="failed",
-        extracted=1, upserted=0, soft_deleted=0, error_message="ProgrammingError: x",
+        extracted=1, upserted=0, soft_deleted=0, error_message=ERROR, fingerprint=FAILURE,
     )  # fmt: skip
     warehouse.control()
     warehouse.execution()
     warehouse.login_event()
     users["admin"].is_superuser = True
     users["admin"].save()
-    client = Client(raise_request_exception=False)
+    client = Attacker(raise_request_exception=False)
     client.force_login(users["admin"], backend="monitoring.accounts.UserBackend")
     return client
 
 
-def the_attack(test: Any) -> Any:
+class Attacker(Client):
+    """A client whose answers the harness reads now and then only (READ)."""
+
+    sent = 0
+
+    def request(self, **environ: Any) -> Any:
+        Attacker.sent += 1
+        answer = Client.request if Attacker.sent % READ == 0 else Client.request.__wrapped__  # type: ignore[attr-defined]
+        return answer(self, **environ)
+
+
+@pytest.fixture(autouse=True)
+def time_left(request: pytest.FixtureRequest) -> Iterator[Callable[[], bool]]:
+    """`time_left()`: whether to go on. At the end, say how many requests were sent (with ATTACK_REQUESTS)."""
+    began, sent = time.monotonic(), Attacker.sent
+    yield lambda: time.monotonic() - began < SECONDS
+    if LARGE:
+        spent = time.monotonic() - began
+        with Path(os.environ.get("ATTACK_LOG", os.devnull)).open("a", encoding="utf-8") as log:
+            log.write(f"{Attacker.sent - sent:6} requests, {spent:5.0f} s  {request.node.name}\n")
+
+
+def the_attack(test: Any, requests: int = REQUESTS) -> Any:
     """Settings of every attack: as many as asked for, always the same ones in `make test`."""
     return settings(
-        max_examples=REQUESTS,
+        max_examples=requests,
         deadline=None,
         derandomize=not LARGE,
         database=None,
+        phases=[phase for phase in Phase if not (LARGE and phase is Phase.explain)],
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     )(test)
 
@@ -119,18 +160,19 @@ def addresses(prefix: str = "monitoring:") -> list[str]:
 
 @pytest.mark.failing_block
 @pytest.mark.parametrize("name", addresses())
-def test_no_request_breaks_an_address(name: str, reader: Client) -> None:
+def test_no_request_breaks_an_address(name: str, reader: Client, time_left: Callable[[], bool]) -> None:
     pattern = ADDRESSES[name].pattern
     route = str(pattern)
     keys = list(pattern.converters)
 
-    @the_attack
+    @partial(the_attack, requests=REQUESTS if name in PAGES else PARTS)
     @given(query=QUERIES, headers=HEADERS, parts=st.tuples(*[SEGMENTS for _ in keys]), plain=st.booleans())
     def attack(query: list[tuple[str, str]], headers: dict[str, str], parts: tuple[str, ...], plain: bool) -> None:
-        usual = {"run_id": "100", "entity": "dim_cliente", "kind": "csv"}
+        if not time_left():
+            return
         path = route
         for key, part in zip(keys, parts, strict=True):
-            value = usual.get(key, "1") if plain else quote(part, safe="", errors="replace")
+            value = USUAL[key] if plain else quote(part, safe="", errors="replace")
             path = path.replace(next(p for p in _placeholders(path) if p.rstrip(">").endswith(key)), value)
         encoded = urlencode([(k.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for k, v in query])
         address = f"/{path}?{encoded}"
@@ -139,14 +181,25 @@ def test_no_request_breaks_an_address(name: str, reader: Client) -> None:
     attack()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_the_attacked_pages_are_there(name: str, reader: Client) -> None:
+    """What the attack takes for the page is the page, not an answer that there is none."""
+    route = str(ADDRESSES[name].pattern)
+    for placeholder in _placeholders(route):
+        route = route.replace(placeholder, USUAL[placeholder.strip("<>").split(":")[1]])
+    assert reader.get(f"/{route}").status_code == 200, route
+
+
 ADMIN = ("etlcontrol", "etlrun", "etlrunentity", "connectionloginevent", "trailentry", "pipelinesample", "runcopy")
 
 
 @pytest.mark.parametrize("table", ADMIN)
-def test_no_request_breaks_an_admin_list(table: str, reader: Client) -> None:
+def test_no_request_breaks_an_admin_list(table: str, reader: Client, time_left: Callable[[], bool]) -> None:
     @the_attack
     @given(query=QUERIES, key=SEGMENTS)
     def attack(query: list[tuple[str, str]], key: str) -> None:
+        if not time_left():
+            return
         encoded = urlencode([(k.encode("utf-8", "replace"), v.encode("utf-8", "replace")) for k, v in query])
         for address in (
             f"/admin/monitoring/{table}/?{encoded}",
@@ -160,13 +213,15 @@ def test_no_request_breaks_an_admin_list(table: str, reader: Client) -> None:
 @pytest.mark.parametrize(
     "address", ["/account/login/", "/preferences/set/", "/preferences/", "/connections/capture/", "/account/logout/"]
 )
-def test_no_form_breaks(address: str, reader: Client) -> None:
+def test_no_form_breaks(address: str, reader: Client, time_left: Callable[[], bool]) -> None:
     """Whatever is posted; with a next that leads elsewhere, too."""
 
     @the_attack
     @given(fields=QUERIES, next_=st.sampled_from(("", "https://evil.example/", "//evil.example", "/\\evil.example")))
     def attack(fields: list[tuple[str, str]], next_: str) -> None:
-        client = Client(raise_request_exception=False) if "login" in address else reader
+        if not time_left():
+            return
+        client = Attacker(raise_request_exception=False) if "login" in address else reader
         data = {k.encode("utf-8", "replace").decode(): v.encode("utf-8", "replace").decode() for k, v in fields}
         harmless(client.post(address, {**data, "next": next_}), address)
 
