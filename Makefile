@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps messages screenshots bench audit attack
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps messages screenshots bench audit attack sqlmap
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -104,8 +104,11 @@ test-sqlserver: odbc  ## The tests over the SQL Server in TEST_SQLSERVER_HOST (t
 
 REQUESTS ?= 10000
 
-attack: .venv/test.stamp  ## Generated requests (REQUESTS to each address): none may break a page
+attack: .venv/test.stamp  ## Generated requests (REQUESTS to each page and form): none may break a page
 	ATTACK_REQUESTS=$(REQUESTS) $(BIN)/python -m pytest tests/integration/test_attack.py -n auto --dist worksteal -q
+
+sqlmap: .venv/test.stamp  ## sqlmap against a running demo: every parameter and form, as each role (an hour, docs/security.md)
+	$(BIN)/python -m tests.support.sqlmap $(SQLMAP)
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tests.support.messages

@@ -23,7 +23,7 @@ class Demo:
     Raises RuntimeError with the end of its log when it does not answer in time.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **more: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -31,6 +31,7 @@ class Demo:
         # The tests' settings and whatever this machine has set stay out.
         environment = {name: value for name, value in os.environ.items() if name in KEPT}
         environment |= {"PORTAL_DATA_DIR": str(folder / "data"), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+        environment |= more
         started = time.monotonic()
         self._output = self.log.open("ab")
         self.process = subprocess.Popen(
