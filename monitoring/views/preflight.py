@@ -62,7 +62,7 @@ class PreflightBlock(Block):
             "readiness": readiness(view.preflight),
             "required": [_required(pipeline) for pipeline in view.required],
             "failed": [entry(check) for check in view.told[:FAILED_SHOWN]],
-            "more_failed": max(0, len(view.told) - FAILED_SHOWN),
+            "more_failed": _not_shown(view),
             "general": _entries(view.general),
             "pipelines": _pipelines(view),
         }
@@ -103,6 +103,13 @@ def entry(check: Check) -> dict[str, Any]:
         "facts": connection_facts(check) if check.code.endswith(".connection") else (),
         "detail": detail_text(check.problem) if check.problem else "",
     }
+
+
+def _not_shown(view: PreflightView) -> int:
+    """Return how many failed checks are in the list of all only: beyond the first, or following from another."""
+    own_line = [check for check in view.failed if check.code in _REQUIRED]
+    shown = [*view.told[:FAILED_SHOWN], *own_line]
+    return sum(check not in shown for check in view.failed)
 
 
 def _entries(checks: Iterable[Check]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ GROUPS: dict[CheckGroup, Any] = {
 }
 READINESS: dict[Readiness, Any] = {
     Readiness.READY: pgettext_lazy("doctor", "Ready"),
-    Readiness.WARNINGS: pgettext_lazy("doctor", "Ready, with warnings"),
+    Readiness.WARNINGS: pgettext_lazy("doctor", "Ready, but not everything passed"),
     Readiness.NOT_READY: pgettext_lazy("doctor", "Not ready"),
 }
 FOR_THE_DBA = _("For the DBA: what the portal lacks, to read and run. The portal never runs it.")

@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from monitoring.enums import SentenceCode
 from monitoring.policies.verdict_sentence import Sentence
 from monitoring.wording.labels import label
-from monitoring.wording.text import Text, age, entity, text, time
+from monitoring.wording.text import Text, entity, text, time
 from monitoring.wording.verdicts import verdict_clause
 
 NAMES_SHOWN = 3
@@ -39,8 +39,8 @@ def _nothing(sentence: Sentence) -> Text:
 def _stale(sentence: Sentence) -> Text:
     if sentence.since is None:
         return text(_("The figures are old: the collector does not run."))
-    values = {"at": time(sentence.since), "age": age(sentence.since)}
-    return text(_("The figures are from %(at)s: the collector has not sampled for %(age)s."), values)
+    values = {"at": time(sentence.since)}
+    return text(_("The figures are from %(at)s: the collector has not sampled since."), values)
 
 
 def _unreachable(sentence: Sentence) -> Text:
@@ -49,17 +49,17 @@ def _unreachable(sentence: Sentence) -> Text:
     values: dict[str, object] = {"names": names, "reason": reason}
     count = len(sentence.names)
     if sentence.since is not None:
-        values["age"] = age(sentence.since)
+        values["at"] = time(sentence.since)
         return text(
             ngettext(
-                "%(names)s has not answered for %(age)s (%(reason)s): older figures are shown.",
-                "%(names)s have not answered for %(age)s (%(reason)s): older figures are shown.",
+                "%(names)s has not answered since %(at)s (%(reason)s): older figures are shown.",
+                "%(names)s have not answered since %(at)s (%(reason)s): older figures are shown.",
                 count,
             )
             if reason
             else ngettext(
-                "%(names)s has not answered for %(age)s: older figures are shown.",
-                "%(names)s have not answered for %(age)s: older figures are shown.",
+                "%(names)s has not answered since %(at)s: older figures are shown.",
+                "%(names)s have not answered since %(at)s: older figures are shown.",
                 count,
             ),
             values,

@@ -10,8 +10,8 @@ from math import isfinite
 
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from monitoring.policies.facts import Count
 
@@ -77,11 +77,11 @@ def speed(rows_per_second: float | None) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Return date and time of day in the active zone ("15 May 2024, 09:40"), "unknown" for None."""
+    """Return date and time of day in the active zone ("15 May 2024, 09:40"; "15/05/2024 09:40"), "unknown" for None."""
     if at is None:
         return unknown()
     local = timezone.localtime(at) if timezone.is_aware(at) else at
-    return date_format(local, "j M Y, H:i")
+    return date_format(local, "d/m/Y H:i" if get_language() == "pt-br" else "j M Y, H:i")
 
 
 def _two(first: str, rest: int, second: str) -> str:

@@ -172,7 +172,7 @@ function series(dataset, spec, times) {
     pointHitRadius: 8,
     spanGaps: false,
     maxBarThickness: 28,
-    minBarLength: 2,
+    minBarLength: (value) => (value ? 2 : 0),
     stack: spec.stacked && !line ? "all" : undefined,
   };
 }

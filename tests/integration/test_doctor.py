@@ -98,7 +98,7 @@ def test_without_a_collector_it_warns(ready: Warehouse) -> None:
     code, text = run()
     assert code == 1
     assert "! Warning Collector" in text
-    assert text.splitlines()[-1].startswith("Ready, with warnings: 1 warning, ")
+    assert text.splitlines()[-1].startswith("Ready, but not everything passed: 1 warning, ")
 
 
 def test_a_pipeline_without_its_table_warns_and_a_required_one_fails(ready: Warehouse) -> None:

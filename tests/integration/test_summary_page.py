@@ -143,7 +143,7 @@ def test_more_than_five_are_counted_not_hidden(page: Any) -> None:
 def test_the_warehouse_is_down(page: Any) -> None:
     blocks = page(factories.unreachable_snapshot())
     verdict = blocks["verdict"].text
-    assert "DW has not answered for" in verdict
+    assert "DW has not answered since" in verdict
     assert "The server does not answer." in verdict
     assert "ETL_SQL_SERVER" in verdict  # what to do
     assert "Login timeout expired" in verdict  # the driver's words
@@ -169,7 +169,7 @@ def test_no_connection_string_shows_a_password(page: Any) -> None:
 
 def test_old_figures_say_so(page: Any) -> None:
     blocks = page(factories.healthy_snapshot(), ticked_at=timezone.now() - timedelta(minutes=5))
-    assert "the collector has not sampled for" in blocks["verdict"].text
+    assert "the collector has not sampled since" in blocks["verdict"].text
     assert "manage.py collect" in blocks["verdict"].text
     assert "Its last sample is older than" in blocks["preflight"].text
 

@@ -112,6 +112,8 @@ class TestText:
     def test_times_are_in_the_readers_zone(self):
         with timezone.override("America/Sao_Paulo"):
             assert wording.moment(NOW) == "15 May 2024, 09:00"
+            with translation.override("pt-br"):
+                assert wording.moment(NOW) == "15/05/2024 09:00"
 
 
 class TestUnits:
@@ -171,10 +173,10 @@ class TestSentences:
             (
                 make.snapshot(),
                 True,
-                "The figures are from 15 May 2024, 12:00: the collector has not sampled for 0 s.",
+                "The figures are from 15 May 2024, 12:00: the collector has not sampled since.",
             ),
             (make.unreachable_snapshot(), False,
-             "DW has not answered for 1 h (server unreachable): older figures are shown."),
+             "DW has not answered since 15 May 2024, 11:00 (server unreachable): older figures are shown."),
             (make.snapshot(oltp=make.unreachable("oltp", problem=None)), False, "OLTP does not answer."),
             (make.snapshot(dw=make.unreachable("dw"), oltp=make.unreachable("oltp")), False,
              "DW and OLTP do not answer: server unreachable."),
