@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
@@ -464,6 +465,20 @@ def test_the_collector_answers_who_has_the_token(server: str) -> None:
         status, text = asked(f"{server}{address}", token)
         assert status == expected
         assert "etlportal_" not in text
+
+
+@pytest.mark.parametrize(("port", "served"), [(0, []), (9108, [("127.0.0.1", 9108, TOKEN)])])
+def test_the_command_serves_them_where_a_port_is_set(
+    monkeypatch: pytest.MonkeyPatch, port: int, served: list[Any]
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(settings, "COLLECTOR_METRICS_PORT", port)
+    monkeypatch.setattr(metrics_server, "serve", lambda *arguments: found.append(arguments))
+    monkeypatch.setattr(Collector, "run", lambda _: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("etlportal.application._role", "web")
+    call_command("collect")
+    assert found == served
 
 
 def test_a_port_that_is_taken_is_no_reason_not_to_collect(server: str, caplog: pytest.LogCaptureFixture) -> None:
