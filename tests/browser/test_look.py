@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -76,52 +75,3 @@ def test_the_language_follows_the_browser_until_it_is_chosen(open_page: OpenPage
     expect(page.locator("h1")).to_have_text("Operational summary")
     page.locator("button[name=language][value=pt-br]").click()
     expect(page.locator("h1")).to_have_text("Resumo operacional")
-
-
-FOCUSABLE = """
-() => [...document.querySelectorAll(
-    'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
-  .filter(e => !e.disabled && e.checkVisibility({visibilityProperty: true}) && e.tabIndex >= 0
-    && !(e.type === 'radio' && !e.checked))
-  .map((e, i) => { e.dataset.testFocus = i; return e.outerHTML.slice(0, 120); })
-"""
-FOCUSED: Any = """
-() => {
-  const e = document.activeElement, s = getComputedStyle(e);
-  const marked = [e, e.parentElement].some(x => {
-    const y = getComputedStyle(x); return y.outlineStyle !== 'none' || y.boxShadow !== 'none'; });
-  return [e.dataset.testFocus ?? '', marked, e.outerHTML.slice(0, 120)];
-}
-"""
-
-
-@pytest.mark.parametrize("name", ["sign-in", "summary", "preferences"])
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(open_page: OpenPage, name: str) -> None:
-    address, user = PAGES[name]
-    page = open_page(address, user=user)
-    if page.locator("#live").count():
-        # A refresh in the middle would change what there is to reach.
-        page.route("**/*", lambda route: route.abort() if "x-live" in route.request.headers else route.continue_())
-        page.forgive("net::ERR_FAILED")  # type: ignore[attr-defined]
-    elements = page.evaluate(FOCUSABLE)
-    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-    reached, unmarked = set(), []
-    for _ in range(len(elements) + 20):
-        page.keyboard.press("Tab")
-        number, marked, html = page.evaluate(FOCUSED)
-        if number:
-            reached.add(int(number))
-            if not marked:
-                unmarked.append(html)
-    missed = [html for number, html in enumerate(elements) if number not in reached]
-    assert missed == []
-    assert unmarked == []
-
-
-def test_the_first_tab_leads_to_the_content(open_page: OpenPage) -> None:
-    page = open_page("/")
-    page.keyboard.press("Tab")
-    expect(page.locator(".skip")).to_be_focused()
-    expect(page.locator(".skip")).to_be_in_viewport()
-    page.keyboard.press("Enter")
-    expect(page.locator("#main")).to_be_focused()

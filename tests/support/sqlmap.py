@@ -187,23 +187,23 @@ class Visitor:
         return "; ".join(f"{each.name}={each.value}" for each in self.jar)
 
 
-def targets(visitors: dict[str, Visitor]) -> list[Target]:
-    """Return every target that there is, for each role that may open it."""
+def targets(visitors: dict[str, Visitor], roles: list[str], only: str) -> list[Target]:
+    """Return every target that there is, for each of the roles that may open it; with `only` in its name."""
     page = visitors["admin"].ask("runs/failures/")
     names = {"pipeline": "dim_cliente", "run": "100"}
     names["failure"] = next(iter(re.findall(r"/runs/failures/([0-9a-f]{8,})/", page)))
-    found = [Target("", "account/login/", SIGN_IN, post=True), Target("", "account/login/", "next=/")]
+    made = [Target("", "account/login/", SIGN_IN, post=True), Target("", "account/login/", "next=/")]
     for role in ROLES:
-        for path, fields in ADDRESSES.items():
-            path = path.format(**names)
-            if visitors[role].status(path.replace("*", "")) < 400:
-                found.append(Target(role, path, fields))
-        for path, fields in FORMS.items():
-            path = path.format(**names)
-            # What takes a form only says so (405) to whoever may send one.
-            if visitors[role].status(path) in (200, 405):
-                found.append(Target(role, path, fields, post=True))
-    return found
+        made += [Target(role, path.format(**names), fields) for path, fields in ADDRESSES.items()]
+        made += [Target(role, path.format(**names), fields, post=True) for path, fields in FORMS.items()]
+    wanted = [target for target in made if target.role in roles and only in target.name]
+    return [target for target in wanted if may_open(visitors[target.role], target)]
+
+
+def may_open(visitor: Visitor, target: Target) -> bool:
+    status = visitor.status(target.path.replace("*", ""))
+    # What takes a form only says so (405) to whoever may send one.
+    return status in (200, 405) if target.post else status < 400
 
 
 def attack(target: Target, url: str, visitor: Visitor, program: Path) -> tuple[Target, str, float]:
@@ -290,11 +290,7 @@ def main() -> int:
     program = install(arguments.venv)
     with running(arguments.url) as url:
         visitors = {role: Visitor(url, role) for role in ("", *ROLES)}
-        wanted = [
-            each
-            for each in targets(visitors)
-            if arguments.only in each.name and (not arguments.role or each.role in arguments.role)
-        ]
+        wanted = targets(visitors, arguments.role or ["", *ROLES], arguments.only)
         say(f"{len(wanted)} targets, {sum(each.parameters for each in wanted)} parameters")
         with ThreadPoolExecutor(arguments.at_once) as pool:
             results = []
