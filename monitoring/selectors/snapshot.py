@@ -46,6 +46,12 @@ class Current:
     tick_milliseconds: int | None = None
 
     @property
+    def figures_at(self) -> datetime | None:
+        """When the figures were read: an earlier moment than the sample's while a database does not answer."""
+        older = self.snapshot.stale_since if self.snapshot is not None else None
+        return older or self.sampled_at
+
+    @property
     def age(self) -> timedelta | None:
         return None if self.ticked_at is None else self.now - self.ticked_at
 

@@ -70,7 +70,7 @@ class FailureGroupsExport(export.ExportView):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = groups_table(request, state)
-        return export.export(request, table, "failure-groups", kind, state.sampled_at)
+        return export.export(request, table, "failure-groups", kind, state.figures_at)
 
 
 class GroupBlock(Block):

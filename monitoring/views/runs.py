@@ -123,7 +123,7 @@ class ControlExport(export.ExportView):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table = control_table(request, state)
-        return export.export(request, table, "etl-control", kind, state.sampled_at)
+        return export.export(request, table, "etl-control", kind, state.figures_at)
 
 
 class RunsExport(export.ExportView):
@@ -135,7 +135,7 @@ class RunsExport(export.ExportView):
         order = form.values.get("sort") or NEWEST_FIRST
         found = runs.runs(form.wanted(state.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
         lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
-        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.sampled_at)
+        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.figures_at)
 
 
 def runs_form(request: HttpRequest) -> RunsForm:

@@ -230,7 +230,7 @@ class MatrixExport(export.ExportView):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = matrix_table(request, state)
-        return export.export(request, table, "pipelines", kind, state.sampled_at)
+        return export.export(request, table, "pipelines", kind, state.figures_at)
 
 
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
@@ -247,4 +247,4 @@ class FailuresExport(export.ExportView):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = failures_table(request, state)
-        return export.export(request, table, "failures", kind, state.sampled_at)
+        return export.export(request, table, "failures", kind, state.figures_at)

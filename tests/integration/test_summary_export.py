@@ -70,6 +70,13 @@ def test_the_matrix_as_csv(client_as: Clients, snapshot_stored: Any) -> None:
     )
 
 
+def test_a_file_of_old_figures_is_called_after_their_time(client_as: Clients, snapshot_stored: Any) -> None:
+    """A CSV has no place for a remark that a reader of it would not stumble over: its name has the time."""
+    snapshot_stored(factories.unreachable_snapshot())
+    answer = client_as("viewer").get(f"{MATRIX}.csv")
+    assert answer["Content-Disposition"] == 'attachment; filename="pipelines-20240515T110000Z.csv"'
+
+
 def test_the_matrix_as_xlsx_has_numbers_and_times(client_as: Clients, snapshot_stored: Any) -> None:
     snapshot_stored(factories.snapshot())
     header, row = _xlsx(client_as("viewer").get(f"{MATRIX}.xlsx"))

@@ -70,7 +70,7 @@ class PipelineTrendsExport(export.ExportView):
         if pipeline is not None and state.snapshot is not None:
             found = pipeline_trends.trends(pipeline, window, state.snapshot.sampled_at)
             rows = trend_rows(found.executions, found.samples)
-        return export.export(request, TrendsTable(rows), f"trends-{window}-{subject.name}", kind, state.sampled_at)
+        return export.export(request, TrendsTable(rows), f"trends-{window}-{subject.name}", kind, state.figures_at)
 
 
 class PipelineLast(PipelineBlock):
@@ -196,4 +196,4 @@ class PipelineExecutionsExport(export.ExportView):
         found = pipeline_history.executions(subject.name, executions_form(request).statuses)
         copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
         table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])
-        return export.export(request, table, f"executions-{subject.name}", kind, state.sampled_at)
+        return export.export(request, table, f"executions-{subject.name}", kind, state.figures_at)

@@ -66,7 +66,7 @@ class PipelinesExport(export.ExportView):
     def get(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = current()
         _, table, _ = pipelines_table(request, state)
-        return export.export(request, table, "pipeline-health", kind, state.sampled_at)
+        return export.export(request, table, "pipeline-health", kind, state.figures_at)
 
 
 class FindPipeline(View):
