@@ -52,6 +52,11 @@ def test_nothing_sticks_out_at_any_width(open_page: OpenPage, name: str) -> None
     assert all(needed[width] <= width for width in WIDTHS), needed
 
 
+def test_an_admin_list_fits_a_phone(open_page: OpenPage) -> None:
+    page = open_page("/admin/monitoring/connectionloginevent/", user="auditor", width=360, locale="pt-BR")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_the_theme_follows_the_system_until_it_is_chosen(open_page: OpenPage, demo: Demo, as_before: Remember) -> None:
     page = open_page("/", user=as_before("auditor"), theme="dark")
     colour = "getComputedStyle(document.querySelector('.topbar')).backgroundColor"
