@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import traceback
 import zoneinfo
@@ -108,9 +109,10 @@ def failed_alias(exception: Exception) -> str:
     found = DEFAULT_DB_ALIAS
     for frame, _line in traceback.walk_tb(exception.__traceback__):
         owner = frame.f_locals.get("self")
-        connection = getattr(owner, "db", owner)
-        if isinstance(connection, BaseDatabaseWrapper):
-            found = connection.alias
+        # Looked at without touching it: a lazy object would be made now, and ask the same database again.
+        for each in (owner, inspect.getattr_static(owner, "db", None)):
+            if issubclass(type(each), BaseDatabaseWrapper):
+                found = each.alias
     return found
 
 

@@ -120,6 +120,15 @@ class Cluster:
             part.start()
         part.wait()
         death.back = time.monotonic()
+        if kind == "postgres":
+            self._wait_for_a_sample()
+
+    def _wait_for_a_sample(self) -> None:
+        """One failure at a time: nothing is killed before the collector is over the last one."""
+        statement = "SELECT sampled_at FROM monitoring_collectorstate"
+        before, end = rows(self.database, statement), time.monotonic() + 2 * TICK_SECONDS
+        while rows(self.database, statement) == before and time.monotonic() < end:
+            time.sleep(0.2)
 
     def _died(self, kind: str) -> Death:
         self.deaths.append(Death(kind, time.monotonic()))
@@ -147,6 +156,7 @@ class Cluster:
         end = time.monotonic() + 30
         while not (name := self.holder()) and time.monotonic() < end:
             time.sleep(0.1)
+        assert name, "nobody took the lease within 30 s"
         part = self.parts[name]
         self._wait_for_a_tick()
         death = self._died("stopped collector")

@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import clear_url_caches, path
+from django.utils.functional import SimpleLazyObject
 
 from etlportal import urls as portal
 from monitoring.views import errors
@@ -39,7 +40,22 @@ def _view(fault: Exception) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
-urlpatterns = [*portal.urlpatterns, *(path(f"fault/{name}/", _view(fault)) for name, fault in FAULTS.items())]
+def _lazy_view(request: HttpRequest) -> HttpResponse:
+    """What a template asks for late fails, and would fail again whenever it is touched."""
+
+    def make() -> str:
+        raise OperationalError("server closed the connection")
+
+    return HttpResponse(str(SimpleLazyObject(make)))
+
+
+_lazy_view.login_required = False  # type: ignore[attr-defined]
+
+urlpatterns = [
+    path("fault/lazy/", _lazy_view),
+    *portal.urlpatterns,
+    *(path(f"fault/{name}/", _view(fault)) for name, fault in FAULTS.items()),
+]
 handler400, handler403, handler404, handler500 = (
     portal.handler400,
     portal.handler403,
@@ -52,6 +68,10 @@ handler400, handler403, handler404, handler500 = (
 def faults(settings: Any) -> Client:
     settings.ROOT_URLCONF = __name__
     return Client(raise_request_exception=False)
+
+
+def test_a_database_that_dies_under_a_lazy_object_is_told(db: None, faults: Client) -> None:
+    assert faults.get("/fault/lazy/").status_code == 503
 
 
 @contextmanager
