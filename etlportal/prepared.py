@@ -56,9 +56,10 @@ class Prepared(Generic[M]):
     def _planned(self, rows: QuerySet[M]) -> _Plan:
         compiler = rows.filter(**{self._field: self._mark}).query.get_compiler(using=rows.db)
         sql, params = compiler.as_sql()
-        # Compared as equal once: the compiler may have made another object of it.
-        marked = tuple(self._mark if type(each) is type(self._mark) and each == self._mark else each for each in params)
-        if marked.count(self._mark) != 1:
+        # Compared as equal once: the compiler may have made another object of it, psycopg's Int8 for one.
+        kind = type(self._mark)
+        marked = tuple(self._mark if isinstance(each, kind) and each == self._mark else each for each in params)
+        if sum(each is self._mark for each in marked) != 1:
             raise ValueError(f"{self._field} is not asked for once: {sql}")
         fields = compiler.klass_info["select_fields"]
         columns = slice(fields[0], fields[-1] + 1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -72,3 +73,21 @@ def test_a_session_that_is_over_is_over(client_as: Any) -> None:
     assert client.get("/").status_code == 200
     Session.objects.all().delete()
     assert client.get("/").status_code == 302
+
+
+@pytest.mark.django_db
+def test_a_driver_with_numbers_of_its_own_finds_the_row_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """psycopg's are subclasses of int, made when the statement is put together."""
+
+    class Wide(int):
+        pass
+
+    def adapted(value: int | None, _: str) -> int | None:
+        return value if value is None else Wide(value)
+
+    monkeypatch.setattr(connection.ops, "adapt_integerfield_value", adapted)
+    CollectorState.objects.create(pk=1, version="v")
+    rows = Prepared(CollectorState.objects.all)
+    found = rows.first(1)
+    assert found is not None and found.version == "v"
+    assert rows.first(2) is None
