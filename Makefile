@@ -116,5 +116,5 @@ messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates,
 screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
 	$(BIN)/python -m tests.support.screenshots
 
-bench: .venv/test.stamp  ## Time every page over a short and a long history (docs/performance.md)
+bench: .venv/test.stamp  ## Measure what docs/performance.md says, twenty minutes (wrk is needed)
 	$(BIN)/python -m bench

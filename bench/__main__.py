@@ -1,6 +1,11 @@
-"""`make bench`: the same pages over a short and a long history, side by side.
+"""`make bench`: everything that docs/performance.md says, measured anew, in at most twenty minutes.
 
-Prints a table and writes it as Markdown to the file named with --write.
+    python -m bench                     all of it
+    python -m bench load --minutes 60   one part: build, statements, pages, refresh, load
+    python -m bench report              the document's table and chart from the last results
+
+Results are JSON files in --results (var/bench), the warehouses are in --data and are built where they are missing.
+Nothing else should run on the machine; ratios within one run are worth more than single numbers.
 """
 
 from __future__ import annotations
@@ -9,83 +14,150 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
-import tempfile
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from time import process_time
 from typing import Any
 
+from bench import targets
+from bench.asking import Asked
 from bench.build import Size, build
+from bench.load import load
+from bench.worker import PAGES
 
-SHORT, LONG = 5_000, 100_000
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
+BEGIN, END = "<!-- begin: python -m bench -->", "<!-- end: python -m bench -->"
+TURNS, TIMES = 12, 10
+"""Both histories are asked in turns, this often, this many times each."""
+
+
+class Bench:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.short, self.long = (options.data / str(runs) for runs in (options.short, options.runs))
+
+    def build(self) -> dict[str, Any]:
+        """The long history, built anew; the short one beside it."""
+        shutil.rmtree(self.options.data, ignore_errors=True)
+        self._made(self.short, self.options.short)
+        used = process_time()
+        seconds = self._made(self.long, self.options.runs)
+        return {"seconds": seconds, "cpu_seconds": process_time() - used, "runs": self.options.runs}
+
+    def statements(self) -> dict[str, Any]:
+        folder = self._copy("statements")
+        with Asked(folder) as worker:
+            worker.ask("prepare")
+            found = {"nine": worker.ask("tick"), "one": worker.ask("viewers", len(PAGES))}
+            found["thousand"] = worker.ask("viewers", 1000)
+            _more_pipelines(folder, 200)
+            found["two_hundred"] = worker.ask("tick")
+        return found
+
+    def pages(self) -> dict[str, Any]:
+        found: dict[str, Any] = {name: {"short": {}, "long": {}, "bare": {}, "first": {}} for name in PAGES}
+        with Asked(self._there(self.short, self.options.short)) as short, Asked(self._long()) as long:
+            short.ask("prepare")
+            long.ask("prepare")
+            for _ in range(TURNS):
+                for name in PAGES:
+                    _add(found[name]["short"], short.ask("page", name, TIMES))
+                    _add(found[name]["long"], long.ask("page", name, TIMES))
+            for name in PAGES:
+                _add(found[name]["bare"], long.ask("bare", name, 5))
+                _add(found[name]["first"], long.ask("first", name, 5))
+        return found
+
+    def refresh(self) -> dict[str, Any]:
+        with Asked(self._copy("refresh")) as worker:
+            worker.ask("prepare")
+            quiet = {name: worker.ask("refresh", name, 200) for name in PAGES}
+            return {"unchanged": quiet, "moved": worker.ask("moved")}
+
+    def load(self) -> dict[str, Any]:
+        return load(self._copy("load"), self.options.minutes)
+
+    def _long(self) -> Path:
+        return self._there(self.long, self.options.runs)
+
+    def _copy(self, name: str) -> Path:
+        """A short history of its own, for what writes into it."""
+        folder: Path = self.options.data / name
+        shutil.rmtree(folder, ignore_errors=True)
+        self._made(folder, self.options.short)
+        return folder
+
+    def _there(self, folder: Path, runs: int) -> Path:
+        if not (folder / "warehouse").exists():
+            self._made(folder, runs)
+        return folder
+
+    def _made(self, folder: Path, runs: int) -> float:
+        folder.mkdir(parents=True, exist_ok=True)
+        return build(folder, Size(runs, 10), datetime.now(UTC))
 
 
 def main() -> int:
-    """Build both warehouses, measure both, print what was measured."""
+    """Measure what was asked for, write it down, print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", type=int, default=SHORT, help="runs of the short history")
-    parser.add_argument("--runs", type=int, default=LONG, help="runs of the long history")
-    parser.add_argument("--write", type=Path, help="write the table to this Markdown file too")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parts: dict[str, Callable[[Bench], dict[str, Any]]] = {
+        each.__name__: each for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.load)
+    }
+    parser.add_argument("part", nargs="?", default="all", choices=["all", *parts, "report"])
+    parser.add_argument("--short", type=int, default=1_000, help="runs of the short history")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="runs of the long history")
+    parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
+    parser.add_argument("--data", type=Path, default=ROOT / "var" / "bench" / "data")
+    parser.add_argument("--results", type=Path, default=ROOT / "var" / "bench" / "results")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="etlportal-bench-") as folder:
-        results = [_one(Path(folder) / str(runs), Size(runs)) for runs in (options.short, options.runs)]
-    table = _table(*results)
-    print(table)
-    if options.write:
-        options.write.write_text(table, encoding="utf-8")
+    options.results.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options)
+    for name, measure in parts.items():
+        if options.part in ("all", name):
+            print(f"{datetime.now(UTC):%H:%M:%S} {name}", flush=True)
+            found = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", **measure(bench)}
+            (options.results / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in options.results.glob("*.json")}
+    at = sorted({each.pop("at") for each in results.values()})
+    text = f"Measured {' to '.join(sorted({at[0], at[-1]}))} UTC on {os.cpu_count()} cores, Python "
+    text += f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}. Load average at the end: "
+    text += f"{os.getloadavg()[0]:.1f}.\n\n{targets.table(results)}"
+    print(text)
+    if options.part in ("all", "report"):
+        _report(text, targets.chart(results))
     return 0
 
 
-def _one(folder: Path, size: Size) -> dict[str, Any]:
-    folder.mkdir()
-    seconds = build(folder, size, datetime.now(UTC))
-    print(
-        f"built {size.runs:,} runs, {size.run_entities:,} run entities, {size.login_events:,} login events "
-        f"in {seconds:.1f} s",
-        file=sys.stderr,
-    )
-    output = subprocess.run(
-        [sys.executable, "-m", "bench.measure"],
-        env={**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR"},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
-    lines = [json.loads(line) for line in output.splitlines()]
-    return {"size": size, "seconds": seconds, "lines": {(line["kind"], line["name"]): line for line in lines}}
+def _report(text: str, chart: str) -> None:
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    CHART.write_text(chart, encoding="utf-8")
 
 
-def _table(short: dict[str, Any], long: dict[str, Any]) -> str:
-    rows = [
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"one process. Short history: {short['size'].runs:,} runs; long: {long['size'].runs:,} runs, "
-        f"{long['size'].run_entities:,} run entities, {long['size'].login_events:,} login events "
-        f"(built in {long['seconds']:.0f} s).",
-        "",
-        "| what | | statements default / dw / oltp | short: median, p95 (ms) | long: median, p95 (ms) "
-        "| p95 long / short | CPU (ms) | bytes (compressed) |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for key, line in long["lines"].items():
-        before = short["lines"][key]
-        ratio = line["p95_ms"] / before["p95_ms"]
-        statements = " / ".join(str(number) for number in line.get("statements", {}).values()) or "-"
-        size = f"{line['bytes']:,} ({line['compressed']:,})" if "bytes" in line else "-"
-        cpu = f"{line['cpu_ms']:.1f}" if "cpu_ms" in line else "-"
-        rows.append(
-            f"| {line['kind']} | {line['name']} | {statements} | {before['median_ms']:.1f}, {before['p95_ms']:.1f} "
-            f"| {line['median_ms']:.1f}, {line['p95_ms']:.1f} | {ratio:.2f} | {cpu} | {size} |"
-        )
-    first = long["lines"][("collector", "tick, steady")]
-    rows += [
-        "",
-        f"First copy of the kept days: {first['first_copy_ticks']} ticks, {first['first_copy_s']:.1f} s in all, "
-        f"the slowest tick {first['slowest_tick_ms']:.0f} ms.",
-        "",
-    ]
-    return "\n".join(rows)
+def _add(to: dict[str, Any], answer: dict[str, Any]) -> None:
+    """Keep what is new, and put the times together."""
+    for key, value in answer.items():
+        to[key] = [*to.get(key, []), *value] if key in ("cpu", "wall") else value
+
+
+def _more_pipelines(folder: Path, number: int) -> None:
+    """Copies of the demo's first pipeline: other names, the same tables."""
+    with closing(sqlite3.connect(folder / "warehouse" / "dw" / "ctl.sqlite3")) as connection, connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(etl_control)")][1:]
+        listed = ", ".join(columns)
+        have = connection.execute("SELECT COUNT(*) FROM etl_control").fetchone()[0]
+        for extra in range(number - have):
+            connection.execute(
+                f"INSERT INTO etl_control (entity_name, {listed}) SELECT 'dim_more_{extra:03}', {listed} "
+                "FROM etl_control WHERE entity_name = 'dim_cliente'"
+            )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

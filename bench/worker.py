@@ -1,0 +1,238 @@
+"""One process over one warehouse, which answers questions on its standard input with one JSON line each.
+
+Two of them, over a short and a long history, are asked in turns (bench/__main__.py), so that whatever else the
+machine does hits both. A page is asked for through Django's test client: middleware, session, permissions,
+templates and compression are in it, the socket is not.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, closing, redirect_stdout
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import django
+
+from bench.bare_sql import connected, figures
+
+PAGES = ("summary", "pipelines", "pipeline", "runs", "run", "connections")
+PIPELINE = "fact_vendas"
+ALIASES = ("default", "dw", "oltp")
+FRESH_SECONDS = 25.0
+"""A tick is made before a question when the last one is older: pages are never asked for with old figures."""
+
+Answer = dict[str, Any]
+
+
+class Worker:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.ticked = folder, -FRESH_SECONDS
+        self.client: Any = None
+        self.paths: dict[str, str] = {}
+        self.headers: dict[Any, dict[str, str]] = {}
+
+    def prepare(self) -> Answer:
+        """Make the portal's tables, copy the runs, sign in."""
+        from django.contrib.auth.models import User
+        from django.core.management import call_command
+        from django.urls import reverse
+
+        from monitoring.models import CollectorState, RunCopy
+
+        call_command("migrate", verbosity=0)
+        ticks, slowest = 0, 0.0
+        while not ticks or not CollectorState.objects.get().copied_all:
+            began = perf_counter()
+            self._tick()
+            ticks, slowest = ticks + 1, max(slowest, perf_counter() - began)
+        run_id = RunCopy.objects.order_by("-pk").values_list("pk", flat=True)[0]
+        args: dict[str, dict[str, object]] = {"pipeline": {"entity": PIPELINE}, "run": {"run_id": run_id}}
+        self.paths = {name: reverse(f"monitoring:{name}", kwargs=args.get(name)) for name in PAGES}
+        self.client = self._client(User.objects.get_or_create(username="bench", is_superuser=True)[0])
+        return {"ticks": ticks, "slowest_tick_s": slowest, "run_id": run_id}
+
+    def page(self, name: str, times: int) -> Answer:
+        """A page as it is served nearly always: a reader looked at it since the last sample."""
+        return self._timed(name, times, {})
+
+    def first(self, name: str, times: int) -> Answer:
+        """The same for the first reader after a sample: nothing is remembered."""
+        from django.core.cache import caches
+
+        return self._timed(name, times, {}, before=caches["local"].clear)
+
+    def refresh(self, name: str, times: int) -> Answer:
+        """A refresh when nothing changed."""
+        self._fresh()
+        return self._timed(name, times, self._known(self.client, name))
+
+    def bare(self, name: str, times: int) -> Answer:
+        """The floor: the page's figures by hand-written SQL, on one connection of the plain driver."""
+        cpu, wall = [], []
+        with closing(connected(self.folder)) as connection:
+            for _ in range(times + 1):
+                began, used = perf_counter(), process_time()
+                figures(connection, name, PIPELINE)
+                wall.append(1000 * (perf_counter() - began))
+                cpu.append(1000 * (process_time() - used))
+        return {"cpu": cpu[1:], "wall": wall[1:]}
+
+    def tick(self) -> Answer:
+        """What a collector's tick in a steady state asks, and how long it takes; the last of three."""
+        from monitoring.collector.loop import Collector
+
+        collector = Collector()
+        for _ in range(3):
+            began, used = perf_counter(), process_time()
+            counts = self._counted(collector.turn)
+            wall, cpu = perf_counter() - began, process_time() - used
+        collector.close()
+        self.ticked = perf_counter()
+        return {"statements": counts, "wall_ms": 1000 * wall, "cpu_ms": 1000 * cpu}
+
+    def viewers(self, number: int) -> Answer:
+        """A minute of `number` viewers spread over the pages, each refreshing every 5 s: statements on dw and oltp.
+
+        The clock is moved, not waited for, so that both numbers of viewers live through the same minute.
+        """
+        import time_machine
+        from django.core.cache import caches
+        from django.utils import timezone
+
+        caches["local"].clear()
+        self._tick()
+        everybody = [(self._client(user), PAGES[index % len(PAGES)]) for index, user in enumerate(self._users(number))]
+        total = dict.fromkeys(ALIASES, 0)
+        start = timezone.now()
+        for step in range(12):
+            with time_machine.travel(start.timestamp() + 4.9 * step, tick=True):
+                for client, name in everybody:
+                    headers = self._known(client, name) if not step else self.headers[client]
+                    self.headers[client] = headers
+                    for alias, count in self._counted(lambda: client.get(self.paths[name], headers=headers)).items():  # noqa: B023
+                        total[alias] += count
+        return {"statements": total}
+
+    def moved(self) -> Answer:
+        """One pipeline's watermark moves, and what waits with it: what a refresh of each page then sends."""
+        known = {name: self._known(self.client, name) for name in PAGES}
+        path = self.folder / "warehouse" / "dw" / "ctl.sqlite3"
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(
+                "UPDATE etl_control SET watermark_updated_at = datetime(watermark_updated_at, '-1 day') "
+                "WHERE entity_name = ?",
+                (PIPELINE,),
+            )
+        self._tick()
+        answers = {name: self.client.get(self.paths[name], headers=known[name]) for name in PAGES}
+        return {name: {"status": each.status_code, "bytes": len(each.content)} for name, each in answers.items()}
+
+    def sessions(self, number: int) -> Answer:
+        """Signed-in viewers with what their browsers would send at the next refresh (bench/viewers.lua)."""
+        from django.conf import settings
+
+        self._fresh()
+        found = []
+        for index, user in enumerate(self._users(number)):
+            client, name = self._client(user), PAGES[index % len(PAGES)]
+            known = self._known(client, name)
+            cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+            found.append("\t".join((self.paths[name], cookie, known["X-Live"], known["X-Live-Etags"])))
+        return {"viewers": found}
+
+    def _users(self, number: int) -> list[Any]:
+        from django.contrib.auth.models import Group, User
+
+        names = [f"viewer{index:04}" for index in range(number)]
+        have = set(User.objects.values_list("username", flat=True))
+        User.objects.bulk_create(User(username=name, password="!") for name in names if name not in have)
+        users = list(User.objects.filter(username__in=names).order_by("username"))
+        Group.objects.get(name="auditor").user_set.add(*users)
+        return users
+
+    def _client(self, user: Any) -> Any:
+        from django.test import Client
+
+        client = Client(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
+        client.force_login(user, backend="monitoring.accounts.UserBackend")
+        return client
+
+    def _tick(self) -> None:
+        from django.core.management import call_command
+
+        call_command("collect", once=True, verbosity=0)
+        self.ticked = perf_counter()
+
+    def _fresh(self) -> None:
+        if perf_counter() - self.ticked > FRESH_SECONDS:
+            self._tick()
+
+    def _timed(
+        self, name: str, times: int, headers: dict[str, str], before: Callable[[], object] = lambda: None
+    ) -> Answer:
+        self._fresh()
+        path, cpu, wall = self.paths[name], [], []
+        response = self.client.get(path, headers=headers)
+        statements = self._counted(lambda: self.client.get(path, headers=headers))
+        gc.collect()
+        for _ in range(times):
+            before()
+            began, used = perf_counter(), process_time()
+            self.client.get(path, headers=headers)
+            wall.append(1000 * (perf_counter() - began))
+            cpu.append(1000 * (process_time() - used))
+        sent = len(response.content)
+        return {"status": response.status_code, "bytes": sent, "statements": statements, "cpu": cpu, "wall": wall}
+
+    def _known(self, client: Any, name: str) -> dict[str, str]:
+        """What live.js would send on its next refresh: the page's version and its blocks' etags."""
+        response = client.get(self.paths[name])
+        body = response.content
+        html = (gzip.decompress(body) if response.get("Content-Encoding") == "gzip" else body).decode()
+        etags = ",".join(f"{block}={etag}" for block, etag in re.findall(r'name="([\w-]+)" etag="(\w+)"', html))
+        version = client.get(self.paths[name], headers={"X-Live": "?", "X-Live-Etags": etags})["X-Live"]
+        return {"X-Live": version, "X-Live-Etags": etags}
+
+    def _counted(self, act: Callable[[], object]) -> dict[str, int]:
+        from django.db import connections
+
+        counts = dict.fromkeys(ALIASES, 0)
+
+        def counting(alias: str) -> Callable[..., object]:
+            def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> object:
+                counts[alias] += not sql.startswith(("BEGIN", "SAVEPOINT", "RELEASE", "PRAGMA"))
+                return execute(sql, params, many, context)
+
+            return wrapper
+
+        with ExitStack() as stack:
+            for alias in ALIASES:
+                stack.enter_context(connections[alias].execute_wrapper(counting(alias)))
+            act()
+        return counts
+
+
+def main() -> None:
+    """Answer until the input ends. What the portal itself prints goes to standard error."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "etlportal.settings"
+    out = sys.stdout
+    with redirect_stdout(sys.stderr):
+        django.setup()
+        worker = Worker(Path(os.environ["PORTAL_DATA_DIR"]))
+        for line in sys.stdin:
+            name, *arguments = json.loads(line)
+            out.write(json.dumps(getattr(worker, name)(*arguments)) + "\n")
+            out.flush()
+
+
+if __name__ == "__main__":
+    main()
