@@ -15,7 +15,6 @@ from typing import Any
 
 from django.db import Error
 from django.utils.translation import gettext
-from openpyxl import Workbook
 
 from monitoring.files.cells import csv_cell, machine_time, xlsx_cell
 
@@ -100,6 +99,8 @@ def jsonl_pieces(sheet: Sheet) -> Iterator[bytes]:
 
 def xlsx_pieces(sheet: Sheet) -> Iterator[bytes]:
     """The workbook is made in a temporary file, row by row: an archive is only whole at its end."""
+    from openpyxl import Workbook  # 175 modules, in each process: only where somebody wants such a file
+
     book = Workbook(write_only=True)
     page = book.create_sheet(sheet.title[:30])
     page.append([xlsx_cell(header) for header in sheet.headers])

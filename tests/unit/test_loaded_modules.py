@@ -1,0 +1,25 @@
+"""What a web worker and a collector do not load: it would be memory of each process, for the rare or for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RARE = ("openpyxl", "faker", "sqlglot", "hypothesis", "time_machine", "monitoring.demo.runner")
+WEB = "import etlportal.wsgi, etlportal.urls"
+COLLECTOR = "import django; django.setup(); import monitoring.management.commands.collect"
+
+
+@pytest.mark.parametrize("started", [WEB, COLLECTOR])
+def test_what_is_rare_is_not_loaded(started: str, tmp_path: Path) -> None:
+    code = f"import sys; {started}; print([name for name in {RARE!r} if name in sys.modules])"
+    env = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "etlportal.settings", "PORTAL_DATA_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout.strip() == "[]"
