@@ -54,7 +54,7 @@ class Bench:
         with Asked(folder) as worker:
             worker.ask("prepare")
             found = {"nine": worker.ask("tick"), "one": worker.ask("viewers", len(PAGES))}
-            found["thousand"] = worker.ask("viewers", 1000)
+            found["thousand"] = worker.ask("viewers", self.options.viewers)
             _more_pipelines(folder, 200)
             found["two_hundred"] = worker.ask("tick")
         return found
@@ -80,7 +80,7 @@ class Bench:
             return {"unchanged": quiet, "moved": worker.ask("moved")}
 
     def load(self) -> dict[str, Any]:
-        return load(self._copy("load"), self.options.minutes)
+        return load(self._copy("load"), self.options.minutes, self.options.viewers)
 
     def _long(self) -> Path:
         return self._there(self.long, self.options.runs)
@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--short", type=int, default=1_000, help="runs of the short history")
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs of the long history")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
+    parser.add_argument("--viewers", type=int, default=1000, help="how many people look during the load")
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "bench" / "data")
     parser.add_argument("--results", type=Path, default=ROOT / "var" / "bench" / "results")
     options = parser.parse_args()

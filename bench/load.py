@@ -17,20 +17,20 @@ from typing import Any
 
 from bench.asking import Asked
 
-VIEWERS, SECONDS = 1000, 5
+SECONDS = 5
 START_SECONDS = 60
 MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
 LUA = Path(__file__).with_name("viewers.lua")
 
 
-def load(folder: Path, minutes: float) -> dict[str, Any]:
+def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
     """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory."""
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit("wrk is needed: apt-get install wrk")
     with Asked(folder) as worker:
         worker.ask("prepare")
-        lines = worker.ask("sessions", VIEWERS)["viewers"]
+        lines = worker.ask("sessions", viewers)["viewers"]
     path = folder / "viewers.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     port = _free_port()
@@ -43,7 +43,7 @@ def load(folder: Path, minutes: float) -> dict[str, Any]:
         collector = _started(stack, [sys.executable, str(MANAGE), "collect"], env)
         _answers(port)
         memory = [_memory(web.pid, collector.pid)]
-        command = [wrk, "-t2", f"-c{VIEWERS}", f"-d{round(60 * minutes)}s", "--timeout", "10s", "-s", str(LUA)]
+        command = [wrk, "-t2", f"-c{viewers}", f"-d{round(60 * minutes)}s", "--timeout", "10s", "-s", str(LUA)]
         command += [f"http://127.0.0.1:{port}", "--", str(path), "2", str(SECONDS)]
         running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
@@ -54,7 +54,7 @@ def load(folder: Path, minutes: float) -> dict[str, Any]:
         output, _ = running.communicate()
         memory.append(_memory(web.pid, collector.pid))
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return {**found, "minutes": minutes, "viewers": VIEWERS, "memory_mb": memory}
+    return {**found, "minutes": minutes, "viewers": viewers, "memory_mb": memory}
 
 
 def _started(stack: ExitStack, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:

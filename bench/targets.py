@@ -91,7 +91,7 @@ def _load(found: Results) -> list[Line]:
     worker, collector = ([each[key] for each in memory] for key in ("worker", "collector"))
     grows = f"{worker[0]:.0f} MB after the start, {max(worker):.0f} at most, {worker[-1]:.0f} at the end"
     return [
-        Line("1,000 viewers refreshing every 5 s", "no error, 99th percentile 250 ms", told, share),
+        Line(f"{load['viewers']:,} viewers refreshing every 5 s", "no error, 99th percentile 250 ms", told, share),
         Line(f"web worker's memory, {load['minutes']:g} minutes of that", "120 MB", grows, max(worker) / 120),
         Line("collector's memory", "90 MB", f"{max(collector):.0f} MB", max(collector) / 90),
     ]

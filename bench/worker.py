@@ -199,7 +199,7 @@ class Worker:
         body = response.content
         html = (gzip.decompress(body) if response.get("Content-Encoding") == "gzip" else body).decode()
         etags = ",".join(f"{block}={etag}" for block, etag in re.findall(r'name="([\w-]+)" etag="(\w+)"', html))
-        version = client.get(self.paths[name], headers={"X-Live": "?", "X-Live-Etags": etags})["X-Live"]
+        (version,) = re.findall(r'data-live-version="([\w-]+)"', html)
         return {"X-Live": version, "X-Live-Etags": etags}
 
     def _counted(self, act: Callable[[], object]) -> dict[str, int]:

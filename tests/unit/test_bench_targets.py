@@ -22,7 +22,15 @@ def results(**changed: Any) -> dict[str, Any]:
             "moved": {"summary": {"bytes": 19_000}},
         },
         "load": {
-            **{"requests": 100, "seconds": 60.0, "minutes": 1, "p50_ms": 5.0, "p95_ms": 9.0, "p99_ms": 240.0},
+            **{
+                "requests": 100,
+                "seconds": 60.0,
+                "minutes": 1,
+                "viewers": 1000,
+                "p50_ms": 5.0,
+                "p95_ms": 9.0,
+                "p99_ms": 240.0,
+            },
             "errors": {"read": 0, "timeout": 0},
             "memory_mb": [{"worker": 100.0, "collector": 80.0}, {"worker": 110.0, "collector": 85.0}],
         },
