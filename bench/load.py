@@ -19,6 +19,8 @@ from bench.asking import Asked
 
 SECONDS = 5
 START_SECONDS = 60
+TICKED_SECONDS = 20
+"""After which a collector has taken its first sample."""
 MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
 LUA = Path(__file__).with_name("viewers.lua")
 
@@ -28,19 +30,20 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit("wrk is needed: apt-get install wrk")
-    with Asked(folder) as worker:
-        worker.ask("prepare")
-        lines = worker.ask("sessions", viewers)["viewers"]
     path = folder / "viewers.txt"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     port = _free_port()
     env = {**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "WEB_CONCURRENCY": "2"}
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings"]
     # A browser keeps its connection between two refreshes; behind a proxy the proxy does.
     gunicorn += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75", "--access-logfile", os.devnull, "etlportal.wsgi"]
     with ExitStack() as stack:
-        web = _started(stack, gunicorn, env)
+        worker = stack.enter_context(Asked(folder))
+        worker.ask("prepare")
+        # What the viewers have is of a time when somebody collects, too: pages say so.
         collector = _started(stack, [sys.executable, str(MANAGE), "collect"], env)
+        time.sleep(TICKED_SECONDS)
+        path.write_text("\n".join(worker.ask("sessions", viewers)["viewers"]) + "\n", encoding="utf-8")
+        web = _started(stack, gunicorn, env)
         _answers(port)
         memory = [_memory(web.pid, collector.pid)]
         command = [wrk, "-t2", f"-c{viewers}", f"-d{round(60 * minutes)}s", "--timeout", "10s", "-s", str(LUA)]

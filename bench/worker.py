@@ -140,7 +140,6 @@ class Worker:
         """Signed-in viewers with what their browsers would send at the next refresh (bench/viewers.lua)."""
         from django.conf import settings
 
-        self._fresh()
         found = []
         for index, user in enumerate(self._users(number)):
             client, name = self._client(user), PAGES[index % len(PAGES)]
