@@ -61,7 +61,8 @@ class Part:
         """SIGKILL to all of it, at once."""
         if self.process is None:
             return
-        for pid in [*descendants(self.process.pid), self.process.pid]:
+        # The master first: it would start another worker for one that it sees die.
+        for pid in [self.process.pid, *descendants(self.process.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
