@@ -51,14 +51,14 @@ def _with_id(work: correlation.Work, connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "postgresql" or (connection.alias in WATCHED and work.kind == "request")
 
 
-def observe(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     """Django execute wrapper: comment, execute, count, and log what was slow."""
     connection = context["connection"]
     work = correlation.current()
     text = commented(sql, work, connection)
     ok, begun = False, time.perf_counter()
     try:
-        result = execute(text, params, many, context)
+        result = send(text, params, many, context)
         ok = True
     finally:
         seconds = time.perf_counter() - begun

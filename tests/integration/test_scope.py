@@ -109,7 +109,8 @@ def test_every_page_block_and_file_is_that_of_a_warehouse_without_the_others(
 def test_no_answer_of_any_address_names_another_pipeline(client_as: Clients, both: None, role: str) -> None:
     limit(role, *SCOPE)
     client = client_as(role)
-    names = sorted(set(ADDRESSES) - {"monitoring:connections-capture"})
+    # /metrics is for a machine that has the token: nobody's scope is asked there, and without a token it is 404.
+    names = sorted(set(ADDRESSES) - {"monitoring:connections-capture", "monitoring:metrics"})
     asked = [address for run_id in (4, 5) for address in addresses(names, run_id=run_id, kinds=("csv", "xlsx"))]
     for address in dict.fromkeys(asked):
         response = client.get(address)
