@@ -15,7 +15,7 @@ PAGE = {"short": [10.0] * 40, "long": [11.0] * 40, "bare": [10.0] * 5, "first": 
 def results(**changed: Any) -> dict[str, Any]:
     counts = {"statements": {"default": 9, "dw": 3, "oltp": 1}}
     found: dict[str, Any] = {
-        "statements": dict.fromkeys(("one", "thousand", "nine", "two_hundred"), counts),
+        "statements": {"viewers": 1000} | dict.fromkeys(("one", "thousand", "nine", "two_hundred"), counts),
         "pages": {"summary": {key: {"cpu": times, "wall": times} for key, times in PAGE.items()}},
         "refresh": {
             "unchanged": {"summary": {"cpu": [1.0, 1.2], "bytes": 0}},
