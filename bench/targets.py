@@ -34,9 +34,9 @@ def _statements(found: Results) -> list[Line]:
     if "statements" in found:
         one, many = (found["statements"][key]["statements"] for key in ("one", "thousand"))
         told = f"dw {one['dw']}, oltp {one['oltp']} against dw {many['dw']}, oltp {many['oltp']}"
-        told += f" with {found['statements']['viewers']:,}"
         same = (one["dw"], one["oltp"]) == (many["dw"], many["oltp"])
-        what = "statements on dw and oltp per minute caused by pages, 1 viewer of each page against 1,000"
+        viewers = f"1 viewer of each page against {found['statements']['viewers']:,}"
+        what = f"statements on dw and oltp per minute caused by pages, {viewers}"
         made.append(Line(what, "the same", told, 1.0 if same else 2.0))
         for key, number in (("nine", 9), ("two_hundred", 200)):
             counts = found["statements"][key]["statements"]
