@@ -25,11 +25,16 @@ WAIT_SECONDS = 20
 STEP_SECONDS = 0.05
 
 
-def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T:
+class BeingMade(Exception):
+    """There is no value yet, and somebody else is making it."""
+
+
+def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float], wait: bool = True) -> T:
     """Return the value of `key`, made by one caller at a time.
 
     `fresh` says for how many seconds a value is good. Whatever `make` raises reaches the caller
     that made it; it is not kept. Who may see less shares with those who may see as much.
+    Raises BeingMade instead of waiting for another caller unless `wait`.
     """
     key = _seen(key)
     entry: _Entry[T] | None = cache.get(key)
@@ -41,6 +46,8 @@ def shared(key: str, make: Callable[[], T], *, fresh: Callable[[T], float]) -> T
         finally:
             cache.delete(f"{key}:making")
     if entry is None:
+        if not wait:
+            raise BeingMade
         entry = _wait(key)
     return entry[0] if entry is not None else _store(key, make(), fresh)
 

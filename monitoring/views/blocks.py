@@ -32,7 +32,7 @@ from django.views.generic import View
 
 from monitoring.access import VIEW
 from monitoring.collector.on_demand import ensure_fresh
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import BeingMade, shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
 
@@ -66,29 +66,52 @@ class Block(Permitted, View):
     follows_snapshot: ClassVar[bool] = True
     """False: the block also shows what the snapshot does not cover; it is rendered at each refresh."""
     same_for_all: ClassVar[bool] = False
-    """True: who may see the block sees what everybody sees in that language, zone and address. It is
-    then rendered once per sample, however many look."""
+    """True: who may see as much of the data (monitoring/scope.py) sees the same block in that language, zone and
+    address, but for `rights` and `stamp`. It is then rendered once per sample, however many look."""
+    rights: ClassVar[tuple[str, ...]] = ()
+    """Permissions that the HTML depends on, beside those that it takes to see the block."""
+    keep_seconds: float = SAME_SECONDS
+    """How long the HTML may be shown again. A block whose context tells of a failed reading sets 0."""
 
     def context(self, current: Current) -> dict[str, Any]:
         """Return the template's variables. `self.request` and `self.kwargs` are set."""
         raise NotImplementedError
 
+    def stamp(self, current: Current) -> str | None:
+        """Return what the HTML depends on that the snapshot does not have; None: it is this reader's own."""
+        return "" if self.same_for_all and current.snapshot is not None else None
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return _private(HttpResponse(self.render(current())))
 
-    def render(self, current: Current) -> SafeString:
+    def render(self, current: Current, *, wait: bool = True) -> SafeString:
         """Return the block inside its `<live-block>` with the etag of its HTML.
 
         A block that fails becomes a fragment that says so: it never takes the page down.
+        Raises BeingMade instead of waiting while another request renders the same unless `wait`.
         """
         try:
-            if self.same_for_all and current.snapshot is not None:
-                html = shared(self._key(current), lambda: self._html(current), fresh=lambda _: SAME_SECONDS)
-            else:
-                html = self._html(current)
+            stamp = self.stamp(current)
+            if stamp is None:
+                return self._whole(current)
+            key, made = self._key(current, stamp), lambda: self._whole(current)
+            return shared(key, made, fresh=lambda _: self.keep_seconds, wait=wait)
+        except BeingMade:
+            raise
         except Exception:
             logger.exception("block %s failed", self.name)
-            html = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
+            failed = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
+            return self._wrapped(current, failed)
+
+    def etag(self, current: Current, html: str) -> str:
+        """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
+        return _etag(html)
+
+    def _whole(self, current: Current) -> SafeString:
+        context = {"current": current, "snapshot": current.snapshot, **self.context(current)}
+        return self._wrapped(current, render_to_string(self.template_name, context, self.request))
+
+    def _wrapped(self, current: Current, html: str) -> SafeString:
         return format_html(
             '<live-block id="{}{}" name="{}" etag="{}">{}</live-block>',
             PREFIX,
@@ -98,18 +121,7 @@ class Block(Permitted, View):
             SafeString(html),  # nosec B703 - rendered by a template
         )
 
-    def etag(self, current: Current, html: str) -> str:
-        """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
-        return _etag(html)
-
-    def _html(self, current: Current) -> str:
-        return render_to_string(
-            self.template_name,
-            {"current": current, "snapshot": current.snapshot, **self.context(current)},
-            self.request,
-        )
-
-    def _key(self, current: Current) -> str:
+    def _key(self, current: Current, stamp: str) -> str:
         parts = (
             current.version,
             str(current.ticked_at),
@@ -118,6 +130,8 @@ class Block(Permitted, View):
             translation.get_language() or "",
             timezone.get_current_timezone_name(),
             self.request.get_full_path(),
+            stamp,
+            *(each for each in self.rights if may(self.request.user, each)),
         )
         return f"block:{self.name}:{hashlib.blake2b(chr(10).join(parts).encode(), digest_size=12).hexdigest()}"
 
@@ -138,7 +152,10 @@ class Page(Permitted, View):
         state = ensure_fresh(current())
         if "X-Live" in request.headers:
             version = self.version(state)
-            response = self._unchanged(version) or self.instead() or self._refresh(state, version)
+            try:
+                response = self._unchanged(version) or self.instead() or self._refresh(state, version)
+            except BeingMade:
+                return _private(self._later(state))
             response["X-Live"] = version
         elif (other := self.instead()) is not None:
             return other
@@ -209,10 +226,20 @@ class Page(Permitted, View):
             classes = self._wanted_anyway()
         changed = []
         for block in self.visible_blocks(classes):
-            html = block.render(state)
+            html = block.render(state, wait=False)
             if f'etag="{known.get(block.name, "")}"' not in html[:200]:
                 changed.append(html)
         return HttpResponse("".join(changed), status=200 if changed else 204)
+
+    def _later(self, state: Current) -> HttpResponse:
+        """Answer that nothing can be shown yet: somebody else's request renders the new blocks just now.
+
+        After a sample many ask at once, and each that waited would hold a thread: they would keep those waiting who
+        want nothing new. The browser keeps what it has, as old as it is, has no version, and asks again as usual.
+        """
+        response = HttpResponse(status=204)
+        response["X-Live"] = ""
+        return _clocked(response, state)
 
     @cached_property
     def _known(self) -> dict[str, str]:
@@ -251,11 +278,16 @@ def _skew(state: Current) -> float:
 
 def _dated(response: HttpResponse, state: Current) -> HttpResponse:
     """Say how old the figures are: by both clocks, for static/js/live.js and ages.js."""
-    response["X-Clock"] = state.now.isoformat()
-    response["X-Clock-Skew"] = str(_skew(state))
+    _clocked(response, state)
     if state.sampled_at is not None and state.ticked_at is not None:
         response["X-Sampled-At"] = state.sampled_at.isoformat()
         response["X-Ticked-At"] = state.ticked_at.isoformat()
+    return response
+
+
+def _clocked(response: HttpResponse, state: Current) -> HttpResponse:
+    response["X-Clock"] = state.now.isoformat()
+    response["X-Clock-Skew"] = str(_skew(state))
     return response
 
 

@@ -32,6 +32,8 @@ from monitoring.wording import failure_text, problem_text
 class RunBlock(Block):
     """A block of one run's page. The run is looked up once per request and shared by the blocks."""
 
+    same_for_all = True
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             run_or_404(request, kwargs["run_id"])
@@ -49,6 +51,7 @@ class RunFacts(RunBlock):
 
     name = "run-facts"
     template_name = "monitoring/run/_facts.html"
+    rights = (SEE,)
 
     def context(self, current: Current) -> dict[str, Any]:
         line = run_lines.run_line(self.detail.run)

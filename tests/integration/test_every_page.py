@@ -11,8 +11,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
+from monitoring.selectors.local_cache import cache
 from monitoring.views.blocks import Block
 from tests import factories
 from tests.conftest import ROLES
@@ -229,9 +231,9 @@ def test_an_unchanged_refresh_costs_next_to_nothing(
     rendered: list[Block] = []
     original = Block.render
 
-    def render(block: Block, *args: Any) -> Any:
+    def render(block: Block, *args: Any, **options: Any) -> Any:
         rendered.append(block)
-        return original(block, *args)
+        return original(block, *args, **options)
 
     monkeypatch.setattr(Block, "render", render)
     more = {"monitoring:pipeline": 1, "monitoring:connections-capture": 2}  # its checks; rights that few pages need
@@ -281,3 +283,43 @@ def test_an_address_that_does_not_exist_says_so(client_as: Clients) -> None:
         answer = client_as(role).get("/no-such-page")
         assert answer.status_code == status
         assert answer["Content-Type"].startswith("text/html")
+
+
+def test_what_is_rendered_once_is_the_same_for_every_role(
+    client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds a block that another reader's request made gets what their own would have made."""
+    made: dict[str, str] = {}
+    met = set()
+
+    def as_before(key: str, make: Callable[[], str], **_: Any) -> str:
+        html, key = make(), f"{key}{scope.sight().stamp}"
+        assert "csrfmiddlewaretoken" not in html, key
+        if key in made:
+            met.add(key.split(":")[1])
+            assert made[key] == html, f"{key} is another for {role}"
+        made[key] = html
+        return html
+
+    monkeypatch.setattr("monitoring.views.blocks.shared", as_before)
+    snapshot_stored(factories.troubled_snapshot())
+    for role in ROLES:
+        for name in PAGES:
+            client_as(role).get(url_of(name))
+    assert {"pipeline-head", "pipelines-list", "run-facts", "connections-events", "summary-matrix"} <= met
+
+
+def test_who_comes_while_a_block_is_rendered_keeps_what_they_have(client_as: Clients, snapshot_stored: Any) -> None:
+    """Nobody's refresh waits for another's: it is told nothing, not even that its figures are new, and asks again."""
+    snapshot_stored(calm())
+    client, url = client_as("viewer"), url_of("monitoring:summary")
+    page = client.get(url)
+    snapshot_stored(factories.troubled_snapshot())
+    add = cache.add
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "add", lambda key, *rest: not key.startswith("block:") and add(key, *rest))
+        answer = htmx.refresh(client, page, url)
+    assert (answer.status_code, answer.content, answer["X-Live"]) == (204, b"", "")
+    assert "X-Ticked-At" not in answer
+    assert "X-Clock" in answer
+    assert htmx.assert_refresh_equals_reload(client, page, url).status_code == 200

@@ -11,7 +11,7 @@ import time_machine
 
 from monitoring.selectors import shared as module
 from monitoring.selectors.local_cache import cache
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import BeingMade, shared
 
 
 def test_made_once_while_fresh() -> None:
@@ -54,6 +54,16 @@ def test_the_aged_value_serves_while_a_new_one_is_made() -> None:
     shared("k", lambda: "old", fresh=lambda _: 0.0)
     cache.add("k:making", 1, 60)
     assert shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0) == "old"
+
+
+def test_who_would_not_wait_is_told() -> None:
+    cache.add("k:making", 1, 60)
+    with pytest.raises(BeingMade):
+        shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False)
+    cache.delete("k:making")
+    assert shared("k", lambda: "made", fresh=lambda _: 0.0, wait=False) == "made"
+    cache.add("k:making", 1, 60)
+    assert shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False) == "made"
 
 
 def test_who_raises_is_not_kept_and_frees_the_way() -> None:

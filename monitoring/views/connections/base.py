@@ -17,6 +17,7 @@ from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import Activity
+from monitoring.selectors.snapshot import Current
 from monitoring.views import errors, export
 from monitoring.views.blocks import Block
 from monitoring.wording.connections import reading_problem
@@ -77,6 +78,10 @@ class Asked:
 
 class ConnectionsBlock(Asked, Block):
     permission_required = (SEE,)
+    same_for_all = True
+
+    def stamp(self, current: Current) -> str | None:
+        return None if super().stamp(current) is None else self.activity.stamp
 
 
 def exported(asked: Asked, table_of: Any, name: str, kind: str, at: datetime | None) -> HttpResponse:

@@ -32,6 +32,8 @@ class ConnectionsEvents(ConnectionsBlock):
 
     def context(self, current: Current) -> dict[str, Any]:
         page, lost = self._page()
+        if page.problem is not None:
+            self.keep_seconds = 0
         bounds = self.activity.bounds
         table = EventsTable(page.rows, offset=bounds.offset if bounds else timedelta(0))
         table.caption = gettext("Login events")

@@ -100,6 +100,8 @@ class ConnectionsFactors(Found, ConnectionsBlock):
         table.caption = gettext("More frequent around failures")
         total = len(table.rows)
         table.stop_at(SHOWN)
+        if self.factors.problem is not None:
+            self.keep_seconds = 0
         return {
             "factors": self.factors,
             "words": words_of(self.factors.problem),

@@ -34,9 +34,16 @@ def subject_or_404(request: HttpRequest, current: Current, name: str) -> pipelin
 class PipelineBlock(Block):
     """A block about one pipeline. Where the collector has not sampled it, the block says so."""
 
+    same_for_all = True
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         subject_or_404(request, current(), kwargs["entity"])
         return super().get(request, *args, **kwargs)
+
+    def stamp(self, current: Current) -> str | None:
+        # What the snapshot has not got is read for who asks.
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        return None if subject.pipeline is None else super().stamp(current)
 
     def context(self, current: Current) -> Context:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])

@@ -45,6 +45,7 @@ class PipelineChecks(PipelineBlock):
     """
 
     name = "pipeline-checks"
+    same_for_all = False  # what this reader may do stands in it
     template_name = "monitoring/pipelines/_checks.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.generic import View
 
+from monitoring.access import DECIDE
 from monitoring.enums import Severity
 from monitoring.models import PipelineSettings
 from monitoring.policies.facts import Pipeline, Verdict
@@ -31,6 +32,7 @@ class PipelineHead(PipelineBlock):
 
     name = "pipeline-head"
     template_name = "monitoring/pipelines/_head.html"
+    rights = (DECIDE,)
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return {
@@ -51,14 +53,14 @@ class PipelineHead(PipelineBlock):
 
 def settings_url(request: HttpRequest, name: str) -> str:
     """Return where this user may change the pipeline's settings; empty where they may not."""
-    may = request.user.has_perm("monitoring.change_pipelinesettings")
+    may = request.user.has_perm(DECIDE)
     return reverse("monitoring:pipeline-settings", args=(name,)) if may else ""
 
 
 class PipelineSettingsLink(PermissionRequiredMixin, View):
     """Leads to the pipeline's settings in the admin: those that it has, or new ones."""
 
-    permission_required = ("monitoring.change_pipelinesettings",)
+    permission_required = (DECIDE,)
     raise_exception = True
 
     def get(self, request: HttpRequest, entity: str) -> HttpResponse:

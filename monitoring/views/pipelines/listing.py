@@ -25,6 +25,7 @@ WORST_FIRST = "-severity"
 
 class PipelinesList(Block):
     name = "pipelines-list"
+    same_for_all = True
     template_name = "monitoring/pipelines/_list.html"
 
     def context(self, current: Current) -> Context:

@@ -47,6 +47,7 @@ def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime |
 
 class PipelineSample(PipelineBlock):
     name = "pipeline-sample"
+    same_for_all = False  # what this reader may do stands in it
     template_name = "monitoring/pipelines/_sample.html"
 
     with_rows = False
@@ -56,14 +57,14 @@ class PipelineSample(PipelineBlock):
         self.with_rows = True
         return super().get(request, *args, **kwargs)
 
-    def render(self, current: Current) -> SafeString:
+    def render(self, current: Current, *, wait: bool = True) -> SafeString:
         known = self.request.headers.get("X-Live-Etags", "").split(",")
         # A refresh brings the rows at once where the watermark moved: the old ones stay until then.
         if "X-Live" in self.request.headers and f"{self.name}={self.etag(current, '')}" not in known:
             self.with_rows = True
         if self.request.GET.get("rows") == "1":  # without JavaScript
             self.with_rows = True
-        return super().render(current)
+        return super().render(current, wait=wait)
 
     def etag(self, current: Current, html: str) -> str:
         """What the rows depend on: the place for them and the rows themselves have the same."""
