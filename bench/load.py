@@ -1,36 +1,35 @@
-"""1,000 viewers refreshing every 5 s: wrk against gunicorn with the image's settings, and a collector beside it."""
+"""1,000 viewers refreshing every 5 s: Locust against gunicorn with the image's settings, and a collector beside it."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import venv
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.asking import Asked
 
-SECONDS = 5
 START_SECONDS = 60
 TICKED_SECONDS = 20
 """After which a collector has taken its first sample."""
 MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
-LUA = Path(__file__).with_name("viewers.lua")
+HERE = Path(__file__).parent
+VIEWERS_A_SECOND = 200
+"""How fast they come: all of 1,000 are there after 5 s."""
 
 
 def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
     """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory."""
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("wrk is needed: apt-get install wrk")
-    path = folder / "viewers.txt"
+    locust = _locust()
+    path, result = folder / "viewers.txt", folder / "load.json"
     port = _free_port()
     env = {**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "WEB_CONCURRENCY": "2"}
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings"]
@@ -46,18 +45,32 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
         web = _started(stack, gunicorn, env)
         _answers(port)
         memory = [_memory(web.pid, collector.pid)]
-        command = [wrk, "-t2", f"-c{viewers}", f"-d{round(60 * minutes)}s", "--timeout", "10s", "-s", str(LUA)]
-        command += [f"http://127.0.0.1:{port}", "--", str(path), "2", str(SECONDS)]
-        running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        seconds = round(60 * minutes)
+        command = [str(locust), "--headless", "--only-summary", "--locustfile", str(HERE / "viewers.py")]
+        command += ["--users", str(viewers), "--spawn-rate", str(VIEWERS_A_SECOND), "--run-time", f"{seconds}s"]
+        command += ["--host", f"http://127.0.0.1:{port}"]
+        running = subprocess.Popen(
+            command, env={**os.environ, "VIEWERS": str(path), "RESULT": str(result)}, stdout=subprocess.DEVNULL
+        )
         began = time.monotonic()
         while running.poll() is None:
             time.sleep(5)
             if time.monotonic() - began > 0.25 * 60 * minutes * len(memory):
                 memory.append(_memory(web.pid, collector.pid))
-        output, _ = running.communicate()
         memory.append(_memory(web.pid, collector.pid))
-    found: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return {**found, "minutes": minutes, "viewers": viewers, "memory_mb": memory}
+    found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return {**found, "seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory}
+
+
+def _locust() -> Path:
+    """Return Locust's command, installed in an environment of its own the first time."""
+    folder = HERE.parent / "var" / "bench" / "locust"
+    command = folder / "bin" / "locust"
+    if not command.exists():
+        venv.create(folder, with_pip=True)
+        install = [str(folder / "bin" / "pip"), "install", "--quiet", "--requirement", str(HERE / "requirements.txt")]
+        subprocess.run(install, check=True)
+    return command
 
 
 def _started(stack: ExitStack, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -85,7 +85,7 @@ def _load(found: Results) -> list[Line]:
     if "load" not in found:
         return []
     load = found["load"]
-    errors, memory = sum(load["errors"].values()), load["memory_mb"]
+    errors, memory = load["errors"], load["memory_mb"]
     told = f"{load['requests']:,} requests in {load['seconds']:.0f} s, {errors} errors, "
     told += f"median {load['p50_ms']:.0f}, 95th {load['p95_ms']:.0f}, 99th percentile {load['p99_ms']:.0f} ms"
     share = load["p99_ms"] / 250 if not errors else 1 + errors

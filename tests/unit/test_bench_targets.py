@@ -31,7 +31,7 @@ def results(**changed: Any) -> dict[str, Any]:
                 "p95_ms": 9.0,
                 "p99_ms": 240.0,
             },
-            "errors": {"read": 0, "timeout": 0},
+            "errors": 0,
             "memory_mb": [{"worker": 100.0, "collector": 80.0}, {"worker": 110.0, "collector": 85.0}],
         },
         "build": {"seconds": 170.0, "cpu_seconds": 150.0, "runs": 1_000_000},
@@ -61,7 +61,7 @@ def test_all_is_met() -> None:
         ({"refresh__unchanged__summary__cpu": [2.1]}, "nothing changed: processor"),
         ({"refresh__moved__summary__bytes": 20_100}, "one pipeline moved"),
         ({"load__p99_ms": 251.0}, "1,000 viewers"),
-        ({"load__errors__timeout": 1}, "1,000 viewers"),
+        ({"load__errors": 1}, "1,000 viewers"),
         ({"load__memory_mb": [{"worker": 121.0, "collector": 1.0}]}, "web worker"),
         ({"build__seconds": 181.0}, "build"),
     ],
@@ -82,6 +82,6 @@ def test_what_was_not_run_is_left_out() -> None:
 
 
 def test_the_chart_is_well_formed() -> None:
-    root = ElementTree.fromstring(chart(results(load__errors__read=3)))
+    root = ElementTree.fromstring(chart(results(load__errors=3)))
     assert len(root.findall("{http://www.w3.org/2000/svg}rect")) == 12
     assert len(root.findall("{http://www.w3.org/2000/svg}rect[@class='missed']")) == 1

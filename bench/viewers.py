@@ -1,0 +1,86 @@
+"""Locust's viewers: each is one signed-in browser that refreshes its page as static/js/live.js does (bench/load.py).
+
+Five seconds after an answer it asks again, with the version that the answer brought and the etags of the blocks that
+it has by now. Runs in Locust's environment: nothing of the portal's is imported here. Reads VIEWERS (one line per
+viewer: address, cookie, version, etags, by tabs), writes RESULT as JSON. Times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from collections import Counter
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust import FastHttpUser, constant, events, task
+
+SECONDS = 5
+LINES = cycle(Path(os.environ["VIEWERS"]).read_text(encoding="utf-8").splitlines())
+BLOCK = re.compile(r'name="([\w-]+)" etag="(\w+)"')
+
+times: list[float] = []
+answers: Counter[str] = Counter()
+sent = Counter[str]()
+
+
+class Viewer(FastHttpUser):
+    wait_time = constant(SECONDS)
+    network_timeout = connection_timeout = 10.0
+    insecure = True
+
+    def on_start(self) -> None:
+        self.path, self.cookie, self.version, etags = next(LINES).split("\t")
+        self.etags = dict(pair.split("=", 1) for pair in etags.split(","))
+        gevent.sleep(random.uniform(0, SECONDS))  # viewers do not begin together
+
+    @task
+    def refresh(self) -> None:
+        headers = {
+            "Host": "localhost",
+            "Cookie": self.cookie,
+            "X-Live": self.version,
+            "X-Live-Etags": ",".join(f"{name}={etag}" for name, etag in self.etags.items()),
+            "Accept-Encoding": "gzip",
+        }
+        with self.client.get(
+            self.path, name="refresh", headers=headers, allow_redirects=False, catch_response=True
+        ) as answer:
+            version = answer.headers.get("X-Live") if answer.headers else None
+            if answer.status_code not in (200, 204) or version is None:
+                answer.failure(f"{answer.status_code}")
+                return
+            self.version = version
+            if answer.status_code == 200:
+                self.etags.update(BLOCK.findall(answer.text))
+
+
+@events.request.add_listener
+def keep(response_time: float, response_length: int, exception: Any, response: Any, **_: Any) -> None:
+    times.append(response_time)
+    status = str(getattr(response, "status_code", 0) or type(exception).__name__)
+    answers[status if exception is None else f"error {status}"] += 1
+    sent[status] += response_length or 0
+
+
+@events.quitting.add_listener
+def write(**_: Any) -> None:
+    ordered = sorted(times)
+
+    def percentile(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+    found = {
+        "requests": len(ordered),
+        "answers": dict(answers),
+        "errors": sum(count for name, count in answers.items() if name.startswith("error")),
+        "p50_ms": percentile(0.5),
+        "p95_ms": percentile(0.95),
+        "p99_ms": percentile(0.99),
+        "max_ms": round(ordered[-1], 1),
+    }
+    Path(os.environ["RESULT"]).write_text(json.dumps(found), encoding="utf-8")
