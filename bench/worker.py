@@ -16,6 +16,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing, redirect_stdout
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -158,10 +159,18 @@ class Worker:
         Group.objects.get(name="auditor").user_set.add(*users)
         return users
 
+    @cached_property
+    def handler(self) -> Any:
+        """The portal, set up once for all clients: each of a thousand would look for the static files anew."""
+        from django.test.client import ClientHandler
+
+        return ClientHandler(enforce_csrf_checks=False)
+
     def _client(self, user: Any) -> Any:
         from django.test import Client
 
         client = Client(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
+        client.handler = self.handler
         client.force_login(user, backend="monitoring.accounts.UserBackend")
         return client
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from etlportal.prepared import Prepared
 
-_sessions: Prepared[Session] = Prepared(Session.objects.all, "session_key", text=True)
+_sessions: Prepared[Session] = Prepared(cache(Session.objects.all), "session_key", text=True)
 
 
 class SessionStore(db.SessionStore):

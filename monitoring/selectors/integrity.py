@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import msgspec
 
+from etlportal.prepared import Prepared
+from monitoring import scope
 from monitoring.models import IntegrityReport
 from monitoring.policies.facts import ControlRow, Pipeline
 from monitoring.policies.integrity import CheckResult, Report
@@ -16,29 +19,39 @@ from monitoring.warehouse.integrity import Subject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastChecks:
-    """`report` None: never checked. `running_by`: who is running the checks, at most until `running_until`."""
+    """`row` None: never checked. `running_by`: who is running the checks, at most until `running_until`."""
 
-    report: Report | None = None
+    row: IntegrityReport | None = None
     running_by: str = ""
     running_until: datetime | None = None
 
     @property
+    def report(self) -> Report | None:
+        """What the last checks found. None: never checked, or by a version that stored it otherwise."""
+        return report_of(self.row) if self.row else None
+
+    @property
     def stamp(self) -> str:
-        """What changes when anything about the checks does."""
-        return f"{self.report.finished_at.isoformat() if self.report else ''}{self.running_by}"
+        """What changes when anything about the checks does. Asked in each refresh: nothing is decoded for it."""
+        finished = self.row.finished_at if self.row else None
+        return f"{finished.isoformat() if finished else ''}{self.running_by}"
 
 
 def last_checks(name: str, now: datetime) -> LastChecks:
     """Return the pipeline's last checks. One statement."""
-    row = IntegrityReport.objects.filter(pk=name).first()
+    row = _reports.first(name) if scope.within(name) else None
     if row is None:
         return LastChecks()
     running = row.lease_until is not None and row.lease_until > now
     return LastChecks(
-        report=report_of(row),
+        row=row,
         running_by=row.lease_by if running else "",
         running_until=row.lease_until if running else None,
     )
+
+
+# Not `objects`, which narrows to the reader's pipelines: the statement is kept for all of them.
+_reports: Prepared[IntegrityReport] = Prepared(cache(IntegrityReport._base_manager.all), text=True)
 
 
 def report_of(row: IntegrityReport) -> Report | None:

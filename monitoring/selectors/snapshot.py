@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 from django.db import Error
@@ -79,7 +79,7 @@ def current(now: datetime | None = None) -> Current:
     )
 
 
-_states: Prepared[CollectorState] = Prepared(lambda: CollectorState.objects.defer("payload"))
+_states: Prepared[CollectorState] = Prepared(cache(lambda: CollectorState.objects.defer("payload")))
 
 
 @lru_cache(maxsize=32)

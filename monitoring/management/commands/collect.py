@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from etlportal import metrics_server
@@ -18,6 +19,9 @@ class Command(BaseCommand):
         "Samples the warehouse every COLLECT_BUSY_SECONDS while something runs, else every "
         "COLLECT_IDLE_SECONDS. Several may run: one collects, the others stand by. Ctrl-C or SIGTERM ends it."
     )
+
+    # Not those of addresses, admin and templates: they would load all pages, and keep 20 MB, in a process without any.
+    requires_system_checks = (Tags.compatibility, Tags.files)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="take one sample and end")
