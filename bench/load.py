@@ -18,6 +18,8 @@ from typing import Any
 from bench.asking import Asked
 
 START_SECONDS = 60
+LOOKS = 12
+"""At the processes' memory while the load lasts."""
 TICKED_SECONDS = 20
 """After which a collector has taken its first sample."""
 MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
@@ -32,6 +34,7 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
     path, result = folder / "viewers.txt", folder / "load.json"
     port = _free_port()
     env = {**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "WEB_CONCURRENCY": "2"}
+    env["MALLOC_ARENA_MAX"] = "2"  # as the image has it
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings"]
     # A browser keeps its connection between two refreshes; behind a proxy the proxy does.
     gunicorn += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75", "--access-logfile", os.devnull, "etlportal.wsgi"]
@@ -55,7 +58,7 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
         began = time.monotonic()
         while running.poll() is None:
             time.sleep(5)
-            if time.monotonic() - began > 0.25 * 60 * minutes * len(memory):
+            if time.monotonic() - began > 60 * minutes / LOOKS * len(memory):
                 memory.append(_memory(web.pid, collector.pid))
         memory.append(_memory(web.pid, collector.pid))
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
