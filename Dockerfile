@@ -68,7 +68,7 @@ RUN groupadd --gid 10001 portal \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 
-# Eight threads with a heap each would keep 15 MB more of a worker that freed them long ago.
+# MALLOC_ARENA_MAX: eight threads with a heap each would keep 15 MB more of a worker, freed long ago.
 # /data is the only place that is written to, beside /tmp and /dev/shm: the root file system may be read-only.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
