@@ -68,6 +68,8 @@ class Block(Permitted, View):
     same_for_all: ClassVar[bool] = False
     """True: who may see as much of the data (monitoring/scope.py) sees the same block in that language, zone and
     address, but for `rights` and `stamp`. It is then rendered once per sample, however many look."""
+    follows_address: ClassVar[bool] = True
+    """False: it is the same on every page, whatever is filtered there, and rendered once for all of them."""
     rights: ClassVar[tuple[str, ...]] = ()
     """Permissions that the HTML depends on, beside those that it takes to see the block."""
     keep_seconds: float = SAME_SECONDS
@@ -129,7 +131,7 @@ class Block(Permitted, View):
             str(current.collecting),
             translation.get_language() or "",
             timezone.get_current_timezone_name(),
-            self.request.get_full_path(),
+            self.request.get_full_path() if self.follows_address else "",
             stamp,
             *(each for each in self.rights if may(self.request.user, each)),
         )

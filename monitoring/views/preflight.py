@@ -28,6 +28,7 @@ class VerdictBlock(Block):
 
     name = "verdict"
     same_for_all = True
+    follows_address = False
     template_name = "monitoring/_verdict.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class PreflightBlock(Block):
 
     name = "preflight"
     same_for_all = True
+    follows_address = False
     template_name = "monitoring/_preflight.html"
 
     def context(self, current: Current) -> dict[str, Any]:

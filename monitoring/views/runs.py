@@ -50,6 +50,7 @@ class RunsGrid(Block):
 
     name = "runs-grid"
     same_for_all = True
+    follows_address = False
     template_name = "monitoring/runs/_grid.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class RunsTimeline(Block):
 
     name = "runs-timeline"
     same_for_all = True
+    follows_address = False
     template_name = "monitoring/runs/_timeline.html"
 
     def context(self, current: Current) -> dict[str, Any]:

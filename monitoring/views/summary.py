@@ -51,6 +51,7 @@ class SummaryBlock(Block):
 
 class SummaryAttention(SummaryBlock):
     name = "summary-attention"
+    follows_address = False
     template_name = "monitoring/summary/_attention.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class SummaryAttention(SummaryBlock):
 
 class SummaryRunning(SummaryBlock):
     name = "summary-running"
+    follows_address = False
     template_name = "monitoring/summary/_running.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
@@ -95,6 +97,7 @@ class SummaryKpis(SummaryBlock):
 
 class SummaryGrid(SummaryBlock):
     name = "summary-grid"
+    follows_address = False
     template_name = "monitoring/summary/_grid.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
@@ -120,6 +123,7 @@ class SummaryMatrix(SummaryBlock):
 
 class SummaryCharts(SummaryBlock):
     name = "summary-charts"
+    follows_address = False
     template_name = "monitoring/summary/_charts.html"
 
     def filled(self, current: Current) -> dict[str, Any]:

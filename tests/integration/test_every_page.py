@@ -288,7 +288,8 @@ def test_an_address_that_does_not_exist_says_so(client_as: Clients) -> None:
 def test_what_is_rendered_once_is_the_same_for_every_role(
     client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever finds a block that another reader's request made gets what their own would have made."""
+    """Whoever finds a block that another reader's request made gets what their own would have made: also one that
+    is the same on every page, whatever is asked there."""
     made: dict[str, str] = {}
     met = set()
 
@@ -306,6 +307,9 @@ def test_what_is_rendered_once_is_the_same_for_every_role(
     for role in ROLES:
         for name in PAGES:
             client_as(role).get(url_of(name))
+            client_as(role).get(
+                f"{url_of(name)}?q=a&sort=name&status=failed&window=7d&trend=coverage&f-q=b&x-status=ok"
+            )
     assert {"pipeline-head", "pipelines-list", "run-facts", "connections-events", "summary-matrix"} <= met
 
 
