@@ -193,6 +193,7 @@ class FailureState(StrEnum):
     NEW = "new"
     RECURRING = "recurring"
     GONE = "gone"
+    UNKNOWN = "unknown"
 
 
 class TrailAction(StrEnum):

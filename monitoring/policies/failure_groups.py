@@ -23,9 +23,14 @@ class Standing:
 
 
 def state_of(
-    first_seen: datetime, last_runs: Mapping[str, int], standings: Mapping[str, Standing], now: datetime
+    first_seen: datetime, last_runs: Mapping[str, int], standings: Mapping[str, Standing] | None, now: datetime
 ) -> FailureState:
-    """Return the state of a failure. `last_runs`: per pipeline the newest run that failed with it."""
+    """Return the state of a failure. `last_runs`: per pipeline the newest run that failed with it.
+
+    `standings` None: the newest runs could not be read. Then it may have come back, or gone, since.
+    """
+    if standings is None:
+        return FailureState.UNKNOWN
     if last_runs and all(_over(standings.get(name), run_id) for name, run_id in last_runs.items()):
         return FailureState.GONE
     return FailureState.NEW if now - first_seen <= NEW_FOR else FailureState.RECURRING

@@ -15,6 +15,7 @@ from monitoring.policies.failure_groups import GONE_AFTER, Standing, state_of, u
 from monitoring.policies.failures import Failure, classify
 from monitoring.policies.fingerprint import FINGERPRINT_VERSION
 from monitoring.policies.personal_text import masked_failure, masked_message
+from monitoring.selectors import readings
 from monitoring.selectors.charts import days_until
 from monitoring.selectors.shared import shared
 from monitoring.selectors.snapshot import Current
@@ -35,14 +36,14 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelinePart:
-    """A group's part in one pipeline. `still`: its newest finished execution failed with it."""
+    """A group's part in one pipeline. `still`: its newest finished execution failed with it; None: unknown."""
 
     entity_name: str
     count: int
     first_seen: datetime
     last_seen: datetime
     last_run_id: int
-    still: bool
+    still: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class FailureGroup:
 
     @property
     def unresolved(self) -> tuple[str, ...]:
-        """The pipelines that still fail with it."""
+        """The pipelines that still fail with it, as far as that is known."""
         return tuple(part.entity_name for part in self.parts if part.still)
 
 
@@ -88,15 +89,21 @@ class FailureGroups:
 
 def failure_groups(current: Current, zone: tzinfo) -> FailureGroups:
     """Return all groups that the copy holds: worked out once per snapshot and zone, whoever looks."""
-    at = current.sampled_at or current.now
-    return shared(f"failure-groups:{zone}:{current.version}", lambda: _all(at, zone), fresh=lambda _: SAME_SECONDS)
+    at, known = current.sampled_at or current.now, newest_known(current)
+    key = f"failure-groups:{zone}:{current.version}:{known}"
+    return shared(key, lambda: _all(at, zone, known), fresh=lambda _: SAME_SECONDS)
 
 
 def failure_group(fingerprint: str, current: Current, zone: tzinfo) -> FailureGroup | None:
     """Return one group, None when the copy holds no such failure."""
     at = current.sampled_at or current.now
-    rows = _grouped(_failed().filter(fingerprint=fingerprint), at, zone)[0]
+    rows = _grouped(_failed().filter(fingerprint=fingerprint), at, zone, newest_known(current))[0]
     return rows[0] if rows else None
+
+
+def newest_known(current: Current) -> bool:
+    """Whether the copies hold the newest runs: a collector looks, and the audit tables answered it."""
+    return not current.stale and (current.snapshot is None or readings.blind(current.snapshot)[1] is None)
 
 
 def executions(fingerprint: str) -> QuerySet[RunEntityCopy]:
@@ -113,7 +120,10 @@ def select(
     unresolved: bool = False,
     text: str = "",
 ) -> list[FailureGroup]:
-    """Return the groups that match all of what is asked, whatever the text's case."""
+    """Return the groups that match all of what is asked, whatever the text's case.
+
+    `unresolved` keeps those of which nobody knows whether they are resolved.
+    """
     wanted, name, needle = frozenset(states), pipeline.strip().casefold(), text.strip().casefold()
     return [
         row
@@ -121,7 +131,7 @@ def select(
         if (kind is None or row.kind is kind)
         and (not wanted or row.state in wanted)
         and (not name or any(name == each.casefold() for each in row.pipelines))
-        and (not unresolved or row.unresolved)
+        and (not unresolved or row.unresolved or row.state is FailureState.UNKNOWN)
         and (not needle or needle in "\n".join((row.message, row.told.message, *row.pipelines)).casefold())
     ]
 
@@ -130,13 +140,15 @@ def _failed() -> QuerySet[RunEntityCopy]:
     return RunEntityCopy.objects.filter(fingerprint__isnull=False)
 
 
-def _all(now: datetime, zone: tzinfo) -> FailureGroups:
-    rows, cut = _grouped(_failed(), now, zone)
+def _all(now: datetime, zone: tzinfo, known: bool) -> FailureGroups:
+    rows, cut = _grouped(_failed(), now, zone, known)
     version = CollectorState.objects.values_list("fingerprint_version", flat=True).first()
     return FailureGroups(rows=rows, cut=cut, regrouping=version is not None and version != FINGERPRINT_VERSION)
 
 
-def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tuple[tuple[FailureGroup, ...], bool]:
+def _grouped(
+    failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo, known: bool
+) -> tuple[tuple[FailureGroup, ...], bool]:
     aggregated: QuerySet[Any, Any] = (
         failed.values("fingerprint", "entity_name")
         .annotate(
@@ -155,7 +167,7 @@ def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tu
     for pair in pairs[:PAIRS]:
         by_print.setdefault(pair["fingerprint"], []).append(pair)
     newest = {pair["entity_name"]: pair["newest_id"] for pair in sorted(pairs, key=lambda each: each["newest_id"])}
-    standings = _standings(newest.values())
+    standings = _standings(newest.values()) if known else None
     texts = _texts(max(pair["newest_id"] for pair in group) for group in by_print.values())
     runs = _runs([fingerprint for fingerprint, group in by_print.items() if len(group) > 1])
     days = _days(failed, days_until(now, zone))
@@ -168,7 +180,7 @@ def _grouped(failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo) -> tu
 class _Read:
     """What the groups are put together from, beside their parts."""
 
-    standings: dict[str, Standing]
+    standings: dict[str, Standing] | None
     texts: dict[int, str]
     runs: dict[str, int]
     days: dict[str, tuple[DayCount, ...]]
@@ -177,7 +189,7 @@ class _Read:
 def _group(fingerprint: str, pairs: list[dict[str, Any]], read: _Read, now: datetime) -> FailureGroup:
     last_runs = {pair["entity_name"]: pair["last_run_id"] for pair in pairs}
     first_seen = min(pair["first_seen"] for pair in pairs)
-    still = unresolved_in(fingerprint, last_runs, read.standings)
+    still = None if read.standings is None else unresolved_in(fingerprint, last_runs, read.standings)
     newest = max(pairs, key=lambda pair: pair["newest_id"])
     message = read.texts.get(newest["newest_id"], "")
     count = sum(pair["times"] for pair in pairs)
@@ -195,7 +207,7 @@ def _group(fingerprint: str, pairs: list[dict[str, Any]], read: _Read, now: date
                 first_seen=pair["first_seen"],
                 last_seen=pair["last_seen"],
                 last_run_id=pair["last_run_id"],
-                still=pair["entity_name"] in still,
+                still=None if still is None else pair["entity_name"] in still,
             )
             for pair in pairs
         ),

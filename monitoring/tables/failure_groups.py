@@ -156,7 +156,9 @@ class GroupPartsTable(PortalTable):
     last_seen = TimeColumn(verbose_name=_("Last seen"), orderable=False)
     last_run_id = Column(verbose_name=_("Last run"), orderable=False)
 
-    def render_still(self, value: bool) -> str:
+    def render_still(self, value: bool | None) -> SafeString | str:
+        if value is None:
+            return parts.unknown()
         return gettext("yes") if value else gettext("no")
 
     def render_last_run_id(self, value: int) -> SafeString:

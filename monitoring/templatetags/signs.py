@@ -82,6 +82,7 @@ _LOOKS: dict[type[StrEnum], dict[Any, tuple[str, str]]] = {
         FailureState.NEW: ("warning", "exclamation"),
         FailureState.RECURRING: ("failed", "arrow-counterclockwise"),
         FailureState.GONE: _OK,
+        FailureState.UNKNOWN: _UNKNOWN,
     },
     WatermarkState: {
         WatermarkState.CURRENT: _OK,

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from monitoring.charts import failure_days_sentence
+from monitoring.enums import FailureState
 from monitoring.selectors.failure_groups import FailureGroups, failure_groups
 from monitoring.selectors.snapshot import Current
 from monitoring.wording import failure_text
@@ -29,7 +30,8 @@ def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, An
         for group in ordered[:SHORT]
     ]
     more = max(len(ordered) - SHORT, 0)
-    return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping}
+    known = not any(group.state is FailureState.UNKNOWN for group in ordered)
+    return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping, "known": known}
 
 
 def found_groups(current: Current) -> FailureGroups:

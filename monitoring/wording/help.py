@@ -47,7 +47,7 @@ HELP: dict[str, Any] = {
     ),
     "failure_state": _(
         "Gone: each of its pipelines has had 3 successes since. New: first seen within the last 24 hours. Recurring: "
-        "the others."
+        "the others. Unknown: the newest runs could not be read."
     ),
     "failure_unresolved": _("The newest finished execution of one of its pipelines still fails with it."),
     "last_error": _("The message of the newest execution, if it failed."),

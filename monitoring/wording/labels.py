@@ -144,6 +144,7 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         FailureState.NEW: pgettext_lazy("failure", "New"),
         FailureState.RECURRING: pgettext_lazy("failure", "Recurring"),
         FailureState.GONE: pgettext_lazy("failure", "Gone"),
+        FailureState.UNKNOWN: pgettext_lazy("failure", "Unknown"),
     },
     SentenceCode: {
         SentenceCode.NOTHING_SAMPLED: pgettext_lazy("verdict", "Nothing sampled yet"),

@@ -227,6 +227,32 @@ class TestPages:
         assert "time in the last 14 days" in html or "Not once in the last 14 days." in html
         assert "Connections around the newest one" not in html
 
+    @pytest.mark.parametrize("unread", ["dw down", "no collector"])
+    def test_what_became_of_them_is_unknown_where_the_newest_runs_are(
+        self,
+        page: Client,
+        snapshot_stored: Callable[..., Any],
+        monkeypatch: pytest.MonkeyPatch,
+        settings: Any,
+        unread: str,
+    ) -> None:
+        paths = ("/", "/runs/failures/", f"/runs/failures/{MAIL}/", "/pipelines/dim_cliente/")
+        for path in paths:
+            assert re.search("status__word.>(Gone|Recurring|New)<", page.get(path).content.decode()), path
+        if unread == "dw down":
+            snapshot_stored(factories.unreachable_snapshot())
+        else:
+            settings.SAMPLE_ON_DEMAND = False
+            monkeypatch.setattr("monitoring.selectors.snapshot.STALE_AFTER", timedelta(seconds=-1))
+        for path in paths:
+            html = page.get(path).content.decode()
+            assert not re.search("status__word.>(Gone|Recurring|New)<", html), path
+            assert "unresolved</span>" not in html
+        parts = page.get(f"/runs/failures/{MAIL}/blocks/failure-group-days/").content.decode()
+        assert "unknown__word" in parts
+        assert shown(page.get("/runs/failures/?unresolved=on").content.decode()) == ["Duplicate key", "Deadlock"]
+        assert shown(page.get("/runs/failures/?state=gone").content.decode()) == []
+
     def test_unknown_fingerprints_are_not_found(self, page: Client) -> None:
         for path in ("", "executions.csv", "blocks/failure-group-facts/"):
             assert page.get(f"/runs/failures/{'f' * 16}/{path}").status_code == 404

@@ -30,6 +30,11 @@ def test_the_state(first_seen, successes, state) -> None:
     assert state_of(first_seen, {"a": 10, "b": 20}, standings, NOW) is state
 
 
+def test_without_the_newest_runs_nobody_knows_whether_it_is_gone_or_back() -> None:
+    for first_seen in (ago(hours=1), ago(days=9)):
+        assert state_of(first_seen, {"a": 10}, None, NOW) is State.UNKNOWN
+
+
 def test_unresolved_is_what_a_pipeline_still_fails_with() -> None:
     standings = {"a": Standing(fails_with="x"), "b": Standing(fails_with="y"), "c": Standing(), "d": Standing()}
     assert unresolved_in("x", {"a": 1, "b": 1, "c": 1, "gone": 1}, standings) == ("a",)
