@@ -29,7 +29,8 @@ class Structure(StrEnum):
 class MatrixRow:
     """One pipeline. Totals, pending and counts are rows; latency, lag and duration seconds;
     coverage percent; throughput rows per second; times aware UTC. `late_since`: the oldest eligible
-    row's time, None where nothing waits or nobody can see whether it still does."""
+    row's time, None where nothing waits or nobody can see whether it still does. `structure_unread`, `runs_unread`:
+    why what is said of the tables, and of the newest execution, is what was last known."""
 
     name: str
     status: PipelineStatus
@@ -39,6 +40,8 @@ class MatrixRow:
     owner: str
     structure: Structure
     structure_problem: Problem | None
+    structure_unread: Problem | None
+    runs_unread: Problem | None
     source_table: str
     target_table: str
     source_total: Reading[int]
@@ -73,8 +76,7 @@ class MatrixRow:
 
 def matrix(snapshot: Snapshot) -> list[MatrixRow]:
     """Return a row per pipeline, in the order of their names."""
-    source, target = readings.blind(snapshot)
-    return sorted((_row(each, source, target) for each in snapshot.pipelines), key=lambda row: row.name)
+    return sorted((matrix_row(each, snapshot) for each in snapshot.pipelines), key=lambda row: row.name)
 
 
 def select(
@@ -105,8 +107,9 @@ def _haystack(row: MatrixRow) -> str:
     return "\n".join((row.name, row.source_table, row.target_table, row.owner, row.last_error)).casefold()
 
 
-def _row(pipeline: Pipeline, source: Problem | None, target: Problem | None) -> MatrixRow:
-    """`source`, `target`: why those databases could not be read this time (readings.blind)."""
+def matrix_row(pipeline: Pipeline, snapshot: Snapshot) -> MatrixRow:
+    """Return the pipeline's figures, each as the last known one where its database could not be read this time."""
+    source, target = readings.blind(snapshot)
     control, newest = pipeline.control, pipeline.newest
     structure = structure_of(pipeline)
     return MatrixRow(
@@ -118,6 +121,8 @@ def _row(pipeline: Pipeline, source: Problem | None, target: Problem | None) -> 
         owner=pipeline.owner,
         structure=structure,
         structure_problem=None if structure is Structure.COMPLETE else _structure_problem(pipeline),
+        structure_unread=source or target,
+        runs_unread=target,
         source_table=control.source_table,
         target_table=control.target_table,
         source_total=readings.kept(readings.of_source(pipeline, pipeline.source.total), source),
@@ -129,13 +134,13 @@ def _row(pipeline: Pipeline, source: Problem | None, target: Problem | None) -> 
         served_lag=readings.kept(readings.of_source(pipeline, pipeline.figures.served_lag_seconds), source),
         late_since=late_since(pipeline) if source is None else None,
         newest=newest,
-        last_started_at=_started(newest),
-        last_finished_at=_finished(newest),
-        extracted=readings.rows_of(newest, newest.extracted if newest else 0),
-        upserted=readings.rows_of(newest, newest.upserted if newest else 0),
-        soft_deleted=readings.rows_of(newest, newest.soft_deleted if newest else 0),
-        duration=readings.duration(pipeline),
-        throughput=readings.throughput(pipeline),
+        last_started_at=readings.kept(_started(newest), target),
+        last_finished_at=readings.kept(_finished(newest), target),
+        extracted=readings.kept(readings.rows_of(newest, newest.extracted if newest else 0), target),
+        upserted=readings.kept(readings.rows_of(newest, newest.upserted if newest else 0), target),
+        soft_deleted=readings.kept(readings.rows_of(newest, newest.soft_deleted if newest else 0), target),
+        duration=readings.kept(readings.duration(pipeline), target),
+        throughput=readings.kept(readings.throughput(pipeline), target),
         watermark=control.watermark,
         watermark_state=pipeline.watermark_state,
         last_error=masked_message(newest.error_message) if newest else "",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import Error
 
 from monitoring import scope
 from monitoring.models import EtlControl, PipelineSettings
-from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, Watermark
+from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, SourceReading, Watermark
 from monitoring.policies.ruler import Readings, Ruler, draw
+from monitoring.selectors import readings
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.snapshot import Current
 from monitoring.warehouse.errors import problem_from
@@ -113,9 +113,14 @@ def worst_first(snapshot: Snapshot) -> list[Pipeline]:
     return sorted(snapshot.pipelines, key=lambda each: (not each.control.is_active, -each.severity.rank, each.name))
 
 
-def ruler_of(pipeline: Pipeline, now: datetime) -> Ruler:
-    """Return the pipeline's lag ruler as of `now`, the snapshot's time."""
-    source = pipeline.source
+def ruler_of(pipeline: Pipeline, snapshot: Snapshot) -> Ruler:
+    """Return the pipeline's lag ruler as of the snapshot's time.
+
+    What was last counted before a database stopped answering says nothing of now: it is not drawn.
+    """
+    source, now = pipeline.source, snapshot.sampled_at
+    if readings.blind(snapshot)[0] is not None:
+        source = SourceReading(problem=source.problem)
     return draw(
         Readings(
             now=now,

@@ -52,6 +52,13 @@ class Current:
         return older or self.sampled_at
 
     @property
+    def figures_seen_at(self) -> datetime | None:
+        """When the figures were read, by this machine's clock: before the tick while a database does not answer."""
+        if self.ticked_at is None or self.sampled_at is None or self.figures_at is None:
+            return self.ticked_at
+        return self.ticked_at - max(self.sampled_at - self.figures_at, timedelta(0))
+
+    @property
     def age(self) -> timedelta | None:
         return None if self.ticked_at is None else self.now - self.ticked_at
 

@@ -65,11 +65,13 @@ class StructureColumn(Column):
         if record.structure is Structure.UNKNOWN:
             return parts.unknown(record.structure_problem)
         text, tables = STRUCTURES[record.structure], f"{record.source_table} → {record.target_table}"
+        unread = readings.mark(record.structure_unread)
         if record.structure is Structure.COMPLETE:
-            return format_html('<span class="muted" data-tip="{}">{}</span>', tables, text)
+            return format_html('{} <span class="muted" data-tip="{}">{}</span>', unread, tables, text)
         return format_html(
-            '<span class="status tone-structure" data-tip="{}"><span class="status__sign">{}</span>'
+            '{} <span class="status tone-structure" data-tip="{}"><span class="status__sign">{}</span>'
             '<span class="status__word">{}</span></span>',
+            unread,
             tables,
             parts.icon("puzzle"),
             text,
@@ -96,11 +98,15 @@ class WatermarkColumn(Column):
 class ErrorColumn(Column):
     """The driver's words, cut on the page, whole on hover and in the export."""
 
-    def render(self, value: str) -> SafeString:
+    def render(self, value: str, record: MatrixRow) -> SafeString:
+        unread = readings.mark(record.runs_unread)
         if not value:
-            return parts.none(gettext("no error in the last execution"))
+            return format_html("{} {}", unread, parts.none(gettext("no error in the last execution")))
         return format_html(
-            '<span class="error-text" tabindex="0" data-tip="{}">{}</span>', value, Truncator(value).chars(ERROR_SHOWN)
+            '{} <span class="error-text" tabindex="0" data-tip="{}">{}</span>',
+            unread,
+            value,
+            Truncator(value).chars(ERROR_SHOWN),
         )
 
 
@@ -124,7 +130,7 @@ class UnreadColumn(Column):
     """Only in exports, where a last known value is a number like any other: why there is none newer."""
 
     def value(self, record: MatrixRow) -> str:
-        each = (record.source_total, record.target_total, record.eligible)
+        each = (record.source_total, record.target_total, record.eligible, record.last_started_at)
         problems = {problem_text(reading.problem).what for reading in each if reading.problem}
         return " ".join(sorted(problems))
 

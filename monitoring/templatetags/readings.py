@@ -72,6 +72,12 @@ def draw(reading: Reading[Any], kind: Kind) -> SafeString:
     return parts.unknown(reading.problem or reason(reading)) if reading.unread else parts.none(reason(reading))
 
 
+@register.simple_tag(name="last_known")
+def mark(problem: Problem | None) -> SafeString | str:
+    """Return the sign of a last known value where `problem` kept a newer one from being read, else nothing."""
+    return last_known_mark(problem) if problem is not None else ""
+
+
 def last_known_mark(problem: Problem) -> SafeString:
     """Return the sign beside a value that is of an earlier reading, with why there is none newer."""
     words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}

@@ -284,6 +284,7 @@ def _dated(response: HttpResponse, state: Current) -> HttpResponse:
     if state.sampled_at is not None and state.ticked_at is not None:
         response["X-Sampled-At"] = state.sampled_at.isoformat()
         response["X-Ticked-At"] = state.ticked_at.isoformat()
+        response["X-Figures-At"] = (state.figures_seen_at or state.ticked_at).isoformat()
     return response
 
 

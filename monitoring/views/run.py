@@ -16,7 +16,7 @@ from monitoring.filters import TableForm
 from monitoring.policies.facts import Problem
 from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
-from monitoring.selectors import run_lines, runs
+from monitoring.selectors import readings, run_lines, runs
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.runs import ExecutionsTable, moved_text
 from monitoring.views import errors, export
@@ -173,6 +173,7 @@ def _failure(line: run_lines.ExecutionLine, current: Current, detail: runs.RunDe
         "group_url": reverse("monitoring:failure-group", args=(fingerprint(told),)) if copied else "",
         "moved": moved_text(line.moved, line),
         "control": control,
+        "unread": readings.blind(current.snapshot)[1] if current.snapshot else None,
         "stayed": stayed,
     }
 

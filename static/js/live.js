@@ -124,7 +124,8 @@ function clocks(response) {
     time.dataset.age = "portal";
     box.querySelector(".live__age").lastElementChild.replaceWith(time);
   }
-  time.dateTime = ticked;
+  // While a database does not answer the figures are older than the tick.
+  time.dateTime = response.headers.get("X-Figures-At") ?? ticked;
   // Whatever else says how old the figures are: blocks that did not change are as new as the sample.
   for (const other of document.querySelectorAll("time[data-ticked]")) {
     other.dateTime = ticked;

@@ -14,6 +14,7 @@ from monitoring.models import PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Count, Watermark
 from monitoring.selectors.local_cache import cache
 from tests import factories
+from tests.factories import ago
 from tests.support.htmx import assert_refresh_equals_reload, refresh
 from tests.support.queries import counted, queries
 
@@ -102,6 +103,38 @@ def test_numbers_in_the_drawing_are_numbers_in_every_language(language: str, cli
     drawing = html[html.index('<svg class="ruler') : html.index("ruler-legend")]
     assert ",0%" not in drawing
     assert 'x="0.0%"' in drawing
+
+
+@pytest.mark.parametrize("alias", ["dw", "oltp"])
+def test_what_was_read_before_a_database_went_is_not_said_of_now(
+    alias: str, client_as: Any, snapshot_stored: Any
+) -> None:
+    """Nothing is due, just cooling, sampled a moment ago: all that is of an earlier time."""
+    quiet = factories.pipeline("dim_cliente")
+    client, address = client_as("viewer"), url()
+
+    def block(name: str) -> str:
+        html = client.get(f"{address}blocks/pipeline-{name}/").content.decode()
+        return html.replace("\N{NO-BREAK SPACE}", " ")
+
+    snapshot_stored(factories.snapshot(quiet))
+    assert "Nothing is" in block("ruler")
+    for name in ("comparison", "head", "last"):
+        assert "last known value" not in block(name)
+    down = factories.unreachable(alias)
+    problem = down.problem if alias == "dw" else None
+    snapshot_stored(factories.snapshot(quiet, **{alias: down}, stale_since=ago(hours=1), problem=problem))
+    ruler, comparison = block("ruler"), block("comparison")
+    assert "is not known" in ruler and "tone-ok" not in ruler and "Nothing is" not in ruler
+    figures = re.findall(r"<dt>(?P<name>[^<]+?) ?<.*?<dd>(?P<value>.*?)</dd>", comparison)
+    of_source = {"Source rows", "Coverage", "Eligible", "Cooling", "Served lag", "Latency", "Drained in"}
+    assert of_source <= {name for name, value in figures if "last known value" in value}
+    assert ("last known value" in block("last")) is (alias == "dw")
+    assert "last known value" in block("head")
+    assert "last known value" in client.get("/pipelines/").content.decode()
+    assert f'datetime="{ago(hours=1):%Y-%m-%dT%H:%M:%S}' in comparison
+    assert "Nothing is pending" not in client.get("/pipelines/").content.decode()
+    assert ">Quiet<" not in client.get("/pipelines/").content.decode()
 
 
 NAMES = ["core.customers'; DROP TABLE x/..", "a/b", "..", "x" * 100, "😀", "[a].[b].[c]", "blocks", "~", "100%", "?q#x"]

@@ -141,7 +141,8 @@ def test_more_than_five_are_counted_not_hidden(page: Any) -> None:
 
 
 def test_the_warehouse_is_down(page: Any) -> None:
-    blocks = page(factories.unreachable_snapshot())
+    running = (run(status=RunStatus.RUNNING, finished_at=None),)
+    blocks = page(replace(factories.unreachable_snapshot(), running=running))
     verdict = blocks["verdict"].text
     assert "DW has not answered since" in verdict
     assert "The server does not answer." in verdict
@@ -149,6 +150,7 @@ def test_the_warehouse_is_down(page: Any) -> None:
     assert "Login timeout expired" in verdict  # the driver's words
     assert "DATABASE=DW_ECOMMERCE" in verdict
     assert "Whether something runs is unknown" in blocks["summary-running"].text
+    assert " ".join(blocks["summary-running"].text.split()).startswith("Running now Whether"), "no number either"
     assert "did not pass" in blocks["preflight"].text
     assert "dim_cliente" in blocks["summary-matrix"].text  # the last that was read
 
@@ -194,7 +196,7 @@ def test_a_newer_sample_of_the_same_state_sends_nothing(
     type(state).objects.update(ticked_at=timezone.now())
     answer = htmx.refresh(client, before, "/")
     assert answer.status_code == 204
-    assert answer["X-Ticked-At"] != ""
+    assert answer["X-Ticked-At"] == answer["X-Figures-At"] != ""
 
 
 def test_an_empty_warehouse(page: Any) -> None:

@@ -130,12 +130,14 @@ def test_a_running_duration_and_a_lag_tick_instead_of_ageing() -> None:
 
 def test_last_known_values_are_marked_where_their_database_is_down() -> None:
     late = factories.late_pipeline()
+    of_source = {"source_total", "eligible", "served_lag", "coverage", "latency", "structure"}
+    of_execution = {"last_started_at", "last_finished_at", "extracted", "upserted", "soft_deleted", "duration"}
     for down, marked in (
         ({}, set()),
-        ({"oltp": factories.unreachable("oltp")}, {"source_total", "eligible", "served_lag", "coverage", "latency"}),
+        ({"oltp": factories.unreachable("oltp")}, of_source),
         (
             {"dw": factories.unreachable("dw")},
-            {"source_total", "target_total", "eligible", "served_lag", "coverage", "latency"},
+            of_source | {"target_total", "throughput", "last_error"} | of_execution,
         ),
     ):
         (row,) = matrix.matrix(factories.snapshot(late, **down))

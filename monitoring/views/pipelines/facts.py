@@ -16,7 +16,7 @@ from monitoring.models import PipelineSettings
 from monitoring.policies.facts import Pipeline, Verdict
 from monitoring.policies.ruler import ZoneCode
 from monitoring.selectors import pipelines, readings
-from monitoring.selectors.matrix import structure_of
+from monitoring.selectors.matrix import matrix_row, structure_of
 from monitoring.selectors.run_lines import execution_line
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.matrix import STRUCTURES
@@ -38,6 +38,7 @@ class PipelineHead(PipelineBlock):
         return {
             "control": pipeline.control,
             "structure": STRUCTURES[structure_of(pipeline)],
+            "unread": readings.blind(current.snapshot),
             "settings_url": settings_url(self.request, pipeline.name),
             "words": None,
         }
@@ -46,6 +47,7 @@ class PipelineHead(PipelineBlock):
         return {
             "control": subject.control,
             "structure": None,
+            "unread": (None, None),
             "settings_url": settings_url(self.request, subject.name),
             "words": problem_text(subject.problem) if subject.problem else None,
         }
@@ -79,8 +81,9 @@ class PipelineRuler(PipelineBlock):
     template_name = "monitoring/pipelines/_ruler.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        ruler = pipelines.ruler_of(pipeline, current.snapshot.sampled_at)
+        ruler = pipelines.ruler_of(pipeline, current.snapshot)
         source, control = pipeline.source, pipeline.control
+        problem = readings.blind(current.snapshot)[0] or source.problem
         return {
             "ruler": ruler,
             "state": STATES[ruler.state],
@@ -91,7 +94,7 @@ class PipelineRuler(PipelineBlock):
             ],
             "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in ruler.zones],
             "legend": [(code, word) for code, word in ZONES.items() if code is not ZoneCode.UNKNOWN],
-            "words": problem_text(source.problem) if source.problem else None,
+            "words": problem_text(problem) if problem else None,
         }
 
 
@@ -122,23 +125,19 @@ def _told(verdict: Verdict) -> Context:
 
 
 class PipelineComparison(PipelineBlock):
-    """Source against target, and how the rows between them move."""
+    """Source against target, and how the rows between them move. What is of an earlier reading is marked so."""
 
     name = "pipeline-comparison"
     template_name = "monitoring/pipelines/_comparison.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        of_source, of_target = readings.of_source, readings.of_target
+        row = matrix_row(pipeline, current.snapshot)
+        source, target = readings.blind(current.snapshot)
         return {
-            "source_total": of_source(pipeline, pipeline.source.total),
-            "target_total": of_target(pipeline, pipeline.target.total),
-            "coverage": readings.coverage(pipeline),
-            "eligible": of_source(pipeline, pipeline.source.eligible),
-            "cooling": of_source(pipeline, pipeline.source.cooling),
-            "latency": readings.latency(pipeline),
-            "served_lag": of_source(pipeline, pipeline.figures.served_lag_seconds),
-            "duration": readings.duration(pipeline),
-            "throughput": readings.throughput(pipeline),
+            "row": row,
+            "read_at": current.figures_at,
+            "source_unread": source,
+            "target_unread": target,
             "figures": pipeline.figures,
             "thresholds": pipeline.thresholds,
             "running": pipeline.newest is not None and execution_line(pipeline.newest).running,

@@ -95,6 +95,7 @@ class PipelineLast(PipelineBlock):
             "upserted": readings.rows_of(newest, newest.upserted),
             "soft_deleted": readings.rows_of(newest, newest.soft_deleted),
             "usual": pipeline.figures.usual_duration,
+            "unread": readings.blind(current.snapshot)[1],
             "control_agrees": None
             if newest.watermark_to is None
             else newest.watermark_to == pipeline.control.watermark,

@@ -53,9 +53,7 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     """Return the form with what was asked, the table of the rows that match, and how many there are in all."""
     snapshot = current.snapshot
     rows = matrix.matrix(snapshot) if snapshot else []
-    rulers = (
-        {each.name: pipelines.ruler_of(each, snapshot.sampled_at) for each in snapshot.pipelines} if snapshot else {}
-    )
+    rulers = {each.name: pipelines.ruler_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
     table = PipelinesTable(form.apply(rows), rulers, order_by=form.values.get("sort") or WORST_FIRST)
     return form, table, len(rows)
