@@ -1,6 +1,8 @@
 """The floor: the figures of each page by hand-written SQL over the same files, on one connection of the plain driver.
 
-No user, no rights, no language, no HTML, no policy: only what must be asked for to know the page's numbers.
+No user, no rights, no language, no HTML, no policy: only what must be asked for to know the page's numbers. Every
+page says in its first line how all pipelines stand, and under it which checks failed: those figures are needed for
+each of them (OPENING).
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from urllib.parse import quote
 
 SCHEMAS = {"dw": ("ctl", "audit", "dim", "fact"), "oltp": ("core",)}
 DAYS = "datetime('now', '-{} days')"
-FIRST = "(SELECT MIN(run_id) FROM audit.etl_run WHERE started_at >= {since})"
+NEWEST_RUN = "(SELECT MAX(run_id) FROM audit.etl_run)"
+FIRST = "(SELECT run_id FROM audit.etl_run WHERE started_at >= {since} ORDER BY started_at LIMIT 1)"
 
 CONTROL = "SELECT * FROM ctl.etl_control ORDER BY entity_name"
 NEWEST = (
@@ -24,6 +27,7 @@ WAITING = (
     "FROM {source} AS s JOIN ctl.etl_control AS c ON c.entity_name = ?"
 )
 TARGET = "SELECT COUNT(*) FROM {target}"
+LAST_EVENT = "SELECT MAX(event_time_utc) FROM audit.connection_login_events"
 RUNS = "SELECT * FROM audit.etl_run ORDER BY run_id DESC LIMIT 30"
 PER_DAY = "SELECT date(started_at), status, COUNT(*) FROM audit.etl_run WHERE started_at >= {since} GROUP BY 1, 2"
 VOLUMES = (
@@ -41,12 +45,34 @@ GRID = (
     "SELECT run_id, entity_name, status FROM audit.etl_run_entity WHERE run_id > "
     "(SELECT MAX(run_id) - 30 FROM audit.etl_run) ORDER BY run_id DESC"
 )
-EVENTS = "audit.connection_login_events WHERE event_time_utc >= datetime('now', '-1 day')"
-HOURS = f"SELECT substr(event_time_utc, 1, 13), COUNT(*), COUNT(DISTINCT session_id) FROM {EVENTS} GROUP BY 1"
-BY = (
-    "SELECT {column}, COUNT(*), COUNT(DISTINCT session_id || '.' || login_time), MAX(event_time_utc) "
-    f"FROM {EVENTS} GROUP BY 1"
+EVENTS = "audit.connection_login_events WHERE event_time_utc >= datetime('now', '-{} days')"
+DAY, MONTH = EVENTS.format(1), EVENTS.format(31)
+HOURS = f"SELECT substr(event_time_utc, 1, 13), COUNT(*), COUNT(DISTINCT session_id) FROM {DAY} GROUP BY 1"
+FAILED_HOURS = (
+    "SELECT substr(entity_started_at, 1, 13), COUNT(*) FROM audit.etl_run_entity WHERE run_id >= {first} "
+    "AND status = 'failed' GROUP BY 1"
 )
+BY = (
+    "SELECT {columns}, COUNT(*), COUNT(DISTINCT session_id || '.' || login_time), MIN(event_time_utc), "
+    f"MAX(event_time_utc) FROM {DAY} {{more}} GROUP BY {{columns}}"
+)
+IDENTITIES = (
+    "SELECT login_name, host_name, client_net_address, program_name, auth_scheme, encrypt_option, COUNT(*), "
+    f"MIN(event_time_utc), MAX(event_time_utc) FROM {MONTH} GROUP BY 1, 2, 3, 4, 5, 6"
+)
+HABITS = (
+    "SELECT login_name, substr(event_time_utc, 12, 2), COUNT(DISTINCT substr(event_time_utc, 1, 10)) "
+    f"FROM {MONTH} GROUP BY 1, 2"
+)
+OPEN = f"SELECT session_id, login_time, MIN(event_time_utc), MAX(event_time_utc) FROM {DAY} GROUP BY 1, 2"
+AROUND = (
+    "SELECT e.run_entity_id, e.status, v.login_name, v.host_name, v.program_name, v.database_name "
+    "FROM audit.etl_run_entity AS e INDEXED BY IX_etl_run_entity_run CROSS JOIN audit.connection_login_events AS v "
+    "ON v.event_time_utc >= datetime(e.entity_started_at, '-5 minutes') "
+    "AND v.event_time_utc < datetime(e.entity_started_at, '+5 minutes') "
+    "WHERE e.run_id >= {first} GROUP BY 1, 2, 3, 4, 5, 6"
+)
+WINDOW_RUNS = "SELECT * FROM audit.etl_run WHERE run_id >= {first} ORDER BY run_id DESC LIMIT 25"
 FACETS = (
     *("login_name", "host_name", "program_name", "database_name"),
     *("status", "client_net_address", "encrypt_option", "auth_scheme"),
@@ -69,34 +95,37 @@ def figures(connection: sqlite3.Connection, page: str, pipeline: str) -> int:
 
 
 def _asked(connection: sqlite3.Connection, page: str, pipeline: str) -> list[tuple[str, tuple[object, ...]]]:
-    fortnight, week = DAYS.format(14), DAYS.format(7)
-    first, lately = FIRST.format(since=fortnight), FIRST.format(since=week)
-    match page:
-        case "summary":
-            plain = [CONTROL, NEWEST, RUNS, PER_DAY.format(since=fortnight), VOLUMES.format(first=first)]
-            return [*_plain([*plain, FAILURES.format(first=lately), GRID]), *_tables(connection, None)]
-        case "pipelines":
-            return [*_plain([CONTROL, NEWEST]), *_tables(connection, None)]
-        case "pipeline":
-            own = (OWN.format(first=FIRST.format(since=DAYS.format(1))), (pipeline,))
-            return [*_plain([CONTROL, NEWEST, FAILURES.format(first=lately)]), own, *_tables(connection, pipeline)]
-        case "runs":
-            return _plain([CONTROL, RUNS, GRID, "SELECT COUNT(*) FROM audit.etl_run WHERE started_at >= " + week])
-        case "run":
-            newest = "(SELECT MAX(run_id) FROM audit.etl_run)"
-            runs = f"SELECT * FROM audit.etl_run WHERE run_id >= {newest} - 1"
-            return _plain([runs, f"SELECT * FROM audit.etl_run_entity WHERE run_id = {newest}"])
-        case "connections":
-            newest = "SELECT * FROM audit.connection_login_events ORDER BY connection_event_id DESC LIMIT 50"
-            return _plain([HOURS, newest, *(BY.format(column=column) for column in FACETS)])
-    raise ValueError(page)
+    day, week, fortnight = (FIRST.format(since=DAYS.format(days)) for days in (1, 7, 14))
+    opening = [*_plain([CONTROL, NEWEST, RUNS, LAST_EVENT]), *_tables(connection)]
+    own: dict[str, list[str]] = {
+        "summary": [
+            PER_DAY.format(since=DAYS.format(14)),
+            *(VOLUMES.format(first=fortnight), FAILURES.format(first=week), GRID),
+        ],
+        "pipelines": [],
+        "pipeline": [FAILURES.format(first=week)],
+        "runs": [GRID, f"SELECT COUNT(*) FROM audit.etl_run WHERE run_id >= {week}"],
+        "run": [
+            f"SELECT * FROM audit.etl_run WHERE run_id >= {NEWEST_RUN} - 1",
+            f"SELECT * FROM audit.etl_run_entity WHERE run_id = {NEWEST_RUN}",
+        ],
+        "connections": [
+            *(HOURS, FAILED_HOURS.format(first=day), WINDOW_RUNS.format(first=day), IDENTITIES, HABITS, OPEN),
+            *(BY.format(columns=column, more="") for column in FACETS),
+            BY.format(columns="login_name, program_name, host_name", more="AND database_name = 'ECOMMERCE_OLTP'"),
+            AROUND.format(first=day),
+            "SELECT * FROM audit.connection_login_events ORDER BY connection_event_id DESC LIMIT 50",
+        ],
+    }
+    executions = [(OWN.format(first=day), (pipeline,))] if page == "pipeline" else []
+    return [*opening, *_plain(own[page]), *executions]
 
 
 def _plain(statements: list[str]) -> list[tuple[str, tuple[object, ...]]]:
     return [(sql, ()) for sql in statements]
 
 
-def _tables(connection: sqlite3.Connection, only: str | None) -> list[tuple[str, tuple[object, ...]]]:
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, tuple[object, ...]]]:
     asked: list[tuple[str, tuple[object, ...]]] = []
     listed = "SELECT entity_name, source_table, target_table, source_pk_column FROM ctl.etl_control"
     there = {
@@ -105,6 +134,6 @@ def _tables(connection: sqlite3.Connection, only: str | None) -> list[tuple[str,
         for (name,) in connection.execute(f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table'")
     }
     for name, source, target, key in connection.execute(listed).fetchall():
-        if only in (None, name) and {source.casefold(), target.casefold()} <= there:
+        if {source.casefold(), target.casefold()} <= there:
             asked += [(WAITING.format(source=source, key=key), (name,)), (TARGET.format(target=target), ())]
     return asked
