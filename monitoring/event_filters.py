@@ -21,6 +21,7 @@ from monitoring.wording.audit import COLUMNS
 MOST_CHOICES = 100
 LONGEST_NAME = 256
 SHOWN_NAME = 60
+SESSION = "session_id"
 PLACES = ("after", "before")
 """Where in the list a page begins: another filter begins at the newest event again."""
 DAY = timedelta(days=1)
@@ -127,6 +128,16 @@ class EventsForm(TableForm):
                 widget=forms.Select(choices=_choices(values)),
                 error_messages={"max_length": _("No name has more than %(limit_value)d characters: it is not used.")},
             )
+        self.fields[SESSION] = forms.IntegerField(
+            label=_("Session"),
+            required=False,
+            min_value=-32_768,
+            max_value=32_767,
+            localize=False,
+            error_messages=dict.fromkeys(
+                ("invalid", "min_value", "max_value"), _("No session has this number: it is not used.")
+            ),
+        )
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
         return [(name, value) for name, value in super().others(data) if name not in PLACES]
@@ -134,12 +145,15 @@ class EventsForm(TableForm):
     @property
     def narrowing(self) -> dict[str, str]:
         """The columns and the values that the table is narrowed to."""
-        return {name: value for name in self.LABELS if (value := self.values.get(name, ""))}
+        session = self.values.get(SESSION)
+        found = {name: value for name in self.LABELS if (value := self.values.get(name, ""))}
+        return found if session is None else {**found, SESSION: str(session)}
 
     @property
     def wanted(self) -> EventFilter:
         """What was asked for and could be used."""
-        return EventFilter(**self.narrowing)
+        columns = {name: value for name, value in self.narrowing.items() if name != SESSION}
+        return EventFilter(**columns, session_id=self.values.get(SESSION))
 
 
 def _choices(values: Iterable[tuple[str, int]]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitoring.enums import AuditQuestion
@@ -17,6 +17,7 @@ from monitoring.policies.sessions import (
     AUTHENTICATION,
     ENCRYPTION,
     HOST,
+    HOUR,
     LOGIN,
     PROGRAM,
     Figures,
@@ -25,6 +26,7 @@ from monitoring.policies.sessions import (
     figures,
     is_portal,
     login_time_of,
+    session_id_of,
 )
 
 REMEMBERED = (LOGIN, HOST, ADDRESS, PROGRAM, AUTHENTICATION, ENCRYPTION)
@@ -46,7 +48,8 @@ class Evidence:
 
     `certain` False: the history does not reach back far enough to say so. `day_count`: days that the session
     was open (LONG_SESSION; its events are not counted), or on which the login was seen before (UNUSUAL_HOUR).
-    `hour`: the first unusual one.
+    `hour`, `until`: the first unusual hour, and the end of the last that follows without a gap. `session_id`: the
+    open session's.
     """
 
     question: AuditQuestion
@@ -58,6 +61,8 @@ class Evidence:
     certain: bool = True
     day_count: float | None = None
     hour: datetime | None = None
+    until: datetime | None = None
+    session_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,8 @@ def unencrypted(sampled: Sequence[HourEvents], servers: Collection[str]) -> Answ
 
 
 def unusual_hours(sampled: Sequence[HourEvents], since: datetime, history: History) -> Answer:
-    """Name the logins seen in an hour of the week in which they were not seen in the 30 days before.
+    """Name the logins seen in an hour of the week in which they were not seen in the 30 days before, each
+    stretch of such hours on its own: between two of them there may be a usual one.
 
     The hour before and the one after count as usual too. A login that was seen on fewer than USUAL_DAYS days,
     and every login where the history reaches back for fewer, has no usual hours: it is left out, and counted.
@@ -157,11 +163,11 @@ def unusual_hours(sampled: Sequence[HourEvents], since: datetime, history: Histo
                 unusual[str(login)].append(each)
     found = []
     for login, hours_of_login in unusual.items():
-        (total,) = figures(hours_of_login, (LOGIN,), _equals(LOGIN, login))
         days = history.hours[folded(login)][1]
-        hour = min(each.hour for each in hours_of_login)
-        evidence = _evidence(AuditQuestion.UNUSUAL_HOUR, (LOGIN,), total, {}, day_count=days, hour=hour)
-        found.append(evidence)
+        for stretch in _stretches(hours_of_login):
+            (total,) = figures(stretch, (LOGIN,), _equals(LOGIN, login))
+            evidence = _evidence(AuditQuestion.UNUSUAL_HOUR, (LOGIN,), total, {}, day_count=days)
+            found.append(replace(evidence, hour=stretch[0].hour, until=stretch[-1].hour + HOUR))
     return Answer(
         question=AuditQuestion.UNUSUAL_HOUR,
         found=tuple(sorted(found, key=lambda each: -(each.events or 0))),
@@ -218,6 +224,7 @@ def long_sessions(sampled: Sequence[HourEvents], offset: timedelta) -> Answer:
                     first=first,
                     last=last,
                     day_count=age / timedelta(days=1),
+                    session_id=session_id_of(number),
                 )
             )
     return Answer(
@@ -228,6 +235,17 @@ def long_sessions(sampled: Sequence[HourEvents], offset: timedelta) -> Answer:
 def week_hours(day_masks: Iterable[tuple[int, int]]) -> frozenset[int]:
     """Return the hours of the week in masks of days: (weekday, 24 bits, bit N for hour N)."""
     return frozenset(day * 24 + hour for day, mask in day_masks for hour in range(24) if mask >> hour & 1)
+
+
+def _stretches(hours: Iterable[HourEvents]) -> list[list[HourEvents]]:
+    """Return the hours in order, cut wherever one is missing."""
+    found: list[list[HourEvents]] = []
+    for each in sorted(hours, key=lambda each: each.hour):
+        if found and each.hour - found[-1][-1].hour <= HOUR:
+            found[-1].append(each)
+        else:
+            found.append([each])
+    return found
 
 
 def _equals(column: int, value: str | None) -> Callable[[Values], bool]:
@@ -241,7 +259,6 @@ def _evidence(
     more: Mapping[int, str],
     *,
     day_count: float | None = None,
-    hour: datetime | None = None,
 ) -> Evidence:
     return Evidence(
         question=question,
@@ -251,5 +268,4 @@ def _evidence(
         first=each.first,
         last=each.last,
         day_count=day_count,
-        hour=hour,
     )

@@ -127,6 +127,12 @@ def login_time_of(number: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=number >> 16)
 
 
+def session_id_of(number: int) -> int:
+    """Return the session's id that its number holds: a SMALLINT."""
+    found = number & 0xFFFF
+    return found - 0x10000 if found >= 0x8000 else found
+
+
 def hour_of(moment: datetime) -> datetime:
     """Return the start of the moment's hour."""
     return moment.replace(minute=0, second=0, microsecond=0)

@@ -101,15 +101,16 @@ class EventFilter:
     client_net_address: str = ""
     encrypt_option: str = ""
     auth_scheme: str = ""
+    session_id: int | None = None
 
     @property
     def any(self) -> bool:
-        return any(getattr(self, name) for name in FACETS)
+        return self.session_id is not None or any(getattr(self, name) for name in FACETS)
 
     @property
     def key(self) -> str:
         """A short text that tells two filters apart."""
-        text = "\x00".join(getattr(self, name) for name in FACETS)
+        text = "\x00".join([*(getattr(self, name) for name in FACETS), str(self.session_id)])
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
@@ -159,7 +160,8 @@ def _read(window: Window) -> Activity:
         read = event_hours(found)
     except ReadFailed as failure:
         return Activity(window=window, problem=failure.problem, stamp=f"problem:{failure.problem.code}")
-    until = found.now if found.until is None else min(found.now, found.until)
+    # The end of a range is not in it: where it is a whole hour, that hour is not.
+    until = found.now if found.until is None else min(found.now, found.until - timedelta(microseconds=1))
     failures = failures_between(found.since, found.until)
     hours = sessions.by_hour(read.hours, failures, since=read.cut or found.since, until=until)
     whole = sessions.merged(read.hours)
@@ -260,6 +262,8 @@ def matching(found: Bounds, wanted: EventFilter) -> QuerySet[ConnectionLoginEven
         rows = rows.filter(connection_event_id__lte=found.newest)
     if found.until is not None:
         rows = rows.filter(event_time_utc__gte=found.since, event_time_utc__lt=found.until)
+    if wanted.session_id is not None:
+        rows = rows.filter(session_id=wanted.session_id)
     for name in FACETS:
         value = getattr(wanted, name)
         if value == NONE:

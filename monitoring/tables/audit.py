@@ -67,7 +67,7 @@ class DetailColumn(Column):
 class FindingsTable(PortalTable):
     """Everything that was found, question by question. `url_of` gives the address of a row's events."""
 
-    key = staticmethod(lambda row: (list(type(row.question)).index(row.question), evidence_text(row)))
+    key = staticmethod(lambda row: (list(type(row.question)).index(row.question), evidence_text(row), row.first))
 
     question = QuestionColumn()
     what = LinkedColumn(evidence_text, verbose_name=_("Who or what"), accessor="question")

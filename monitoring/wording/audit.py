@@ -30,7 +30,10 @@ COLUMNS: Mapping[str, Any] = {
 
 def evidence_text(evidence: Evidence) -> str:
     """Return who or what was found: each column with its value."""
-    return ", ".join(_pair(column, value) for column, value in evidence.values.items())
+    found = [_pair(column, value) for column, value in evidence.values.items()]
+    if evidence.session_id is not None:
+        found.append(gettext("%(column)s: %(value)s") % {"column": gettext("Session"), "value": evidence.session_id})
+    return ", ".join(found)
 
 
 def factor_text(factor: Factor) -> str:
@@ -52,8 +55,8 @@ def evidence_detail(evidence: Evidence, remembered_since: datetime | None) -> st
     if evidence.question is AuditQuestion.UNUSUAL_HOUR and evidence.hour is not None:
         days = round(evidence.day_count or 0)
         text = ngettext(
-            "first in the hour of %(when)s; seen on %(days)d day before, never around this hour of the week",
-            "first in the hour of %(when)s; seen on %(days)d days before, never around this hour of the week",
+            "from the hour of %(when)s on; seen on %(days)d day before, never around this hour of the week",
+            "from the hour of %(when)s on; seen on %(days)d days before, never around this hour of the week",
             days,
         )
         return text % {"when": moment(evidence.hour), "days": days}

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from monitoring.collector import seen
 from monitoring.collector.memory import Memory
+from monitoring.event_filters import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.warehouse import login_history
 from monitoring.warehouse.login_history import Ends
@@ -88,16 +89,40 @@ def test_each_question_with_evidence_and_a_link_to_its_rows(client_as: Any, hist
             "Login: etl_runner, Host: NB-9, Address: 10.9.9.9, Program: SSMS, Encrypted: FALSE",
         ),
         ("Outside its usual hours", "Login: etl_runner"),
+        ("Outside its usual hours", "Login: etl_runner"),
         ("The runner's or the portal's login, another program", "Login: etl_runner, Program: SSMS, Host: NB-9"),
-        ("Open for days", "Login: etl_runner, Host: NB-9, Program: SSMS"),
+        ("Open for days", "Login: etl_runner, Host: NB-9, Program: SSMS, Session: 77"),
     ]
     details = [line[2] for line in found]
     assert details[0] == "new: not seen in the 30 days before the window"
-    assert details[5].startswith("first in the hour of 10 Mar 2026, 01:00; seen on 29 days before")
-    assert details[7] == "had been open for 4 d 22 h"
+    assert details[5].startswith("from the hour of 10 Mar 2026, 01:00 on; seen on 29 days before")
+    assert details[8] == "had been open for 4 d 22 h"
     assert [line.split(" ")[0] for line in questions(page)[:5]] == ["Warning"] * 5
     links = [each.attrs["href"] for each in parts(page)["connections-findings"].find_all("tbody")[-1].find_all("a")]
-    assert [len(rows(client.get(link))) for link in links] == [1] * 8
+    assert [len(rows(client.get(link))) for link in links] == [1] * 9
+
+
+def test_a_link_shows_the_rows_that_were_counted_and_no_others(client_as: Any, history: Any) -> None:
+    """Unusual hours with others between them; two sessions of the same login, host and program; a range cut short."""
+    history.login_event(event_time_utc=NOW - 8 * HOUR, login_time=NOW - 9 * HOUR)
+    for hours in (8, 7, 2):
+        for minutes in (3, 9):
+            history.login_event(event_time_utc=NOW - hours * HOUR + minutes * MINUTE, login_time=NOW - 9 * HOUR)
+    for session_id in (77, 78):
+        history.login_event(event_time_utc=NOW - HOUR, login_time=NOW - 5 * DAY, session_id=session_id)
+    history.remember()
+    client = client_as("auditor")
+    for query in ("", f"?from={stamp(NOW - 9 * HOUR)}&to={stamp(NOW - 8 * HOUR + 5 * MINUTE)}"):
+        block = parts(client.get(f"{PAGE}{query}"))["connections-findings"]
+        lines, links = listed(client.get(f"{PAGE}{query}"), "connections-findings"), block.find_all("tbody")[-1]
+        shown = [rows(client.get(each.attrs["href"])) for each in links.find_all("a")]
+        counted = [int(line[3]) if line[3].isdigit() else None for line in lines]
+        assert lines
+        for line, events, found in zip(lines, counted, shown, strict=True):
+            assert len(found) == (1 if events is None else events), line
+        if not query:
+            assert len([line for line in lines if line[0] == "Outside its usual hours"]) == 2
+            assert [line[1][-2:] for line in lines if line[0] == "Open for days"] == ["77", "78"]
 
 
 def test_a_short_history_makes_nothing_new(client_as: Any, warehouse: Any, sampled: Any, history: Any) -> None:

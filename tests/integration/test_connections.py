@@ -426,6 +426,23 @@ def test_a_free_range(client_as: Any, sampled: Any, events: Any, query: str, cou
     assert ("is no date" in text or "A range has" in text or "ends before" in text) is bool(said)
 
 
+def test_an_hour_at_whose_start_the_range_ends_is_not_in_it(client_as: Any, sampled: Any, events: Any) -> None:
+    page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T09:00:00Z&to=2026-03-10T11:00:00Z")
+    assert "in 2 hours" in parts(page)["connections-activity"].text
+
+
+def test_the_events_of_one_session(client_as: Any, sampled: Any, events: Any) -> None:
+    events.login_event(session_id=88)
+    client = client_as("auditor")
+    numbers = {line[1] for line in listed(client.get(PAGE), "connections-events")}
+    digits = {number for number in numbers if number.isdigit()}
+    assert digits == {"51", "88"}
+    for number in digits:
+        found = listed(client.get(f"{PAGE}?session_id={number}"), "connections-events")
+        assert {line[1] for line in found} == {number}
+    assert "No session has this number" in client.get(f"{PAGE}?session_id=99999999").content.decode()
+
+
 def test_a_range_stays_in_every_link_and_is_written_in_utc(client_as: Any, sampled: Any, events: Any) -> None:
     page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T06:30&to=2026-03-10T08:30")
     links = [each.attrs["href"] for each in parts(page)["connections-facets"].find_all("tbody")[-1].find_all("a")]

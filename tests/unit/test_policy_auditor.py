@@ -161,7 +161,17 @@ def test_an_unusual_hour_has_its_first_one_and_the_sums_of_all() -> None:
     hours = [hour(values(), start=SINCE + step * HOUR, sessions={step + 1: SINCE}) for step in range(4)]
     (evidence,) = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
     # 36 is usual, so is 37; 38 and 39 are not.
-    assert (evidence.hour, evidence.events, evidence.sessions, evidence.day_count) == (SINCE + 2 * HOUR, 4, 2, 21)
+    assert (evidence.hour, evidence.until) == (SINCE + 2 * HOUR, SINCE + 4 * HOUR)
+    assert (evidence.events, evidence.sessions, evidence.day_count) == (4, 2, 21)
+
+
+def test_unusual_hours_with_others_between_are_findings_of_their_own() -> None:
+    hours = [hour(values(), start=SINCE + step * HOUR) for step in (7, 2, 3)]
+    found = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
+    assert [(each.hour, each.until, each.events) for each in found] == [
+        (SINCE + 2 * HOUR, SINCE + 4 * HOUR, 4),
+        (SINCE + 7 * HOUR, SINCE + 8 * HOUR, 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +237,7 @@ def test_open_for_days(age: timedelta, offset: timedelta, named: bool) -> None:
     if named:
         (evidence,) = answer.found
         assert dict(evidence.values) == {LOGIN: "ana", HOST: "NB-1", PROGRAM: "SSMS"}
-        assert (evidence.sessions, evidence.events) == (1, None)
+        assert (evidence.sessions, evidence.events, evidence.session_id) == (1, None, 51)
         assert evidence.day_count == pytest.approx((age + offset) / DAY)
 
 

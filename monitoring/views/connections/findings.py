@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -27,7 +27,6 @@ from monitoring.wording import label
 
 SHOWN = 25
 AROUND = timedelta(minutes=5)
-HOUR = timedelta(hours=1)
 
 
 class Found(Asked):
@@ -46,9 +45,18 @@ class Found(Asked):
 
     def _evidence_url(self, row: Evidence) -> str:
         narrowed = {FACETS[column]: value or audit.NONE for column, value in row.values.items()}
-        if row.hour is not None:
-            return f"{audit_url(row.hour, row.hour + HOUR, **narrowed)}#connections-events"
+        if row.session_id is not None:
+            narrowed["session_id"] = str(row.session_id)
+        if row.hour is not None and row.until is not None:
+            return f"{audit_url(*self._inside(row.hour, row.until), **narrowed)}#connections-events"
         return f"{self.bare_url(**narrowed)}#connections-events"
+
+    def _inside(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        """Return the part of whole hours that lies in the window: what was counted."""
+        bounds = self.activity.bounds
+        if bounds is None:
+            return since, until
+        return max(since, bounds.since), until if bounds.until is None else min(until, bounds.until)
 
     @cached_property
     def factors(self) -> Factors:
