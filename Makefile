@@ -112,11 +112,15 @@ sqlmap: .venv/test.stamp  ## sqlmap against a running demo: every parameter and 
 
 # One file each for styles and scripts: a first visit is ten requests instead of twenty. Made by whoever changes
 # static/css or static/js (needs Node.js), and committed: nobody else needs Node. A test holds it to its sources.
-ESBUILD := npx --yes esbuild@0.28.2 --bundle --minify --legal-comments=none --log-level=warning --external:*.woff2
+BUNDLED := -p esbuild@0.28.2 -p chart.js@4.6.1
+ESBUILD := esbuild --bundle --minify --log-level=warning --external:*.woff2
 
 static: .venv/test.stamp  ## Bundle static/css and static/js into static/dist, after a change to them
-	$(ESBUILD) static/css/portal.css --outfile=static/dist/portal.css
-	$(ESBUILD) static/js/shell.js --format=esm --outfile=static/dist/portal.js
+	npx --yes $(BUNDLED) -c 'export NODE_PATH=$$(dirname $$(dirname $$(command -v esbuild))); set -ex; \
+		$(ESBUILD) static/css/portal.css --outfile=static/dist/portal.css; \
+		$(ESBUILD) static/js/chart-library.js --format=esm --legal-comments=eof --outfile=static/dist/chart-library.js; \
+		for page in shell:portal entrance:entrance; do \
+			$(ESBUILD) static/js/$${page%:*}.js --format=esm --outfile=static/dist/$${page#*:}.js; done'
 	$(BIN)/python -m tests.support.bundles
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it

@@ -11,6 +11,10 @@ const NBSP = "\u00a0";
 const plain = new Intl.NumberFormat(language);
 const offsets = { portal: 0, warehouse: 0 };
 const shown = new WeakMap();
+let selection = null; // from the first one on: to ask whether there is one lays out the page
+document.addEventListener("selectionchange", () => {
+  selection = getSelection();
+});
 
 /** Set the clocks: the portal's time now (ms since 1970) and the warehouse's seconds ahead of it. */
 export function setClocks(portalNow, skewSeconds) {
@@ -48,7 +52,6 @@ export function durationText(seconds) {
 
 /** Write every age, elapsed time and time-driven bar of the page as it is now. */
 export function tick() {
-  const selection = getSelection();
   const selecting = selection && !selection.isCollapsed;
   for (const element of document.querySelectorAll("time[data-age], time[data-elapsed]")) {
     if (selecting && selection.containsNode(element, true)) continue;

@@ -9,21 +9,43 @@
 import { durationText, now } from "./ages.js";
 import { language, say, zone } from "./common.js";
 
+let Chart; // the library, once it is here
 const drawn = new Map(); // figure -> {chart, text}
 const plain = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const short = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
 const HOUR = 3_600_000;
 const STEPS = [1 / 60, 5 / 60, 0.25, 0.5, 1, 3, 6, 12, 24, 48, 168, 720, 1440, 4380, 8760].map((hours) => hours * HOUR);
 
+/** Draw the page's charts, each in a task of its own: the page answers in between. */
+export async function start() {
+  const figures = document.querySelectorAll("figure[data-chart]");
+  if (!figures.length || !(await library())) return;
+  for (const figure of figures) {
+    if (figure.isConnected) drawOne(figure);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
 /** Make the charts that are new, change those whose data changed, forget those that are gone. */
-export function draw() {
-  if (!window.Chart) return;
+export async function draw() {
   for (const [figure, { chart }] of drawn) {
     if (figure.isConnected) continue;
     chart?.destroy();
     drawn.delete(figure);
   }
-  for (const figure of document.querySelectorAll("figure[data-chart]")) drawOne(figure);
+  const figures = document.querySelectorAll("figure[data-chart]");
+  if (!figures.length || !(await library())) return;
+  for (const figure of figures) if (figure.isConnected) drawOne(figure);
+}
+
+/** Fetch Chart.js with the first chart: many pages have none. Without it the table beside a chart remains. */
+async function library() {
+  try {
+    ({ Chart } = await import(document.body.dataset.chartLibrary));
+  } catch {
+    return false;
+  }
+  return true;
 }
 
 /** The theme changed: same data, other colours. */
@@ -47,7 +69,7 @@ function drawOne(figure, always = false) {
   if (config && chart) {
     update(chart, config);
   } else if (config) {
-    chart = new window.Chart(figure.querySelector("canvas"), config);
+    chart = new Chart(figure.querySelector("canvas"), config);
   }
   drawn.set(figure, { chart, text, type: config?.type });
 }
@@ -83,7 +105,6 @@ function token(name) {
 
 function configure(spec) {
   const config = spec.type === "gantt" ? gantt(spec) : plot(spec);
-  const { Chart } = window;
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 0.8 * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
   Chart.defaults.color = token("muted");

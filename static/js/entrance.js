@@ -1,6 +1,7 @@
-// The pages outside the shell: the zone, and the demonstration's users at a click.
+// The pages outside the shell: the zone, passkeys, and the demonstration's users at a click.
 
 import { tellZone } from "./browser.js";
+import "./passkeys.js";
 
 tellZone();
 

@@ -42,7 +42,6 @@ export function start() {
       keep({ refresh_seconds: seconds });
     });
   }
-  registerSwap();
 }
 
 async function keep(choice) {
@@ -162,9 +161,9 @@ function showState() {
 }
 
 /** Filters, sorting and pages of a table: htmx asks, and the answer is put in place the same way. */
-function registerSwap() {
+export function registerSwap() {
   const htmx = window.htmx;
-  if (!htmx) return;
+  if (!box || !htmx) return;
   htmx.defineExtension("blocks", {
     isInlineSwap: (style) => style === "block",
     handleSwap(style, target, fragment) {

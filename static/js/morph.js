@@ -3,6 +3,7 @@
 
 import * as ages from "./ages.js";
 import * as charts from "./charts.js";
+import { Idiomorph } from "../vendor/idiomorph-0.8.0/idiomorph.esm.js";
 import * as tips from "./tips.js";
 
 const touched = new WeakSet(); // details that the reader opened or closed

@@ -36,4 +36,6 @@ startTheme();
 live.start();
 ages.start();
 tips.start();
-charts.draw();
+charts.start();
+// htmx comes after this module, and is there then.
+document.addEventListener("DOMContentLoaded", live.registerSwap);

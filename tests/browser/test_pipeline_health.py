@@ -34,6 +34,7 @@ def test_a_pipeline_is_found_by_keyboard(open_page: OpenPage) -> None:
 def test_every_state_is_accessible(open_page: OpenPage, state: str, theme: str) -> None:
     """Each in one theme: that colours hold in both is tested by the tokens, the whole page by test_look.py."""
     page = open_page(f"/pipelines/{STATES[state]}/", user="admin", theme=theme)
+    page.locator("#pipeline-sample").scroll_into_view_if_needed()  # that is what asks for its rows
     expect(page.locator("#pipeline-sample")).not_to_contain_text("Reading the newest rows")
     page.locator("#ruler-table > summary").click()
     assert axe_violations(page) == []
@@ -75,6 +76,7 @@ def test_an_operator_runs_the_checks_and_everybody_sees_them(open_page: OpenPage
 def test_an_auditor_sees_personal_data_and_hides_it_again(open_page: OpenPage) -> None:
     page = open_page("/pipelines/dim_cliente/", user="auditor")
     sample = page.locator("#pipeline-sample")
+    sample.scroll_into_view_if_needed()
     expect(sample).to_contain_text("Masked, because it is personal data")
     expect(sample.locator("tbody .masked").first).to_be_visible()
     page.get_by_role("button", name="Show personal data").click()
@@ -107,6 +109,7 @@ def test_the_window_of_the_trends_is_in_the_address(open_page: OpenPage) -> None
 
 def test_a_refresh_keeps_what_is_open_and_what_is_read(open_page: OpenPage) -> None:
     page = open_page("/pipelines/fact_vendas/")
+    page.locator("#pipeline-sample").scroll_into_view_if_needed()
     expect(page.locator("#pipeline-sample tbody tr")).not_to_have_count(0)
     page.locator("#ruler-table > summary").click()
     with page.expect_response(lambda response: "x-live" in response.request.headers):

@@ -19,6 +19,7 @@ from monitoring.templatetags.formats import duration_text
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 HTMX = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"
+LIBRARY = "/static/dist/chart-library.js"
 SITE = "https://portal.test"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 WORDS = {
@@ -60,6 +61,7 @@ class Server:
     answers: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
 
     def page(self) -> str:
         config = json.dumps({"includeIndicatorStyles": False, "allowEval": False, "historyCacheSize": 0})
@@ -67,10 +69,9 @@ class Server:
         <meta name="htmx-config" content='{config}'>
         <link rel="stylesheet" href="/static/css/tokens.css"><link rel="stylesheet" href="/static/css/base.css">
         <link rel="stylesheet" href="/static/css/components.css">
-        <script src="/static/vendor/idiomorph-0.8.0/idiomorph.min.js" defer></script>
-        <script src="/static/vendor/chartjs-4.6.1/chart.umd.min.js" defer></script>
         <script src="/htmx.js" defer></script><script src="/static/js/shell.js" type="module"></script></head>
-        <body data-zone="America/Sao_Paulo" hx-ext="blocks" hx-target="closest live-block" hx-swap="block">
+        <body data-zone="America/Sao_Paulo" data-chart-library="{LIBRARY}"
+        hx-ext="blocks" hx-target="closest live-block" hx-swap="block">
         <input type="hidden" name="csrfmiddlewaretoken" value="token">
         <div id="live" data-live-version="v1" data-clock="{iso(0)}" data-skew="{self.skew}" data-url="/set/"
           data-seconds="{self.seconds}" data-on="{self.on}" data-state="fresh">
@@ -88,6 +89,7 @@ class Server:
     def handle(self, route: Route) -> None:
         request = route.request
         path = request.url.removeprefix(SITE).split("?")[0]
+        self.fetched.append(path)
         if path == "/set/":
             self.stored.append(request.post_data or "")
             return route.fulfill(status=204)
@@ -149,6 +151,11 @@ def load(contexts: Callable[..., BrowserContext], server: Server) -> Iterator[Ca
         )
         page.route("**/*", server.handle)
         page.goto(f"{SITE}{path}")
+        if "data-chart" in body:
+            page.evaluate(f"import('{LIBRARY}').then((library) => Object.assign(window, library))")
+            page.wait_for_function(
+                "() => [...document.querySelectorAll('canvas')].every((one) => one.hidden || Chart.getChart(one))"
+            )
         return page
 
     yield make
@@ -547,6 +554,15 @@ def test_nothing_to_draw_says_so_and_then_draws(load: Any, server: Server, nothi
     refresh(page, server, body=block("a", chart(BARS), "2"))
     expect(page.locator(".chart__empty")).to_have_count(0)
     expect(page.locator("canvas")).to_be_visible()
+
+
+def test_the_library_comes_with_the_first_chart(load: Any, server: Server) -> None:
+    page = load(block("a", "x"))
+    refresh(page, server, body=block("a", "<p>none</p>", "2"))
+    assert LIBRARY not in server.fetched
+    with page.expect_response(f"**{LIBRARY}"):
+        refresh(page, server, body=block("a", chart(BARS), "3"))
+    page.wait_for_function("() => document.querySelector('canvas').width > 300")
 
 
 def test_a_gap_stays_a_gap(load: Any) -> None:

@@ -60,7 +60,7 @@ def test_the_page_asks_for_the_rows_only_when_it_is_shown(client_as: Any, stored
     client = client_as("viewer")
     with queries(dw=0, oltp=0):
         html = client.get("/pipelines/dim_cliente/").content.decode()
-    assert f'hx-get="{ROWS}" hx-trigger="load"' in html
+    assert f'hx-get="{ROWS}" hx-trigger="intersect once"' in html
     with queries(dw=0, oltp=2):
         client.get(ROWS)
     with queries(dw=0, oltp=0):  # the next viewer gets the same reading
