@@ -3,6 +3,7 @@
     python -m bench                     all of it
     python -m bench load --minutes 60   one part: build, statements, pages, refresh, load
     python -m bench report              the document's table and chart from the last results
+    python -m bench lighthouse          what Lighthouse says of each page (Chromium and Node.js; not part of all of it)
 
 Results are JSON files in --results (var/bench), the warehouses are in --data and are built where they are missing.
 Nothing else should run on the machine; ratios within one run are worth more than single numbers.
@@ -26,6 +27,7 @@ from typing import Any
 from bench import targets
 from bench.asking import Asked
 from bench.build import Size, build
+from bench.lighthouse import lighthouse
 from bench.load import load
 from bench.worker import PAGES
 
@@ -110,14 +112,18 @@ def main() -> int:
     parts: dict[str, Callable[[Bench], dict[str, Any]]] = {
         each.__name__: each for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.load)
     }
-    parser.add_argument("part", nargs="?", default="all", choices=["all", *parts, "report"])
+    parser.add_argument("part", nargs="?", default="all", choices=["all", *parts, "report", "lighthouse"])
     parser.add_argument("--short", type=int, default=1_000, help="runs of the short history")
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs of the long history")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
     parser.add_argument("--viewers", type=int, default=1000, help="how many people look during the load")
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "bench" / "data")
     parser.add_argument("--results", type=Path, default=ROOT / "var" / "bench" / "results")
+    parser.add_argument("--times", type=int, default=3, help="how often Lighthouse looks at each page")
     options = parser.parse_args()
+    if options.part == "lighthouse":
+        print(lighthouse(options.results / "lighthouse", options.times))
+        return 0
     options.results.mkdir(parents=True, exist_ok=True)
     bench = Bench(options)
     for name, measure in parts.items():

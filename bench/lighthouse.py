@@ -1,0 +1,137 @@
+"""What Lighthouse says of every page, in both themes: `python -m bench lighthouse`.
+
+A demonstration in a folder of its own, gunicorn with the image's settings before it, and a Chromium. Lighthouse comes
+through `npx` (Node.js), pinned here. Its desktop preset is the "mid-range laptop": 10 Mbit/s, 40 ms, no slower
+processor than this one; time is simulated from what was observed, so nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import sync_playwright
+
+from tests.support import chromium
+from tests.support.demo import ROOT, Demo, free_port
+from tests.support.screenshots import LIVE_SECONDS, PAGES, ZONE
+
+LIGHTHOUSE = "lighthouse@12.8.2"
+DOCUMENT = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- begin: python -m bench lighthouse -->", "<!-- end: python -m bench lighthouse -->"
+MEASURED = ("sign-in", "summary", "pipelines", "pipeline", "runs", "run", "failures", "failure", "connections")
+THEMES = {"light": 1, "dark": 0}
+"""As Chromium numbers what a system prefers."""
+SCORES = ("performance", "accessibility", "best-practices")
+TIMES = ("first-contentful-paint", "largest-contentful-paint", "interactive", "total-blocking-time")
+HEAD = """| page | theme | performance | accessibility | best practices | first paint | largest paint | interactive \
+| blocked | shift | requests | KB |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
+START_SECONDS = 60
+
+
+def lighthouse(results: Path, times: int) -> str:
+    """Measure each page `times` times, keep the reports in `results`; return the table of medians, written down too."""
+    path = chromium.find()
+    if path is None or shutil.which("npx") is None:
+        raise SystemExit("Chromium and Node.js (npx) are needed.")
+    results.mkdir(parents=True, exist_ok=True)
+    lines = [HEAD]
+    with tempfile.TemporaryDirectory() as folder, _portal(Path(folder)) as url:
+        headers = {user: _cookie(path, url, user) for user in {user for _, user in map(PAGES.get, MEASURED) if user}}
+        for name in MEASURED:
+            address, user = PAGES[name]
+            for theme in THEMES:
+                asked = _command(f"{url}{address}", theme, headers.get(user))
+                reports = [_run(asked, path, results / f"{name}-{theme}-{turn}.json") for turn in range(times)]
+                lines.append(_row(name, theme, reports))
+                print(lines[-1], flush=True)
+    said = f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {os.cpu_count()} cores, {LIGHTHOUSE}, desktop preset, "
+    said += f"medians of {times}. Load average at the end: {os.getloadavg()[0]:.1f}.\n\n"
+    table = said + "\n".join(lines) + "\n"
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    return table
+
+
+@contextmanager
+def _portal(folder: Path) -> Iterator[str]:
+    """Run a demonstration and, over its data, the image's web server; its address."""
+    demo = Demo(folder)
+    port = free_port()
+    env = {**os.environ, "PORTAL_DATA_DIR": str(folder / "data"), "LOG_LEVEL": "ERROR"}
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings", "etlportal.wsgi"]
+    command += ["--bind", f"127.0.0.1:{port}", "--access-logfile", os.devnull]
+    web = subprocess.Popen(command, cwd=ROOT, env=env)
+    try:
+        _wait(f"http://127.0.0.1:{port}")
+        time.sleep(LIVE_SECONDS)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        web.terminate()
+        web.wait(timeout=30)
+        demo.stop()
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"{url}/healthz", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    raise SystemExit(f"{url} does not answer after {START_SECONDS} s")
+
+
+def _cookie(path: str, url: str, user: str) -> str:
+    """Sign in as a person does; the header that Lighthouse is to send with everything."""
+    with sync_playwright() as playwright:
+        browser = chromium.launch(playwright, path)
+        context = browser.new_context(timezone_id=ZONE)
+        chromium.sign_in(context.new_page(), url, user)
+        cookies = context.cookies()
+        browser.close()
+    return json.dumps({"Cookie": "; ".join(f"{each['name']}={each['value']}" for each in cookies)})
+
+
+def _command(url: str, theme: str, headers: str | None) -> list[str]:
+    flags = ["--headless=new", *chromium.ARGUMENTS, f"--blink-settings=preferredColorScheme={THEMES[theme]}"]
+    command = ["npx", "--yes", LIGHTHOUSE, url, "--preset=desktop", "--output=json", "--quiet"]
+    command += [f"--only-categories={','.join(SCORES)}", f"--chrome-flags={' '.join(flags)}"]
+    return command if headers is None else [*command, f"--extra-headers={headers}"]
+
+
+def _run(command: list[str], browser: str, report: Path) -> dict[str, Any]:
+    env = {**os.environ, "CHROME_PATH": browser}
+    subprocess.run([*command, f"--output-path={report}"], env=env, check=True, stdout=subprocess.DEVNULL)
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    if found.get("runtimeError"):
+        raise SystemExit(f"{report}: {found['runtimeError']}")
+    return found
+
+
+def _row(name: str, theme: str, reports: list[dict[str, Any]]) -> str:
+    def middle(audit: str) -> float:
+        return median(report["audits"][audit]["numericValue"] for report in reports)
+
+    requests = [report["audits"]["network-requests"]["details"]["items"] for report in reports]
+    cells = [str(round(100 * median(each["categories"][score]["score"] for each in reports))) for score in SCORES]
+    cells += [f"{middle(audit):,.0f} ms" for audit in TIMES]
+    cells.append(f"{middle('cumulative-layout-shift'):.3f}")
+    cells.append(str(max(map(len, requests))))
+    cells.append(f"{median(sum(each['transferSize'] for each in items) for items in requests) / 1024:.0f}")
+    return " | ".join([f"| {name}", theme, *cells]) + " |"
