@@ -21,6 +21,8 @@ class Line:
 
     @property
     def verdict(self) -> str:
+        if self.target == "-":
+            return ""
         return "not measured" if self.share is None else "met" if self.share <= 1 else "**not met**"
 
 
