@@ -14,7 +14,7 @@ import os
 import random
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ BLOCK = re.compile(r'name="([\w-]+)" etag="(\w+)"')
 
 began = time.monotonic()
 times: list[float] = []
+minutes: defaultdict[int, list[float]] = defaultdict(list)
 answers: Counter[str] = Counter()
 
 
@@ -65,26 +66,29 @@ class Viewer(FastHttpUser):
 
 @events.request.add_listener
 def keep(response_time: float, exception: Any, response: Any, **_: Any) -> None:
-    if time.monotonic() - began > WARM_SECONDS:
+    passed = time.monotonic() - began
+    minutes[int(passed // 60)].append(response_time)
+    if passed > WARM_SECONDS:
         times.append(response_time)
     status = str(getattr(response, "status_code", 0) or type(exception).__name__)
     answers[status if exception is None else f"error {status}"] += 1
 
 
+def percentile(ordered: list[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+
+
 @events.quitting.add_listener
 def write(**_: Any) -> None:
     ordered = sorted(times)
-
-    def percentile(share: float) -> float:
-        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
-
     found = {
         "requests": sum(answers.values()),
         "answers": dict(answers),
         "errors": sum(count for name, count in answers.items() if name.startswith("error")),
-        "p50_ms": percentile(0.5),
-        "p95_ms": percentile(0.95),
-        "p99_ms": percentile(0.99),
+        "p50_ms": percentile(ordered, 0.5),
+        "p95_ms": percentile(ordered, 0.95),
+        "p99_ms": percentile(ordered, 0.99),
         "max_ms": round(ordered[-1], 1),
+        "by_minute": [[len(each), percentile(sorted(each), 0.99)] for _, each in sorted(minutes.items())],
     }
     Path(os.environ["RESULT"]).write_text(json.dumps(found), encoding="utf-8")
