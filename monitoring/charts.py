@@ -192,10 +192,15 @@ def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: 
     """Return what the connections chart shows, for who cannot see it. `sessions`: distinct in the window."""
     events = sum(hour.events for hour in hours)
     if not events:
-        return gettext("No session was sampled in these %(hours)d hours.") % {"hours": len(hours)}
+        text = ngettext(
+            "No session was sampled in this hour.", "No session was sampled in these %(hours)d hours.", len(hours)
+        )
+        return text % {"hours": len(hours)}
     busiest = max(hours, key=lambda hour: hour.events)
-    sentence = gettext(
-        "%(events)s events of %(sessions)s sessions in %(hours)d hours, most of them (%(most)s) at %(when)s."
+    sentence = ngettext(
+        "%(events)s events of %(sessions)s sessions in %(hours)d hour, that of %(when)s.",
+        "%(events)s events of %(sessions)s sessions in %(hours)d hours, most of them (%(most)s) at %(when)s.",
+        len(hours),
     ) % {
         "events": number_text(events),
         "sessions": number_text(sessions),

@@ -121,6 +121,8 @@ class PortalTable(django_tables2.Table):
     """Base of the portal's tables. Subclasses set `key`: what tells two rows apart, in a stable order."""
 
     key: Callable[[Any], Any]
+    around: Callable[[Any], str] | None = None
+    """Gives the address of the connections around a failed row, "" for others; only for who may see them."""
 
     def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
         super().__init__(data=RankedRows(list(rows)), **kwargs)

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.selectors.failures import FailedExecution
 from monitoring.tables.base import Column, PortalTable, ReadingColumn, TimeColumn
+from monitoring.tables.runs import RunIdColumn
 from monitoring.templatetags import parts
-from monitoring.templatetags.sentences import pipeline_link, run_link
+from monitoring.templatetags.sentences import pipeline_link
 from monitoring.wording import failure_text, label
 
 
@@ -27,11 +28,6 @@ class FailedAtColumn(TimeColumn):
 class PipelineColumn(Column):
     def render(self, value: str) -> SafeString:
         return pipeline_link(value)
-
-
-class RunColumn(Column):
-    def render(self, value: int) -> SafeString:
-        return run_link(value)
 
 
 class MeaningColumn(Column):
@@ -86,7 +82,7 @@ class FailuresTable(PortalTable):
 
     at = FailedAtColumn(verbose_name=_("Failed at"), unit="UTC")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"))
-    run_id = RunColumn(verbose_name=_("Run"))
+    run_id = RunIdColumn(verbose_name=_("Run"))
     kind = MeaningColumn(verbose_name=_("What it means and what to do"), rank=lambda row: label(row.kind).casefold())
     meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", verbose_name=_("What to do"))

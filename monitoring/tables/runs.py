@@ -81,8 +81,13 @@ class MessageColumn(Column):
 
 
 class RunIdColumn(Column):
-    def render(self, value: int | None) -> SafeString:
-        return run_link(value)
+    """The run; where it failed also the way to the connections around it, for who may see them."""
+
+    def render(self, value: int | None, record: Any, table: PortalTable) -> SafeString:
+        url = table.around(record) if table.around else ""
+        if not url:
+            return run_link(value)
+        return format_html('{} <a class="small" href="{}">{}</a>', run_link(value), url, gettext("connections"))
 
 
 class PipelineColumn(Column):

@@ -26,7 +26,7 @@ from monitoring.trail import address_of
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.base import SEE, audit_url
-from monitoring.views.connections.findings import AROUND
+from monitoring.views.connections.findings import AROUND, around_failed
 from monitoring.views.errors import NothingHere
 from monitoring.views.failure_lines import found_groups
 from monitoring.views.filtering import filters
@@ -142,6 +142,7 @@ class FailureGroupExecutions(GroupBlock):
     name = "failure-group-executions"
     template_name = "monitoring/failures/_executions.html"
     same_for_all = True
+    rights = (SEE,)
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
         request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
@@ -153,6 +154,7 @@ class FailureGroupExecutions(GroupBlock):
             page, lost = keyset.page(found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN), True
         table = GroupExecutionsTable(_lines(page.rows))
         table.caption = gettext("Executions that failed like this")
+        table.around = around_failed(request)
         return {
             "table": table,
             "page": page,

@@ -18,6 +18,8 @@ from monitoring.selectors.timeline import timeline
 from monitoring.tables.runs import ControlTable, RunsTable
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
+from monitoring.views.connections.base import SEE
+from monitoring.views.connections.findings import around_failed
 from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
 
@@ -81,6 +83,7 @@ class RunsList(Block):
 
     name = "runs-list"
     same_for_all = True
+    rights = (SEE,)
     template_name = "monitoring/runs/_list.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -95,6 +98,7 @@ class RunsList(Block):
         for name in hidden:
             table.columns[name].column.orderable = False
         table.caption = gettext("Runs")
+        table.around = around_failed(request)
         query = request.GET.copy()
         query.pop("after", None), query.pop("before", None)
         return {

@@ -23,6 +23,8 @@ from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
 from monitoring.views import export, kpi_cards
 from monitoring.views.blocks import Block, Page
+from monitoring.views.connections.base import SEE
+from monitoring.views.connections.findings import around_failed
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.preflight import OPENING
 from monitoring.views.ranges import RANGE_LABELS
@@ -144,12 +146,14 @@ class SummaryCharts(SummaryBlock):
 
 class SummaryFailures(SummaryBlock):
     name = "summary-failures"
+    rights = (SEE,)
     template_name = "monitoring/summary/_failures.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
         form, table, found = failures_table(self.request, current)
         matching = len(table.rows)
         table.caption = gettext("Recent failures")
+        table.around = around_failed(self.request)
         table.stop_at(failures.FAILURES_SHOWN)
         return {
             **_filters(self.request, form, gettext("Filter the failures")),

@@ -429,6 +429,8 @@ def test_a_free_range(client_as: Any, sampled: Any, events: Any, query: str, cou
 def test_an_hour_at_whose_start_the_range_ends_is_not_in_it(client_as: Any, sampled: Any, events: Any) -> None:
     page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T09:00:00Z&to=2026-03-10T11:00:00Z")
     assert "in 2 hours" in parts(page)["connections-activity"].text
+    page = client_as("auditor").get(f"{PAGE}?from=2026-03-10T09:05:00Z&to=2026-03-10T09:20:00Z")
+    assert "in this hour" in parts(page)["connections-activity"].text
 
 
 def test_the_events_of_one_session(client_as: Any, sampled: Any, events: Any) -> None:

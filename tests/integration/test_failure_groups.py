@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from django.test import Client
 from monitoring import scope
 from monitoring.actions.copies import failure_columns
 from monitoring.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
+from monitoring.event_filters import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry
 from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import FINGERPRINT_VERSION, fingerprint
@@ -334,6 +336,24 @@ class TestPages:
     ) -> None:
         html = client_as(role).get(f"/runs/failures/{MAIL}/").content.decode()
         assert ("Connections around the newest one" in html) is (role in ("auditor", "admin"))
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_each_list_of_failures_leads_to_the_connections_around_them_for_who_may_see_them(
+        self, page: Client, client_as: Callable[[str], Client], role: str
+    ) -> None:
+        may = role in ("auditor", "admin")
+        failed(6, message=PERSONAL, at=ago(minutes=30))
+        succeeded(7, at=ago(minutes=20))
+        since, until = (quote(stamp(ago(minutes=minutes)), safe="") for minutes in (35, 25))
+        way = f"/connections/?from={since}&amp;to={until}"
+        for path in ("/", "/runs/", f"/runs/failures/{MAIL}/", "/pipelines/dim_cliente/"):
+            for client in (page, client_as(role)):  # what was made for a viewer is not what others get
+                html = client.get(path).content.decode()
+            assert (way in html) is may, path
+            assert ("/connections/?from" in html) is may, path
+        assert "connections</a>" not in client_as(role).get("/runs/runs.csv").content.decode()
+        executions = client_as(role).get("/pipelines/dim_cliente/blocks/pipeline-executions/").content.decode()
+        assert executions.count("/connections/?from") == (2 if may else 0), "none for the one that succeeded"
 
     def test_nothing_failed_is_said(
         self, client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]

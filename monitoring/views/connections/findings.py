@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
-from monitoring.enums import CheckState
+from monitoring.enums import CheckState, ExecutionStatus, RunStatus
 from monitoring.filters import TableForm
 from monitoring.policies import cooccurrence
 from monitoring.policies.auditor import Answer, Evidence
@@ -18,7 +19,8 @@ from monitoring.policies.cooccurrence import Factor
 from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.factors import Factors, factors, window_runs
-from monitoring.selectors.run_lines import RunLine
+from monitoring.selectors.failures import FailedExecution
+from monitoring.selectors.run_lines import ExecutionLine, RunLine
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.audit import FactorsTable, FindingsTable, WindowRunsTable
 from monitoring.views import export
@@ -27,6 +29,7 @@ from monitoring.wording import label
 
 SHOWN = 25
 AROUND = timedelta(minutes=5)
+NOT_GOOD = (RunStatus.FAILED, RunStatus.PARTIAL)
 
 
 class Found(Asked):
@@ -133,9 +136,19 @@ class ConnectionsRuns(ConnectionsBlock):
         return {"activity": self.activity, "table": table, "more": found.total - len(found.lines)}
 
 
-def around_run(line: RunLine) -> str:
-    """Return the address of the connections from 5 minutes before the run's start to 5 minutes after its end."""
+def around_run(line: RunLine | ExecutionLine | FailedExecution) -> str:
+    """Return the address of the connections from 5 minutes before its start to 5 minutes after its end."""
     return audit_url(line.started_at - AROUND, (line.finished_at or line.started_at + AROUND) + AROUND)
+
+
+def around_failed(request: HttpRequest) -> Callable[[Any], str] | None:
+    """Return what gives the address of the connections around a failed run or execution; None: not for this reader."""
+    return _around_failed if request.user.has_perm(SEE) else None
+
+
+def _around_failed(row: RunLine | ExecutionLine | FailedExecution) -> str:
+    failed = isinstance(row, FailedExecution) or row.status in (*NOT_GOOD, ExecutionStatus.FAILED)
+    return around_run(row) if failed else ""
 
 
 class FindingsExport(Found, PermissionRequiredMixin, export.ExportView):

@@ -20,6 +20,8 @@ from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
 from monitoring.tables.trends import TrendsTable
 from monitoring.views import export
+from monitoring.views.connections.base import SEE
+from monitoring.views.connections.findings import around_failed
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
@@ -106,11 +108,13 @@ class PipelineFailures(PipelineBlock):
     """The newest failures, each with what it means and what to do."""
 
     name = "pipeline-failures"
+    rights = (SEE,)
     template_name = "monitoring/pipelines/_failures.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         found, more = pipeline_history.failures(pipeline.name, current.snapshot.sampled_at)
         here = reverse("monitoring:pipeline", args=(pipeline.name,))
+        around = around_failed(self.request)
         return {
             "failures": [
                 {
@@ -118,6 +122,7 @@ class PipelineFailures(PipelineBlock):
                     "id": f"failure-{failed.execution.run_entity_id}",
                     "words": failure_text(failed.told),
                     "moved": moved_text(failed.line.moved, failed.line),
+                    "connections_url": around(failed.line) if around else "",
                 }
                 for failed in found
             ],
@@ -147,6 +152,7 @@ class PipelineExecutions(PipelineBlock):
     """The pipeline's executions, newest first, a page by key."""
 
     name = "pipeline-executions"
+    rights = (SEE,)
     template_name = "monitoring/pipelines/_executions.html"
     PREFIX = "x"
 
@@ -162,6 +168,7 @@ class PipelineExecutions(PipelineBlock):
             page = keyset.page(found, field="run_id", descending=True, size=15)
         table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in page.rows])
         table.caption = gettext("Table of the executions")
+        table.around = around_failed(request)
         query = request.GET.copy()
         for name in ("x-after", "x-before"):
             query.pop(name, None)
