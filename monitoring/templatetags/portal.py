@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
 
+from monitoring.policies.browsers import browser_name
 from monitoring.templatetags import graphics, parts
 from monitoring.templatetags.parts import (
     age,
@@ -53,6 +54,12 @@ register.simple_tag(graphics.day_bars)
 register.simple_tag(graphics.progress)
 
 MESSAGE_TONES = {"success": "ok", "error": "failed", "warning": "warning"}
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """The browser of a User-Agent header in a few words; "" where it is none that is known."""
+    return browser_name(user_agent or "")
 
 
 @register.filter

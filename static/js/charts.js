@@ -178,6 +178,7 @@ function plot(spec) {
 function series(dataset, spec, times) {
   const colour = token(dataset.tone ?? "accent");
   const line = (dataset.type ?? spec.type) === "line";
+  const fill = dataset.tone === "unknown" ? hatched(colour) : colour;
   return {
     label: dataset.label,
     type: line ? "line" : "bar",
@@ -185,7 +186,8 @@ function series(dataset, spec, times) {
     yAxisID: spec.horizontal ? undefined : (dataset.axis ?? "y"),
     order: line ? 0 : 1,
     borderColor: colour,
-    backgroundColor: dataset.tone === "unknown" ? hatched(colour) : colour,
+    // However small, what there is is seen; of a zero nothing is, though the library gives it the least length, too.
+    backgroundColor: line ? fill : ({ raw }) => ((raw?.y ?? raw) === 0 ? "transparent" : fill),
     borderWidth: line ? 2 : 0,
     borderSkipped: false,
     // Of a long line only the points that no stroke reaches are drawn: they would not show at all.
@@ -193,7 +195,7 @@ function series(dataset, spec, times) {
     pointHitRadius: 8,
     spanGaps: false,
     maxBarThickness: 28,
-    minBarLength: (value) => (value ? 2 : 0),
+    minBarLength: 2,
     stack: spec.stacked && !line ? "all" : undefined,
   };
 }

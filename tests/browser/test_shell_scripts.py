@@ -565,6 +565,12 @@ def test_the_library_comes_with_the_first_chart(load: Any, server: Server) -> No
     page.wait_for_function("() => document.querySelector('canvas').width > 300")
 
 
+def test_little_is_seen_and_nothing_is_not(load: Any) -> None:
+    page = load(chart({**BARS, "datasets": [{"label": "one", "tone": "failed", "data": [0, 1, 1000]}]}))
+    bars = page.evaluate(f"{CHART}.getDatasetMeta(0).data.map(b => [b.height, b.options.backgroundColor])")
+    assert [height > 1 and colour != "transparent" for height, colour in bars] == [False, True, True], bars
+
+
 def test_a_gap_stays_a_gap(load: Any) -> None:
     page = load(chart(LINES))
     assert page.evaluate(f"{CHART}.data.datasets[2].data[1].y") is None
@@ -572,9 +578,9 @@ def test_a_gap_stays_a_gap(load: Any) -> None:
 
 def test_the_theme_recolours_charts(load: Any, server: Server) -> None:
     page = load(chart(BARS))
-    before = page.evaluate(f"{CHART}.data.datasets[0].backgroundColor")
+    before = page.evaluate(f"{CHART}.data.datasets[0].borderColor")
     page.locator("[data-theme-switch]").click()
-    after = page.evaluate(f"{CHART}.data.datasets[0].backgroundColor")
+    after = page.evaluate(f"{CHART}.data.datasets[0].borderColor")
     assert before != after
     assert server.stored == ["theme=dark"]
     assert "etlportal_theme=dark" in page.evaluate("document.cookie")

@@ -1,0 +1,38 @@
+"""Which browser a User-Agent header names, as its owner would say it."""
+
+from __future__ import annotations
+
+import re
+
+BROWSERS = {
+    "Edg": "Edge",
+    "EdgA": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "HeadlessChrome": "Chrome",
+    "Chrome": "Chrome",
+    "Version": "Safari",
+}
+"""The first one that is there says it: nearly all also claim to be others. "Version" is Safari's only with Safari."""
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+
+
+def browser_name(user_agent: str) -> str:
+    """Return for example "Firefox 140, Windows"; "" when it names none that is known."""
+    system = next((name for part, name in SYSTEMS.items() if part in user_agent), "")
+    for part, name in BROWSERS.items():
+        found = re.search(rf"\b{part}/(\d+)", user_agent)
+        if found and (name != "Safari" or "Safari/" in user_agent):
+            return f"{name} {found[1]}, {system}" if system else f"{name} {found[1]}"
+    return ""
