@@ -140,6 +140,7 @@ BY_WORDS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
 NAMES: dict[int, tuple[str, ...]] = {
     2627: ("constraint", "object"),
     2601: ("object", "constraint"),
+    1505: ("object", "constraint"),
     547: ("constraint", "", "object", "column"),
     515: ("column", "object"),
     2628: ("object", "column", "key"),

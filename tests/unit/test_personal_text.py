@@ -19,16 +19,19 @@ DUPLICATE = (
 @pytest.mark.parametrize(
     ("value", "column", "shown"),
     [
-        ("4711", "", "4711"),
-        ("-3, 2024-05-01", "", "-3, 2024-05-01"),
+        ("4711", "customer_id", "4711"),
+        ("4711", "", "••••"),
+        ("-3, 2024-05-01", "valid_from", "-3, 2024-05-01"),
+        ("-3, 2024-05-01", "", "-•, ••••-••-••"),
+        ("19800203", "", "••••••••"),
         ("<NULL>", "", "<NULL>"),
         ("f9bbf034-acfe-4c98-ad32-6010573afd3d", "", "f9bbf034-acfe-4c98-ad32-6010573afd3d"),
-        ("7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM", "", "7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM"),
+        ("7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM", "x", "7, 2021-04-11 21:25:18, Apr  3 2021  6:46PM"),
         ("ana@example.com", "", "•••@example.com"),
         ("32929453800", "", "•••••••••00"),
         ("329.294.538-00", "", "•••.•••.•••-00"),
         ("+55 11 98765-4321", "", "+•• •• •••••-••21"),
-        ("Ana Silva, 42", "", "••• •••••, 42"),
+        ("Ana Silva, 42", "", "••• •••••, ••"),
         ("FURIB", "", "•••••"),
         ("1984-05-01", "birth_date", "•••"),
         ("1234", "cpf", "••••"),
@@ -37,6 +40,29 @@ DUPLICATE = (
 )
 def test_what_stays_of_a_value(value: str, column: str, shown: str) -> None:
     assert masked_value(value, column) == shown
+
+
+@pytest.mark.parametrize(
+    ("constraint", "shown"),
+    [
+        ("PK_DIM_CLIENTE", "19800203"),
+        ("PK__DIM_CLIE__3213E83F5B2C", "19800203"),
+        ("UQ_DIM_CLIENTE_customer_id", "19800203"),
+        ("UQ_DimCliente_SourceId", "19800203"),
+        ("UQ_DIM_CLIENTE_original", "19800203"),
+        ("UQ_DIM_CLIENTE", "••••••••"),
+        ("UQ_DIM_CLIENTE_periodo", "••••••••"),  # "id" is in no word of it
+        ("UQ_DIM_CLIENTE_birth_date", "•••"),
+        ("UQ_DIM_CLIENTE_score_credito_id", "•••"),
+        ("UQ_DIM_CLIENTE_cpf", "••••••03"),
+        ("", "••••••••"),
+    ],
+)
+def test_a_number_stays_where_the_constraint_says_that_it_names_a_row(constraint: str, shown: str) -> None:
+    assert masked_value("19800203", constraint=constraint) == shown
+    text = said(DUPLICATE.replace("UQ_c", constraint or "?").format("19800203"), 2627, "23000")
+    assert f"({shown})" in masked_message(text)
+    assert masked_failure(classify(text)).key == shown
 
 
 @pytest.mark.parametrize(
@@ -57,6 +83,22 @@ def test_what_stays_of_a_value(value: str, column: str, shown: str) -> None:
         ),
         (said("Conversion failed when converting the varchar value 'Ana' to data type int.", 245), "Ana"),
         (said("Conversion failed when converting the varchar value 'Ana', sim' to data type int.", 245), "sim"),
+        (said("Conversion failed when converting the varchar value '19800203' to data type bit.", 245), "1980"),
+        (said("Conversion failed when converting the varchar value '1980-02-03' to data type int.", 245), "1980"),
+        (said("The conversion of the varchar value '720' overflowed an INT1 column.", 248), "720"),
+        (said(DUPLICATE.format("1980-02-03"), 2627, "23000"), "1980"),
+        (said(DUPLICATE.format("<NULL>, 720"), 2627, "23000"), "720"),
+        (
+            said(
+                "The CREATE UNIQUE INDEX statement terminated because a duplicate key was found for the object name "
+                "'dim.D' and the index name 'UQ_c'. The duplicate key value is (Ana, 720).",
+                1505,
+            ),
+            "Ana, 720",
+        ),
+        ("ValueError: invalid literal for int() with base 10: '1980-02-03'", "1980"),
+        ("ValueError: could not convert string to float: '720 '", "720"),
+        ("ValueError: time data '03/02/1980' does not match format '%Y-%m-%d'", "03/02"),
         ("ValueError: cliente 'Ana Silva' sem documento", "Silva"),
         ("ValueError: sem documento: 329.294.538-00", "329"),
         ("ValueError: sem documento: 32929453800", "32929"),
@@ -109,4 +151,4 @@ def test_any_text_is_masked_and_once_is_enough(text: str) -> None:
 @given(st.text(alphabet=st.characters(categories=("Lu", "Ll", "Lo")), min_size=3, max_size=30))
 def test_any_name_in_a_key_is_hidden(name: str) -> None:
     text = said(DUPLICATE.format(name), 2627, "23000")
-    assert f"({name})" not in masked_message(text) or name.isdigit() or name.upper() == "NULL"
+    assert f"({name})" not in masked_message(text) or name.upper() == "NULL"
