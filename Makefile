@@ -107,7 +107,7 @@ REQUESTS ?= 10000
 attack: .venv/test.stamp  ## Generated requests (REQUESTS to each page and form): none may break a page
 	ATTACK_REQUESTS=$(REQUESTS) $(BIN)/python -m pytest tests/integration/test_attack.py -n auto --dist worksteal -q
 
-sqlmap: .venv/test.stamp  ## sqlmap against a running demo: every parameter and form, as each role (an hour, docs/security.md)
+sqlmap: .venv/test.stamp  ## sqlmap against a demo: every parameter and form, as each role (hours; SQLMAP=--once, docs/security.md)
 	$(BIN)/python -m tests.support.sqlmap $(SQLMAP)
 
 # One file each for styles and scripts: a first visit is ten requests instead of twenty. Made by whoever changes

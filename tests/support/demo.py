@@ -49,18 +49,11 @@ class Demo:
     def _wait(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if self._answers():
+            if answers(self.url):
                 return
             time.sleep(0.1)
         self.stop()
         raise RuntimeError(f"the demo did not start:\n{self.last_words()}")
-
-    def _answers(self) -> bool:
-        try:
-            with urlopen(f"{self.url}/healthz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
 
     def last_words(self) -> str:
         """Return the end of its log."""
@@ -77,6 +70,15 @@ class Demo:
             return self.process.wait(timeout=5)
         finally:
             self._output.close()
+
+
+def answers(url: str) -> bool:
+    """Return whether a portal is there."""
+    try:
+        with urlopen(f"{url}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
 
 
 def free_port() -> int:
