@@ -87,7 +87,8 @@ class RunIdColumn(Column):
         url = table.around(record) if table.around else ""
         if not url:
             return run_link(value)
-        return format_html('{} <a class="small" href="{}">{}</a>', run_link(value), url, gettext("connections"))
+        more = format_html('<a class="small cell-more" href="{}">{}</a>', url, gettext("connections"))
+        return format_html("{} {}", run_link(value), more)
 
 
 class PipelineColumn(Column):
