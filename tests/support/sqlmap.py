@@ -24,6 +24,7 @@ import venv
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zlib import crc32
 
 from tests.support import injectable
 from tests.support.attacked import CSRF, ROOT, Visitor, running, visitors_of
@@ -46,7 +47,7 @@ PAYLOAD = "[PAYLOAD]"
 
 def attack(target: Target, url: str, visitor: Visitor, program: Path) -> tuple[str, int]:
     """Send sqlmap to the target; return what came of it (`outcome_of`), and how many payloads were sent."""
-    folder = FOLDER / re.sub(r"\W+", "-", target.name)[:150]
+    folder = FOLDER / f"{re.sub(r'[^a-z]+', '-', target.name.lower())[:100]}-{crc32(target.name.encode()):08x}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     address = f"{url}/{target.path}"

@@ -21,7 +21,7 @@ ACTION = "action=delete_selected&select_across=0&index=0&_selected_action="
 FORMS: dict[str, tuple[str, ...]] = {
     "preferences/": ("language=en&time_zone=UTC&theme=dark&refresh_seconds=10&auto_refresh=on",),
     "preferences/set/": ("theme=dark&language=en&next=/",),
-    "account/sessions/": ("session=999999",),
+    "account/sessions/": ("session=888888",),
     "account/password/change/": ("oldpassword=a&password1=b&password2=b&next=/",),
     "account/reauthenticate/": ("password=demo&next=/",),
     "account/security/app/add/": ("code=123456",),
@@ -44,7 +44,7 @@ FORMS: dict[str, tuple[str, ...]] = {
     "admin/monitoring/grouppolicy/": (f"{ACTION}{{policy}}",),
     "admin/monitoring/portalsettings/1/change/": ("signup_open=on&signup_viewer=on&superusers_need_second_factor=",),
     "admin/monitoring/portalsettings/": (f"{ACTION}1",),
-    "admin/monitoring/userpreferences/add/": ("user=999&language=en&time_zone=UTC&theme=dark&refresh_seconds=10",),
+    "admin/monitoring/userpreferences/add/": ("user=888&language=en&time_zone=UTC&theme=dark&refresh_seconds=10",),
     "admin/monitoring/userpreferences/{preferences}/change/": (
         "user={user}&language=en&time_zone=x&theme=dark&refresh_seconds=10&auto_refresh=on" + SAVE,
     ),
