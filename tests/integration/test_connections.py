@@ -38,7 +38,7 @@ def _clock() -> Any:
         since = audit.sessions.window_start(NOW, hours)
         first = (
             audit.ConnectionLoginEvent.objects.filter(event_time_utc__gte=since)
-            .order_by("event_time_utc")
+            .order_by("event_time_utc", "pk")
             .values_list("pk", flat=True)
             .first()
         )
