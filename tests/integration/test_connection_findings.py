@@ -125,6 +125,20 @@ def test_a_link_shows_the_rows_that_were_counted_and_no_others(client_as: Any, h
             assert [line[1][-2:] for line in lines if line[0] == "Open for days"] == ["77", "78"]
 
 
+def test_a_question_with_much_hides_no_other(client_as: Any, history: Any) -> None:
+    for number in range(40):
+        history.login_event(
+            event_time_utc=NOW - MINUTE, login_time=NOW - 5 * DAY, session_id=number, host_name=f"NB-{number}"
+        )
+    history.remember()
+    page = client_as("auditor").get(PAGE)
+    shown = [line[0] for line in listed(page, "connections-findings")]
+    assert {name: shown.count(name) for name in shown} == {"Never seen in the 30 days before": 12, "Open for days": 12}
+    whole = client_as("auditor").get("/connections/findings.csv").content.decode("utf-8-sig").splitlines()[1:]
+    assert len(whole) > 24
+    assert f"{len(whole)} in all" in parts(page)["connections-findings"].text
+
+
 def test_a_short_history_makes_nothing_new(client_as: Any, warehouse: Any, sampled: Any, history: Any) -> None:
     warehouse.execute("dw", "DELETE FROM [audit].[connection_login_events] WHERE connection_event_id < 30")
     history.login_event(event_time_utc=NOW - HOUR, login_name="eva")

@@ -28,6 +28,7 @@ from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, audi
 from monitoring.wording import label
 
 SHOWN = 25
+EACH_SHOWN = 12
 AROUND = timedelta(minutes=5)
 NOT_GOOD = (RunStatus.FAILED, RunStatus.PARTIAL)
 
@@ -35,9 +36,10 @@ NOT_GOOD = (RunStatus.FAILED, RunStatus.PARTIAL)
 class Found(Asked):
     """What was found, as tables whose rows lead to their events."""
 
-    def findings_table(self) -> tuple[TableForm, FindingsTable]:
+    def findings_table(self, most: int | None = None) -> tuple[TableForm, FindingsTable]:
+        """`most`: so many of each question, so that no question with much hides the next."""
         form = TableForm(self.request.GET, prefix="findings", sortable=FindingsTable.sortable())
-        rows = [evidence for answer in self.activity.answers for evidence in answer.found]
+        rows = [evidence for answer in self.activity.answers for evidence in answer.found[:most]]
         table = FindingsTable(
             rows,
             url_of=self._evidence_url,
@@ -79,10 +81,11 @@ class ConnectionsFindings(Found, ConnectionsBlock):
     template_name = "monitoring/connections/_findings.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        form, table = self.findings_table()
+        form, table = self.findings_table(EACH_SHOWN)
         table.caption = gettext("What an auditor asks")
-        total = len(table.rows)
-        table.stop_at(SHOWN)
+        total = sum(len(answer.found) for answer in self.activity.answers)
+        if total > len(table.rows):
+            table.cut = len(table.rows)
         return {
             "activity": self.activity,
             "form": form,
