@@ -76,7 +76,7 @@ def current(now: datetime | None = None) -> Current:
         return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
     sight = scope.sight()
     return Current(
-        snapshot=_seen(row.version, row.ticked_at, sight),
+        snapshot=_decoded(row.version, row.ticked_at) if sight.whole else _seen(row.version, row.ticked_at, sight),
         version=row.version if sight.whole else f"{row.version}-{sight.stamp}",
         sampled_at=row.sampled_at,
         ticked_at=row.ticked_at,
@@ -89,13 +89,14 @@ def current(now: datetime | None = None) -> Current:
 _states: Prepared[CollectorState] = Prepared(cache(lambda: CollectorState.objects.defer("payload")))
 
 
-@lru_cache(maxsize=32)
+# Few, each: what is kept here holds the snapshots of earlier ticks in memory, a megabyte or more each.
+@lru_cache(maxsize=8)
 def _seen(version: str, ticked_at: datetime, sight: scope.Sight) -> Snapshot | None:
     snapshot = _decoded(version, ticked_at)
-    return snapshot if snapshot is None or sight.whole else seen(snapshot, sight)
+    return snapshot if snapshot is None else seen(snapshot, sight)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _decoded(version: str, ticked_at: datetime) -> Snapshot | None:
     payload = CollectorState.objects.values_list("payload", flat=True).get(pk=CollectorState.SINGLETON)
     return None if payload is None else decode(bytes(payload))
