@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -102,12 +101,7 @@ class ErrorColumn(Column):
         unread = readings.mark(record.runs_unread)
         if not value:
             return format_html("{} {}", unread, parts.none(gettext("no error in the last execution")))
-        return format_html(
-            '{} <span class="error-text" tabindex="0" data-tip="{}">{}</span>',
-            unread,
-            value,
-            Truncator(value).chars(ERROR_SHOWN),
-        )
+        return format_html("{} {}", unread, parts.error_text(value, ERROR_SHOWN))
 
 
 class ServedLagColumn(ReadingColumn):

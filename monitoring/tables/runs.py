@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -73,11 +72,7 @@ class MessageColumn(Column):
     """The driver's words: cut on the page, whole on hover and in the export."""
 
     def render(self, value: str) -> SafeString:
-        if not value:
-            return parts.none(gettext("no error"))
-        return format_html(
-            '<span class="error-text" tabindex="0" data-tip="{}">{}</span>', value, Truncator(value).chars(ERROR_SHOWN)
-        )
+        return parts.error_text(value, ERROR_SHOWN) if value else parts.none(gettext("no error"))
 
 
 class RunIdColumn(Column):

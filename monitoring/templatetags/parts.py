@@ -13,10 +13,12 @@ from typing import Any
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Count, Problem
+from monitoring.policies.failures import classify
 from monitoring.templatetags import formats
 from monitoring.templatetags.remembered import remembered
 from monitoring.templatetags.signs import inactive as inactive_sign
@@ -74,6 +76,12 @@ def none(why: str = "") -> SafeString:
         why,
         why,
     )
+
+
+def error_text(message: str, shown: int) -> SafeString:
+    """Return the first `shown` characters of what an error says, without the driver's preamble; whole on hover."""
+    told = Truncator(classify(message).message or message).chars(shown)
+    return format_html('<span class="error-text" tabindex="0" data-tip="{}">{}</span>', message, told)
 
 
 def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
