@@ -55,7 +55,7 @@ class PortalAdminSite(AdminSite):
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            if "" in (request.GET.get(TO_FIELD_VAR), request.POST.get(TO_FIELD_VAR)):
+            if "object_id" in kwargs and _names_no_field(request):
                 raise DisallowedModelAdminToField
             return inner(request, *args, **kwargs)
 
@@ -75,6 +75,12 @@ class PortalAdminSite(AdminSite):
             if own:
                 apps.append({**app, "name": _("The portal's own tables"), "models": own})
         return apps
+
+
+def _names_no_field(request: HttpRequest) -> bool:
+    address = request.resolver_match.url_name or "" if request.resolver_match else ""
+    asked = address.endswith(("_change", "_delete"))
+    return asked and "" in (request.GET.get(TO_FIELD_VAR), request.POST.get(TO_FIELD_VAR))
 
 
 def _watched(model: dict[str, Any]) -> bool:

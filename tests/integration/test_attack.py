@@ -164,7 +164,8 @@ def addresses(prefix: str = "monitoring:") -> list[str]:
 def ways(name: str) -> st.SearchStrategy[dict[str, str]]:
     """The headers by which an address answers as a whole, as a refresh of all its blocks, or (mostly: it is the same
     code for a tenth of the time) with one block, as a filter or a sort asks for it."""
-    blocks = [each.name for each in getattr(ADDRESSES[name].callback.view_class, "blocks", ()) if each not in OPENING]
+    view = getattr(ADDRESSES[name].callback, "view_class", None)
+    blocks = [each.name for each in getattr(view, "blocks", ()) if each not in OPENING]
     single = [{"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": f"{PREFIX}{block}"} for block in blocks]
     return st.sampled_from([{}, {"HTTP_X_LIVE": "x", "HTTP_X_LIVE_ETAGS": ""}, *single * 3])
 

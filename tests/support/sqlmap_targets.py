@@ -21,7 +21,7 @@ from tests.support.sqlmap_forms import FORMS, GUARDED, HALFWAY, NOBODY, OTHERS_F
 
 FREE = "from={since}&to={until}"
 FACETS = "login_name={login}&host_name={host}&program_name={program}&database_name={database}&status={session_status}"
-FACETS += "&encrypt_option={encrypted}&auth_scheme={auth}&client_net_address={address}"
+FACETS += "&encrypt_option={encrypted}&auth_scheme={auth}&client_net_address={address}&session_id={session}"
 GROUPS = "q=e&kind=lock_timeout&unresolved=on&sort=runs", "pipeline={pipeline}&state=recurring"
 RUNS = "run={run}&status=success&by={by}&pipeline={pipeline}&period=30d&sort=run"
 MATRIX = "q=dim&status=ok&show=active&sort=name"
@@ -244,8 +244,30 @@ def named(visitor: Asks, names: dict[str, str]) -> dict[str, str]:
     run = visitor.first("admin/monitoring/runcopy/export.csv?window=24h&status=success")
     entity = visitor.first(f"admin/monitoring/etlrunentity/export.csv?run={run['run_id']}&status=success")
     failures = visitor.first("runs/failures/groups.csv")
-    keys = ("Login", "Host", "Program", "Database", "Session status", "Encrypted", "Authentication", "Address", "Event")
-    words = ("login", "host", "program", "database", "session_status", "encrypted", "auth", "address", "event")
+    keys = (
+        "Login",
+        "Host",
+        "Program",
+        "Database",
+        "Session status",
+        "Encrypted",
+        "Authentication",
+        "Address",
+        "Event",
+        "Session",
+    )
+    words = (
+        "login",
+        "host",
+        "program",
+        "database",
+        "session_status",
+        "encrypted",
+        "auth",
+        "address",
+        "event",
+        "session",
+    )
     return {
         **names,
         **dict(zip(words, (event[key] for key in keys), strict=True)),
