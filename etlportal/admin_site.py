@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.exceptions import DisallowedModelAdminToField
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -46,9 +47,8 @@ class PortalAdminSite(AdminSite):
         return redirect_to_login(wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else index)
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
-        """Django's, but a user without access is told so at once instead of being asked to sign in again, and a
-        relation to no field at all is refused like one to a field that must not be named: Django looks the empty name
-        up, and fails."""
+        """Django's, but a user without access is told so at once instead of being asked to sign in again. Refused is
+        also what Django looks up as it was sent, and fails: a relation to no field at all, rows that are no keys."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
@@ -57,6 +57,8 @@ class PortalAdminSite(AdminSite):
                 raise PermissionDenied
             if "object_id" in kwargs and _names_no_field(request):
                 raise DisallowedModelAdminToField
+            if request.method == "POST" and not _selects_keys(request, getattr(view, "__self__", None)):
+                raise BadRequest
             return inner(request, *args, **kwargs)
 
         return checked
@@ -81,6 +83,19 @@ def _names_no_field(request: HttpRequest) -> bool:
     address = request.resolver_match.url_name or "" if request.resolver_match else ""
     asked = address.endswith(("_change", "_delete"))
     return asked and "" in (request.GET.get(TO_FIELD_VAR), request.POST.get(TO_FIELD_VAR))
+
+
+def _selects_keys(request: HttpRequest, admin: object) -> bool:
+    """Whether the rows chosen for an action can be keys of the admin's table."""
+    if not isinstance(admin, ModelAdmin):
+        return True
+    key = admin.model._meta.pk
+    try:
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            key.run_validators(key.to_python(chosen))
+    except ValidationError:
+        return False
+    return True
 
 
 def _watched(model: dict[str, Any]) -> bool:

@@ -197,6 +197,13 @@ def test_a_relation_to_no_field_is_refused(client_as: Any, rows: Any, address: s
     assert client_as("admin").post(f"/admin/{address}", {"_to_field": ""}).status_code == 400
 
 
+@pytest.mark.parametrize("chosen", ["1) AND 1=1", "'", "", "9" * 40, "1.5"])
+@pytest.mark.parametrize("table", ["monitoring/groupscope", "monitoring/grouppolicy", "auth/user", "auth/group"])
+def test_an_action_on_rows_that_are_no_keys_is_refused(client_as: Any, table: str, chosen: str) -> None:
+    asked = {"action": "delete_selected", "index": "0", "select_across": "0", "_selected_action": ["1", chosen]}
+    assert client_as("admin").post(f"/admin/{table}/", asked).status_code == 400
+
+
 @pytest.mark.parametrize("hours", [0, -3, 5.5])
 def test_the_login_time_is_utc_by_the_servers_offset(
     client_as: Any, warehouse: Any, monkeypatch: pytest.MonkeyPatch, hours: float
