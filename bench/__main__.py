@@ -24,7 +24,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from bench import targets
+from bench import document, targets
 from bench.asking import Asked
 from bench.build import Size, build
 from bench.lighthouse import lighthouse
@@ -32,8 +32,7 @@ from bench.load import load
 from bench.worker import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
-BEGIN, END = "<!-- begin: python -m bench -->", "<!-- end: python -m bench -->"
+CHART = document.DOCUMENT.with_suffix(".svg")
 TURNS, TIMES = 12, 10
 """Both histories are asked in turns, this often, this many times each."""
 
@@ -139,14 +138,9 @@ def main() -> int:
     text += f"{os.getloadavg()[0]:.1f}.\n\n{targets.table(results)}"
     print(text)
     if options.part in ("all", "report"):
-        _report(text, targets.chart(results))
+        document.put("python -m bench", text)
+        CHART.write_text(targets.chart(results), encoding="utf-8")
     return 0
-
-
-def _report(text: str, chart: str) -> None:
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-    CHART.write_text(chart, encoding="utf-8")
 
 
 def _add(to: dict[str, Any], answer: dict[str, Any]) -> None:

@@ -11,27 +11,24 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from playwright.sync_api import sync_playwright
 
+from bench import document
+from bench.serving import web
 from tests.support import chromium
-from tests.support.demo import ROOT, Demo, free_port
+from tests.support.demo import Demo, free_port
 from tests.support.screenshots import LIVE_SECONDS, PAGES, ZONE
 
 LIGHTHOUSE = "lighthouse@12.8.2"
-DOCUMENT = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- begin: python -m bench lighthouse -->", "<!-- end: python -m bench lighthouse -->"
 MEASURED = ("sign-in", "summary", "pipelines", "pipeline", "runs", "run", "failures", "failure", "connections")
 THEMES = {"light": 1, "dark": 0}
 """As Chromium numbers what a system prefers."""
@@ -40,7 +37,6 @@ TIMES = ("first-contentful-paint", "largest-contentful-paint", "interactive", "t
 HEAD = """| page | theme | performance | accessibility | best practices | first paint | largest paint | interactive \
 | blocked | shift | requests | KB |
 |---|---|---|---|---|---|---|---|---|---|---|---|"""
-START_SECONDS = 60
 
 
 def lighthouse(results: Path, times: int) -> str:
@@ -62,39 +58,20 @@ def lighthouse(results: Path, times: int) -> str:
     said = f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {os.cpu_count()} cores, {LIGHTHOUSE}, desktop preset, "
     said += f"medians of {times}. Load average at the end: {os.getloadavg()[0]:.1f}.\n\n"
     table = said + "\n".join(lines) + "\n"
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    document.put("python -m bench lighthouse", table)
     return table
 
 
 @contextmanager
 def _portal(folder: Path) -> Iterator[str]:
     """Run a demonstration and, over its data, the image's web server; its address."""
-    demo = Demo(folder)
-    port = free_port()
-    env = {**os.environ, "PORTAL_DATA_DIR": str(folder / "data"), "LOG_LEVEL": "ERROR"}
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings", "etlportal.wsgi"]
-    command += ["--bind", f"127.0.0.1:{port}", "--access-logfile", os.devnull]
-    web = subprocess.Popen(command, cwd=ROOT, env=env)
-    try:
-        _wait(f"http://127.0.0.1:{port}")
+    with ExitStack() as stack:
+        demo = Demo(folder)
+        stack.callback(demo.stop)
+        port = free_port()
+        web(stack, port, {**os.environ, "PORTAL_DATA_DIR": str(folder / "data"), "LOG_LEVEL": "ERROR"})
         time.sleep(LIVE_SECONDS)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        web.terminate()
-        web.wait(timeout=30)
-        demo.stop()
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(f"{url}/healthz", timeout=2):
-                return
-        except (URLError, OSError):
-            time.sleep(0.2)
-    raise SystemExit(f"{url} does not answer after {START_SECONDS} s")
 
 
 def _cookie(path: str, url: str, user: str) -> str:

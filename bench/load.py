@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import venv
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.asking import Asked
+from bench.serving import started, web
+from tests.support.demo import ROOT, free_port
 
-START_SECONDS = 60
 LOOKS = 12
 """At the processes' memory while the load lasts."""
 TICKED_SECONDS = 20
 """After which a collector has taken its first sample."""
-MANAGE = Path(__file__).resolve().parents[1] / "manage.py"
+MANAGE = ROOT / "manage.py"
 HERE = Path(__file__).parent
 VIEWERS_A_SECOND = 200
 """How fast they come: all of 1,000 are there after 5 s."""
@@ -32,22 +30,19 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
     """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory."""
     locust = _locust()
     path, result = folder / "viewers.txt", folder / "load.json"
-    port = _free_port()
+    port = free_port()
     env = {**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "WEB_CONCURRENCY": "2"}
     env["MALLOC_ARENA_MAX"] = "2"  # as the image has it
-    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings"]
-    # A browser keeps its connection between two refreshes; behind a proxy the proxy does.
-    gunicorn += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75", "--access-logfile", os.devnull, "etlportal.wsgi"]
     with ExitStack() as stack:
         worker = stack.enter_context(Asked(folder))
         worker.ask("prepare")
         # What the viewers have is of a time when somebody collects, too: pages say so.
-        collector = _started(stack, [sys.executable, str(MANAGE), "collect"], env)
+        collector = started(stack, [sys.executable, str(MANAGE), "collect"], env)
         time.sleep(TICKED_SECONDS)
         path.write_text("\n".join(worker.ask("sessions", viewers)["viewers"]) + "\n", encoding="utf-8")
-        web = _started(stack, gunicorn, env)
-        _answers(port)
-        memory = [_memory(web.pid, collector.pid)]
+        # A browser keeps its connection between two refreshes; behind a proxy the proxy does.
+        gunicorn = web(stack, port, env, "--keep-alive", "75")
+        memory = [_memory(gunicorn.pid, collector.pid)]
         seconds = round(60 * minutes)
         command = [str(locust), "--headless", "--only-summary", "--locustfile", str(HERE / "viewers.py")]
         command += ["--users", str(viewers), "--spawn-rate", str(VIEWERS_A_SECOND), "--run-time", f"{seconds}s"]
@@ -59,50 +54,21 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
         while running.poll() is None:
             time.sleep(5)
             if time.monotonic() - began > 60 * minutes / LOOKS * len(memory):
-                memory.append(_memory(web.pid, collector.pid))
-        memory.append(_memory(web.pid, collector.pid))
+                memory.append(_memory(gunicorn.pid, collector.pid))
+        memory.append(_memory(gunicorn.pid, collector.pid))
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return {**found, "seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory}
 
 
 def _locust() -> Path:
     """Return Locust's command, installed in an environment of its own the first time."""
-    folder = HERE.parent / "var" / "bench" / "locust"
+    folder = ROOT / "var" / "bench" / "locust"
     command = folder / "bin" / "locust"
     if not command.exists():
         venv.create(folder, with_pip=True)
         install = [str(folder / "bin" / "pip"), "install", "--quiet", "--requirement", str(HERE / "requirements.txt")]
         subprocess.run(install, check=True)
     return command
-
-
-def _started(stack: ExitStack, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
-
-    def stop() -> None:
-        process.terminate()
-        process.wait(timeout=30)
-
-    stack.callback(stop)
-    return process
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-def _answers(port: int) -> None:
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.5)
 
 
 def _memory(web: int, collector: int) -> dict[str, float]:

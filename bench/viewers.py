@@ -36,7 +36,6 @@ answers: Counter[str] = Counter()
 class Viewer(FastHttpUser):
     wait_time = constant(SECONDS)
     network_timeout = connection_timeout = 10.0
-    insecure = True
 
     def on_start(self) -> None:
         self.path, self.cookie, self.version, etags = next(LINES).split("\t")

@@ -1,0 +1,14 @@
+"""docs/performance.md, whose tables are written by what measured them."""
+
+from __future__ import annotations
+
+from tests.support.demo import ROOT
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+
+
+def put(part: str, text: str) -> None:
+    """Replace what stands between the marks of `part` ("python -m bench")."""
+    begin, end = f"<!-- begin: {part} -->", f"<!-- end: {part} -->"
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
