@@ -162,7 +162,7 @@ TEMPLATES = [
 
 DATABASES = databases.build(env, DATA_DIR)
 if "postgresql" not in DATABASES["default"]["ENGINE"]:
-    # django-tables2 looks for a type of column there, and does without it where there is no psycopg: 20 MB of each
+    # django-tables2 looks for a type of column there, and does without it where there is no psycopg: 5 MB of each
     # process that never speaks to a PostgreSQL.
     sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]
 DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]

@@ -22,6 +22,7 @@ from monitoring.selectors.factors import Factors, factors, window_runs
 from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.run_lines import ExecutionLine, RunLine
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 from monitoring.tables.audit import FactorsTable, FindingsTable, WindowRunsTable
 from monitoring.views import export
 from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, audit_url, exported, words_of
@@ -146,7 +147,7 @@ def around_run(line: RunLine | ExecutionLine | FailedExecution) -> str:
 
 def around_failed(request: HttpRequest) -> Callable[[Any], str] | None:
     """Return what gives the address of the connections around a failed run or execution; None: not for this reader."""
-    return _around_failed if request.user.has_perm(SEE) else None
+    return _around_failed if may(request.user, SEE) else None
 
 
 def _around_failed(row: RunLine | ExecutionLine | FailedExecution) -> str:

@@ -56,11 +56,12 @@ class PipelineChecks(PipelineBlock):
 
     def _context(self, current: Current, name: str) -> Context:
         last = checks_of(self.request, current, name)
+        report = last.report  # decoded here, once
         return {
             "last": last,
-            "report": last.report,
-            "items": [_item(result) for result in last.report.results] if last.report else [],
-            "summary": _summary(last.report) if last.report else [],
+            "report": report,
+            "items": [_item(result) for result in report.results] if report else [],
+            "summary": _summary(report) if report else [],
             "may_run": self.request.user.has_perm(RUN_CHECKS),
         }
 
