@@ -32,6 +32,7 @@ LIGHTHOUSE = "lighthouse@12.8.2"
 MEASURED = ("sign-in", "summary", "pipelines", "pipeline", "runs", "run", "failures", "failure", "connections")
 THEMES = {"light": 1, "dark": 0}
 """As Chromium numbers what a system prefers."""
+TRIES = 3
 SCORES = ("performance", "accessibility", "best-practices")
 TIMES = ("first-contentful-paint", "largest-contentful-paint", "interactive", "total-blocking-time")
 HEAD = """| page | theme | performance | accessibility | best practices | first paint | largest paint | interactive \
@@ -94,7 +95,13 @@ def _command(url: str, theme: str, headers: str | None) -> list[str]:
 
 def _run(command: list[str], browser: str, report: Path) -> dict[str, Any]:
     env = {**os.environ, "CHROME_PATH": browser}
-    subprocess.run([*command, f"--output-path={report}"], env=env, check=True, stdout=subprocess.DEVNULL)
+    asked = [*command, f"--output-path={report}"]
+    # Now and then Lighthouse gets no trace from Chromium, says so and ends: that is no look at the page.
+    for _ in range(TRIES):
+        if not subprocess.run(asked, env=env, check=False, stdout=subprocess.DEVNULL).returncode:
+            break
+    else:
+        raise SystemExit(f"{report}: Lighthouse failed {TRIES} times.")
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     if found.get("runtimeError"):
         raise SystemExit(f"{report}: {found['runtimeError']}")
