@@ -43,6 +43,7 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
         # A browser keeps its connection between two refreshes; behind a proxy the proxy does.
         gunicorn = web(stack, port, env, "--keep-alive", "75")
         memory = [_memory(gunicorn.pid, collector.pid)]
+        used = _used(gunicorn.pid, collector.pid)
         seconds = round(60 * minutes)
         command = [str(locust), "--headless", "--only-summary", "--locustfile", str(HERE / "viewers.py")]
         command += ["--users", str(viewers), "--spawn-rate", str(VIEWERS_A_SECOND), "--run-time", f"{seconds}s"]
@@ -56,8 +57,10 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
             if time.monotonic() - began > 60 * minutes / LOOKS * len(memory):
                 memory.append(_memory(gunicorn.pid, collector.pid))
         memory.append(_memory(gunicorn.pid, collector.pid))
+        cpu = {name: seconds - used[name] for name, seconds in _used(gunicorn.pid, collector.pid).items()}
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return {**found, "seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory}
+    told = {"seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory, "cpu_seconds": cpu}
+    return {**found, **told}
 
 
 def _locust() -> Path:
@@ -73,8 +76,22 @@ def _locust() -> Path:
 
 def _memory(web: int, collector: int) -> dict[str, float]:
     """MB held by the largest web worker and by the collector: resident, what they share with others included."""
-    children = Path(f"/proc/{web}/task/{web}/children").read_text(encoding="ascii").split()
-    return {"worker": max((_resident(int(pid)) for pid in children), default=0.0), "collector": _resident(collector)}
+    return {"worker": max(map(_resident, _workers(web)), default=0.0), "collector": _resident(collector)}
+
+
+def _used(web: int, collector: int) -> dict[str, float]:
+    """Seconds of processor that all web workers, and the collector, have used so far."""
+    return {"web": sum(map(_processor, _workers(web))), "collector": _processor(collector)}
+
+
+def _workers(web: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{web}/task/{web}/children").read_text(encoding="ascii").split()]
+
+
+def _processor(pid: int) -> float:
+    # User and system time, the 14th and 15th: counted behind the name, which may hold blanks (proc(5)).
+    counts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(counts[11]) + int(counts[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(pid: int) -> float:

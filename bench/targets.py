@@ -94,9 +94,13 @@ def _load(found: Results) -> list[Line]:
     told += f"median {load['p50_ms']:.0f}, 95th {load['p95_ms']:.0f}, 99th percentile {load['p99_ms']:.0f} ms"
     share = load["p99_ms"] / 250 if not errors else 1 + errors
     worker, collector = ([each[key] for each in memory] for key in ("worker", "collector"))
+    each = 1000 * load["cpu_seconds"]["web"] / load["requests"]
+    beside = 100 * load["cpu_seconds"]["collector"] / load["seconds"]
+    cost = f"{each:.2f} ms a request, gunicorn's own part in it; the collector: {beside:.0f} % of a core"
     grows = f"{worker[0]:.0f} MB after the start, {max(worker):.0f} at most, {worker[-1]:.0f} at the end"
     return [
         Line(f"{load['viewers']:,} viewers refreshing every 5 s", "no error, 99th percentile 250 ms", told, share),
+        Line("the same: processor", "-", cost, None),
         Line(f"web worker's memory, {load['minutes']:g} minutes of that", "120 MB", grows, max(worker) / 120),
         Line("collector's memory", "90 MB", f"{max(collector):.0f} MB", max(collector) / 90),
     ]

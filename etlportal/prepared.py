@@ -44,6 +44,15 @@ class Prepared(Generic[M]):
     def first(self, value: object) -> M | None:
         """Return the row, or None."""
         rows = self._rows()
+        plan, values = self._asked(rows, value)
+        return _made(rows, plan, values) if values is not None else None
+
+    def values(self, value: object) -> dict[str, Any] | None:
+        """Return the row as `{column: value}`, which costs less than a model, or None."""
+        plan, values = self._asked(self._rows(), value)
+        return dict(zip(plan.names, values[plan.columns], strict=True)) if values is not None else None
+
+    def _asked(self, rows: QuerySet[M], value: object) -> tuple[_Plan, list[Any] | None]:
         connection = connections[rows.db]
         plan = self._plans.get(connection.vendor)
         if plan is None:
@@ -51,7 +60,7 @@ class Prepared(Generic[M]):
         with connection.cursor() as cursor:
             cursor.execute(plan.sql, [value if param is self._mark else param for param in plan.params])
             found = cursor.fetchall()
-        return _made(rows, plan, connection, found[0]) if found else None
+        return plan, _converted(plan, connection, found[0]) if found else None
 
     def _planned(self, rows: QuerySet[M]) -> _Plan:
         compiler = rows.filter(**{self._field: self._mark}).query.get_compiler(using=rows.db)
@@ -74,12 +83,16 @@ class Prepared(Generic[M]):
         )
 
 
-def _made(rows: QuerySet[M], plan: _Plan, connection: Any, row: tuple[Any, ...]) -> M:
-    """Make the model of a row, as Django's own ModelIterable does."""
+def _converted(plan: _Plan, connection: Any, row: tuple[Any, ...]) -> list[Any]:
     values = list(row)
     for position, (converters, expression) in plan.converters.items():
         for convert in converters:
             values[position] = convert(values[position], expression, connection)
+    return values
+
+
+def _made(rows: QuerySet[M], plan: _Plan, values: list[Any]) -> M:
+    """Make the model of a row, as Django's own ModelIterable does."""
     made: M = rows.model.from_db(rows.db, plan.names, values[plan.columns])
     for populator in plan.related:
         populator.populate(values, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
@@ -14,9 +15,10 @@ _sessions: Prepared[Session] = Prepared(cache(Session.objects.all), "session_key
 
 
 class SessionStore(db.SessionStore):
-    def _get_session_from_db(self) -> Session | None:
-        found = _sessions.first(self.session_key)
-        if found is not None and found.expire_date > timezone.now():
-            return found
+    def load(self) -> dict[str, Any]:
+        """Return what the session holds; nothing where it is over or was never begun, and its key is then dropped."""
+        found = _sessions.values(self.session_key)
+        if found is not None and found["expire_date"] > timezone.now():
+            return self.decode(found["session_data"])
         self._session_key = None
-        return None
+        return {}

@@ -262,4 +262,4 @@ class UserPreferences(models.Model):
         try:
             return user.preferences  # type: ignore[no-any-return]
         except cls.DoesNotExist:
-            return cls(user=user)
+            return cls(user_id=user.pk)

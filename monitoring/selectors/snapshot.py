@@ -86,7 +86,9 @@ def current(now: datetime | None = None) -> Current:
     )
 
 
-_states: Prepared[CollectorState] = Prepared(cache(lambda: CollectorState.objects.defer("payload")))
+_SHOWN = ("version", "ticked_at", "sampled_at", "lease_until", "tick_milliseconds")
+"""What a page needs of the row: not the snapshot, nor the collector's own marks."""
+_states: Prepared[CollectorState] = Prepared(cache(lambda: CollectorState.objects.only(*_SHOWN)))
 
 
 # Few, each: what is kept here holds the snapshots of earlier ticks in memory, a megabyte or more each.

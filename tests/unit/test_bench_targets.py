@@ -32,6 +32,7 @@ def results(**changed: Any) -> dict[str, Any]:
                 "p99_ms": 240.0,
             },
             "errors": 0,
+            "cpu_seconds": {"web": 0.25, "collector": 6.0},
             "memory_mb": [{"worker": 100.0, "collector": 80.0}, {"worker": 110.0, "collector": 85.0}],
         },
         "build": {"seconds": 170.0, "cpu_seconds": 150.0, "runs": 1_000_000},
@@ -50,8 +51,12 @@ def test_all_is_met() -> None:
     assert [each.what for each in made if each.verdict != "met"] == [
         "the same for the first reader after a sample",
         "the same: processor, for all readers but the first",
+        "the same: processor",
     ]
-    assert len(made) == 14
+    assert len(made) == 15
+    assert next(each for each in made if each.what == "the same: processor").measured == (
+        "2.50 ms a request, gunicorn's own part in it; the collector: 10 % of a core"
+    )
 
 
 @pytest.mark.parametrize(
