@@ -2,8 +2,8 @@
 
 Two of them, over a short and a long history, are asked in turns (bench/__main__.py), so that whatever else the
 machine does hits both. A page is asked for through Django's test client: middleware, session, permissions,
-templates and compression are in it, the socket is not. A refresh is so short that the test client itself would be a
-third of it: there the portal is called as a web server calls it (WSGI).
+templates and compression are in it, the socket is not. An unchanged refresh is so short that the test client itself
+would be a good part of it: there the portal is called as a web server calls it (WSGI).
 """
 
 from __future__ import annotations
