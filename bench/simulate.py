@@ -23,7 +23,7 @@ WARM_UP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is simulated. Costs are milliseconds of one core (docs/performance.md; `moved` is an assumption)."""
+    """What is simulated. Costs are milliseconds of one core (docs/performance.md)."""
 
     viewers: int = 1000
     replicas: int = 1
