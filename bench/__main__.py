@@ -149,7 +149,7 @@ def main() -> int:
 def _add(to: dict[str, Any], answer: dict[str, Any]) -> None:
     """Keep what is new, and put the times together."""
     for key, value in answer.items():
-        to[key] = [*to.get(key, []), *value] if key in ("cpu", "wall") else value
+        to[key] = [*to.get(key, []), *value] if key in ("cpu", "wall", "loop") else value
 
 
 def _more_pipelines(folder: Path, number: int) -> None:

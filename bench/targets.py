@@ -77,8 +77,14 @@ def _refresh(found: Results) -> list[Line]:
     size = max(each["bytes"] for each in quiet.values())
     sent = {name: each["bytes"] / 1000 for name, each in moved.items()}
     second = {name: _median(each["cpu"]) for name, each in moved.items()}
+    loops = [time for each in quiet.values() for time in each["loop"]]
+    # A processor that others of the same host use too runs at half its speed at times: the loop tells (bench/worker.py).
+    slower = {name: _median(each["loop"]) / min(loops) for name, each in quiet.items()}
+    undisturbed = {name: cpu[name] / slower[name] for name in quiet}
+    told = f"{_each(undisturbed)} ms; as measured, on a processor at 1/{max(slower.values()):.1f} of its best speed "
+    told += f"at the slowest: {_each(cpu)} ms"
     return [
-        Line("a refresh when nothing changed: processor", "2 ms", f"{_each(cpu)} ms", max(cpu.values()) / 2),
+        Line("a refresh when nothing changed: processor", "2 ms", told, max(undisturbed.values()) / 2),
         Line("a refresh when nothing changed: size", "1 request, 1 KB", f"1 request, body {size} bytes", size / 1000),
         Line("a refresh when one pipeline moved", "20 KB", f"{_each(sent)} KB, compressed", max(sent.values()) / 20),
         Line("the same: processor, for all readers but the first", "-", f"{_each(second)} ms", None),

@@ -18,7 +18,7 @@ def results(**changed: Any) -> dict[str, Any]:
         "statements": {"viewers": 1000} | dict.fromkeys(("one", "thousand", "nine", "two_hundred"), counts),
         "pages": {"summary": {key: {"cpu": times, "wall": times} for key, times in PAGE.items()}},
         "refresh": {
-            "unchanged": {"summary": {"cpu": [1.0, 1.2], "bytes": 0}},
+            "unchanged": {"summary": {"cpu": [1.0, 1.2], "bytes": 0, "loop": [0.5, 0.5, 0.5]}},
             "moved": {"summary": {"bytes": 19_000, "cpu": [3.0]}},
         },
         "load": {
@@ -56,6 +56,15 @@ def test_all_is_met() -> None:
     assert len(made) == 15
     assert next(each for each in made if each.what == "the same: processor").measured == (
         "2.50 ms a request, gunicorn's own part in it; the collector: 10 % of a core"
+    )
+
+
+def test_a_processor_at_half_its_speed_is_allowed_for_and_said() -> None:
+    slow = {"cpu": [3.0, 3.0, 3.0], "bytes": 0, "loop": [0.5, 1.0, 1.0]}
+    line = next(each for each in lines(results(refresh__unchanged__summary=slow)) if each.what.endswith("processor"))
+    assert line.verdict == "met"
+    assert line.measured == (
+        "summary 1.50 ms; as measured, on a processor at 1/2.0 of its best speed at the slowest: summary 3.00 ms"
     )
 
 
