@@ -78,7 +78,7 @@ def _refresh(found: Results) -> list[Line]:
     sent = {name: each["bytes"] / 1000 for name, each in moved.items()}
     second = {name: _median(each["cpu"]) for name, each in moved.items()}
     loops = [time for each in quiet.values() for time in each["loop"]]
-    # A processor that others of the same host use too runs at half its speed at times: the loop tells (bench/worker.py).
+    # A processor that others use too runs at half its speed at times: the loop tells (bench/worker.py).
     slower = {name: _median(each["loop"]) / min(loops) for name, each in quiet.items()}
     undisturbed = {name: cpu[name] / slower[name] for name in quiet}
     told = f"{_each(undisturbed)} ms; as measured, on a processor at 1/{max(slower.values()):.1f} of its best speed "
