@@ -17,11 +17,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -42,6 +44,9 @@ SAME_SECONDS = 60
 """How long the HTML of a block that is the same for all may be shown again."""
 
 _OF_THE_MOMENT = re.compile(r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>')
+
+STAND_IN = secrets.token_urlsafe(24)
+"""Stands for the reader's CSRF token in HTML that is kept for all; of this process, so that no data can hold it."""
 
 PREFIX = "live-"
 """The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
@@ -96,8 +101,8 @@ class Block(Permitted, View):
             stamp = self.stamp(current)
             if stamp is None:
                 return self._whole(current)
-            key, made = self._key(current, stamp), lambda: self._whole(current)
-            return shared(key, made, fresh=lambda _: self.keep_seconds, wait=wait)
+            key, made = self._key(current, stamp), lambda: self._whole(current, csrf_token=STAND_IN)
+            return self._own(shared(key, made, fresh=lambda _: self.keep_seconds, wait=wait))
         except BeingMade:
             raise
         except Exception:
@@ -109,8 +114,14 @@ class Block(Permitted, View):
         """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
         return _etag(html)
 
-    def _whole(self, current: Current) -> SafeString:
-        context = {"current": current, "snapshot": current.snapshot, **self.context(current)}
+    def _own(self, html: SafeString) -> SafeString:
+        """Return what is kept for all as this reader's own: with their token in its forms."""
+        if STAND_IN not in html:
+            return html
+        return SafeString(html.replace(STAND_IN, get_token(self.request)))  # nosec B703 - letters and digits
+
+    def _whole(self, current: Current, **more: str) -> SafeString:
+        context = {"current": current, "snapshot": current.snapshot, **more, **self.context(current)}
         return self._wrapped(current, render_to_string(self.template_name, context, self.request))
 
     def _wrapped(self, current: Current, html: str) -> SafeString:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.policies.facts import Watermark
 from monitoring.policies.masking import BULLET
+from monitoring.views.blocks import Block
 from tests import factories
 from tests.support.htmx import blocks, refresh
 from tests.support.queries import queries
@@ -139,6 +140,40 @@ def test_unmasking_needs_a_post_with_its_token(users: Any, stored: None, custome
     assert not TrailEntry.objects.filter(action="unmasked").exists()
 
 
+def test_rows_are_rendered_once_for_all_with_each_readers_own_token(
+    users: Any, stored: None, customer: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.test import Client
+
+    made: list[str] = []
+    whole = Block._whole
+    monkeypatch.setattr(Block, "_whole", lambda self, *args, **more: made.append(self.name) or whole(self, *args, **more))
+    tokens = []
+    for name in ("auditor", "admin"):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(users[name], backend="monitoring.accounts.UserBackend")
+        (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w{64})"', client.get(ROWS).content.decode())
+        tokens.append((client, token))
+    assert made == ["pipeline-sample"]
+    (first, one), (second, other) = tokens
+    assert second.post(UNMASK, {"csrfmiddlewaretoken": one}).status_code == 403
+    for client, token in tokens:
+        assert client.post(UNMASK, {"csrfmiddlewaretoken": token}).status_code == 302
+    assert "Maria Souza" in first.get(ROWS).content.decode()
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS.replace("dim_cliente", "DIM_Cliente"), "/pipelines/dim_cliente/?rows=1"])
+def test_what_one_unmasked_nobody_else_sees(rows: str, client_as: Any, stored: None, customer: Warehouse) -> None:
+    """Neither before nor after, at no spelling of the address, though both may unmask and share what is masked."""
+    auditor, admin = client_as("auditor"), client_as("admin")
+    auditor.post(UNMASK)
+    assert "Maria Souza" in auditor.get(rows).content.decode()
+    assert "Maria Souza" not in admin.get(rows).content.decode()
+    assert "Maria Souza" in auditor.get(rows).content.decode()
+    auditor.post(UNMASK, {"again": "1"})
+    assert "Maria Souza" not in auditor.get(rows).content.decode()
+
+
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
 def test_a_file_is_always_masked(role: str, client_as: Any, stored: None, customer: Warehouse) -> None:
     client = client_as(role)
@@ -151,6 +186,7 @@ def test_a_file_is_always_masked(role: str, client_as: Any, stored: None, custom
 
 
 def test_further_columns_can_be_masked(client_as: Any, stored: None, customer: Warehouse) -> None:
+    assert "Curitiba" in client_as("viewer").get(ROWS).content.decode()
     PipelineSettings.objects.create(entity_name="dim_cliente", masked_columns="city, state_code")
     assert "Curitiba" not in client_as("viewer").get(ROWS).content.decode()
 

@@ -20,6 +20,7 @@ from monitoring.policies.integrity import Basis, CheckResult, Report
 from monitoring.selectors import pipelines
 from monitoring.selectors.integrity import LastChecks, check_subject, last_checks
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 from monitoring.trail import address_of
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording import detail_text
@@ -45,8 +46,13 @@ class PipelineChecks(PipelineBlock):
     """
 
     name = "pipeline-checks"
-    same_for_all = False  # what this reader may do stands in it
+    rights = (RUN_CHECKS,)
     template_name = "monitoring/pipelines/_checks.html"
+
+    def stamp(self, current: Current) -> str | None:
+        if super().stamp(current) is None:
+            return None
+        return checks_of(self.request, current, self.kwargs["entity"]).stamp
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)
@@ -62,7 +68,7 @@ class PipelineChecks(PipelineBlock):
             "report": report,
             "items": [_item(result) for result in report.results] if report else [],
             "summary": _summary(report) if report else [],
-            "may_run": self.request.user.has_perm(RUN_CHECKS),
+            "may_run": may(self.request.user, RUN_CHECKS),
         }
 
 

@@ -24,7 +24,8 @@ from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Pipeline, Problem
 from monitoring.selectors import pipelines
 from monitoring.selectors.snapshot import Current, current
-from monitoring.selectors.source_rows import SourceSample, source_sample
+from monitoring.selectors.source_rows import KEPT_SECONDS, SourceSample, source_sample
+from monitoring.sight import may
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
 from monitoring.views import errors, export
@@ -47,7 +48,7 @@ def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime |
 
 class PipelineSample(PipelineBlock):
     name = "pipeline-sample"
-    same_for_all = False  # what this reader may do stands in it
+    rights = (UNMASK,)
     template_name = "monitoring/pipelines/_sample.html"
 
     with_rows = False
@@ -66,13 +67,24 @@ class PipelineSample(PipelineBlock):
             self.with_rows = True
         return super().render(current, wait=wait)
 
+    def stamp(self, current: Current) -> str | None:
+        """Masked rows are rendered once for all, as long as one reading of them serves all; what somebody unmasked is
+        theirs alone. A further column that is to be masked is masked at once."""
+        if super().stamp(current) is None or self._until(current) is not None:
+            return None
+        name = subject_or_404(self.request, current, self.kwargs["entity"]).name
+        return f"rows {pipelines.decisions(name)}" if self.with_rows else "place"
+
     def etag(self, current: Current, html: str) -> str:
         """What the rows depend on: the place for them and the rows themselves have the same."""
         subject = subject_of(self.request, current, self.kwargs["entity"])
         control = subject.control if subject else None
-        until = unmasked_until(self.request, subject.name if subject else "", current.now)
-        parts = (self.kwargs["entity"], control and control.watermark, until, translation.get_language())
+        parts = (self.kwargs["entity"], control and control.watermark, self._until(current), translation.get_language())
         return hashlib.blake2b(repr((*parts, timezone.get_current_timezone_name())).encode(), digest_size=8).hexdigest()
+
+    def _until(self, current: Current) -> datetime | None:
+        subject = subject_of(self.request, current, self.kwargs["entity"])
+        return unmasked_until(self.request, subject.name, current.now) if subject else None
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)
@@ -82,10 +94,10 @@ class PipelineSample(PipelineBlock):
 
     def _context(self, current: Current, name: str) -> Context:
         subject = subject_or_404(self.request, current, name)
-        until = unmasked_until(self.request, name, current.now)
+        until = self._until(current)
         context: Context = {
             "control": subject.control,
-            "may_unmask": self.request.user.has_perm(UNMASK),
+            "may_unmask": may(self.request.user, UNMASK),
             "until": until,
             "mask_again_in": round((until - current.now).total_seconds()) + 1 if until else None,
             "sample": None,
@@ -95,6 +107,7 @@ class PipelineSample(PipelineBlock):
         if not self.with_rows or subject.control is None:
             return context
         sample = source_sample(subject.control, pipelines.decisions(name), unmasked=until is not None)
+        self.keep_seconds = 0 if sample.problem else KEPT_SECONDS - (timezone.now() - sample.read_at).total_seconds()
         return {**context, "sample": sample, **self._rows(sample, name)}
 
     def _rows(self, sample: SourceSample, name: str) -> Context:
