@@ -12,8 +12,8 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
 
-MOST_CHARACTERS = 8_000_000
-"""Of text in all of it: blocks of earlier samples go before a process grows by more than some 16 MB."""
+MOST_CHARACTERS = 6_000_000
+"""Of text in all of it: blocks of earlier samples go before a process grows by more than some 12 MB."""
 
 
 class MemoryCache(LocMemCache):

@@ -8,6 +8,7 @@ would scan on SQL Server. (The first two are in pyproject.toml, the variables in
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import logging
 import os
@@ -56,7 +57,8 @@ def _audit_every_answer() -> None:
     def request(self: Client, **environ: Any) -> HttpResponse:
         response = original(self, **environ)
         if response.get("Content-Type", "").startswith("text/html") and not response.streaming:
-            problems = audit(response.content.decode())
+            zipped = response.get("Content-Encoding") == "gzip"
+            problems = audit((gzip.decompress(response.content) if zipped else response.content).decode())
             if problems:
                 pytest.fail(f"{environ.get('PATH_INFO')}: " + "; ".join(problems[:10]), pytrace=False)
             policy = response.get("Content-Security-Policy", "")

@@ -33,6 +33,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.generic import View
 
+from etlportal.compression import shared_answer
 from monitoring.access import VIEW
 from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.shared import BeingMade, shared
@@ -82,6 +83,8 @@ class Block(Permitted, View):
     """Permissions that the HTML depends on, beside those that it takes to see the block."""
     keep_seconds: float = SAME_SECONDS
     """How long the HTML may be shown again. A block whose context tells of a failed reading sets 0."""
+    own: bool = True
+    """Whether what was rendered is this reader's alone, or has their token in it."""
 
     def context(self, current: Current) -> dict[str, Any]:
         """Return the template's variables. `self.request` and `self.kwargs` are set."""
@@ -104,12 +107,14 @@ class Block(Permitted, View):
             stamp = self.stamp(current)
             if stamp is None:
                 return self._whole(current)
+            self.own = False
             key, made = self._key(current, stamp), lambda: self._in_turn(current, wait=wait)
             return self._own(shared(key, made, fresh=lambda _: self.keep_seconds, wait=wait))
         except BeingMade:
             raise
         except Exception:
             logger.exception("block %s failed", self.name)
+            self.own = True
             failed = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
             return self._wrapped(current, failed)
 
@@ -136,6 +141,7 @@ class Block(Permitted, View):
         """Return what is kept for all as this reader's own: with their token in its forms."""
         if STAND_IN not in html:
             return html
+        self.own = True
         return SafeString(html.replace(STAND_IN, get_token(self.request)))  # nosec B703 - letters and digits
 
     def _whole(self, current: Current, **more: str) -> SafeString:
@@ -154,12 +160,7 @@ class Block(Permitted, View):
 
     def _key(self, current: Current, stamp: str) -> str:
         parts = (
-            current.version,
-            str(current.ticked_at),
-            str(current.stale),
-            str(current.collecting),
-            translation.get_language() or "",
-            timezone.get_current_timezone_name(),
+            _sampled(self.request, current),
             self.request.get_full_path() if self.follows_address else "",
             stamp,
             *(each for each in self.rights if may(self.request.user, each)),
@@ -255,12 +256,16 @@ class Page(Permitted, View):
         classes, known = self.blocks, self._known
         if self.request.headers["X-Live"] == version:
             classes = self._wanted_anyway()
-        changed = []
+        changed, own = [], False
         for block in self.visible_blocks(classes):
             html = block.render(state, wait=False)
             if f'etag="{known.get(block.name, "")}"' not in html[:200]:
                 changed.append(html)
-        return HttpResponse("".join(changed), status=200 if changed else 204)
+                own = own or block.own
+        if not changed:
+            return HttpResponse(status=204)
+        html = "".join(changed)
+        return HttpResponse(html) if own else shared_answer(self.request, html)
 
     def _later(self, state: Current) -> HttpResponse:
         """Answer that nothing can be shown yet: somebody else's request renders the new blocks just now.
@@ -290,6 +295,15 @@ class Page(Permitted, View):
         block = block_class()
         block.setup(self.request, *self.args, **self.kwargs)
         return block
+
+
+def _sampled(request: HttpRequest, current: Current) -> str:
+    """Return what all shared blocks of a page depend on, put together once in a request."""
+    found: dict[tuple[object, ...], str] = request.__dict__.setdefault("_sampled", {})
+    parts = (current.version, current.ticked_at, current.stale, current.collecting, translation.get_language())
+    if parts not in found:
+        found[parts] = "\n".join(map(str, (*parts, timezone.get_current_timezone_name())))
+    return found[parts]
 
 
 def _etag(html: str) -> str:

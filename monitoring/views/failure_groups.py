@@ -21,6 +21,7 @@ from monitoring.policies.failures import classify
 from monitoring.selectors import keyset, run_lines, runs
 from monitoring.selectors.failure_groups import FailureGroup, FailureGroups, executions, failure_group
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 from monitoring.tables.failure_groups import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.trail import address_of
 from monitoring.views import export
@@ -110,7 +111,7 @@ class FailureGroupFacts(GroupBlock):
             "words": failure_text(told, masked=until is None),
             "until": until,
             "may_unmask": self.request.user.has_perm(UNMASK),
-            "connections_url": self._around(group) if self.request.user.has_perm(SEE) else "",
+            "connections_url": self._around(group) if may(self.request.user, SEE) else "",
         }
 
     def _around(self, group: FailureGroup) -> str:

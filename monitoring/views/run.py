@@ -18,6 +18,7 @@ from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
 from monitoring.selectors import readings, run_lines, runs
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 from monitoring.tables.runs import ExecutionsTable, moved_text
 from monitoring.views import errors, export
 from monitoring.views.blocks import Block, Page
@@ -63,7 +64,7 @@ class RunFacts(RunBlock):
             "requested": requested,
             "not_started": [name for name in requested if name not in started],
             "orphan": _is_orphan(current, line.run_id) if line.running else False,
-            "connections_url": around_run(line) if self.request.user.has_perm(SEE) else "",
+            "connections_url": around_run(line) if may(self.request.user, SEE) else "",
         }
 
 

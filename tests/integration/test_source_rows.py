@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
+from etlportal import compression
 from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.policies.facts import Watermark
 from monitoring.policies.masking import BULLET
@@ -88,6 +90,23 @@ def test_a_refresh_leaves_the_rows_alone_until_the_watermark_moves(
     assert "Curitiba" in answer.content.decode()
 
 
+@pytest.mark.parametrize(("role", "kept"), [("viewer", 1), ("auditor", 0)])
+def test_an_answer_with_a_readers_token_is_not_kept_for_others(
+    role: str, kept: int, client_as: Any, stored: None, customer: Warehouse, snapshot_stored: Any
+) -> None:
+    client = client_as(role)
+    page = client.get("/pipelines/dim_cliente/")
+    moved = factories.control_row(watermark=Watermark(factories.NOW, 2000))
+    snapshot_stored(factories.snapshot(factories.pipeline(control=moved)))
+    before = compression._compressed.cache_info().misses
+    html = gzip.decompress(
+        refresh(client, page, "/pipelines/dim_cliente/", **{"Accept-Encoding": "gzip"}).content
+    ).decode()
+    assert "Curitiba" in html
+    assert ("csrfmiddlewaretoken" in html) is not bool(kept)
+    assert compression._compressed.cache_info().misses - before == kept
+
+
 def test_unmasking_is_for_who_may_for_ten_minutes_and_written_down(
     client_as: Any, stored: None, customer: Warehouse
 ) -> None:
@@ -147,7 +166,12 @@ def test_rows_are_rendered_once_for_all_with_each_readers_own_token(
 
     made: list[str] = []
     whole = Block._whole
-    monkeypatch.setattr(Block, "_whole", lambda self, *args, **more: made.append(self.name) or whole(self, *args, **more))
+
+    def counted(self: Block, *args: Any, **more: Any) -> Any:
+        made.append(self.name)
+        return whole(self, *args, **more)
+
+    monkeypatch.setattr(Block, "_whole", counted)
     tokens = []
     for name in ("auditor", "admin"):
         client = Client(enforce_csrf_checks=True)
@@ -155,7 +179,7 @@ def test_rows_are_rendered_once_for_all_with_each_readers_own_token(
         (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w{64})"', client.get(ROWS).content.decode())
         tokens.append((client, token))
     assert made == ["pipeline-sample"]
-    (first, one), (second, other) = tokens
+    (first, one), (second, _) = tokens
     assert second.post(UNMASK, {"csrfmiddlewaretoken": one}).status_code == 403
     for client, token in tokens:
         assert client.post(UNMASK, {"csrfmiddlewaretoken": token}).status_code == 302

@@ -144,10 +144,9 @@ def assert_same(swapped: Node, fresh: str) -> None:
     assert not difference, "\n".join(difference[:60])
 
 
-def refresh(client: Client, page: HttpResponse, url: str, version: str = "") -> HttpResponse:
+def refresh(client: Client, page: HttpResponse, url: str, version: str = "", **headers: str) -> HttpResponse:
     """Ask as live.js does, with the blocks that `page` holds. `version`: X-Live of the last answer."""
-    headers = {"X-Live": version, "X-Live-Etags": etags(page.content.decode())}
-    return client.get(url, headers=headers)
+    return client.get(url, headers={"X-Live": version, "X-Live-Etags": etags(page.content.decode()), **headers})
 
 
 def assert_refresh_equals_reload(client: Client, page: HttpResponse, url: str) -> HttpResponse:

@@ -16,6 +16,7 @@ from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.selectors import connections as audit
 from monitoring.selectors.shared import forget
 from monitoring.selectors.snapshot import Current
+from monitoring.sight import may
 from monitoring.templatetags.formats import number_text
 from monitoring.trail import note
 from monitoring.views.blocks import Block, Page
@@ -42,7 +43,7 @@ class ConnectionsCapturePage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = OPENING
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"may_see": self.request.user.has_perm(SEE), "seconds": CAPTURE_EVERY_SECONDS}
+        return {"may_see": may(self.request.user, SEE), "seconds": CAPTURE_EVERY_SECONDS}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Take one snapshot, at most one in CAPTURE_EVERY_SECONDS for everybody together."""
@@ -57,7 +58,7 @@ class ConnectionsCapturePage(Page):
                 )
                 % {"seconds": CAPTURE_EVERY_SECONDS},
             )
-        page = "connections" if request.user.has_perm(SEE) else "connections-capture"
+        page = "connections" if may(request.user, SEE) else "connections-capture"
         return HttpResponseRedirect(reverse(f"monitoring:{page}"))
 
     def _capture(self, request: HttpRequest) -> None:
