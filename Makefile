@@ -129,5 +129,5 @@ messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates,
 screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
 	$(BIN)/python -m tests.support.screenshots
 
-bench: .venv/test.stamp  ## Measure what docs/performance.md says, twenty minutes
+bench: .venv/test.stamp  ## Measure what docs/performance.md says, twenty-five minutes
 	$(BIN)/python -m bench

@@ -1,7 +1,7 @@
-"""`make bench`: everything that docs/performance.md says, measured anew, in at most twenty minutes.
+"""`make bench`: everything that docs/performance.md says, measured anew, in some twenty-five minutes.
 
     python -m bench                     all of it
-    python -m bench load --minutes 60   one part: build, statements, pages, refresh, load
+    python -m bench load --minutes 60   one part: build, statements, pages, refresh, load, busy
     python -m bench report              the document's table and chart from the last results
     python -m bench lighthouse          what Lighthouse says of each page (Chromium and Node.js; not part of all of it)
 
@@ -86,7 +86,12 @@ class Bench:
             return {"unchanged": quiet, "moved": worker.ask("moved")}
 
     def load(self) -> dict[str, Any]:
+        """The rows stand still; time does not."""
         return load(self._copy("load"), self.options.minutes, self.options.viewers)
+
+    def busy(self) -> dict[str, Any]:
+        """The same while a pipeline moves every few seconds: each time all pages are rendered anew."""
+        return load(self._copy("load"), self.options.minutes, self.options.viewers, self.options.moves)
 
     def _long(self) -> Path:
         return self._there(self.long, self.options.runs)
@@ -113,12 +118,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parts: dict[str, Callable[[Bench], dict[str, Any]]] = {
-        each.__name__: each for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.load)
+        each.__name__: each
+        for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.load, Bench.busy)
     }
     parser.add_argument("part", nargs="?", default="all", choices=["all", *parts, "report", "lighthouse"])
     parser.add_argument("--short", type=int, default=1_000, help="runs of the short history")
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs of the long history")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
+    parser.add_argument("--moves", type=float, default=20.0, help="seconds between two moves of the busy load")
     parser.add_argument("--viewers", type=int, default=1000, help="how many people look during the load")
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "bench" / "data")
     parser.add_argument("--results", type=Path, default=ROOT / "var" / "bench" / "results")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 import venv
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from bench.asking import Asked
+from bench.processor import loop_ms
 from bench.serving import started, web
+from bench.worker import PIPELINE
 from tests.support.demo import ROOT, free_port
 
 LOOKS = 12
@@ -26,8 +30,11 @@ VIEWERS_A_SECOND = 200
 """How fast they come: all of 1,000 are there after 5 s."""
 
 
-def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
-    """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory."""
+def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict[str, Any]:
+    """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory.
+
+    `moves`: seconds after which a pipeline's watermark moves, again and again; 0: the rows stand still.
+    """
     locust = _locust()
     path, result = folder / "viewers.txt", folder / "load.json"
     port = free_port()
@@ -51,16 +58,30 @@ def load(folder: Path, minutes: float, viewers: int) -> dict[str, Any]:
         running = subprocess.Popen(
             command, env={**os.environ, "VIEWERS": str(path), "RESULT": str(result)}, stdout=subprocess.DEVNULL
         )
-        began = time.monotonic()
+        began, loops, moved = time.monotonic(), [], count(1)
+        move_at = moves or float("inf")
         while running.poll() is None:
-            time.sleep(5)
+            time.sleep(1)
+            loops.append(loop_ms())
+            if time.monotonic() - began > move_at:
+                move_at += moves
+                _move(folder, -1 if next(moved) % 2 else 1)
             if time.monotonic() - began > 60 * minutes / LOOKS * len(memory):
                 memory.append(_memory(gunicorn.pid, collector.pid))
         memory.append(_memory(gunicorn.pid, collector.pid))
         cpu = {name: seconds - used[name] for name, seconds in _used(gunicorn.pid, collector.pid).items()}
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     told = {"seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory, "cpu_seconds": cpu}
-    return {**found, **told}
+    return {**found, **told, "moves": moves, "loop": loops}
+
+
+def _move(folder: Path, minutes: int) -> None:
+    """Move a pipeline's watermark, as its next execution would."""
+    with closing(sqlite3.connect(folder / "warehouse" / "dw" / "ctl.sqlite3")) as connection, connection:
+        connection.execute(
+            "UPDATE etl_control SET watermark_updated_at = datetime(watermark_updated_at, ?) WHERE entity_name = ?",
+            (f"{minutes} minutes", PIPELINE),
+        )
 
 
 def _locust() -> Path:

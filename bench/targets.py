@@ -92,9 +92,10 @@ def _refresh(found: Results) -> list[Line]:
 
 
 def _load(found: Results) -> list[Line]:
-    if "load" not in found:
-        return []
-    load = found["load"]
+    return [line for name in ("load", "busy") if name in found for line in _viewers(found[name])]
+
+
+def _viewers(load: Results) -> list[Line]:
     errors, memory = load["errors"], load["memory_mb"]
     told = f"{load['requests']:,} requests in {load['seconds']:.0f} s, {errors} errors, "
     told += f"median {load['p50_ms']:.0f}, 95th {load['p95_ms']:.0f}, 99th percentile {load['p99_ms']:.0f} ms"
@@ -103,9 +104,13 @@ def _load(found: Results) -> list[Line]:
     each = 1000 * load["cpu_seconds"]["web"] / load["requests"]
     beside = 100 * load["cpu_seconds"]["collector"] / load["seconds"]
     cost = f"{each:.2f} ms a request, gunicorn's own part in it; the collector: {beside:.0f} % of a core"
+    cost += f"; a fixed loop beside it took {_median(load['loop']):.2f} ms, {min(load['loop']):.2f} at best"
     grows = f"{worker[0]:.0f} MB after the start, {max(worker):.0f} at most, {worker[-1]:.0f} at the end"
+    viewers = f"{load['viewers']:,} viewers refreshing every 5 s"
+    if load["moves"]:
+        viewers += f", a pipeline moves every {load['moves']:.0f} s"
     return [
-        Line(f"{load['viewers']:,} viewers refreshing every 5 s", "no error, 99th percentile 250 ms", told, share),
+        Line(viewers, "no error, 99th percentile 250 ms", told, share),
         Line("the same: processor", "-", cost, None),
         Line(f"web worker's memory, {load['minutes']:g} minutes of that", "120 MB", grows, max(worker) / 120),
         Line("collector's memory", "90 MB", f"{max(collector):.0f} MB", max(collector) / 90),

@@ -25,6 +25,7 @@ from typing import Any
 import django
 
 from bench.bare_sql import connected, figures
+from bench.processor import loop_ms
 
 PAGES = ("summary", "pipelines", "pipeline", "runs", "run", "connections")
 PIPELINE = "fact_vendas"
@@ -78,7 +79,7 @@ class Worker:
         self._fresh()
         environ = self._environ(name, self._known(self.client, name))
         loop: list[float] = []
-        answer = self._timed(name, times, lambda: self._called(environ), before=lambda: loop.append(_loop()))
+        answer = self._timed(name, times, lambda: self._called(environ), before=lambda: loop.append(loop_ms()))
         return {**answer, "loop": loop}
 
     def bare(self, name: str, times: int) -> Answer:
@@ -268,14 +269,6 @@ class Worker:
                 stack.enter_context(connections[alias].execute_wrapper(counting(alias)))
             act()
         return counts
-
-
-def _loop() -> float:
-    """Milliseconds of processor for always the same work: how fast this machine's processor is at this moment."""
-    used, total = process_time(), 0
-    for number in range(10_000):
-        total += number * number
-    return 1000 * (process_time() - used)
 
 
 def main() -> None:

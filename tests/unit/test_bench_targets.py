@@ -32,6 +32,8 @@ def results(**changed: Any) -> dict[str, Any]:
                 "p99_ms": 240.0,
             },
             "errors": 0,
+            "moves": 0,
+            "loop": [0.8, 0.5, 0.7],
             "cpu_seconds": {"web": 0.25, "collector": 6.0},
             "memory_mb": [{"worker": 100.0, "collector": 80.0}, {"worker": 110.0, "collector": 85.0}],
         },
@@ -55,8 +57,16 @@ def test_all_is_met() -> None:
     ]
     assert len(made) == 15
     assert next(each for each in made if each.what == "the same: processor").measured == (
-        "2.50 ms a request, gunicorn's own part in it; the collector: 10 % of a core"
+        "2.50 ms a request, gunicorn's own part in it; the collector: 10 % of a core; "
+        "a fixed loop beside it took 0.70 ms, 0.50 at best"
     )
+
+
+def test_a_busy_warehouse_is_a_target_of_its_own() -> None:
+    found = results()
+    found["busy"] = {**found["load"], "moves": 20.0, "p99_ms": 251.0}
+    missed = [each.what for each in lines(found) if each.verdict == "**not met**"]
+    assert missed == ["1,000 viewers refreshing every 5 s, a pipeline moves every 20 s"]
 
 
 def test_a_processor_at_half_its_speed_is_allowed_for_and_said() -> None:
