@@ -23,7 +23,8 @@ WARM_UP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is simulated. Costs are milliseconds of one core (docs/performance.md)."""
+    """What is simulated. Costs are milliseconds of one core (docs/performance.md). `first`: what a refresh costs whose
+    blocks nobody asked this process for since the tick; there are `kinds` of pages that viewers look at."""
 
     viewers: int = 1000
     replicas: int = 1
@@ -31,7 +32,9 @@ class World:
     refresh_seconds: float = 5.0
     tick_seconds: float = 10.0
     unchanged: float = 3.0
-    moved: float = 5.0
+    moved: float = 4.5
+    first: float = 110.0
+    kinds: int = 6
     page: float = 35.0
     pages_per_minute: float = 0.2
     seconds: float = 60.0
@@ -58,6 +61,7 @@ def simulate(world: World) -> Outcome:
         heapq.heappush(asks, (rng.uniform(0, world.refresh_seconds), viewer, -1.0))
     # Each core of each replica: when it is free again.
     free = [[0.0] * world.cores for _ in range(world.replicas)]
+    rendered = [[(-1.0, 0)] * world.cores for _ in range(world.replicas)]
     taken: list[float] = []
     used = 0.0
     answered = 0
@@ -67,15 +71,20 @@ def simulate(world: World) -> Outcome:
     while asks and asks[0][0] < end:
         now, viewer, seen = heapq.heappop(asks)
         tick = now // world.tick_seconds
+        if world.turns:
+            replica = turn = (turn + 1) % world.replicas
+        else:
+            replica = min(range(world.replicas), key=lambda each: sum(max(0.0, at - now) for at in free[each]))
+        cores = free[replica]
+        core = min(range(world.cores), key=cores.__getitem__)
         refresh = world.unchanged if tick == seen else world.moved
+        if tick != seen:
+            at, times = rendered[replica][core]
+            times = times if at == tick else 0
+            refresh = world.first if times < world.kinds else refresh
+            rendered[replica][core] = (tick, times + 1)
         cost = world.page if rng.random() < page_chance else refresh
         cost *= rng.uniform(0.7, 1.3) / 1000
-        if world.turns:
-            turn = (turn + 1) % world.replicas
-            cores = free[turn]
-        else:
-            cores = min(free, key=lambda each: sum(max(0.0, at - now) for at in each))
-        core = min(range(world.cores), key=cores.__getitem__)
         begun = max(now, cores[core])
         cores[core] = begun + cost
         if now >= WARM_UP_SECONDS:
