@@ -28,6 +28,13 @@ DAY = timedelta(days=1)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
+# Nobody changes them: each refresh would make its own else.
+_ENDS = {
+    name: forms.CharField(label=label, required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
+    for name, label in (("from", _("From")), ("to", _("Until")))
+}
+
+
 class WindowForm(forms.Form):
     """Which window: one of WINDOWS that ends now, or a range from `from` to `to`.
 
@@ -39,10 +46,7 @@ class WindowForm(forms.Form):
         super().__init__(data, label_suffix="")
         self.use_required_attribute = False
         self.problems: list[str] = []
-        for name, label in (("from", _("From")), ("to", _("Until"))):
-            self.fields[name] = forms.CharField(
-                label=label, required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
-            )
+        self.fields.update(_ENDS)
         self.window = self._window()
         if self.window.since is not None:
             # The input takes the reader's own time without an offset, whatever the address has.
