@@ -9,6 +9,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils.html import json_script
 from django.utils.safestring import SafeString
+from django_tables2.columns import BoundColumn
 
 from monitoring.policies.browsers import browser_name
 from monitoring.templatetags import graphics, parts
@@ -54,6 +55,15 @@ register.simple_tag(graphics.day_bars)
 register.simple_tag(graphics.progress)
 
 MESSAGE_TONES = {"success": "ok", "error": "failed", "warning": "warning"}
+
+
+@register.filter
+def cell_attrs(column: BoundColumn) -> SafeString:
+    """The attributes of a column's cells: put together once per table, as no column's depend on the row."""
+    made: SafeString | None = getattr(column, "made_cell_attrs", None)
+    if made is None:
+        made = column.made_cell_attrs = column.attrs["td"].as_html()
+    return made
 
 
 @register.filter

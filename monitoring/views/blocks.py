@@ -18,8 +18,8 @@ import hashlib
 import logging
 import re
 import secrets
-import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -39,6 +39,7 @@ from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.shared import BeingMade, shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
+from monitoring.views.in_turn import in_turn, refresh_asked
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,6 @@ SAME_SECONDS = 60
 """How long the HTML of a block that is the same for all may be shown again."""
 
 _OF_THE_MOMENT = re.compile(r'<time[^>]* data-ticked[^>]*>[^<]*</time>|<input[^>]* name="csrfmiddlewaretoken"[^>]*>')
-
-_rendering = threading.Lock()
 
 STAND_IN = secrets.token_urlsafe(24)
 """Stands for the reader's CSRF token in HTML that is kept for all; of this process, so that no data can hold it."""
@@ -108,8 +107,9 @@ class Block(Permitted, View):
             if stamp is None:
                 return self._whole(current)
             self.own = False
-            key, made = self._key(current, stamp), lambda: self._in_turn(current, wait=wait)
-            return self._own(shared(key, made, fresh=lambda _: self.keep_seconds, wait=wait))
+            whole = partial(self._whole, current, csrf_token=STAND_IN)
+            made = whole if wait else partial(in_turn, whole)
+            return self._own(shared(self._key(current, stamp), made, fresh=lambda _: self.keep_seconds, wait=wait))
         except BeingMade:
             raise
         except Exception:
@@ -121,21 +121,6 @@ class Block(Permitted, View):
     def etag(self, current: Current, html: str) -> str:
         """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
         return _etag(html)
-
-    def _in_turn(self, current: Current, *, wait: bool) -> SafeString:
-        """Render for all. Refreshes do so one at a time in a process; raises BeingMade for the others unless `wait`.
-
-        Rendering only computes: each thread that does so keeps Python's lock from those that answer 204 within a
-        millisecond, for five at a time. After a sample all pages are to be rendered anew, by whoever comes first.
-        """
-        if wait:
-            return self._whole(current, csrf_token=STAND_IN)
-        if not _rendering.acquire(blocking=False):
-            raise BeingMade
-        try:
-            return self._whole(current, csrf_token=STAND_IN)
-        finally:
-            _rendering.release()
 
     def _own(self, html: SafeString) -> SafeString:
         """Return what is kept for all as this reader's own: with their token in its forms."""
@@ -183,6 +168,7 @@ class Page(Permitted, View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         state = ensure_fresh(current())
         if "X-Live" in request.headers:
+            refresh_asked()
             version = self.version(state)
             try:
                 response = self._unchanged(version) or self.instead() or self._refresh(state, version)

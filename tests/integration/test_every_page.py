@@ -17,7 +17,8 @@ from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.selectors.local_cache import cache
-from monitoring.views.blocks import STAND_IN, Block, _rendering
+from monitoring.views.blocks import STAND_IN, Block
+from monitoring.views.in_turn import rendering
 from tests import factories
 from tests.conftest import ROLES
 from tests.support import htmx
@@ -338,7 +339,7 @@ def test_refreshes_render_one_at_a_time(client_as: Clients, snapshot_stored: Any
     client, url = client_as("viewer"), url_of("monitoring:pipelines")
     page = client.get(url)
     snapshot_stored(factories.troubled_snapshot())
-    with _rendering:
+    with rendering:
         answer = htmx.refresh(client, page, url)
         opened = client_as("operator").get(url)
     assert (answer.status_code, answer.content, answer["X-Live"]) == (204, b"", "")
