@@ -30,7 +30,7 @@ worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
 
 # A thread that renders a page computes for a tenth of a second; the others, each waiting for Python's lock some twenty
 # times a request, would wait 5 ms each time (sys.setswitchinterval).
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0005
 
 # Shorter than what Docker and Kubernetes wait before they kill (10 s, 30 s).
 graceful_timeout = 8

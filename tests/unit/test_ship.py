@@ -165,7 +165,7 @@ def test_a_worker_that_renders_lets_others_in_between(monkeypatch: pytest.Monkey
     told: list[float] = []
     monkeypatch.setattr("sys.setswitchinterval", told.append)
     gunicorn_settings.post_fork(None, None)
-    assert told == [0.001]
+    assert told == [0.0005]
 
 
 @pytest.mark.parametrize(
