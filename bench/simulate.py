@@ -31,9 +31,9 @@ class World:
     cores: int = 2
     refresh_seconds: float = 5.0
     tick_seconds: float = 10.0
-    unchanged: float = 3.0
-    moved: float = 4.5
-    first: float = 110.0
+    unchanged: float = 2.4
+    moved: float = 3.4
+    first: float = 85.0
     kinds: int = 6
     page: float = 35.0
     pages_per_minute: float = 0.2
