@@ -26,8 +26,8 @@ def _compressed(text: str) -> bytes:
 def shared_answer(request: HttpRequest, text: str) -> HttpResponse:
     """Return an answer of `text`, compressed where the browser takes that (gzip).
 
-    Only for text that holds nothing of one reader alone: the random length that hides a secret's part in the size of an
-    answer (BREACH) is the same for all who get this one.
+    Only for text that holds nothing of one reader alone, and that no other site's page can ask for: the random length
+    that hides a secret's part in the size of an answer (BREACH) is the same for all who get this one.
     """
     if len(text) < SHORT or not re_accepts_gzip.search(request.headers.get("Accept-Encoding", "")):
         return HttpResponse(text)  # Django's middleware says what it depends on

@@ -251,6 +251,7 @@ class Page(Permitted, View):
         if not changed:
             return HttpResponse(status=204)
         html = "".join(changed)
+        # X-Live is a header of our own: no other site's page can send it.
         return HttpResponse(html) if own else shared_answer(self.request, html)
 
     def _later(self, state: Current) -> HttpResponse:
