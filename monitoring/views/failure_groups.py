@@ -18,6 +18,7 @@ from monitoring.charts import failure_days_chart, failure_days_rows, failure_day
 from monitoring.failure_filters import FailureGroupsForm
 from monitoring.models import RunEntityCopy
 from monitoring.policies.failures import classify
+from monitoring.policies.masking import BULLET
 from monitoring.selectors import keyset, run_lines, runs
 from monitoring.selectors.failure_groups import FailureGroup, FailureGroups, executions, failure_group
 from monitoring.selectors.snapshot import Current, current
@@ -110,7 +111,7 @@ class FailureGroupFacts(GroupBlock):
             "message": message,
             "words": failure_text(told, masked=until is None),
             "until": until,
-            "may_unmask": self.request.user.has_perm(UNMASK),
+            "may_unmask": may(self.request.user, UNMASK) and BULLET in group.message,
             "connections_url": self._around(group) if may(self.request.user, SEE) else "",
         }
 
@@ -176,6 +177,10 @@ class FailureGroupPage(Page):
     name = "failure-group"
     template_name = "monitoring/failure_group.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *GROUP_BLOCKS)
+
+    def instead(self) -> HttpResponse | None:
+        group_or_404(self.request, current(), self.kwargs["fingerprint"])
+        return None
 
     def context(self, current: Current) -> dict[str, Any]:
         group = group_or_404(self.request, current, self.kwargs["fingerprint"])

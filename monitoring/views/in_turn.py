@@ -15,9 +15,11 @@ from monitoring.selectors.shared import BeingMade
 
 T = TypeVar("T")
 
+WAY_SECONDS = 0.01
 WAY_TIMES = 2
 MOST_WAY_SECONDS = 0.2
-"""Who made something waits so many times as long as it took, but no longer than this, where others asked meanwhile."""
+"""Who made something lets so much time to each who asked meanwhile, up to so many times as long as it took, and no more
+than this."""
 
 rendering = threading.Lock()
 
@@ -40,8 +42,9 @@ def in_turn(make: Callable[[], T]) -> T:
     try:
         others, begun = _Refreshes.asked, time.perf_counter()
         made = make()
-        if _Refreshes.asked != others:
-            time.sleep(min(WAY_TIMES * (time.perf_counter() - begun), MOST_WAY_SECONDS))
+        if asked := _Refreshes.asked - others:
+            took = time.perf_counter() - begun
+            time.sleep(min(WAY_SECONDS * asked, WAY_TIMES * took, MOST_WAY_SECONDS))
         return made
     finally:
         rendering.release()

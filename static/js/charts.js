@@ -126,8 +126,21 @@ function legend() {
   return {
     position: "bottom",
     align: "start",
-    labels: { boxWidth: 10, boxHeight: 10, padding: 12, filter: (item) => !item.text.startsWith("\u200b") },
+    labels: {
+      boxWidth: 10,
+      boxHeight: 10,
+      padding: 12,
+      filter: (item) => !item.text.startsWith("\u200b"),
+      generateLabels: legendLabels,
+    },
   };
+}
+
+/** The library colours them as the first value is drawn: of a zero that is nothing. */
+function legendLabels(chart) {
+  const labels = Chart.defaults.plugins.legend.labels.generateLabels(chart);
+  const fills = chart.data.datasets.map((dataset) => dataset.legendFill);
+  return labels.map((label) => ({ ...label, fillStyle: fills[label.datasetIndex] ?? label.fillStyle }));
 }
 
 function tooltip() {
@@ -186,6 +199,7 @@ function series(dataset, spec, times) {
     yAxisID: spec.horizontal ? undefined : (dataset.axis ?? "y"),
     order: line ? 0 : 1,
     borderColor: colour,
+    legendFill: fill,
     // However small, what there is is seen; of a zero nothing is, though the library gives it the least length, too.
     backgroundColor: line ? fill : ({ raw }) => ((raw?.y ?? raw) === 0 ? "transparent" : fill),
     borderWidth: line ? 2 : 0,

@@ -189,6 +189,19 @@ def test_a_refresh_says_what_the_page_has(load: Any, server: Server) -> None:
     assert server.asked[1]["x-live-etags"] == "a=e1,b=e3"
 
 
+def test_where_the_server_has_no_time_it_is_asked_again_soon(load: Any, server: Server) -> None:
+    """An answer without a version says nothing: what the page has stays, and is of the version that it had."""
+    page = load(block("a", "one", "e1"))
+    refresh(page, server, status=204, headers={"X-Live": ""})
+    assert page.evaluate("() => document.getElementById('live').dataset.state") == "fresh"
+    server.answers.append({"body": block("a", "two", "e2")})
+    expect(page.locator("#a")).to_have_text("two", timeout=3000)
+    assert [each["x-live"] for each in server.asked] == ["v1", "v1"]
+    assert server.asked[1]["x-live-etags"] == "a=e1"
+    page.wait_for_timeout(1500)
+    assert len(server.asked) == 2, "soon once, then as usual"
+
+
 def test_a_block_that_the_page_does_not_have_is_left_out(load: Any, server: Server) -> None:
     page = load(block("a", "one"))
     refresh(page, server, body=block("z", "alien") + block("a", "two"))
@@ -512,6 +525,14 @@ def test_every_kind_is_drawn(load: Any, data: dict[str, Any], theme: Any) -> Non
         ".getImageData(0, 0, c.width, c.height).data; return p.some(v => v > 0); })()"
     )
     assert drawn
+
+
+def test_the_legend_has_its_colours_where_the_first_value_is_zero(load: Any) -> None:
+    zeros = {**BARS, "datasets": [{**each, "data": [0, 2]} for each in BARS["datasets"]]}
+    page = load(chart(zeros))
+    fills = page.evaluate(f"{CHART}.legend.legendItems.map((item) => item.fillStyle)")
+    assert fills == page.evaluate(f"{CHART}.data.datasets.map((each) => each.borderColor)")
+    assert "transparent" not in fills and len(set(fills)) == len(BARS["datasets"])
 
 
 def test_a_refresh_changes_the_numbers_in_place(load: Any, server: Server) -> None:

@@ -260,6 +260,17 @@ class TestPages:
             assert page.get(f"/runs/failures/{'f' * 16}/{path}").status_code == 404
         assert page.get("/runs/failures/..%2f/").status_code == 404
 
+    def test_a_page_whose_failure_is_gone_says_so_at_its_next_refresh(
+        self, page: Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert page.get(f"/runs/failures/{'f' * 16}/", headers={"X-Live": "v"}).status_code == 404
+        assert not [record for record in caplog.records if "failed" in record.getMessage()]
+
+    def test_only_what_is_masked_can_be_shown(self, page: Client, client_as: Callable[[str], Client]) -> None:
+        admin, deadlock = client_as("admin"), fingerprint(classify(DEADLOCK))
+        assert "Show personal data" in admin.get(f"/runs/failures/{MAIL}/").content.decode()
+        assert "Show personal data" not in admin.get(f"/runs/failures/{deadlock}/").content.decode()
+
     def test_executions_are_paged_by_key(self, page: Client) -> None:
         for run_id in range(6, 40):
             failed(run_id, message=PERSONAL)

@@ -109,3 +109,13 @@ def test_a_pipeline_not_sampled_yet_can_be_checked(client_as: Any, stored: None,
     client_as("operator").post("/pipelines/dim_produto/checks/run/")
     assert IntegrityReport.objects.filter(pk="dim_produto", finished_by="operator").exists()
     assert client_as("operator").post("/pipelines/unheard_of/checks/run/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["dim_cliente", "DIM_Cliente"])
+def test_a_new_result_is_everybodys_at_once_at_any_spelling(
+    name: str, client_as: Any, stored: None, warehouse: Warehouse
+) -> None:
+    operator, viewer, page = client_as("operator"), client_as("viewer"), f"/pipelines/{name}/"
+    assert "Never checked" in viewer.get(page).content.decode()
+    assert "asked by operator" in operator.post(f"{page}checks/run/", headers={"hx-request": "true"}).content.decode()
+    assert "asked by operator" in viewer.get(page).content.decode()

@@ -198,6 +198,18 @@ def test_what_one_unmasked_nobody_else_sees(rows: str, client_as: Any, stored: N
     assert "Maria Souza" not in auditor.get(rows).content.decode()
 
 
+def test_who_masks_again_in_one_window_does_so_in_all(client_as: Any, stored: None, customer: Warehouse) -> None:
+    auditor, page = client_as("auditor"), "/pipelines/dim_cliente/"
+    auditor.post(UNMASK)
+    other = auditor.get(f"{page}?rows=1")
+    version = refresh(auditor, other, f"{page}?rows=1")["X-Live"]
+    assert refresh(auditor, other, f"{page}?rows=1", version).status_code == 204
+    auditor.post(UNMASK, {"again": "1"})
+    html = refresh(auditor, other, f"{page}?rows=1", version).content.decode()
+    assert "Curitiba" in html
+    assert "Maria Souza" not in html
+
+
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
 def test_a_file_is_always_masked(role: str, client_as: Any, stored: None, customer: Warehouse) -> None:
     client = client_as(role)
@@ -211,8 +223,14 @@ def test_a_file_is_always_masked(role: str, client_as: Any, stored: None, custom
 
 def test_further_columns_can_be_masked(client_as: Any, stored: None, customer: Warehouse) -> None:
     assert "Curitiba" in client_as("viewer").get(ROWS).content.decode()
+    client, page = client_as("viewer"), "/pipelines/dim_cliente/?rows=1"
+    opened = client.get(page)
+    assert "Curitiba" in opened.content.decode()
     PipelineSettings.objects.create(entity_name="dim_cliente", masked_columns="city, state_code")
     assert "Curitiba" not in client_as("viewer").get(ROWS).content.decode()
+    answer = refresh(client, opened, page)  # a page that is open has it with its next change
+    assert "pipeline-sample" in blocks(answer.content.decode())
+    assert "Curitiba" not in answer.content.decode()
 
 
 def test_any_value_of_any_type_is_shown(client_as: Any, snapshot_stored: Any, warehouse: Warehouse) -> None:

@@ -52,7 +52,8 @@ class PipelineChecks(PipelineBlock):
     def stamp(self, current: Current) -> str | None:
         if super().stamp(current) is None:
             return None
-        return checks_of(self.request, current, self.kwargs["entity"]).stamp
+        name = subject_or_404(self.request, current, self.kwargs["entity"]).name
+        return checks_of(self.request, current, name).stamp
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)

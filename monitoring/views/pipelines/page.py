@@ -11,7 +11,7 @@ from monitoring.views.blocks import Block, Page
 from monitoring.views.pipelines import facts, history
 from monitoring.views.pipelines.base import Context, subject_or_404
 from monitoring.views.pipelines.checks import PipelineChecks, checks_of
-from monitoring.views.pipelines.sample import PipelineSample
+from monitoring.views.pipelines.sample import PipelineSample, unmasked_until
 from monitoring.views.preflight import OPENING
 
 BLOCKS: tuple[type[Block], ...] = (
@@ -39,10 +39,12 @@ class PipelinePage(Page):
         return {"subject": subject, "names": pipelines.names(current)}
 
     def version(self, state: Current) -> str:
-        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version.
+        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version. So does until
+        when this reader sees personal data: who hides it again in one window hides it in all.
 
         A pipeline whose control row is gone: the page says so, not each block.
         """
         subject = subject_or_404(self.request, state, self.kwargs["entity"])
-        stamp = checks_of(self.request, state, subject.name).stamp
+        until = unmasked_until(self.request, subject.name, state.now)
+        stamp = f"{checks_of(self.request, state, subject.name).stamp}{until or ''}"
         return f"{super().version(state)}-{hashlib.blake2b(stamp.encode(), digest_size=4).hexdigest()}"

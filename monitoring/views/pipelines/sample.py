@@ -53,6 +53,7 @@ class PipelineSample(PipelineBlock):
 
     with_rows = False
     """Whether this rendering reads the rows; else it leaves a place that asks for them."""
+    _decisions: pipelines.Decisions | None = None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.with_rows = True
@@ -72,15 +73,21 @@ class PipelineSample(PipelineBlock):
         theirs alone. A further column that is to be masked is masked at once."""
         if super().stamp(current) is None or self._until(current) is not None:
             return None
-        name = subject_or_404(self.request, current, self.kwargs["entity"]).name
-        return f"rows {pipelines.decisions(name)}" if self.with_rows else "place"
+        return f"{self.with_rows} {self.etag(current, '')}"
 
     def etag(self, current: Current, html: str) -> str:
         """What the rows depend on: the place for them and the rows themselves have the same."""
         subject = subject_of(self.request, current, self.kwargs["entity"])
         control = subject.control if subject else None
-        parts = (self.kwargs["entity"], control and control.watermark, self._until(current), translation.get_language())
+        shown = (control and control.watermark, self._decided(current), self._until(current))
+        parts = (self.kwargs["entity"], *shown, translation.get_language())
         return hashlib.blake2b(repr((*parts, timezone.get_current_timezone_name())).encode(), digest_size=8).hexdigest()
+
+    def _decided(self, current: Current) -> pipelines.Decisions:
+        subject = subject_of(self.request, current, self.kwargs["entity"])
+        if self._decisions is None:
+            self._decisions = pipelines.decisions(subject.name) if subject else pipelines.Decisions()
+        return self._decisions
 
     def _until(self, current: Current) -> datetime | None:
         subject = subject_of(self.request, current, self.kwargs["entity"])
@@ -106,7 +113,7 @@ class PipelineSample(PipelineBlock):
         }
         if not self.with_rows or subject.control is None:
             return context
-        sample = source_sample(subject.control, pipelines.decisions(name), unmasked=until is not None)
+        sample = source_sample(subject.control, self._decided(current), unmasked=until is not None)
         self.keep_seconds = 0 if sample.problem else KEPT_SECONDS - (timezone.now() - sample.read_at).total_seconds()
         return {**context, "sample": sample, **self._rows(sample, name)}
 
