@@ -1,10 +1,10 @@
 """Locust's viewers: each is one signed-in browser that refreshes its page as static/js/live.js does (bench/load.py).
 
-Five seconds after an answer (one, where the server had no time) it asks again, with the version that the answer
-brought and the etags of the blocks that it has by now. Runs in Locust's environment: nothing of the portal's is
-imported here. Reads VIEWERS (one line per viewer: address, cookie, version, etags, by tabs), writes RESULT as JSON.
-Times are in milliseconds, and none of the first WARM_SECONDS: all 1,000 come within five seconds then, to processes
-that never served anything. Errors count from the beginning.
+Five seconds after an answer it asks again, with the version that the answer brought (or the one before it) and the
+etags of the blocks that it has by now. Runs in Locust's environment: nothing of the portal's is imported here. Reads
+VIEWERS (one line per viewer: address, cookie, version, etags, by tabs), writes RESULT as JSON. Times are in
+milliseconds, and none of the first WARM_SECONDS: all 1,000 come within five seconds then, to processes that never
+served anything. Errors count from the beginning.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-from locust import FastHttpUser, events, task
+from locust import FastHttpUser, constant, events, task
 
 SECONDS = 5
-SOON = 1
 WARM_SECONDS = 30
 LINES = cycle(Path(os.environ["VIEWERS"]).read_text(encoding="utf-8").splitlines())
 BLOCK = re.compile(r'name="([\w-]+)" etag="(\w+)"')
@@ -35,16 +34,13 @@ answers: Counter[str] = Counter()
 
 
 class Viewer(FastHttpUser):
+    wait_time = constant(SECONDS)
     network_timeout = connection_timeout = 10.0
 
     def on_start(self) -> None:
         self.path, self.cookie, self.version, etags = next(LINES).split("\t")
         self.etags = dict(pair.split("=", 1) for pair in etags.split(","))
-        self.later = False
         gevent.sleep(random.uniform(0, SECONDS))  # viewers do not begin together
-
-    def wait_time(self) -> float:
-        return SOON * random.uniform(0.8, 1.2) if self.later else SECONDS
 
     @task
     def refresh(self) -> None:
@@ -62,8 +58,7 @@ class Viewer(FastHttpUser):
             if answer.status_code not in (200, 204) or version is None:
                 answer.failure(f"{answer.status_code}")
                 return
-            self.later = not version  # the server renders for somebody else just now
-            self.version = version or self.version
+            self.version = version or self.version  # none: the server renders for somebody else just now
             if answer.status_code == 200:
                 self.etags.update(BLOCK.findall(answer.text))
 

@@ -261,7 +261,7 @@ class Page(Permitted, View):
         """Answer that nothing can be shown yet: somebody else's request renders the new blocks just now.
 
         After a sample many ask at once, and each that waited would hold a thread: they would keep those waiting who
-        want nothing new. The browser keeps what it has, as old as it is, and asks again within a second or so.
+        want nothing new. The browser keeps what it has, as old as it is, and asks again as usual.
         """
         response = HttpResponse(status=204)
         response["X-Live"] = ""

@@ -21,7 +21,13 @@ MOST_WAY_SECONDS = 0.2
 """Who made something lets so much time to each who asked meanwhile, up to so many times as long as it took, and no more
 than this."""
 
+WAITING = 2
+MOST_WAIT_SECONDS = 1.0
+"""So many may wait for their turn, and no longer: with few readers everybody gets one, with many most threads stay free
+for those who want nothing new."""
+
 rendering = threading.Lock()
+_waiting = threading.BoundedSemaphore(WAITING)
 
 
 class _Refreshes:
@@ -36,8 +42,8 @@ def refresh_asked() -> None:
 
 
 def in_turn(make: Callable[[], T]) -> T:
-    """Return what `make` makes. Raises BeingMade where another thread is at it."""
-    if not rendering.acquire(blocking=False):
+    """Return what `make` makes. Raises BeingMade where other threads are at it, or have been waiting for their turn."""
+    if not _turn():
         raise BeingMade
     try:
         others, begun = _Refreshes.asked, time.perf_counter()
@@ -48,3 +54,14 @@ def in_turn(make: Callable[[], T]) -> T:
         return made
     finally:
         rendering.release()
+
+
+def _turn() -> bool:
+    if rendering.acquire(blocking=False):
+        return True
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return rendering.acquire(timeout=MOST_WAIT_SECONDS)
+    finally:
+        _waiting.release()

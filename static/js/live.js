@@ -11,12 +11,10 @@ import { apply, etags } from "./morph.js";
 const PATIENCE = 20_000; // ms that one request may take
 const LONGEST = 300_000; // ms between two tries when nothing answers
 const STALE = 60_000; // ms after which figures are old (selectors/snapshot.py: STALE_AFTER)
-const SOON = 1_000; // ms until the next try after an answer without a version
 const SHARE = 4; // a server that needs 3 s is asked every 12 s at most
 
 const box = document.getElementById("live");
 let version, seconds, on, timer, asking = null, failures = 0, lastContact = Date.now(), slowness = 0, stopped = false;
-let later = false; // the server had no time for our blocks: it renders others'
 let swaps = 0; // blocks that the reader asked for meanwhile: an older answer must not undo them
 
 /** Start, on pages that have live blocks. */
@@ -62,10 +60,8 @@ function schedule() {
   timer = setTimeout(refresh, wait());
 }
 
-/** ms until the next try: the chosen interval, longer while the server is slow or does not answer, shorter while it has
- * no time for us. */
+/** ms until the next try: the chosen interval, longer while the server is slow or does not answer. */
 export function wait() {
-  if (later && !failures) return SOON * (0.8 + Math.random() * 0.4);
   const usual = Math.max(seconds * 1000, slowness * SHARE);
   const backed = failures ? Math.min(LONGEST, usual * 2 ** failures) : usual;
   return failures ? backed * (0.9 + Math.random() * 0.2) : backed;
@@ -115,7 +111,6 @@ async function take(response, current) {
   if (!current()) return;
   if (html) apply(new DOMParser().parseFromString(html, "text/html"));
   // Without a version: the server renders for somebody else just now. What we have is of the version that we have.
-  later = fresh === "";
   version = fresh || version;
 }
 

@@ -17,8 +17,8 @@ from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.selectors.local_cache import cache
+from monitoring.views import in_turn
 from monitoring.views.blocks import STAND_IN, Block
-from monitoring.views.in_turn import rendering
 from tests import factories
 from tests.conftest import ROLES
 from tests.support import htmx
@@ -334,13 +334,16 @@ def test_who_comes_while_a_block_is_rendered_keeps_what_they_have(client_as: Cli
     assert htmx.assert_refresh_equals_reload(client, page, url).status_code == 200
 
 
-def test_refreshes_render_one_at_a_time(client_as: Clients, snapshot_stored: Any) -> None:
+def test_refreshes_render_one_at_a_time(
+    client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever comes while another block is rendered is answered at once; a page that is opened waits for nothing."""
     snapshot_stored(calm())
     client, url = client_as("viewer"), url_of("monitoring:pipelines")
     page = client.get(url)
     snapshot_stored(factories.troubled_snapshot())
-    with rendering:
+    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
+    with in_turn.rendering:
         answer = htmx.refresh(client, page, url)
         opened = client_as("operator").get(url)
     assert (answer.status_code, answer.content, answer["X-Live"]) == (204, b"", "")

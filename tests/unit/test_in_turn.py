@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from monitoring.selectors.shared import BeingMade
@@ -41,7 +44,9 @@ def test_not_for_ever(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> No
     assert slept == [MOST_WAY_SECONDS]
 
 
-def test_one_at_a_time_also_after_a_failure() -> None:
+def test_one_at_a_time_also_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
+
     def nested() -> None:
         with pytest.raises(BeingMade):
             in_turn.in_turn(lambda: None)
@@ -50,3 +55,14 @@ def test_one_at_a_time_also_after_a_failure() -> None:
     with pytest.raises(ValueError):
         in_turn.in_turn(nested)
     assert in_turn.in_turn(lambda: "made") == "made"
+
+
+def test_a_few_wait_for_their_turn_the_others_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_turn, "_waiting", threading.BoundedSemaphore(1))
+    with in_turn.rendering:
+        waiting = ThreadPoolExecutor(1).submit(in_turn.in_turn, lambda: "made")
+        while in_turn._waiting.acquire(blocking=False):
+            in_turn._waiting.release()
+        with pytest.raises(BeingMade):
+            in_turn.in_turn(lambda: None)
+    assert waiting.result(timeout=5) == "made"
