@@ -68,8 +68,7 @@ RUN groupadd --gid 10001 portal \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 
-# MALLOC_ARENA_MAX: eight threads with a heap each would keep 15 MB more of a worker, freed long ago. The thresholds
-# (bytes, fixed: glibc would raise them) give what pages are made of back at once: 5 MB less.
+# MALLOC_ARENA_MAX: eight threads with a heap each would keep 15 MB more of a worker, freed long ago.
 # /data is the only place that is written to, beside /tmp and /dev/shm: the root file system may be read-only.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -78,8 +77,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     LOG_FORMAT=json \
     COLLECTOR_METRICS_ADDRESS=0.0.0.0 \
     MALLOC_ARENA_MAX=2 \
-    MALLOC_MMAP_THRESHOLD_=65536 \
-    MALLOC_TRIM_THRESHOLD_=131072 \
     PORTAL_DATA_DIR=/data \
     PORTAL_STATIC_ROOT=/app/staticfiles
 

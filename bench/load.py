@@ -24,8 +24,6 @@ LOOKS = 12
 """At the processes' memory while the load lasts."""
 TICKED_SECONDS = 20
 """After which a collector has taken its first sample."""
-MALLOC = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"}
-"""As the image has it."""
 MANAGE = ROOT / "manage.py"
 HERE = Path(__file__).parent
 VIEWERS_A_SECOND = 200
@@ -41,7 +39,7 @@ def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict
     path, result = folder / "viewers.txt", folder / "load.json"
     port = free_port()
     env = {**os.environ, "PORTAL_DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "WEB_CONCURRENCY": "2"}
-    env |= MALLOC
+    env["MALLOC_ARENA_MAX"] = "2"  # as the image has it
     with ExitStack() as stack:
         worker = stack.enter_context(Asked(folder))
         worker.ask("prepare")
