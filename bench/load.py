@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 import venv
-from contextlib import ExitStack, closing
-from itertools import count
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.asking import Asked
 from bench.processor import loop_ms
 from bench.serving import started, web
-from bench.worker import PIPELINE
+from bench.worker import move
 from tests.support.demo import ROOT, free_port
 
 LOOKS = 12
@@ -58,14 +56,13 @@ def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict
         running = subprocess.Popen(
             command, env={**os.environ, "VIEWERS": str(path), "RESULT": str(result)}, stdout=subprocess.DEVNULL
         )
-        began, loops, moved = time.monotonic(), [], count(1)
-        move_at = moves or float("inf")
+        began, loops, moved = time.monotonic(), [], 0
         while running.poll() is None:
             time.sleep(1)
             loops.append(loop_ms())
-            if time.monotonic() - began > move_at:
-                move_at += moves
-                _move(folder, -1 if next(moved) % 2 else 1)
+            if moves and time.monotonic() - began > moves * (moved + 1):
+                move(folder, "+1 minute" if moved % 2 else "-1 minute")
+                moved += 1
             if time.monotonic() - began > 60 * minutes / LOOKS * len(memory):
                 memory.append(_memory(gunicorn.pid, collector.pid))
         memory.append(_memory(gunicorn.pid, collector.pid))
@@ -73,15 +70,6 @@ def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict
     found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     told = {"seconds": seconds, "minutes": minutes, "viewers": viewers, "memory_mb": memory, "cpu_seconds": cpu}
     return {**found, **told, "moves": moves, "loop": loops}
-
-
-def _move(folder: Path, minutes: int) -> None:
-    """Move a pipeline's watermark, as its next execution would."""
-    with closing(sqlite3.connect(folder / "warehouse" / "dw" / "ctl.sqlite3")) as connection, connection:
-        connection.execute(
-            "UPDATE etl_control SET watermark_updated_at = datetime(watermark_updated_at, ?) WHERE entity_name = ?",
-            (f"{minutes} minutes", PIPELINE),
-        )
 
 
 def _locust() -> Path:

@@ -133,13 +133,7 @@ class Worker:
         """One pipeline's watermark moves, and what waits with it: what a refresh of each page then sends, and what it
         costs who comes second (the first one's request rendered the blocks for all)."""
         known = {name: self._known(self.client, name) for name in PAGES}
-        path = self.folder / "warehouse" / "dw" / "ctl.sqlite3"
-        with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute(
-                "UPDATE etl_control SET watermark_updated_at = datetime(watermark_updated_at, '-1 day') "
-                "WHERE entity_name = ?",
-                (PIPELINE,),
-            )
+        move(self.folder, "-1 day")
         self._tick()
         found = {}
         for name in PAGES:
@@ -269,6 +263,15 @@ class Worker:
                 stack.enter_context(connections[alias].execute_wrapper(counting(alias)))
             act()
         return counts
+
+
+def move(folder: Path, change: str) -> None:
+    """Move a pipeline's watermark by `change` ("-1 day"), as its next execution would."""
+    with closing(sqlite3.connect(folder / "warehouse" / "dw" / "ctl.sqlite3")) as connection, connection:
+        connection.execute(
+            "UPDATE etl_control SET watermark_updated_at = datetime(watermark_updated_at, ?) WHERE entity_name = ?",
+            (change, PIPELINE),
+        )
 
 
 def main() -> None:

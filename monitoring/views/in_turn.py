@@ -31,7 +31,7 @@ _waiting = threading.BoundedSemaphore(WAITING)
 
 
 class _Refreshes:
-    """How many this process was asked for. Two at once may count as one: it only tells whether there are others."""
+    """How many this process was asked for. Two at once may count as one: it tells about how many others there are."""
 
     asked = 0
 
