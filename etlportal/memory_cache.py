@@ -12,8 +12,8 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.locmem import LocMemCache
 
-MOST_BYTES = 6_000_000
-"""Of encoded text in all of it: blocks of earlier samples go before a process grows by more than that."""
+MOST_CHARACTERS = 6_000_000
+"""Of text in all of it: blocks of earlier samples go before a process grows by more than some 12 MB."""
 
 
 class MemoryCache(LocMemCache):
@@ -57,11 +57,11 @@ class MemoryCache(LocMemCache):
 
     def _keep(self, key: str, value: Any, timeout: Any) -> None:
         self._set(key, value, timeout)
-        while len(self._cache) > self._cull_frequency and sum(map(_bytes, self._cache.values())) > MOST_BYTES:
+        while len(self._cache) > self._cull_frequency and sum(map(_characters, self._cache.values())) > MOST_CHARACTERS:
             self._cull()
 
 
-def _bytes(value: Any) -> int:
+def _characters(value: Any) -> int:
     """Return how much text a value holds: itself, or beside when it ends (selectors/shared.py)."""
     text = value[0] if isinstance(value, tuple) and value else value
-    return len(text) if isinstance(text, bytes) else 0
+    return len(text) if isinstance(text, str) else 0

@@ -106,7 +106,8 @@ class Block(Permitted, View):
             stamp = self.stamp(current)
             if stamp is None:
                 return self._whole(current)
-            whole = partial(self._kept, current)
+            self.own = False
+            whole = partial(self._whole, current, csrf_token=STAND_IN)
             made = whole if wait else partial(in_turn, whole)
             return self._own(shared(self._key(current, stamp), made, fresh=lambda _: self.keep_seconds, wait=wait))
         except BeingMade:
@@ -121,16 +122,12 @@ class Block(Permitted, View):
         """Return what tells a refresh whether the block changed: of its HTML, unless a block knows better."""
         return _etag(html)
 
-    def _kept(self, current: Current) -> bytes:
-        """Return what is kept for all: encoded, as a text with a dash in it takes two bytes a character."""
-        return self._whole(current, csrf_token=STAND_IN).encode()
-
-    def _own(self, kept: bytes) -> SafeString:
+    def _own(self, html: SafeString) -> SafeString:
         """Return what is kept for all as this reader's own: with their token in its forms."""
-        html = kept.decode()
-        self.own = STAND_IN in html
-        token = get_token(self.request) if self.own else ""
-        return SafeString(html.replace(STAND_IN, token))  # rendered by a template; letters and digits
+        if STAND_IN not in html:
+            return html
+        self.own = True
+        return SafeString(html.replace(STAND_IN, get_token(self.request)))  # letters and digits
 
     def _whole(self, current: Current, **more: str) -> SafeString:
         context = {"current": current, "snapshot": current.snapshot, **more, **self.context(current)}

@@ -15,11 +15,9 @@ from monitoring.selectors.shared import BeingMade
 
 T = TypeVar("T")
 
-WAY_SECONDS = 0.01
 WAY_TIMES = 2
 MOST_WAY_SECONDS = 0.2
-"""Who made something lets so much time to each who asked meanwhile, up to so many times as long as it took, and no more
-than this."""
+"""Who made something waits so many times as long as it took, but no longer than this, where others asked meanwhile."""
 
 WAITING = 2
 MOST_WAIT_SECONDS = 1.0
@@ -31,7 +29,7 @@ _waiting = threading.BoundedSemaphore(WAITING)
 
 
 class _Refreshes:
-    """How many this process was asked for. Two at once may count as one: it tells about how many others there are."""
+    """How many this process was asked for. Two at once may count as one: it only tells whether there are others."""
 
     asked = 0
 
@@ -48,9 +46,8 @@ def in_turn(make: Callable[[], T]) -> T:
     try:
         others, begun = _Refreshes.asked, time.perf_counter()
         made = make()
-        if asked := _Refreshes.asked - others:
-            took = time.perf_counter() - begun
-            time.sleep(min(WAY_SECONDS * asked, WAY_TIMES * took, MOST_WAY_SECONDS))
+        if _Refreshes.asked != others:
+            time.sleep(min(WAY_TIMES * (time.perf_counter() - begun), MOST_WAY_SECONDS))
         return made
     finally:
         rendering.release()

@@ -296,16 +296,15 @@ def test_what_is_rendered_once_is_the_same_for_every_role(
     made: dict[str, str] = {}
     met = set()
 
-    def as_before(key: str, make: Callable[[], bytes], **_: Any) -> bytes:
-        kept, key = make(), f"{key}{scope.sight().stamp}"
-        html = kept.decode()
+    def as_before(key: str, make: Callable[[], str], **_: Any) -> str:
+        html, key = make(), f"{key}{scope.sight().stamp}"
         tokens = re.findall(r'name="csrfmiddlewaretoken" value="([^"]*)"', html)
         assert set(tokens) <= {STAND_IN}, f"{key} keeps the token of {role}"
         if key in made:
             met.add(key.split(":")[1])
             assert made[key] == html, f"{key} is another for {role}"
         made[key] = html
-        return kept
+        return html
 
     monkeypatch.setattr("monitoring.views.blocks.shared", as_before)
     snapshot_stored(factories.troubled_snapshot())

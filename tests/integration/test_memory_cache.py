@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.urls import reverse
 from django.utils import timezone
 
-from etlportal.memory_cache import MOST_BYTES, MemoryCache
+from etlportal.memory_cache import MOST_CHARACTERS, MemoryCache
 from tests.support import worlds
 from tests.support.addresses import ADDRESSES, PAGES
 from tests.support.warehouse import Warehouse
@@ -36,7 +36,7 @@ def test_what_was_kept_is_handed_out_itself() -> None:
 
 
 def test_too_much_text_gives_way_the_least_used_first() -> None:
-    kept, piece = cache(), b"x" * (MOST_BYTES // 10)
+    kept, piece = cache(), "x" * (MOST_CHARACTERS // 10)
     for number in range(10):
         kept.set(str(number), (piece, 0.0))
     assert kept.get("0") is not None  # used: the next ones go
@@ -48,7 +48,7 @@ def test_too_much_text_gives_way_the_least_used_first() -> None:
 
 def test_one_text_that_is_too_long_does_not_empty_it_for_ever() -> None:
     kept = cache()
-    kept.set("whole", (b"x" * (MOST_BYTES + 1), 0.0))
+    kept.set("whole", ("x" * (MOST_CHARACTERS + 1), 0.0))
     assert kept.get("whole") is not None
 
 
