@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.cache import caches
 from django.urls import reverse
 from django.utils import timezone
 
@@ -194,6 +195,9 @@ def test_what_one_unmasked_nobody_else_sees(rows: str, client_as: Any, stored: N
     assert "Maria Souza" in auditor.get(rows).content.decode()
     assert "Maria Souza" not in admin.get(rows).content.decode()
     assert "Maria Souza" in auditor.get(rows).content.decode()
+    kept: Any = caches["local"]
+    assert "Curitiba" in repr(kept._cache)
+    assert "Maria Souza" not in repr(kept._cache), "what somebody unmasked is kept for nobody"
     auditor.post(UNMASK, {"again": "1"})
     assert "Maria Souza" not in auditor.get(rows).content.decode()
 
