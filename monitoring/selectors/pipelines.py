@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache as once
 
 from django.db import Error
+from django.db.models import QuerySet
 
+from etlportal.prepared import Prepared
 from monitoring import scope
 from monitoring.models import EtlControl, PipelineSettings
 from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, SourceReading, Watermark
@@ -149,17 +152,24 @@ class Decisions:
     masked_columns: tuple[str, ...] = ()
 
 
+def _all_settings() -> QuerySet[PipelineSettings]:
+    return PipelineSettings._base_manager.all()  # the statement is kept: it must not be one reader's
+
+
+_settings: Prepared[PipelineSettings] = Prepared(once(_all_settings), "entity_name", text=True)
+
+
 def decisions(name: str) -> Decisions:
     """Return the pipeline's settings. One statement."""
-    row = PipelineSettings.objects.filter(pk=name).first()
+    row = _settings.values(name) if scope.within(name) else None
     if row is None:
         return Decisions()
     return Decisions(
-        owner=row.owner,
-        updated_column=row.watermark_expression,
-        target_updated_column=row.target_updated_column,
-        status_words=_listed(row.status_words),
-        masked_columns=_listed(row.masked_columns),
+        owner=row["owner"],
+        updated_column=row["watermark_expression"],
+        target_updated_column=row["target_updated_column"],
+        status_words=_listed(row["status_words"]),
+        masked_columns=_listed(row["masked_columns"]),
     )
 
 

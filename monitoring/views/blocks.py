@@ -172,11 +172,11 @@ class Page(Permitted, View):
             refresh_asked()
             version = self.version(state)
             try:
-                response = self._unchanged(version) or self.instead() or self._refresh(state, version)
+                response = self._unchanged(version) or self.instead(state) or self._refresh(state, version)
             except BeingMade:
                 return _private(self._later(state))
             response["X-Live"] = version
-        elif (other := self.instead()) is not None:
+        elif (other := self.instead(state)) is not None:
             return other
         elif request.htmx and (block := self._block(request.htmx.target)):  # type: ignore[attr-defined]
             response = HttpResponse(block.render(state))
@@ -184,7 +184,7 @@ class Page(Permitted, View):
             response = self._whole(state)
         return _private(_dated(response, state))
 
-    def instead(self) -> HttpResponse | None:
+    def instead(self, state: Current) -> HttpResponse | None:
         """Return what takes this page's place for now, where what it is about cannot be read. Raise Http404 for what
         does not exist. Not asked while a refresh finds that nothing changed."""
         return None

@@ -178,8 +178,8 @@ class FailureGroupPage(Page):
     template_name = "monitoring/failure_group.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *GROUP_BLOCKS)
 
-    def instead(self) -> HttpResponse | None:
-        group_or_404(self.request, current(), self.kwargs["fingerprint"])
+    def instead(self, state: Current) -> HttpResponse | None:
+        group_or_404(self.request, state, self.kwargs["fingerprint"])
         return None
 
     def context(self, current: Current) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from etlportal.budget import budget
@@ -17,6 +16,7 @@ from monitoring.policies.facts import Problem
 from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
 from monitoring.selectors import readings, run_lines, runs
+from monitoring.selectors.shared import shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
 from monitoring.tables.runs import ExecutionsTable, moved_text
@@ -29,6 +29,9 @@ from monitoring.views.preflight import OPENING
 from monitoring.warehouse.errors import problem_from
 from monitoring.wording import failure_text, problem_text
 
+KEPT_SECONDS = 10
+"""How long a run is the same for all its readers where no sample comes."""
+
 
 class RunBlock(Block):
     """A block of one run's page. The run is looked up once per request and shared by the blocks."""
@@ -37,14 +40,18 @@ class RunBlock(Block):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            run_or_404(request, kwargs["run_id"])
+            run_or_404(request, current(), kwargs["run_id"])
         except RunUnread as unread:
             return errors.unread(request, problem_text(unread.problem))
         return super().get(request, *args, **kwargs)
 
-    @cached_property
-    def detail(self) -> runs.RunDetail:
-        return run_or_404(self.request, self.kwargs["run_id"])
+    def context(self, current: Current) -> dict[str, Any]:
+        detail = run_or_404(self.request, current, self.kwargs["run_id"])
+        return {"detail": detail, **self.filled(current, detail)}
+
+    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+        """Return the variables beside the run."""
+        raise NotImplementedError
 
 
 class RunFacts(RunBlock):
@@ -54,12 +61,11 @@ class RunFacts(RunBlock):
     template_name = "monitoring/run/_facts.html"
     rights = (SEE,)
 
-    def context(self, current: Current) -> dict[str, Any]:
-        line = run_lines.run_line(self.detail.run)
-        requested = [name.strip() for name in self.detail.run.entities_requested.split(",") if name.strip()]
-        started = {execution.entity_name for execution in self.detail.run.executions}
+    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+        line = run_lines.run_line(detail.run)
+        requested = [name.strip() for name in detail.run.entities_requested.split(",") if name.strip()]
+        started = {execution.entity_name for execution in detail.run.executions}
         return {
-            "detail": self.detail,
             "line": line,
             "requested": requested,
             "not_started": [name for name in requested if name not in started],
@@ -74,15 +80,15 @@ class RunEntities(RunBlock):
     name = "run-entities"
     template_name = "monitoring/run/_entities.html"
 
-    def context(self, current: Current) -> dict[str, Any]:
-        form, table = executions_table(self.request, self.detail)
+    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+        form, table = executions_table(self.request, detail)
         table.caption = gettext("Executions of this run")
-        failed = [line for line in map(run_lines.execution_line, self.detail.run.executions) if line.error_class]
+        failed = [line for line in map(run_lines.execution_line, detail.run.executions) if line.error_class]
         return {
             "form": form,
             "table": table,
-            "failures": [_failure(line, current, self.detail) for line in failed],
-            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=self.detail.run.run_id),
+            "failures": [_failure(line, current, detail) for line in failed],
+            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=detail.run.run_id),
         }
 
 
@@ -94,15 +100,15 @@ class RunPage(Page):
     template_name = "monitoring/run.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
 
-    def instead(self) -> HttpResponse | None:
+    def instead(self, state: Current) -> HttpResponse | None:
         try:
-            run_or_404(self.request, self.kwargs["run_id"])
+            run_or_404(self.request, state, self.kwargs["run_id"])
         except RunUnread as unread:
             return UnreadRunPage.as_view()(self.request, **self.kwargs, problem=unread.problem)
         return None
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"detail": run_or_404(self.request, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
+        return {"detail": run_or_404(self.request, current, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
 
 
 class UnreadRunPage(Page):
@@ -120,13 +126,14 @@ class RunEntitiesExport(export.ExportView):
     """The executions of one run as a file."""
 
     def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+        state = current()
         try:
             with budget(export.SECONDS, anew=True):
-                detail = run_or_404(request, run_id)
+                detail = run_or_404(request, state, run_id)
         except RunUnread as unread:
             return errors.unread(request, problem_text(unread.problem))
         _, table = executions_table(request, detail)
-        return export.export(request, table, f"run-{run_id}", kind, current().sampled_at)
+        return export.export(request, table, f"run-{run_id}", kind, state.sampled_at)
 
 
 class RunUnread(Exception):
@@ -137,15 +144,16 @@ class RunUnread(Exception):
         self.problem = problem
 
 
-def run_or_404(request: HttpRequest, run_id: int) -> runs.RunDetail:
-    """Return the run, read once per request.
+def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunDetail:
+    """Return the run, read once for all who ask within KEPT_SECONDS, and after each sample.
 
     Raises NothingHere when there is none, RunUnread when the warehouse could not be asked.
     """
     cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
-            detail = runs.run_detail(run_id)
+            key = f"run:{run_id}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
+            detail = shared(key, lambda: runs.run_detail(run_id), fresh=lambda _: KEPT_SECONDS)
         except Error as error:
             raise RunUnread(problem_from(error, "dw")) from error
         if detail is None:
