@@ -39,7 +39,7 @@ from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.shared import BeingMade, shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
-from monitoring.views.in_turn import in_turn, refresh_asked
+from monitoring.views.in_turn import Turn, refresh_asked
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +96,11 @@ class Block(Permitted, View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return _private(HttpResponse(self.render(current())))
 
-    def render(self, current: Current, *, wait: bool = True) -> SafeString:
+    def render(self, current: Current, *, turn: Turn | None = None) -> SafeString:
         """Return the block inside its `<live-block>` with the etag of its HTML.
 
         A block that fails becomes a fragment that says so: it never takes the page down.
-        Raises BeingMade instead of waiting while another request renders the same unless `wait`.
+        Who has to wait for their `turn` raises BeingMade instead, and does not wait for who renders the same either.
         """
         try:
             stamp = self.stamp(current)
@@ -108,8 +108,9 @@ class Block(Permitted, View):
                 return self._whole(current)
             self.own = False
             whole = partial(self._whole, current, csrf_token=STAND_IN)
-            made = whole if wait else partial(in_turn, whole)
-            return self._own(shared(self._key(current, stamp), made, fresh=lambda _: self.keep_seconds, wait=wait))
+            made = whole if turn is None else partial(turn.make, whole)
+            key = self._key(current, stamp)
+            return self._own(shared(key, made, fresh=lambda _: self.keep_seconds, wait=turn is None))
         except BeingMade:
             raise
         except Exception:
@@ -172,7 +173,8 @@ class Page(Permitted, View):
             refresh_asked()
             version = self.version(state)
             try:
-                response = self._unchanged(version) or self.instead(state) or self._refresh(state, version)
+                with Turn() as turn:
+                    response = self._unchanged(version) or self.instead(state) or self._refresh(state, version, turn)
             except BeingMade:
                 return _private(self._later(state))
             response["X-Live"] = version
@@ -235,7 +237,7 @@ class Page(Permitted, View):
             return None
         return HttpResponse(status=204)
 
-    def _refresh(self, state: Current, version: str) -> HttpResponse:
+    def _refresh(self, state: Current, version: str, turn: Turn) -> HttpResponse:
         """Answer live.js: 204 when nothing changed, else the changed blocks.
 
         `X-Live` is the version that the browser has; `X-Live-Etags` its blocks, "name=etag,...".
@@ -245,7 +247,7 @@ class Page(Permitted, View):
             classes = self._wanted_anyway()
         changed, own = [], False
         for block in self.visible_blocks(classes):
-            html = block.render(state, wait=False)
+            html = block.render(state, turn=turn)
             if f'etag="{known.get(block.name, "")}"' not in html[:200]:
                 changed.append(html)
                 own = own or block.own

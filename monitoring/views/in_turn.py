@@ -1,4 +1,4 @@
-"""One refresh renders at a time in a process, and gives way to the others.
+"""One refresh renders at a time in a process, and where many ask it then leaves the others some time.
 
 After a sample all pages are to be rendered anew, by whoever comes first. Rendering only computes: each thread that does
 so keeps Python's lock from those that would answer 204 within a millisecond.
@@ -8,52 +8,73 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 from typing import TypeVar
 
 from monitoring.selectors.shared import BeingMade
 
 T = TypeVar("T")
 
-WAY_TIMES = 2
-MOST_WAY_SECONDS = 0.2
-"""Who made something waits so many times as long as it took, but no longer than this, where others asked meanwhile."""
+MANY = 20
+"""So many refreshes of this process within a second: most threads must stay free for those who want nothing new."""
 
 WAITING = 2
 MOST_WAIT_SECONDS = 1.0
-"""So many may wait for their turn, and no longer: with few readers everybody gets one, with many most threads stay free
-for those who want nothing new."""
+"""Where few ask, so many may wait for their turn, and no longer."""
+
+MOST_PAUSE_SECONDS = 0.2
+"""Where many ask, nobody renders for as long as the last one did, but no longer than this."""
 
 rendering = threading.Lock()
 _waiting = threading.BoundedSemaphore(WAITING)
+_asked: deque[float] = deque(maxlen=MANY)
 
 
-class _Refreshes:
-    """How many this process was asked for. Two at once may count as one: it only tells whether there are others."""
-
-    asked = 0
+class _Pause:
+    until = 0.0
 
 
 def refresh_asked() -> None:
     """Tell that a refresh is to be answered."""
-    _Refreshes.asked += 1
+    _asked.append(time.monotonic())
 
 
-def in_turn(make: Callable[[], T]) -> T:
-    """Return what `make` makes. Raises BeingMade where other threads are at it, or have been waiting for their turn."""
-    if not _turn():
-        raise BeingMade
-    try:
-        others, begun = _Refreshes.asked, time.perf_counter()
-        made = make()
-        if _Refreshes.asked != others:
-            time.sleep(min(WAY_TIMES * (time.perf_counter() - begun), MOST_WAY_SECONDS))
-        return made
-    finally:
-        rendering.release()
+def many_ask() -> bool:
+    """Return whether MANY refreshes were asked for within the last second."""
+    return len(_asked) == MANY and time.monotonic() - _asked[0] < 1
 
 
-def _turn() -> bool:
+class Turn:
+    """What one refresh renders: `with Turn() as turn: turn.make(...)`, all of its blocks in one turn."""
+
+    def __init__(self) -> None:
+        self._begun: float | None = None
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def make(self, make: Callable[[], T]) -> T:
+        """Return what `make` makes. Raises BeingMade where it is another's turn."""
+        if self._begun is None:
+            if not (_free() if many_ask() else _waited()):
+                raise BeingMade
+            self._begun = time.monotonic()
+        return make()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._begun is not None:
+            now = time.monotonic()
+            _Pause.until = now + min(now - self._begun, MOST_PAUSE_SECONDS)
+            rendering.release()
+
+
+def _free() -> bool:
+    return time.monotonic() >= _Pause.until and rendering.acquire(blocking=False)
+
+
+def _waited() -> bool:
     if rendering.acquire(blocking=False):
         return True
     if not _waiting.acquire(blocking=False):

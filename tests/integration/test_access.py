@@ -24,6 +24,7 @@ from monitoring.actions.trail import record
 from monitoring.admin.readonly import OfThePortalAdmin
 from monitoring.enums import TrailAction
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
+from monitoring.sight import OTHERS, may
 from monitoring.views.blocks import Block, Page
 from tests.conftest import ROLES
 from tests.support import access as document
@@ -291,3 +292,15 @@ def test_permissions_known_from_the_users_row_cost_nothing(client_as: Clients, f
     with counted() as seen:
         assert client.get("/blocks/summary-matrix/").status_code == 200
     assert not [sql for sql in seen.of("default") if 'FROM "auth_permission" INNER' in sql]
+
+
+def test_other_permissions_cost_one_statement_and_end_at_once(django_user_model: type[User]) -> None:
+    user, group = django_user_model.objects.create_user("ana"), Group.objects.get(name="operator")
+    group.user_set.add(user)
+    with counted() as seen:
+        held = {each: may(user, each) for each in OTHERS}
+    assert len(seen.of("default")) == 1
+    assert held == {each: User.objects.get(pk=user.pk).has_perm(each) for each in OTHERS}
+    assert len(set(held.values())) == 2
+    group.user_set.remove(user)
+    assert not any(may(User.objects.get(pk=user.pk), each) for each in OTHERS)

@@ -206,6 +206,24 @@ def test_a_run_older_than_the_copy_is_read_from_the_warehouse(pages: Client, war
     assert "dim_cliente" in html
 
 
+def test_an_old_run_costs_the_warehouse_the_same_however_many_look(pages: Client, warehouse: Warehouse) -> None:
+    run_id = warehouse.run(status="success")
+    warehouse.run_entity(run_id, "dim_cliente", status="success")
+    pages.get(f"/runs/{run_id}/")
+    for _ in range(3):
+        with counted() as seen:
+            assert "dim_cliente" in pages.get(f"/runs/{run_id}/").content.decode()
+        assert seen.counts()["dw"] == 0
+
+
+def test_the_next_sample_reads_a_run_anew(pages: Client, snapshot_stored: Callable[..., Any]) -> None:
+    run = copy_run(5, status="running")
+    assert "Running" in pages.get(reverse("monitoring:run-facts", args=(5,))).content.decode()
+    RunCopy.objects.filter(pk=run.pk).update(status="success", finished_at=timezone.now())
+    snapshot_stored(factories.healthy_snapshot(), ticked_at=timezone.now() + timedelta(seconds=1))
+    assert "Running" not in pages.get(reverse("monitoring:run-facts", args=(5,))).content.decode()
+
+
 def test_the_path_of_the_seed_takes_two_clicks(pages: Client) -> None:
     """Seed, section 4: filter the run, read the error per entity, see whether the watermark stayed."""
     copy_run(9, status="failed", error_message=UNIQUE)

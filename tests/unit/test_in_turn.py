@@ -1,63 +1,109 @@
-"""One at a time, and giving way where others ask."""
+"""One refresh renders at a time; where many ask nobody waits, and there is a pause after each."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from monitoring.selectors.shared import BeingMade
 from monitoring.views import in_turn
-from monitoring.views.in_turn import MOST_WAY_SECONDS, refresh_asked
+from monitoring.views.in_turn import MANY, MOST_PAUSE_SECONDS, Turn, many_ask, refresh_asked
+
+
+class Clock:
+    """What time it is, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Rendering takes 50 ms by this clock; what was slept is listed."""
-    told: list[float] = []
-    moments = iter([10.0, 10.05])
-    monkeypatch.setattr(in_turn.time, "perf_counter", lambda: next(moments))
-    monkeypatch.setattr(in_turn.time, "sleep", told.append)
-    return told
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    clock = Clock()
+    monkeypatch.setattr(in_turn, "time", clock)
+    monkeypatch.setattr(in_turn._Pause, "until", 0.0)
+    in_turn._asked.clear()
+    yield clock
+    in_turn._asked.clear()
 
 
-def test_who_is_alone_gives_no_way(slept: list[float]) -> None:
-    assert in_turn.in_turn(lambda: "made") == "made"
-    assert slept == []
+def refresh(clock: Clock, seconds: float = 0.0) -> None:
+    with Turn() as turn:
+        turn.make(lambda: setattr(clock, "now", clock.now + seconds))
 
 
-def test_where_others_asked_they_come_first(slept: list[float]) -> None:
-    assert in_turn.in_turn(refresh_asked) is None
-    assert slept == [pytest.approx(0.1)]
+def test_many_are_many_within_a_second(clock: Clock) -> None:
+    for number in range(MANY):
+        assert not many_ask()
+        clock.now = 100 + number / 100
+        refresh_asked()
+    assert many_ask()
+    clock.now = 101.0
+    assert not many_ask()
 
 
-def test_not_for_ever(monkeypatch: pytest.MonkeyPatch, slept: list[float]) -> None:
-    moments = iter([10.0, 15.0])
-    monkeypatch.setattr(in_turn.time, "perf_counter", lambda: next(moments))
-    in_turn.in_turn(refresh_asked)
-    assert slept == [MOST_WAY_SECONDS]
+def test_where_few_ask_there_is_no_pause(clock: Clock) -> None:
+    refresh(clock, 0.5)
+    refresh(clock)
 
 
-def test_one_at_a_time_also_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
+@pytest.mark.parametrize(("took", "pause"), [(0.05, 0.05), (5.0, MOST_PAUSE_SECONDS)])
+def test_where_many_ask_there_is_a_pause_of_that_length(clock: Clock, took: float, pause: float) -> None:
+    refresh(clock, took)
+    for _ in range(MANY):
+        refresh_asked()
+    clock.now += pause - 0.01
+    with pytest.raises(BeingMade):
+        refresh(clock)
+    clock.now += 0.02
+    refresh(clock)
 
-    def nested() -> None:
+
+def test_who_renders_nothing_takes_no_turn(clock: Clock) -> None:
+    with in_turn.rendering, Turn():
+        pass
+    assert in_turn._Pause.until == 0.0
+
+
+def test_a_refresh_keeps_its_turn_for_all_its_blocks(clock: Clock) -> None:
+    with Turn() as mine:
+        mine.make(lambda: None)
+        for _ in range(MANY):
+            refresh_asked()
         with pytest.raises(BeingMade):
-            in_turn.in_turn(lambda: None)
+            refresh(clock)
+        assert mine.make(lambda: "made") == "made"
+
+
+def test_the_turn_ends_after_a_failure(clock: Clock) -> None:
+    def fails() -> None:
         raise ValueError
 
-    with pytest.raises(ValueError):
-        in_turn.in_turn(nested)
-    assert in_turn.in_turn(lambda: "made") == "made"
+    with pytest.raises(ValueError), Turn() as turn:
+        turn.make(fails)
+    refresh(clock)
 
 
 def test_a_few_wait_for_their_turn_the_others_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_turn, "_waiting", threading.BoundedSemaphore(1))
     with in_turn.rendering:
-        waiting = ThreadPoolExecutor(1).submit(in_turn.in_turn, lambda: "made")
-        while in_turn._waiting.acquire(blocking=False):
-            in_turn._waiting.release()
-        with pytest.raises(BeingMade):
-            in_turn.in_turn(lambda: None)
-    assert waiting.result(timeout=5) == "made"
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: Turn().make(lambda: "made"))
+            while in_turn._waiting.acquire(blocking=False):
+                in_turn._waiting.release()
+            with pytest.raises(BeingMade):
+                Turn().make(lambda: None)
+            in_turn.rendering.release()
+            assert waiting.result(timeout=5) == "made"
+
+
+def test_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
+    with in_turn.rendering, pytest.raises(BeingMade):
+        Turn().make(lambda: None)
