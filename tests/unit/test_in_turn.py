@@ -92,15 +92,14 @@ def test_the_turn_ends_after_a_failure(clock: Clock) -> None:
 
 def test_a_few_wait_for_their_turn_the_others_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_turn, "_waiting", threading.BoundedSemaphore(1))
-    with in_turn.rendering:
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(lambda: Turn().make(lambda: "made"))
-            while in_turn._waiting.acquire(blocking=False):
-                in_turn._waiting.release()
-            with pytest.raises(BeingMade):
-                Turn().make(lambda: None)
-            in_turn.rendering.release()
-            assert waiting.result(timeout=5) == "made"
+    with in_turn.rendering, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: Turn().make(lambda: "made"))
+        while in_turn._waiting.acquire(blocking=False):
+            in_turn._waiting.release()
+        with pytest.raises(BeingMade):
+            Turn().make(lambda: None)
+        in_turn.rendering.release()
+        assert waiting.result(timeout=5) == "made"  # who waited has the lock now, and the test lets go of it
 
 
 def test_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
