@@ -62,6 +62,7 @@ class MemoryCache(LocMemCache):
 
 
 def _characters(value: Any) -> int:
-    """Return how much text a value holds: itself, or beside when it ends (selectors/shared.py)."""
-    text = value[0] if isinstance(value, tuple) and value else value
-    return len(text) if isinstance(text, str) else 0
+    """Return how much text a value holds, itself or beside when it ends (selectors/shared.py): what is not text may say
+    so itself (`characters`)."""
+    held = value[0] if isinstance(value, tuple) and value else value
+    return len(held) if isinstance(held, str) else getattr(held, "characters", 0)

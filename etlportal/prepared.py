@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
@@ -41,6 +42,11 @@ class Prepared(Generic[M]):
         self._rows, self._field, self._mark = rows, field, MARKS[text]
         self._plans: dict[str, _Plan] = {}
 
+    @cached_property
+    def _column(self) -> Any:
+        meta = self._rows().model._meta
+        return meta.pk if self._field == "pk" else meta.get_field(self._field)
+
     def first(self, value: object) -> M | None:
         """Return the row, or None."""
         rows = self._rows()
@@ -54,6 +60,7 @@ class Prepared(Generic[M]):
 
     def _asked(self, rows: QuerySet[M], value: object) -> tuple[_Plan, list[Any] | None]:
         connection = connections[rows.db]
+        value = self._column.get_db_prep_value(value, connection)
         plan = self._plans.get(connection.vendor)
         if plan is None:
             plan = self._plans[connection.vendor] = self._planned(rows)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from etlportal import budget
 from monitoring import scope
 from monitoring.selectors.local_cache import cache
 
@@ -67,11 +68,16 @@ def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:
 
 
 def _wait(key: str) -> Any:
-    """Return what somebody else is making, or None when it does not come."""
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        time.sleep(STEP_SECONDS)
-        entry = cache.get(key)
-        if entry is not None or cache.get(f"{key}:making") is None:
-            return entry
+    """Return what somebody else is making, or None when it does not come in the time that this reader has."""
+    mine = budget.current()
+    seconds = WAIT_SECONDS if mine is None else min(WAIT_SECONDS, mine.left())
+    if seconds <= 0:
+        return None
+    with budget.spending():
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(min(STEP_SECONDS, seconds))
+            entry = cache.get(key)
+            if entry is not None or cache.get(f"{key}:making") is None:
+                return entry
     return None

@@ -105,6 +105,8 @@ class Block(Permitted, View):
         try:
             stamp = self.stamp(current)
             if stamp is None:
+                if turn is not None:
+                    turn.end()  # it may wait for a database, and nobody should wait for that
                 return self._whole(current)
             self.own = False
             whole = partial(self._whole, current, csrf_token=STAND_IN)
@@ -173,8 +175,10 @@ class Page(Permitted, View):
             refresh_asked()
             version = self.version(state)
             try:
-                with Turn() as turn:
-                    response = self._unchanged(version) or self.instead(state) or self._refresh(state, version, turn)
+                response = self._unchanged(version)
+                if response is None and (other := self.instead(state)) is not None:
+                    return other
+                response = response or self._refresh(state, version)
             except BeingMade:
                 return _private(self._later(state))
             response["X-Live"] = version
@@ -237,7 +241,7 @@ class Page(Permitted, View):
             return None
         return HttpResponse(status=204)
 
-    def _refresh(self, state: Current, version: str, turn: Turn) -> HttpResponse:
+    def _refresh(self, state: Current, version: str) -> HttpResponse:
         """Answer live.js: 204 when nothing changed, else the changed blocks.
 
         `X-Live` is the version that the browser has; `X-Live-Etags` its blocks, "name=etag,...".
@@ -246,11 +250,12 @@ class Page(Permitted, View):
         if self.request.headers["X-Live"] == version:
             classes = self._wanted_anyway()
         changed, own = [], False
-        for block in self.visible_blocks(classes):
-            html = block.render(state, turn=turn)
-            if f'etag="{known.get(block.name, "")}"' not in html[:200]:
-                changed.append(html)
-                own = own or block.own
+        with Turn(self.request.user.pk) as turn:
+            for block in self.visible_blocks(classes):
+                html = block.render(state, turn=turn)
+                if f'etag="{known.get(block.name, "")}"' not in html[:200]:
+                    changed.append(html)
+                    own = own or block.own
         if not changed:
             return HttpResponse(status=204)
         html = "".join(changed)

@@ -27,9 +27,17 @@ MOST_WAIT_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 0.2
 """Where many ask, nobody renders for as long as the last one did, but no longer than this."""
 
+TURN_SECONDS = 4
+"""And a reader has one turn in so many: who asks again and again takes it from nobody who comes every five."""
+
 rendering = threading.Lock()
 _waiting = threading.BoundedSemaphore(WAITING)
 _asked: deque[float] = deque(maxlen=MANY)
+
+
+_KNOWN = 2048
+_had: dict[object, float] = {}
+"""When a reader's last turn began."""
 
 
 class _Pause:
@@ -46,10 +54,18 @@ def many_ask() -> bool:
     return len(_asked) == MANY and time.monotonic() - _asked[0] < 1
 
 
-class Turn:
-    """What one refresh renders: `with Turn() as turn: turn.make(...)`, all of its blocks in one turn."""
+def forget() -> None:
+    """Forget who asked and who rendered: for tests."""
+    _asked.clear()
+    _had.clear()
+    _Pause.until = 0.0
 
-    def __init__(self) -> None:
+
+class Turn:
+    """What one refresh renders: `with Turn(reader) as turn: turn.make(...)`, all of its blocks in one turn."""
+
+    def __init__(self, reader: object) -> None:
+        self._reader = reader
         self._begun: float | None = None
 
     def __enter__(self) -> Turn:
@@ -58,20 +74,29 @@ class Turn:
     def make(self, make: Callable[[], T]) -> T:
         """Return what `make` makes. Raises BeingMade where it is another's turn."""
         if self._begun is None:
-            if not (_free() if many_ask() else _waited()):
+            if not (self._free() if many_ask() else _waited()):
                 raise BeingMade
             self._begun = time.monotonic()
+            if len(_had) >= _KNOWN:
+                _had.clear()
+            _had[self._reader] = self._begun
         return make()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def end(self) -> None:
+        """Let others have their turn."""
         if self._begun is not None:
             now = time.monotonic()
             _Pause.until = now + min(now - self._begun, MOST_PAUSE_SECONDS)
+            self._begun = None
             rendering.release()
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
 
-def _free() -> bool:
-    return time.monotonic() >= _Pause.until and rendering.acquire(blocking=False)
+    def _free(self) -> bool:
+        now = time.monotonic()
+        allowed = now >= _Pause.until and now - _had.get(self._reader, -TURN_SECONDS) >= TURN_SECONDS
+        return allowed and rendering.acquire(blocking=False)
 
 
 def _waited() -> bool:

@@ -147,19 +147,25 @@ class RunUnread(Exception):
 def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunDetail:
     """Return the run, read once for all who ask within KEPT_SECONDS, and after each sample.
 
-    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked.
+    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked, BeingMade where a refresh
+    would wait for somebody else's reading.
     """
     cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
             key = f"run:{run_id}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
-            detail = shared(key, lambda: runs.run_detail(run_id), fresh=lambda _: KEPT_SECONDS)
+            refresh = "X-Live" in request.headers
+            cached[run_id] = shared(key, lambda: _read(run_id), fresh=lambda _: KEPT_SECONDS, wait=not refresh)
         except Error as error:
             raise RunUnread(problem_from(error, "dw")) from error
-        if detail is None:
-            raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
-        cached[run_id] = detail
     return cached[run_id]
+
+
+def _read(run_id: int) -> runs.RunDetail:
+    detail = runs.run_detail(run_id)
+    if detail is None:  # raised here: it is not kept that there is none
+        raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
+    return detail
 
 
 def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:

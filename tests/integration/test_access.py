@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from monitoring import access
-from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind
+from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, UNMASK, WHOLE_ONLY, Kind
 from monitoring.actions.trail import record
 from monitoring.admin.readonly import OfThePortalAdmin
 from monitoring.enums import TrailAction
@@ -302,5 +302,9 @@ def test_other_permissions_cost_one_statement_and_end_at_once(django_user_model:
     assert len(seen.of("default")) == 1
     assert held == {each: User.objects.get(pk=user.pk).has_perm(each) for each in OTHERS}
     assert len(set(held.values())) == 2
+    user.user_permissions.add(Permission.objects.get(codename=UNMASK.partition(".")[2]))
+    assert may(User.objects.get(pk=user.pk), UNMASK)
     group.user_set.remove(user)
+    assert [each for each in OTHERS if may(User.objects.get(pk=user.pk), each)] == [UNMASK]
+    User.objects.filter(pk=user.pk).update(is_active=False)
     assert not any(may(User.objects.get(pk=user.pk), each) for each in OTHERS)

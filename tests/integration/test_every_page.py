@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -348,6 +349,18 @@ def test_refreshes_render_one_at_a_time(
     assert (answer.status_code, answer.content, answer["X-Live"]) == (204, b"", "")
     assert "pipelines-list" in htmx.blocks(opened.content.decode())
     assert htmx.assert_refresh_equals_reload(client, page, url).status_code == 200
+
+
+def test_a_refresh_is_one_of_the_many(
+    client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_turn, "_asked", deque(maxlen=in_turn.MANY))
+    snapshot_stored(calm())
+    client, url = client_as("viewer"), url_of("monitoring:pipelines")
+    page = client.get(url)
+    assert len(in_turn._asked) == 0
+    htmx.refresh(client, page, url)
+    assert len(in_turn._asked) == 1
 
 
 def test_readers_of_the_same_blocks_are_sent_the_same_bytes(client_as: Clients, snapshot_stored: Any) -> None:

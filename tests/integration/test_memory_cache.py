@@ -46,6 +46,16 @@ def test_too_much_text_gives_way_the_least_used_first() -> None:
     assert kept.get("1") is None
 
 
+def test_what_is_not_text_says_how_much_it_holds() -> None:
+    class Held:
+        characters = MOST_CHARACTERS // 3
+
+    kept = cache()
+    for number in range(9):
+        kept.set(str(number), (Held(), 0.0))
+    assert sum(kept.get(str(number)) is not None for number in range(9)) <= 3
+
+
 def test_one_text_that_is_too_long_does_not_empty_it_for_ever() -> None:
     kept = cache()
     kept.set("whole", ("x" * (MOST_CHARACTERS + 1), 0.0))

@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from etlportal.prepared import Prepared
-from monitoring import accounts
-from monitoring.models import CollectorState, UserPreferences
+from monitoring import accounts, scope
+from monitoring.models import CollectorState, PipelineSettings, UserPreferences
+from monitoring.selectors import pipelines
 from tests.support.queries import queries
 
 
@@ -91,3 +92,15 @@ def test_a_driver_with_numbers_of_its_own_finds_the_row_too(monkeypatch: pytest.
     found = rows.first(1)
     assert found is not None and found.version == "v"
     assert rows.first(2) is None
+
+
+def test_a_value_is_asked_for_as_it_is_stored(db: None) -> None:
+    PipelineSettings.objects.create(entity_name="a\0b", masked_columns="segredo")
+    assert pipelines.decisions("a\0b").masked_columns == ("segredo",)
+
+
+def test_what_was_decided_about_others_pipelines_is_not_told(db: None) -> None:
+    PipelineSettings.objects.create(entity_name="dim_cliente", owner="ana")
+    with scope.seeing(scope.Sight(pipelines=frozenset({"dim_data"}))):
+        assert pipelines.decisions("dim_cliente").owner == ""
+    assert pipelines.decisions("dim_cliente").owner == "ana"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
+from etlportal.budget import budget
 from monitoring.selectors import shared as module
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.shared import BeingMade, shared
@@ -64,6 +65,17 @@ def test_who_would_not_wait_is_told() -> None:
     assert shared("k", lambda: "made", fresh=lambda _: 0.0, wait=False) == "made"
     cache.add("k:making", 1, 60)
     assert shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False) == "made"
+
+
+def test_waiting_for_somebody_else_is_part_of_what_a_reader_may_wait() -> None:
+    cache.add("k:making", 1, 60)
+    with budget(0.1) as mine:
+        assert shared("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
+        assert mine.left() <= 0
+        cache.delete("k")
+        begun = time.monotonic()
+        assert shared("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
+        assert time.monotonic() - begun < module.STEP_SECONDS
 
 
 def test_who_raises_is_not_kept_and_frees_the_way() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from monitoring.selectors.snapshot import Current
+from monitoring.sight import may
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.activity import ConnectionsActivity, ConnectionsExtraction, ConnectionsFacets
 from monitoring.views.connections.base import CAPTURE, SEE, Asked
@@ -30,7 +31,7 @@ class ConnectionsPage(Asked, Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"may_capture": self.request.user.has_perm(CAPTURE)}
+        return {"may_capture": may(self.request.user, CAPTURE)}
 
     def version(self, state: Current) -> str:
         """The audit is not in the snapshot: its stamp stands beside the snapshot's version."""

@@ -19,6 +19,7 @@ from monitoring.selectors import pipelines, readings
 from monitoring.selectors.matrix import matrix_row, structure_of
 from monitoring.selectors.run_lines import execution_line
 from monitoring.selectors.snapshot import Current, current
+from monitoring.sight import may
 from monitoring.tables.matrix import STRUCTURES
 from monitoring.templatetags.ruler import tone
 from monitoring.templatetags.signs import sign_of
@@ -55,8 +56,7 @@ class PipelineHead(PipelineBlock):
 
 def settings_url(request: HttpRequest, name: str) -> str:
     """Return where this user may change the pipeline's settings; empty where they may not."""
-    may = request.user.has_perm(DECIDE)
-    return reverse("monitoring:pipeline-settings", args=(name,)) if may else ""
+    return reverse("monitoring:pipeline-settings", args=(name,)) if may(request.user, DECIDE) else ""
 
 
 class PipelineSettingsLink(PermissionRequiredMixin, View):

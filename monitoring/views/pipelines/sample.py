@@ -41,7 +41,7 @@ SESSION_KEY = "unmasked"
 def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime | None:
     """Return until when this person sees personal data of the pipeline; None: masked."""
     text = request.session.get(SESSION_KEY, {}).get(name)
-    if text is None or not request.user.has_perm(UNMASK):
+    if text is None or not may(request.user, UNMASK):
         return None
     until = datetime.fromisoformat(text)
     return until if until > now else None
