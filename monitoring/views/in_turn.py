@@ -55,7 +55,7 @@ def many_ask() -> bool:
 
 
 def forget() -> None:
-    """Forget who asked and who rendered: for tests."""
+    """Forget who asked and who rendered: for tests and measurements."""
     _asked.clear()
     _had.clear()
     _Pause.until = 0.0
