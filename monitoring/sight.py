@@ -68,10 +68,7 @@ def sight_of(user: Any) -> Sight:
         return Sight(pipelines=frozenset(), personal=False)
     if user.is_superuser:
         return EVERYTHING
-    personal = getattr(user, KNOWN[CONNECTIONS], None)
-    if personal is None:
-        personal = user.has_perm(CONNECTIONS)
     limited = getattr(user, "sees_some", None)
     if limited is None:
         limited = GroupScope.objects.filter(group__user=user).exists()
-    return Sight(pipelines=GroupScope.of(user) if limited else None, personal=personal)
+    return Sight(pipelines=GroupScope.of(user) if limited else None, personal=_holds(user, CONNECTIONS))

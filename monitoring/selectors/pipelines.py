@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache as once
 
 from django.db import Error
-from django.db.models import QuerySet
 
 from etlportal.prepared import Prepared
 from monitoring import scope
@@ -152,11 +151,8 @@ class Decisions:
     masked_columns: tuple[str, ...] = ()
 
 
-def _all_settings() -> QuerySet[PipelineSettings]:
-    return PipelineSettings._base_manager.all()  # the statement is kept: it must not be one reader's
-
-
-_settings: Prepared[PipelineSettings] = Prepared(once(_all_settings), "entity_name", text=True)
+# Not `objects`, which narrows to the reader's pipelines: the statement is kept for all of them.
+_settings: Prepared[PipelineSettings] = Prepared(once(PipelineSettings._base_manager.all), text=True)
 
 
 def decisions(name: str) -> Decisions:

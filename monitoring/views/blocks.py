@@ -94,7 +94,13 @@ class Block(Permitted, View):
         return "" if self.same_for_all and current.snapshot is not None else None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return _private(HttpResponse(self.render(current())))
+        state = current()
+        other = self.instead(state)
+        return _private(HttpResponse(self.render(state))) if other is None else other
+
+    def instead(self, state: Current) -> HttpResponse | None:
+        """Return what takes the block's place where it alone is asked for, as Page.instead does for a page."""
+        return None
 
     def render(self, current: Current, *, turn: Turn | None = None) -> SafeString:
         """Return the block inside its `<live-block>` with the etag of its HTML.

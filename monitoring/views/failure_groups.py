@@ -78,9 +78,9 @@ class FailureGroupsExport(export.ExportView):
 class GroupBlock(Block):
     """A block of one group's page. The group is looked up once per request and shared by the blocks."""
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        group_or_404(request, current(), kwargs["fingerprint"])
-        return super().get(request, *args, **kwargs)
+    def instead(self, state: Current) -> HttpResponse | None:
+        group_or_404(self.request, state, self.kwargs["fingerprint"])
+        return None
 
     def context(self, current: Current) -> dict[str, Any]:
         group = group_or_404(self.request, current, self.kwargs["fingerprint"])

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import TypeVar
 
 from monitoring.selectors.shared import BeingMade
@@ -33,7 +32,6 @@ TURN_SECONDS = 4
 rendering = threading.Lock()
 _waiting = threading.BoundedSemaphore(WAITING)
 _asked: deque[float] = deque(maxlen=MANY)
-
 
 _KNOWN = 2048
 _had: dict[object, float] = {}
@@ -90,7 +88,7 @@ class Turn:
             self._begun = None
             rendering.release()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.end()
 
     def _free(self) -> bool:

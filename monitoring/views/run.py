@@ -38,12 +38,12 @@ class RunBlock(Block):
 
     same_for_all = True
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def instead(self, state: Current) -> HttpResponse | None:
         try:
-            run_or_404(request, current(), kwargs["run_id"])
+            run_or_404(self.request, state, self.kwargs["run_id"])
         except RunUnread as unread:
-            return errors.unread(request, problem_text(unread.problem))
-        return super().get(request, *args, **kwargs)
+            return errors.unread(self.request, problem_text(unread.problem))
+        return None
 
     def context(self, current: Current) -> dict[str, Any]:
         detail = run_or_404(self.request, current, self.kwargs["run_id"])

@@ -13,13 +13,7 @@ from etlportal import budget as budgets
 from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seconds
 from etlportal.breaker import News, NotAsked
 from etlportal.budget import NotBegun, OutOfTime, budget, spending
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture

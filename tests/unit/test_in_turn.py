@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from monitoring.selectors.shared import BeingMade
 from monitoring.views import in_turn
 from monitoring.views.in_turn import MANY, MOST_PAUSE_SECONDS, TURN_SECONDS, Turn, many_ask, refresh_asked
-
-
-class Clock:
-    """What time it is, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(in_turn, "time", clock)
+    monkeypatch.setattr(in_turn, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from monitoring.policies.facts import Pipeline
 from monitoring.selectors import pipelines
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.views.blocks import Block
 
 Context = dict[str, Any]
@@ -36,9 +36,9 @@ class PipelineBlock(Block):
 
     same_for_all = True
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        subject_or_404(request, current(), kwargs["entity"])
-        return super().get(request, *args, **kwargs)
+    def instead(self, state: Current) -> HttpResponse | None:
+        subject_or_404(self.request, state, self.kwargs["entity"])
+        return None
 
     def stamp(self, current: Current) -> str | None:
         # What the snapshot has not got is read for who asks.
