@@ -24,6 +24,7 @@ WORKDIR /app
 COPY manage.py ./
 COPY etlportal ./etlportal
 COPY monitoring ./monitoring
+COPY demo ./demo
 COPY templates ./templates
 COPY static ./static
 COPY locale ./locale
@@ -34,7 +35,7 @@ COPY sql ./sql
 RUN SECRET_KEY=only-for-collectstatic PORTAL_DATA_DIR=/tmp/portal PORTAL_STATIC_ROOT=/app/staticfiles \
     python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/portal \
-    && python -m compileall -q etlportal monitoring manage.py
+    && python -m compileall -q etlportal monitoring demo manage.py
 
 # --- The image.
 FROM ${PYTHON_IMAGE}

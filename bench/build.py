@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from monitoring.demo import build as demo
+from demo.build import build as build_demo
 
 MINUTES_APART = 10
 ENTITIES = (
@@ -62,7 +62,7 @@ class Size:
 def build(folder: Path, size: Size, now: datetime) -> float:
     """Build the warehouse in `folder`; return the seconds it took, the demo's own data included."""
     began = perf_counter()
-    demo.build(folder / "warehouse", now.astimezone(UTC).replace(tzinfo=None))
+    build_demo(folder / "warehouse", now.astimezone(UTC).replace(tzinfo=None))
     path = folder / "warehouse" / "dw"
     with closing(sqlite3.connect(path / "audit.sqlite3")) as connection:
         _fill(connection, size, now)

@@ -119,6 +119,7 @@ INSTALLED_APPS = [
     "csp",
     "etlportal.apps.EtlPortalConfig",
     "monitoring",
+    *(["demo"] if EMBEDDED else []),
 ]
 
 MIDDLEWARE = [

@@ -9,9 +9,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from monitoring.demo import ddl
-from monitoring.demo.schema import create_schema, schema_sql
-from monitoring.demo.sessions import EVENT_COLUMNS
+from demo import ddl
+from demo.schema import create_schema, schema_sql
+from demo.sessions import EVENT_COLUMNS
 from tests.support.warehouse import PIPELINES
 
 FILES = sorted(ddl.SQL_FOLDER.glob("*.sql"))

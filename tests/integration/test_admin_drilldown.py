@@ -13,8 +13,8 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from demo import ddl
 from monitoring.admin import neighbours, paging, raw
-from monitoring.demo import ddl
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, TrailEntry
 from tests.support.html import audit
 from tests.support.warehouse import NOW

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from monitoring.demo.build import DAYS, Built, build
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.files import WarehouseFiles
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.runner import extract
+from demo.build import DAYS, Built, build
+from demo.dialects import SqliteDialect
+from demo.files import WarehouseFiles
+from demo.jobs import JOBS
+from demo.runner import extract
 from monitoring.enums import ErrorClass
 from monitoring.policies.failures import classify
 

@@ -17,12 +17,12 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
-from monitoring.demo import children as children_module
-from monitoring.demo.children import ChildKeepsDying, Children
-from monitoring.demo.files import exclusive
-from monitoring.demo.reset import forget_copies
-from monitoring.demo.signals import on_stop
-from monitoring.demo.users import DemoRefused, create_demo_users
+from demo import children as children_module
+from demo.children import ChildKeepsDying, Children
+from demo.files import exclusive
+from demo.reset import forget_copies
+from demo.signals import on_stop
+from demo.users import DemoRefused, create_demo_users
 from monitoring.models import CollectorState, RunCopy, UserPreferences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +48,8 @@ import sys, django
 django.setup()
 from django.db import connections
 import etlportal.wsgi, etlportal.urls, monitoring.urls
-import monitoring.management.commands.demo, monitoring.management.commands.demo_etl
-import monitoring.management.commands.collect, monitoring.demo.build, monitoring.demo.live
+import demo.management.commands.demo, demo.management.commands.demo_etl
+import monitoring.management.commands.collect, demo.build, demo.live
 for alias in connections:
     connections[alias].vendor
 print(sorted(name for name in sys.modules if name.split(".")[0] in {"pyodbc", "mssql", "mssql_python"}))
@@ -62,10 +62,10 @@ def test_the_embedded_mode_loads_neither_pyodbc_nor_mssql(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", ["demo", "demo_etl"])
-def test_a_real_warehouse_is_refused(tmp_path: Path, command: str) -> None:
+def test_a_real_warehouse_has_no_demo(tmp_path: Path, command: str) -> None:
     done = python("manage.py", command, folder=tmp_path, ETL_SQL_SERVER="sql.example.com", SECRET_KEY="x" * 60)
     assert done.returncode == 1
-    assert "CommandError: ETL_SQL_SERVER is set" in done.stderr
+    assert f"Unknown command: {command!r}" in done.stderr
     assert not (tmp_path / "portal.sqlite3").exists()
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from monitoring.demo.build import build
-from monitoring.demo.clock import RealClock
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from monitoring.demo.live import LiveEtl
-from monitoring.demo.store import Changes, load
+from demo.build import build
+from demo.clock import RealClock
+from demo.dialects import SqliteDialect
+from demo.files import AlreadyHeld, WarehouseFiles, exclusive
+from demo.live import LiveEtl
+from demo.store import Changes, load
 
 PACE = 400.0
 
@@ -98,7 +98,7 @@ def test_a_deleted_warehouse_is_reported_and_waited_for(
     files: WarehouseFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = files.folder.with_name("away")
-    caplog.set_level(logging.ERROR, "monitoring.demo.live")
+    caplog.set_level(logging.ERROR, "demo.live")
     with Background(files):
         before = runs(files)
         until(lambda: runs(files) > before)
@@ -112,7 +112,7 @@ def test_a_deleted_warehouse_is_reported_and_waited_for(
 
 
 def test_a_replaced_warehouse_is_noticed(files: WarehouseFiles, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "monitoring.demo.live")
+    caplog.set_level(logging.ERROR, "demo.live")
     copy = Path(shutil.copytree(files.folder, files.folder.with_name("copy")))
     with Background(files):
         before = runs(files)
@@ -127,7 +127,7 @@ def test_a_replaced_warehouse_is_noticed(files: WarehouseFiles, caplog: pytest.L
 def test_a_locked_file_ends_nothing(
     files: WarehouseFiles, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitoring.demo.files.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("demo.files.BUSY_SECONDS", 0.05)
     with Background(files):
         before = runs(files)
         until(lambda: runs(files) > before)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from monitoring.demo import mishaps
-from monitoring.demo.clock import VirtualClock
-from monitoring.demo.events import capturer, clean_up
-from monitoring.demo.files import WarehouseFiles
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.runner import ERROR_LENGTH, Pauses
-from monitoring.demo.sessions import Sessions
+from demo import mishaps
+from demo.clock import VirtualClock
+from demo.events import capturer, clean_up
+from demo.files import WarehouseFiles
+from demo.jobs import JOBS
+from demo.runner import ERROR_LENGTH, Pauses
+from demo.sessions import Sessions
 from tests.support.demo_warehouse import DAY, NOON, SmallWarehouse
 
 WHILE_RUNNING = ("status", "extracted_count", "watermark_from_updated_at", "watermark_to_updated_at")

@@ -12,15 +12,15 @@ import sqlglot
 from django.core.management import CommandError, call_command
 from sqlglot import exp
 
-from monitoring.demo import server
-from monitoring.demo.clock import RealClock
-from monitoring.demo.ddl import tables
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.files import WarehouseFiles
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.schema import create_schema
-from monitoring.demo.server import ServerEtl, ShopDialect, Target, refuse_others
-from monitoring.demo.users import DemoRefused
+from demo import server
+from demo.clock import RealClock
+from demo.ddl import tables
+from demo.dialects import SqliteDialect
+from demo.files import WarehouseFiles
+from demo.jobs import JOBS
+from demo.schema import create_schema
+from demo.server import ServerEtl, ShopDialect, Target, refuse_others
+from demo.users import DemoRefused
 
 COMPLETE = {
     "ETL_RUNNER_SERVER": "sql.example.com",
@@ -109,7 +109,7 @@ def test_anybody_elses_are_refused(dw: Server, oltp: Server, why: str) -> None:
 
 
 def test_the_mark_is_the_one_that_the_trials_databases_get() -> None:
-    text = (Path(server.__file__).parents[2] / "docker/databases.sql").read_text("utf-8")
+    text = (Path(server.__file__).parents[1] / "docker/databases.sql").read_text("utf-8")
     assert text.count(f"@name = N'{server.MARK}'") == 2
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.demo.ddl import Column, tables
-from monitoring.demo.dialects import Dialect, SqlServerDialect
-from monitoring.demo.shop_rows import KEYS
+from demo.ddl import Column, tables
+from demo.dialects import Dialect, SqlServerDialect
+from demo.shop_rows import KEYS
 
 _CORE = frozenset(f"core.{table}" for table in KEYS)
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.demo.clock import VirtualClock
-from monitoring.demo.dialects import Dialect
-from monitoring.demo.events import capturer
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.mishaps import Mishap
-from monitoring.demo.pacing import Pacing
-from monitoring.demo.people import People
-from monitoring.demo.runner import Runner
-from monitoring.demo.sessions import Sessions
-from monitoring.demo.shop import Shop
-from monitoring.demo.store import Changes
+from demo.clock import VirtualClock
+from demo.dialects import Dialect
+from demo.events import capturer
+from demo.jobs import JOBS
+from demo.mishaps import Mishap
+from demo.pacing import Pacing
+from demo.people import People
+from demo.runner import Runner
+from demo.sessions import Sessions
+from demo.shop import Shop
+from demo.store import Changes
 from tests.sqlserver.dialects import WithoutMerge, dialect_for
 from tests.sqlserver.server import DW, EXTRAS, LOGIN, OLTP, RUNNER_PROGRAM, Server, batches, run_batch
 
@@ -252,7 +252,7 @@ def _last_hour(loading: Loading) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the runner from reporting the failures that are wanted here."""
-    logger = logging.getLogger("monitoring.demo.runner")
+    logger = logging.getLogger("demo.runner")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:

@@ -43,7 +43,7 @@ def prepare() -> None:
     from django.contrib.auth.models import Group, User
     from django.utils import timezone
 
-    from monitoring.demo.users import PASSWORD, create_demo_users
+    from demo.users import PASSWORD, create_demo_users
     from monitoring.models import (
         GroupPolicy,
         GroupScope,

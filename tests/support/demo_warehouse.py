@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from monitoring.demo.clock import VirtualClock
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.files import WarehouseFiles
-from monitoring.demo.mishaps import Mishap
-from monitoring.demo.runner import Pauses, Runner
-from monitoring.demo.schema import create_schema
+from demo.clock import VirtualClock
+from demo.dialects import SqliteDialect
+from demo.files import WarehouseFiles
+from demo.mishaps import Mishap
+from demo.runner import Pauses, Runner
+from demo.schema import create_schema
 from tests.support.warehouse import PIPELINES
 
 NOON = datetime.fromisoformat("2026-03-10 12:00:00")

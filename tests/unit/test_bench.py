@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 from bench.build import Size, _fill
-from monitoring.demo import schema
+from demo import schema
 
 NOW = datetime(2026, 3, 10, 12, 0, 30, tzinfo=UTC)
 

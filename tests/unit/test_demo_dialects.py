@@ -9,9 +9,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from monitoring.demo import ddl
-from monitoring.demo.dialects import Dialect, SqliteDialect, SqlServerDialect
-from monitoring.demo.jobs import JOBS
+from demo import ddl
+from demo.dialects import Dialect, SqliteDialect, SqlServerDialect
+from demo.jobs import JOBS
 
 AT = datetime.fromisoformat("2026-03-10 12:00:00.900000")
 
@@ -89,7 +89,7 @@ def test_transforms_take_what_either_driver_gives() -> None:
     """pyodbc gives datetime and Decimal where SQLite gives text and float."""
     from decimal import Decimal
 
-    from monitoring.demo import transforms
+    from demo import transforms
 
     found = {"customer": {1: (11,)}, "product": {2: (22,)}, "region": {3: (33,)}, "seller": {4: (44, 55)}}
     row = (AT, 9, None, AT, 1, 2, 3, 4, 3, Decimal("10.10"), "PAGO", Decimal("3.03"))

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from monitoring.demo import mishaps
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.mishaps import Mishap, Mishaps
+from demo import mishaps
+from demo.jobs import JOBS
+from demo.mishaps import Mishap, Mishaps
 from monitoring.enums import ErrorClass
 from monitoring.policies.failures import classify
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from monitoring.demo.sessions import EVENT_COLUMNS, RUNNER_PROGRAM, Sessions
+from demo.sessions import EVENT_COLUMNS, RUNNER_PROGRAM, Sessions
 
 MONDAY = datetime.fromisoformat("2026-03-09 15:00")
 

@@ -7,10 +7,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.demo import ddl
-from monitoring.demo.people import People
-from monitoring.demo.shop import Shop
-from monitoring.demo.shop_rows import KEYS
+from demo import ddl
+from demo.people import People
+from demo.shop import Shop
+from demo.shop_rows import KEYS
 
 START = datetime.fromisoformat("2026-03-09 03:00")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CODE = sorted(
     path
-    for folder in ("etlportal", "monitoring")
+    for folder in ("etlportal", "monitoring", "demo")
     for path in (ROOT / folder).rglob("*.py")
     if "migrations" not in path.parts
 )
 SQL_ALLOWED = (
     "monitoring/warehouse/",
-    "monitoring/demo/",
+    "demo/",
     "etlportal/backends/",
     "etlportal/guard.py",
     "etlportal/prepared.py",  # Django's own statements, kept
@@ -87,14 +87,3 @@ def test_modules_stay_readable() -> None:
     """A module past 300 lines is asking for a second room."""
     lengths = {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in CODE}
     assert {name: length for name, length in lengths.items() if length > 350} == {}
-
-
-def test_the_demonstration_is_imported_by_commands_only() -> None:
-    """import-linter sees packages; the test database's one late import is the exception."""
-    importing = [
-        _name(path)
-        for path in CODE
-        if "monitoring.demo" in path.read_text(encoding="utf-8") and "monitoring/demo/" not in _name(path)
-    ]
-    allowed = ("monitoring/management/", "etlportal/backends/embedded/")
-    assert [name for name in importing if not name.startswith(allowed)] == []

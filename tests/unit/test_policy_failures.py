@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from monitoring.demo import mishaps
+from demo import mishaps
 from monitoring.enums import ErrorClass
 from monitoring.policies.error_numbers import BY_NATIVE, NAMES
 from monitoring.policies.failures import Failure, classify, split_run_message

@@ -14,7 +14,7 @@ class DatabaseCreation(creation.DatabaseCreation):
     """Points the connection at empty files in a temporary folder for as long as the tests run."""
 
     def create_test_db(self, *args: Any, **kwargs: Any) -> str:
-        from monitoring.demo.schema import create_schema
+        from demo.schema import create_schema
 
         self._folder = tempfile.mkdtemp(prefix=f"etlportal-test-{self.connection.alias}-")
         self.connection.close()

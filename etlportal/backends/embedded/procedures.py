@@ -11,7 +11,7 @@ from importlib import import_module
 
 from etlportal.guard import SNAPSHOT_PROCEDURE
 
-_WHERE = {SNAPSHOT_PROCEDURE: ("monitoring.demo.procedures", "capture_connection_snapshot")}
+_WHERE = {SNAPSHOT_PROCEDURE: ("demo.procedures", "capture_connection_snapshot")}
 
 
 def known(statement: str) -> bool:

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from monitoring.demo.ddl import tables
-from monitoring.demo.dialects import Dialect
-from monitoring.demo.people import People
-from monitoring.demo.shop import Shop
-from monitoring.demo.shop_rows import KEYS
+from demo.ddl import tables
+from demo.dialects import Dialect
+from demo.people import People
+from demo.shop import Shop
+from demo.shop_rows import KEYS
 
 Row = dict[str, Any]
 

@@ -16,24 +16,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from demo.build import BUSTLE, SEED
+from demo.clock import RealClock
+from demo.ddl import tables
+from demo.dialects import Dialect, SqlServerDialect
+from demo.events import RETENTION_DAYS
+from demo.history import SCHEDULER
+from demo.jobs import JOBS
+from demo.live import BY_HAND, EVERY_SECONDS, MOST_AT_ONCE, SHOP_SECONDS, WAIT_SECONDS, who
+from demo.mishaps import Mishaps
+from demo.pacing import Pacing
+from demo.people import People
+from demo.runner import Runner
+from demo.sessions import RUNNER_PROGRAM
+from demo.shop import Shop
+from demo.shop_rows import KEYS
+from demo.store import Changes, load
+from demo.users import DemoRefused
 from etlportal.backends.sqlserver.connection_string import connection_string
-from monitoring.demo.build import BUSTLE, SEED
-from monitoring.demo.clock import RealClock
-from monitoring.demo.ddl import tables
-from monitoring.demo.dialects import Dialect, SqlServerDialect
-from monitoring.demo.events import RETENTION_DAYS
-from monitoring.demo.history import SCHEDULER
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.live import BY_HAND, EVERY_SECONDS, MOST_AT_ONCE, SHOP_SECONDS, WAIT_SECONDS, who
-from monitoring.demo.mishaps import Mishaps
-from monitoring.demo.pacing import Pacing
-from monitoring.demo.people import People
-from monitoring.demo.runner import Runner
-from monitoring.demo.sessions import RUNNER_PROGRAM
-from monitoring.demo.shop import Shop
-from monitoring.demo.shop_rows import KEYS
-from monitoring.demo.store import Changes, load
-from monitoring.demo.users import DemoRefused
 
 logger = logging.getLogger(__name__)
 

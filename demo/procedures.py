@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from monitoring.demo.build import SEED
-from monitoring.demo.events import insert_events
-from monitoring.demo.sessions import RUNNER_PROGRAM, Session, Sessions
+from demo.build import SEED
+from demo.events import insert_events
+from demo.sessions import RUNNER_PROGRAM, Session, Sessions
 
 LONGEST_RUN = timedelta(minutes=30)
 """A run that has been running for longer was killed: its session is gone."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from monitoring.demo.clock import Clock
-from monitoring.demo.dialects import Dialect
-from monitoring.demo.jobs import JOBS, Found, Job, Lookup, Row
-from monitoring.demo.mishaps import Mishap, MissingDimensionRow, missing_row_text
+from demo.clock import Clock
+from demo.dialects import Dialect
+from demo.jobs import JOBS, Found, Job, Lookup, Row
+from demo.mishaps import Mishap, MissingDimensionRow, missing_row_text
 from monitoring.enums import ExecutionStatus, RunStatus
 
 logger = logging.getLogger(__name__)

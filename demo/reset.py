@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from monitoring.demo.users import refuse_real_warehouse
+from demo.users import refuse_real_warehouse
 from monitoring.models import (
     CollectorState,
     PipelineDay,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.demo.shop import Shop
-from monitoring.demo.shop_rows import KEYS
+from demo.shop import Shop
+from demo.shop_rows import KEYS
 
 SOURCES = {
     "regions": "dim_regiao",

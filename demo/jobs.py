@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from monitoring.demo import transforms
+from demo import transforms
 
 Row = tuple[Any, ...]
 Found = dict[str, dict[Any, Row]]

@@ -21,11 +21,11 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from monitoring.demo.children import WINDOWS, ChildKeepsDying, Children
-from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from monitoring.demo.reset import forget_copies, forget_everything
-from monitoring.demo.signals import on_stop
-from monitoring.demo.users import PASSWORD, DemoRefused, create_demo_users, refuse_real_warehouse
+from demo.children import WINDOWS, ChildKeepsDying, Children
+from demo.files import AlreadyHeld, WarehouseFiles, exclusive
+from demo.reset import forget_copies, forget_everything
+from demo.signals import on_stop
+from demo.users import PASSWORD, DemoRefused, create_demo_users, refuse_real_warehouse
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -71,7 +71,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         create_demo_users()
         if missing := files.missing():
-            from monitoring.demo.build import build  # half a second that a second start does not need
+            from demo.build import build  # half a second that a second start does not need
 
             if files.folder.exists():
                 self._say(f"The embedded warehouse lacks {', '.join(missing)}: building another.")

@@ -16,7 +16,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-SQL_FOLDER = Path(__file__).resolve().parent.parent.parent / "sql" / "sqlserver"
+SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql" / "sqlserver"
 EXTRAS = Path(__file__).resolve().parent / "extras.sql"
 """Tables of the demonstration's own, outside the contract."""
 

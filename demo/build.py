@@ -18,22 +18,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from monitoring.demo.clock import VirtualClock
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.events import capturer, clean_up, insert_events
-from monitoring.demo.files import WarehouseFiles
-from monitoring.demo.history import SCHEDULER, SWITCHED_OFF, History, Row, Simulation, text
-from monitoring.demo.jobs import JOBS
-from monitoring.demo.ledger import SOURCES, Ledger
-from monitoring.demo.mishaps import Mishap, Mishaps, lock_timeout
-from monitoring.demo.pacing import Pacing
-from monitoring.demo.people import People
-from monitoring.demo.runner import Runner, extract, write
-from monitoring.demo.schema import create_schema
-from monitoring.demo.sessions import Sessions
-from monitoring.demo.shop import Shop
-from monitoring.demo.shop_rows import KEYS
-from monitoring.demo.store import Changes, upsert
+from demo.clock import VirtualClock
+from demo.dialects import SqliteDialect
+from demo.events import capturer, clean_up, insert_events
+from demo.files import WarehouseFiles
+from demo.history import SCHEDULER, SWITCHED_OFF, History, Row, Simulation, text
+from demo.jobs import JOBS
+from demo.ledger import SOURCES, Ledger
+from demo.mishaps import Mishap, Mishaps, lock_timeout
+from demo.pacing import Pacing
+from demo.people import People
+from demo.runner import Runner, extract, write
+from demo.schema import create_schema
+from demo.sessions import Sessions
+from demo.shop import Shop
+from demo.shop_rows import KEYS
+from demo.store import Changes, upsert
 
 SEED = 20_260_101
 DAYS = 30
@@ -210,7 +210,7 @@ def _count(dw: sqlite3.Connection, oltp: sqlite3.Connection) -> dict[str, int]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the runner from reporting failures that are months old before they begin."""
-    logger = logging.getLogger("monitoring.demo.runner")
+    logger = logging.getLogger("demo.runner")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:

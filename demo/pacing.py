@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from monitoring.demo.runner import Pauses
+from demo.runner import Pauses
 
 _SLOW = 1 / 250
 """One entity in so many is several times slower than usual: somebody else kept the server busy."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.demo.clock import Clock
-from monitoring.demo.sessions import EVENT_COLUMNS, Sessions
+from demo.clock import Clock
+from demo.sessions import EVENT_COLUMNS, Sessions
 
 RETENTION_DAYS = 30
 _INSERT = (

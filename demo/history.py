@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.demo.ledger import SOURCES, Ledger
-from monitoring.demo.mishaps import (
+from demo.ledger import SOURCES, Ledger
+from demo.mishaps import (
     Mishap,
     Mishaps,
     conversion,
@@ -27,10 +27,10 @@ from monitoring.demo.mishaps import (
     query_timeout,
     truncation,
 )
-from monitoring.demo.pacing import Pacing
-from monitoring.demo.runner import ERROR_LENGTH, run_status
-from monitoring.demo.sessions import Sessions
-from monitoring.demo.shop import Shop
+from demo.pacing import Pacing
+from demo.runner import ERROR_LENGTH, run_status
+from demo.sessions import Sessions
+from demo.shop import Shop
 from monitoring.enums import ExecutionStatus, RunStatus
 
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ import random
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from monitoring.demo.people import People
-from monitoring.demo.shop_rows import Changed, Row, ShopRows
+from demo.people import People
+from demo.shop_rows import Changed, Row, ShopRows
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 _HOURS = (4, 2, 1, 1, 1, 2, 5, 9, 14, 19, 23, 24, 21, 20, 22, 23, 22, 20, 19, 21, 23, 20, 13, 8)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from monitoring.demo.ddl import Column, DdlError, Index, Table, tables
+from demo.ddl import Column, DdlError, Index, Table, tables
 
 _TIME_FORMATS = {0: "%Y-%m-%d %H:%M:%S", 3: "%Y-%m-%d %H:%M:%f"}
 

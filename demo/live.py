@@ -8,17 +8,17 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 
-from monitoring.demo.build import BUSTLE, SEED
-from monitoring.demo.clock import RealClock
-from monitoring.demo.dialects import SqliteDialect
-from monitoring.demo.events import capturer, clean_up
-from monitoring.demo.files import WarehouseFiles, WarehouseGone
-from monitoring.demo.history import SCHEDULER
-from monitoring.demo.mishaps import Mishaps
-from monitoring.demo.pacing import Pacing
-from monitoring.demo.runner import Runner
-from monitoring.demo.sessions import Sessions
-from monitoring.demo.store import Changes, load
+from demo.build import BUSTLE, SEED
+from demo.clock import RealClock
+from demo.dialects import SqliteDialect
+from demo.events import capturer, clean_up
+from demo.files import WarehouseFiles, WarehouseGone
+from demo.history import SCHEDULER
+from demo.mishaps import Mishaps
+from demo.pacing import Pacing
+from demo.runner import Runner
+from demo.sessions import Sessions
+from demo.store import Changes, load
 
 logger = logging.getLogger(__name__)
 

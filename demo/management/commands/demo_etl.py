@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from monitoring.demo.clock import RealClock
-from monitoring.demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from monitoring.demo.live import LiveEtl
-from monitoring.demo.server import ServerEtl, Target, connector
-from monitoring.demo.signals import on_stop
-from monitoring.demo.users import DemoRefused, refuse_real_warehouse
+from demo.clock import RealClock
+from demo.files import AlreadyHeld, WarehouseFiles, exclusive
+from demo.live import LiveEtl
+from demo.server import ServerEtl, Target, connector
+from demo.signals import on_stop
+from demo.users import DemoRefused, refuse_real_warehouse
 
 
 class Command(BaseCommand):
