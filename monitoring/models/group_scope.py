@@ -16,13 +16,6 @@ MOST_PIPELINES = 500
 """Names that one group may list: they are parameters of the statements, and a server takes about 2,000."""
 
 
-def listed(value: Any) -> None:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise ValidationError(_("A list of names is needed."))
-    if len(value) > MOST_PIPELINES:
-        raise ValidationError(_("A group may list %(most)d pipelines."), params={"most": MOST_PIPELINES})
-
-
 class GroupScope(models.Model):
     """Limits a group to some pipelines. An empty list is a limit too: its members see none.
 
@@ -31,7 +24,7 @@ class GroupScope(models.Model):
     """
 
     group = models.OneToOneField(Group, models.CASCADE, related_name="scope", verbose_name=_("group"))
-    entity_names = ForeignJSONField(_("pipelines"), default=list, blank=True, validators=[listed])
+    entity_names = ForeignJSONField(_("pipelines"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("limit to pipelines")
@@ -39,6 +32,14 @@ class GroupScope(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}: {self.names}"
+
+    def clean(self) -> None:
+        names = self.entity_names
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValidationError({"entity_names": _("A list of names is needed.")})
+        if len(names) > MOST_PIPELINES:
+            too_many = ValidationError(_("A group may list %(most)d pipelines."), params={"most": MOST_PIPELINES})
+            raise ValidationError({"entity_names": too_many})
 
     @property
     def names(self) -> str:
