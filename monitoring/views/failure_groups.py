@@ -66,13 +66,11 @@ class FailuresPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, FailureGroupsBlock)
 
 
-class FailureGroupsExport(export.ExportView):
-    """The groups that match the page's filters as a file."""
+class FailureGroupsExport(export.TableExport):
+    file_name = "failure-groups"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        _, table, _ = groups_table(request, state)
-        return export.export(request, table, "failure-groups", kind, state.figures_at)
+    def get_table(self, current: Current) -> FailureGroupsTable:
+        return groups_table(self.request, current)[1]
 
 
 class GroupBlock(Block):
@@ -187,16 +185,14 @@ class FailureGroupPage(Page):
         return {"group": group, "words": failure_text(group.told)}
 
 
-class FailureGroupExecutionsExport(export.ExportView):
-    """One group's executions as a file, always masked: a file goes further than a screen."""
+class FailureGroupExecutionsExport(export.TableExport):
+    """One group's executions, always masked: a file may leave the organisation."""
 
-    def get(self, request: HttpRequest, fingerprint: str, kind: str) -> HttpResponse:
-        state = current()
-        group_or_404(request, state, fingerprint)
-        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]
-        return export.export(
-            request, GroupExecutionsTable(_lines(copies)), f"failure-{fingerprint}", kind, state.sampled_at
-        )
+    def get_table(self, current: Current) -> GroupExecutionsTable:
+        fingerprint = self.kwargs["fingerprint"]
+        group_or_404(self.request, current, fingerprint)
+        self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
+        return GroupExecutionsTable(_lines(executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]))
 
 
 class FailureUnmask(PermissionRequiredMixin, View):

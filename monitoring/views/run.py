@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from etlportal.budget import budget
 from monitoring.enums import ExecutionStatus
 from monitoring.filters import TableForm
 from monitoring.policies.facts import Problem
@@ -17,7 +16,7 @@ from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
 from monitoring.selectors import readings, run_lines, runs
 from monitoring.selectors.shared import shared
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables.runs import ExecutionsTable, moved_text
 from monitoring.views import errors, export
@@ -122,18 +121,15 @@ class UnreadRunPage(Page):
         return {"run_id": self.kwargs["run_id"], "words": problem_text(self.kwargs["problem"])}
 
 
-class RunEntitiesExport(export.ExportView):
-    """The executions of one run as a file."""
-
-    def get(self, request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
-        state = current()
+class RunEntitiesExport(export.TableExport):
+    def get_table(self, current: Current) -> ExecutionsTable:
+        run_id = self.kwargs["run_id"]
+        self.file_name, self.sampled_at = f"run-{run_id}", current.sampled_at
         try:
-            with budget(export.SECONDS, anew=True):
-                detail = run_or_404(request, state, run_id)
+            detail = run_or_404(self.request, current, run_id)
         except RunUnread as unread:
-            return errors.unread(request, problem_text(unread.problem))
-        _, table = executions_table(request, detail)
-        return export.export(request, table, f"run-{run_id}", kind, state.sampled_at)
+            raise export.Unreadable(problem_text(unread.problem)) from unread
+        return executions_table(self.request, detail)[1]
 
 
 class RunUnread(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext
 
@@ -13,7 +13,7 @@ from monitoring.charts import timeline_chart, timeline_sentence
 from monitoring.filters import TableForm
 from monitoring.run_filters import RunsForm
 from monitoring.selectors import keyset, run_grid, run_lines, runs
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.selectors.timeline import timeline
 from monitoring.tables.runs import ControlTable, RunsTable
 from monitoring.views import export
@@ -123,25 +123,21 @@ class RunsPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
 
-class ControlExport(export.ExportView):
-    """The control table as a file."""
+class ControlExport(export.TableExport):
+    file_name = "etl-control"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        _, table = control_table(request, state)
-        return export.export(request, table, "etl-control", kind, state.figures_at)
+    def get_table(self, current: Current) -> ControlTable:
+        return control_table(self.request, current)[1]
 
 
-class RunsExport(export.ExportView):
-    """The runs that match the page's filters as a file, in the page's order."""
+class RunsExport(export.TableExport):
+    file_name = "runs"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        form = runs_form(request)
+    def get_table(self, current: Current) -> RunsTable:
+        form = runs_form(self.request)
         order = form.values.get("sort") or NEWEST_FIRST
-        found = runs.runs(form.wanted(state.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
-        lines = [run_lines.run_line(runs.run_of_copy(copy)) for copy in found]
-        return export.export(request, RunsTable(lines, order_by=order), "runs", kind, state.figures_at)
+        found = runs.runs(form.wanted(current.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
+        return RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in found], order_by=order)
 
 
 def runs_form(request: HttpRequest) -> RunsForm:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -18,7 +18,7 @@ from monitoring.policies.ranges import DEFAULT_RANGE, RANGES
 from monitoring.selectors import failures, kpis, matrix, run_grid, running, summary, trends
 from monitoring.selectors.charts import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.selectors.shared import shared
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
 from monitoring.views import export, kpi_cards
@@ -232,13 +232,11 @@ def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, Ma
     return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
 
 
-class MatrixExport(export.ExportView):
-    """The matrix as a file: the rows that the page's filters leave, all columns, in the page's order."""
+class MatrixExport(export.TableExport):
+    file_name = "pipelines"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        _, table, _ = matrix_table(request, state)
-        return export.export(request, table, "pipelines", kind, state.figures_at)
+    def get_table(self, current: Current) -> MatrixTable:
+        return matrix_table(self.request, current)[1]
 
 
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
@@ -249,10 +247,8 @@ def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm
     return form, FailuresTable(form.apply(found.rows), order_by=form.values.get("sort") or "-at"), found
 
 
-class FailuresExport(export.ExportView):
-    """The recent failures as a file: those that the page's filters leave, not only the ones it has room for."""
+class FailuresExport(export.TableExport):
+    file_name = "failures"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        _, table, _ = failures_table(request, state)
-        return export.export(request, table, "failures", kind, state.figures_at)
+    def get_table(self, current: Current) -> FailuresTable:
+        return failures_table(self.request, current)[1]

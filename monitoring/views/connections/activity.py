@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from monitoring import charts
@@ -13,10 +11,10 @@ from monitoring.event_filters import EventsForm
 from monitoring.filters import TableForm
 from monitoring.policies.sessions import Figures
 from monitoring.selectors import connections as audit
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.tables.connections import ExtractionTable, FacetTable
 from monitoring.views import export
-from monitoring.views.connections.base import SEE, WINDOWS, Asked, ConnectionsBlock, exported, words_of
+from monitoring.views.connections.base import WINDOWS, Asked, ConnectionsBlock, ConnectionsExport, words_of
 
 SHOWN = 12
 """Values on the page; the file has all of them."""
@@ -109,25 +107,19 @@ class ConnectionsExtraction(Facets, ConnectionsBlock):
         }
 
 
-class FacetExport(Facets, PermissionRequiredMixin, export.ExportView):
-    """Every value of the column in the window, not only those that the page has room for, as a file."""
+class FacetExport(Facets, ConnectionsExport):
+    """Every value of the column in the window, not only those that the page shows."""
 
-    permission_required = (SEE,)
-    raise_exception = True
-
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        name = f"connections-{self.facet.replace('_', '-')}"
-        return exported(self, lambda: self.facet_table()[1], name, kind, current().sampled_at)
+    def window_table(self) -> FacetTable:
+        self.file_name = f"connections-{self.facet.replace('_', '-')}"
+        return self.facet_table()[1]
 
 
-class ExtractionExport(Facets, PermissionRequiredMixin, export.ExportView):
-    """Everybody who was in the sources' database, as a file."""
+class ExtractionExport(Facets, ConnectionsExport):
+    file_name = "connections-extraction"
 
-    permission_required = (SEE,)
-    raise_exception = True
-
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        return exported(self, lambda: self.extraction_table()[1], "connections-extraction", kind, current().sampled_at)
+    def window_table(self) -> ExtractionTable:
+        return self.extraction_table()[1]
 
 
 def _is_source(database: str | None) -> bool:

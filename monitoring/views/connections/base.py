@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from etlportal.budget import budget
 from monitoring.event_filters import EventsForm, WindowForm, stamp
 from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import Activity
 from monitoring.selectors.snapshot import Current
-from monitoring.views import errors, export
+from monitoring.tables import PortalTable
+from monitoring.views import export
 from monitoring.views.blocks import Block
 from monitoring.wording.connections import reading_problem
 from monitoring.wording.problems import ProblemWords
@@ -84,10 +83,17 @@ class ConnectionsBlock(Asked, Block):
         return None if super().stamp(current) is None else self.activity.stamp
 
 
-def exported(asked: Asked, table_of: Any, name: str, kind: str, at: datetime | None) -> HttpResponse:
-    """Return a table of the window as a file, or the page that says why the window could not be read."""
-    with budget(export.SECONDS, anew=True):
-        found = asked.activity
-    if found.problem is not None:
-        return errors.unread(asked.request, reading_problem(found.problem))
-    return export.export(asked.request, table_of(), name, kind, at)
+class ConnectionsExport(Asked, export.TableExport):
+    """Base of the exports of the audit's window."""
+
+    permission_required = (SEE,)
+
+    def get_table(self, current: Current) -> PortalTable:
+        self.sampled_at = current.sampled_at
+        if self.activity.problem is not None:
+            raise export.Unreadable(reading_problem(self.activity.problem))
+        return self.window_table()
+
+    def window_table(self) -> PortalTable:
+        """Return the table of the window, which could be read."""
+        raise NotImplementedError

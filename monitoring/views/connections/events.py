@@ -5,21 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.db import Error
-from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from etlportal.budget import budget
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
 from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import EventPage
 from monitoring.selectors.keyset import BadCursor
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.tables.connections import EventsTable
-from monitoring.views import errors, export
+from monitoring.views import export
 from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, words_of
 from monitoring.views.filtering import filters
 from monitoring.warehouse.errors import problem_from
@@ -62,20 +59,19 @@ class ConnectionsEvents(ConnectionsBlock):
             return audit.events(found.bounds, self.form.wanted), True
 
 
-class EventsExport(Asked, PermissionRequiredMixin, export.ExportView):
-    """The window's events that the filters leave, all columns, as a file."""
+class EventsExport(Asked, export.TableExport):
+    """The window's events that the filters leave."""
 
+    file_name = "login-events"
     permission_required = (SEE,)
-    raise_exception = True
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
+    def get_table(self, current: Current) -> EventsTable:
+        self.sampled_at = current.sampled_at
         try:
-            with budget(export.SECONDS, anew=True):
-                found = self.activity
-                if found.bounds is None:
-                    return errors.unread(request, reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
-                rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
+            found = self.activity
+            if found.bounds is None:
+                raise export.Unreadable(reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
+            rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
         except Error as error:
-            return errors.unread(request, reading_problem(problem_from(error, "dw")))
-        table = EventsTable(rows, offset=found.bounds.offset)
-        return export.export(request, table, "login-events", kind, current().sampled_at)
+            raise export.Unreadable(reading_problem(problem_from(error, "dw"))) from error
+        return EventsTable(rows, offset=found.bounds.offset)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
@@ -21,11 +20,11 @@ from monitoring.selectors import connections as audit
 from monitoring.selectors.factors import Factors, factors, window_runs
 from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.run_lines import ExecutionLine, RunLine
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables.audit import FactorsTable, FindingsTable, WindowRunsTable
 from monitoring.views import export
-from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, audit_url, exported, words_of
+from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, ConnectionsExport, audit_url, words_of
 from monitoring.wording import label
 
 SHOWN = 25
@@ -155,24 +154,18 @@ def _around_failed(row: RunLine | ExecutionLine | FailedExecution) -> str:
     return around_run(row) if failed else ""
 
 
-class FindingsExport(Found, PermissionRequiredMixin, export.ExportView):
-    """Everything that was found in the window, as a file."""
+class FindingsExport(Found, ConnectionsExport):
+    file_name = "connections-findings"
 
-    permission_required = (SEE,)
-    raise_exception = True
-
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        return exported(self, lambda: self.findings_table()[1], "connections-findings", kind, current().sampled_at)
+    def window_table(self) -> FindingsTable:
+        return self.findings_table()[1]
 
 
-class FactorsExport(Found, PermissionRequiredMixin, export.ExportView):
-    """The factors that are more frequent around failures, as a file."""
+class FactorsExport(Found, ConnectionsExport):
+    file_name = "connections-factors"
 
-    permission_required = (SEE,)
-    raise_exception = True
-
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        return exported(self, lambda: self.factors_table()[1], "connections-factors", kind, current().sampled_at)
+    def window_table(self) -> FactorsTable:
+        return self.factors_table()[1]
 
 
 def _state(answer: Answer) -> CheckState:

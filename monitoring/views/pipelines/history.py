@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from monitoring.pipeline_charts import TrendRow, trend_charts, trend_rows
+from monitoring.pipeline_charts import trend_charts, trend_rows
 from monitoring.pipeline_filters import ExecutionsForm
 from monitoring.policies.facts import Pipeline
 from monitoring.selectors import keyset, pipeline_history, pipeline_trends, readings
 from monitoring.selectors.pipelines import Subject
 from monitoring.selectors.run_lines import execution_line
 from monitoring.selectors.runs import execution_of_copy
-from monitoring.selectors.snapshot import Current, current
+from monitoring.selectors.snapshot import Current
 from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
 from monitoring.tables.trends import TrendsTable
@@ -61,18 +61,17 @@ def window_of(request: HttpRequest) -> str:
     return asked if asked in pipeline_trends.WINDOWS else pipeline_trends.DEFAULT_WINDOW
 
 
-class PipelineTrendsExport(export.ExportView):
-    """The points of all trends in the page's window as a file, roll-ups with their lowest and highest values."""
+class PipelineTrendsExport(export.TableExport):
+    """The points of all trends in the page's window, roll-ups with their lowest and highest values."""
 
-    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
-        state = current()
-        subject = subject_or_404(request, state, entity)
-        pipeline, window = subject.pipeline, window_of(request)
-        rows: list[TrendRow] = []
-        if pipeline is not None and state.snapshot is not None:
-            found = pipeline_trends.trends(pipeline, window, state.snapshot.sampled_at)
-            rows = trend_rows(found.executions, found.samples)
-        return export.export(request, TrendsTable(rows), f"trends-{window}-{subject.name}", kind, state.figures_at)
+    def get_table(self, current: Current) -> TrendsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        pipeline, window = subject.pipeline, window_of(self.request)
+        self.file_name = f"trends-{window}-{subject.name}"
+        if pipeline is None or current.snapshot is None:
+            return TrendsTable([])
+        found = pipeline_trends.trends(pipeline, window, current.snapshot.sampled_at)
+        return TrendsTable(trend_rows(found.executions, found.samples))
 
 
 class PipelineLast(PipelineBlock):
@@ -195,13 +194,10 @@ def executions_form(request: HttpRequest) -> ExecutionsForm:
     return ExecutionsForm(request.GET, prefix=PipelineExecutions.PREFIX, sortable=frozenset())
 
 
-class PipelineExecutionsExport(export.ExportView):
-    """The executions that the page's filter leaves, as a file."""
-
-    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
-        state = current()
-        subject = subject_or_404(request, state, entity)
-        found = pipeline_history.executions(subject.name, executions_form(request).statuses)
+class PipelineExecutionsExport(export.TableExport):
+    def get_table(self, current: Current) -> PipelineExecutionsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        self.file_name = f"executions-{subject.name}"
+        found = pipeline_history.executions(subject.name, executions_form(self.request).statuses)
         copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
-        table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])
-        return export.export(request, table, f"executions-{subject.name}", kind, state.figures_at)
+        return PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])

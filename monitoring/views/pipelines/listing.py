@@ -59,13 +59,11 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     return form, table, len(rows)
 
 
-class PipelinesExport(export.ExportView):
-    """The list as a file: the rows that the page's filters leave, in the page's order."""
+class PipelinesExport(export.TableExport):
+    file_name = "pipeline-health"
 
-    def get(self, request: HttpRequest, kind: str) -> HttpResponse:
-        state = current()
-        _, table, _ = pipelines_table(request, state)
-        return export.export(request, table, "pipeline-health", kind, state.figures_at)
+    def get_table(self, current: Current) -> PipelinesTable:
+        return pipelines_table(self.request, current)[1]
 
 
 class FindPipeline(View):

@@ -18,7 +18,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.views.generic import View
 
-from etlportal.budget import budget
 from monitoring.actions.unmask import unmask
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Pipeline, Problem
@@ -28,7 +27,7 @@ from monitoring.selectors.source_rows import KEPT_SECONDS, SourceSample, source_
 from monitoring.sight import may
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
-from monitoring.views import errors, export
+from monitoring.views import export
 from monitoring.views.in_turn import Turn
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
 from monitoring.wording import problem_text
@@ -151,16 +150,15 @@ class Unmask(PermissionRequiredMixin, View):
         return HttpResponseRedirect(f"{page}?rows=1#pipeline-sample")
 
 
-class SampleExport(export.ExportView):
-    """The newest source rows as a file, always masked: a file goes further than a screen."""
+class SampleExport(export.TableExport):
+    """The newest source rows, always masked: a file may leave the organisation."""
 
-    def get(self, request: HttpRequest, entity: str, kind: str) -> HttpResponse:
-        subject = subject_or_404(request, current(), entity)
+    def get_table(self, current: Current) -> SourceRowsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
         if subject.control is None:
-            sample = SourceSample(read_at=timezone.now(), problem=subject.problem or Problem(code=ProblemCode.NOT_READ))
-        else:
-            with budget(export.SECONDS, anew=True):
-                sample = source_sample(subject.control, pipelines.decisions(subject.name))
+            raise export.Unreadable(problem_text(subject.problem or Problem(code=ProblemCode.NOT_READ)))
+        sample = source_sample(subject.control, pipelines.decisions(subject.name))
         if sample.problem is not None:
-            return errors.unread(request, problem_text(sample.problem))
-        return export.export(request, SourceRowsTable.of(sample), f"source-rows-{subject.name}", kind, sample.read_at)
+            raise export.Unreadable(problem_text(sample.problem))
+        self.file_name, self.sampled_at = f"source-rows-{subject.name}", sample.read_at
+        return SourceRowsTable.of(sample)
