@@ -1,7 +1,6 @@
-"""Which watched database just did not answer: so that one page found out, and the next ones do not wait.
+"""The breaker: after a failed connect, pages do not try that database again for PROBE_SECONDS.
 
-Two sources of news, the newer one counts: this process's own attempts, and the collector's newest
-sample. While the news is bad, one attempt in PROBE_SECONDS is let through.
+The newest of two facts counts: this process's last connect, and the collector's newest sample.
 """
 
 from __future__ import annotations
@@ -18,13 +17,16 @@ from django.db.utils import OperationalError
 from etlportal import metrics
 
 PROBE_SECONDS = 10.0
-"""How often a database that does not answer is tried again, by each process."""
+"""While a database does not answer, each process tries it again this often."""
 
 clock: Callable[[], float] = time.monotonic
 
 
 class NotAsked(OperationalError):
-    """It did not answer at `at` and was not asked again. `reason`: the driver's exception, or the sample's problem."""
+    """The database did not answer at `at` and was not asked again.
+
+    `reason`: the driver's exception, or the problem in the collector's sample.
+    """
 
     def __init__(self, reason: Any, at: datetime) -> None:
         super().__init__(f"not asked: there was no answer at {at.isoformat(timespec='seconds')}")
@@ -33,33 +35,33 @@ class NotAsked(OperationalError):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is known of one database. `reason` None: it answered."""
+    """The last outcome for one database. `reason` None: it answered. `retry_at`: in seconds of `clock`."""
 
     at: datetime
     reason: Any = None
-    retry_at: float = 0.0  # monotonic seconds
+    retry_at: float = 0.0
 
 
 _news: dict[str, News] = {}
 _lock = threading.Lock()
-_sampled: Callable[[str], News | None] | None = None
+_sampled: Callable[[str], News | None] = lambda alias: None  # noqa: E731 - replaced by listen()
 
 
 def listen(sampled: Callable[[str], News | None]) -> None:
-    """Let `sampled` say what the collector's newest sample knows of a database, None where it is old."""
-    global _sampled  # noqa: PLW0603 - the process has one
+    """Register what the collector's newest sample knows of a database; it returns None when the sample is old."""
+    global _sampled  # noqa: PLW0603 - one per process
     _sampled = sampled
 
 
 def check(alias: str) -> None:
-    """Raise NotAsked while `alias` is known not to answer, but for one caller in PROBE_SECONDS."""
-    heard = _sampled(alias) if _sampled else None
+    """Raise NotAsked while `alias` is known not to answer. Lets one caller through every PROBE_SECONDS."""
+    sampled = _sampled(alias)
     with _lock:
         known = _news.get(alias)
-        if heard is not None and (known is None or heard.at > known.at):
-            # The first page after bad news does not try it out: the collector just did.
-            due = known.retry_at if known is not None and known.reason is not None else clock() + PROBE_SECONDS
-            known = _keep(alias, replace(heard, retry_at=due))
+        if sampled is not None and (known is None or sampled.at > known.at):
+            # The collector has just tried: the first page after a bad sample does not try again.
+            retry_at = known.retry_at if known is not None and known.reason is not None else clock() + PROBE_SECONDS
+            known = _keep(alias, replace(sampled, retry_at=retry_at))
         if known is None or known.reason is None:
             return
         if clock() >= known.retry_at:
@@ -69,21 +71,20 @@ def check(alias: str) -> None:
 
 
 def down(alias: str) -> bool:
-    """Whether `alias` is known not to answer, by this process or by the newest sample, however old."""
+    """Return whether the last outcome for `alias`, however old, is that it did not answer."""
     with _lock:
-        known = _news.get(alias)
-    return known is not None and known.reason is not None
+        return alias in _news and _news[alias].reason is not None
 
 
 def failed(alias: str, reason: BaseException) -> None:
-    """Remember that `alias` could not be connected to."""
+    """Record a failed connect."""
     with _lock:
-        # Without its traceback, which would keep a whole request alive.
+        # Without its traceback, which would keep the whole request in memory.
         _keep(alias, News(datetime.now(UTC), reason.with_traceback(None), clock() + PROBE_SECONDS))
 
 
 def answered(alias: str) -> None:
-    """Remember that `alias` could be connected to."""
+    """Record a successful connect."""
     with _lock:
         _keep(alias, News(datetime.now(UTC)))
 
@@ -95,6 +96,6 @@ def _keep(alias: str, news: News) -> News:
 
 
 def forget() -> None:
-    """Know nothing (between tests)."""
+    """Forget every outcome (between tests)."""
     with _lock:
         _news.clear()

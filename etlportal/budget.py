@@ -1,19 +1,23 @@
-"""How long somebody may wait for the watched databases: for connecting and for every statement together.
+"""The only time limits on calls that may never return: a budget of seconds, and a thread that can be left behind.
 
-A budget is spent by waiting for `dw` and `oltp` and by nothing else. One inside another spends both.
-Where there is none (a command in a terminal), the driver's own limits are all that holds.
+A budget counts the time spent waiting for `dw` and `oltp`, nothing else. A nested budget spends the outer one too.
+Without a budget (a command in a terminal) only the driver's own timeouts apply.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
+from django.db import connections
 from django.db.utils import OperationalError
 
 T = TypeVar("T")
@@ -22,7 +26,7 @@ clock: Callable[[], float] = time.monotonic
 
 
 class OutOfTime(OperationalError):
-    """The time was used up while waiting. Carries the SQLSTATE that a driver gives for it."""
+    """There was no answer in time. Carries the SQLSTATE with which a driver reports a timeout."""
 
     text = "Given up by the portal: there was no answer in time"
 
@@ -31,13 +35,13 @@ class OutOfTime(OperationalError):
 
 
 class NotBegun(OutOfTime):
-    """There was no time left to begin with: it says nothing about what would have been asked."""
+    """The budget was used up before the call began. Says nothing about the server."""
 
     text = "Not asked by the portal: the time was used up before"
 
 
 class Budget:
-    """Seconds that may be waited. `breaks`: a database that just did not answer is not waited for again."""
+    """Seconds that may be spent waiting. `breaks`: connecting obeys the breaker (etlportal/breaker.py)."""
 
     def __init__(self, seconds: float, outer: Budget | None, *, breaks: bool) -> None:
         self.breaks = breaks
@@ -45,27 +49,22 @@ class Budget:
         self._since: float | None = None
 
     def left(self) -> float:
-        """Return the seconds left, perhaps less than none."""
-        spent = 0.0 if self._since is None else clock() - self._since
-        own = self._seconds - spent
+        """Return the seconds left, zero or less when the budget is used up."""
+        own = self._seconds - (0.0 if self._since is None else clock() - self._since)
         return own if self._outer is None else min(own, self._outer.left())
 
     @contextmanager
     def spending(self) -> Iterator[None]:
-        """Count the time inside the block. Raises NotBegun where there is none left."""
+        """Count the time inside the block, once even if nested. Raises NotBegun when nothing is left."""
         if self.left() <= 0:
             raise NotBegun
-        if self._since is not None:  # part of a longer wait, which counts already
+        if self._since is not None:
             yield
             return
-        outer = self._outer
         self._since = clock()
         try:
-            if outer is None:
+            with self._outer.spending() if self._outer else nullcontext():
                 yield
-            else:
-                with outer.spending():
-                    yield
         finally:
             self._seconds -= clock() - self._since
             self._since = None
@@ -75,15 +74,15 @@ _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 
 def current() -> Budget | None:
-    """Return the budget that holds here, None where nobody counts."""
+    """Return the budget in force, or None."""
     return _budget.get()
 
 
 @contextmanager
 def budget(seconds: float, *, breaks: bool | None = None, anew: bool = False) -> Iterator[Budget]:
-    """Give what is inside `seconds` to wait for the watched databases, within an outer budget unless `anew`.
+    """Limit the waiting inside the block to `seconds`, and to an outer budget unless `anew`.
 
-    `breaks`: see Budget; None takes it over from outside.
+    `breaks`: see Budget; None inherits it.
     """
     outer = _budget.get()
     breaks = bool(outer and outer.breaks) if breaks is None else breaks
@@ -97,29 +96,58 @@ def budget(seconds: float, *, breaks: bool | None = None, anew: bool = False) ->
 
 @contextmanager
 def spending() -> Iterator[None]:
-    """Count the time inside the block where somebody counts. Raises NotBegun."""
-    if (found := _budget.get()) is None:
+    """Count the time inside the block against the budget in force, if any. Raises NotBegun."""
+    found = _budget.get()
+    with found.spending() if found else nullcontext():
         yield
-    else:
-        with found.spending():
-            yield
 
 
 def used_up() -> bool:
-    """Whether there is a budget, and nothing left of it."""
+    """Return whether there is a budget and nothing is left of it."""
     found = _budget.get()
     return found is not None and found.left() <= 0
 
 
-def begun(act: Callable[[], T]) -> Future[T]:
-    """Begin `act` in a thread of its own; return its future."""
-    future: Future[T] = Future()
+class CallThread:
+    """A daemon thread that runs calls one after another, and ends when this object is no longer referenced.
 
-    def run() -> None:
+    A call that never returns keeps its thread, and nothing else: not the process, and no request.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        threading.Thread(target=_run, args=(self._calls,), name="bounded-calls", daemon=True).start()
+        weakref.finalize(self, self._calls.put, None)
+
+    def begin(self, call: Callable[[], T]) -> Future[T]:
+        """Queue `call` and return its future."""
+        future: Future[T] = Future()
+        self._calls.put((call, future))
+        return future
+
+
+def _run(calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]) -> None:
+    while (item := calls.get()) is not None:
+        call, future = item
         try:
-            future.set_result(act())
+            future.set_result(call())
         except BaseException as error:
             future.set_exception(error)
+        finally:
+            connections.close_all()  # those of this thread
+        del item, call, future  # they may hold the last reference to the CallThread
 
-    threading.Thread(target=run, name="warehouse", daemon=True).start()
-    return future
+
+def begin(call: Callable[[], T]) -> Future[T]:
+    """Run one `call` in a thread of its own and return its future."""
+    return CallThread().begin(call)
+
+
+def wait(future: Future[T], seconds: float) -> T:
+    """Return what the call returned, or raise what it raised. Raises OutOfTime after `seconds` without either."""
+    try:
+        return future.result(max(0.0, seconds))
+    except NotInTime:
+        if future.done():  # it came at the last moment, or the call itself raised this
+            return future.result()
+        raise OutOfTime from None

@@ -1,8 +1,4 @@
-"""What both backends of the watched databases share: nobody waits longer than their budget.
-
-Connecting asks the breaker first and tells it the outcome. A connection whose opening failed half-way
-is dropped: Django would keep and use it, without the settings of its session.
-"""
+"""Shared by the backends of the watched databases: connecting obeys the breaker, driver calls obey the budget."""
 
 from __future__ import annotations
 
@@ -10,34 +6,38 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from typing import Any, TypeVar
 
 from etlportal import breaker
 from etlportal import budget as budgets
-from etlportal.budget import NotBegun, OutOfTime
+from etlportal.budget import CallThread, NotBegun, OutOfTime
 
 T = TypeVar("T")
 
 FAIR_SECONDS = 1.0
-"""Who had less time than this to connect has learned nothing about the server."""
+"""A connect attempt with less time than this does not trip the breaker."""
 LATE_SECONDS = 30.0
-"""How long a connection that came too late for who asked is kept for who asks next."""
+"""How long a connection that opened too late for one request is kept for the next."""
 
-_late: dict[str, tuple[float, Future[Any]]] = {}
+_late: dict[str, tuple[float, CallThread, Future[Any]]] = {}
 
 
 class BoundedWrapper:
-    """Mixed in before a DatabaseWrapper."""
+    """Mixin for a DatabaseWrapper, listed before it."""
 
     alias: str
     connection: Any
     errors_occurred: bool
     in_atomic_block: bool
     close: Callable[[], None]
+    _thread: CallThread | None = None
+    """Runs the driver's calls on the present connection."""
 
     def connect(self) -> None:
-        """Open the connection. Raises NotAsked, OutOfTime, and what the driver raises."""
+        """Open the connection. Raises NotAsked, OutOfTime, and what the driver raises.
+
+        A connection whose opening failed half-way is dropped: Django would use it without its session's settings.
+        """
         budget = budgets.current()
         if budget is not None and budget.breaks:
             breaker.check(self.alias)
@@ -54,8 +54,7 @@ class BoundedWrapper:
         breaker.answered(self.alias)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Django's, at the ends of a request, but a connection that raised is dropped without asking it whether it
-        still lives: one that hangs would take its time outside of any budget."""
+        """Close a connection that raised, without Django's health check: a server that hangs would delay it."""
         if self.errors_occurred and not self.in_atomic_block:
             self.close()
         super().close_if_unusable_or_obsolete()  # type: ignore[misc]
@@ -63,53 +62,52 @@ class BoundedWrapper:
     def opened(self, connect: Callable[[], T]) -> T:
         """Return the driver's connection, opened within the budget.
 
-        One that comes too late is kept for the next who asks: over a slow line it comes at last.
+        A connection that opens later is kept for the next request, so that a slow line succeeds in the end.
         """
         budget = budgets.current()
         if budget is None:
             return connect()
-        since, kept = _late.pop(self.alias, (0.0, None))
-        # One that still hangs began while the server was perhaps away: it proves nothing about now.
-        if kept is not None and time.monotonic() - since < LATE_SECONDS and kept.done() and kept.exception() is None:
-            came: T = kept.result()
-            return came
-        future = budgets.begun(connect)
+        if (late := _late.pop(self.alias, None)) is not None:
+            since, self._thread, future = late
+            # An attempt that still hangs began before the server came back, so a new one is made.
+            if time.monotonic() - since < LATE_SECONDS and future.done() and future.exception() is None:
+                return future.result()  # type: ignore[no-any-return]
+        self._thread = CallThread()
+        future = self._thread.begin(connect)
         try:
-            return future.result(max(0.0, budget.left()))
-        except NotInTime:
-            _late[self.alias] = (time.monotonic(), future)
-            raise OutOfTime from None
+            return budgets.wait(future, budget.left())
+        except OutOfTime:
+            _late[self.alias] = (time.monotonic(), self._thread, future)
+            raise
 
-    def bounded(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns, a call of the driver's on this connection, within the budget.
+    def bounded(self, call: Callable[[], T]) -> T:
+        """Return what `call`, a driver call on this connection, returns. Raises OutOfTime.
 
-        In a thread, because the driver's own limit does not hold: it waits two seconds more for a server that
-        does not confirm the end of a statement. Whoever stops waiting, for whatever reason, lets go of the
-        connection: it may be busy for seconds yet, must not be touched meanwhile, and ends with its thread.
+        It runs in the connection's thread, because the driver's own timeout is not kept: the driver waits two
+        more seconds for a server that does not confirm the cancellation. A connection that is still busy when the
+        wait ends is abandoned: nothing may touch it, and it ends with its thread.
         """
         budget = budgets.current()
         if budget is None:
-            return act()
+            return call()
         with budget.spending():
-            future = budgets.begun(act)
+            self._thread = self._thread or CallThread()
+            future = self._thread.begin(call)
             try:
-                return future.result(max(0.0, budget.left()))
-            except BaseException as error:
-                if future.done():
-                    raise
-                self.connection = None
-                if isinstance(error, NotInTime):
-                    raise OutOfTime from None
+                return budgets.wait(future, budget.left())
+            except BaseException:
+                if not future.done():
+                    self.connection = self._thread = None
                 raise
 
 
 def forget() -> None:
-    """Let go of connections that came too late (between tests)."""
+    """Drop the connections that opened too late (between tests)."""
     _late.clear()
 
 
 def whole_seconds(limit: int) -> int:
-    """Return a driver's time limit: `limit` (0: none), no more than the budget has left, at least a second."""
+    """Return the driver's timeout: `limit` (0: none), but no more than the budget has left, and at least one second."""
     budget = budgets.current()
     if budget is None:
         return limit
@@ -120,38 +118,34 @@ def whole_seconds(limit: int) -> int:
 
 
 class BoundedCursor:
-    """A driver's cursor whose calls end with the budget, whatever the driver does."""
+    """A driver's cursor whose calls end with the budget."""
 
     def __init__(self, cursor: Any, wrapper: BoundedWrapper) -> None:
         self._cursor, self._wrapper, self._connection = cursor, wrapper, wrapper.connection
 
     def execute(self, *args: Any) -> BoundedCursor:
-        self._bounded(lambda: self._cursor.execute(*args))
+        self._wrapper.bounded(lambda: self._cursor.execute(*args))
         return self
 
     def executemany(self, *args: Any) -> None:
-        self._bounded(lambda: self._cursor.executemany(*args))
+        self._wrapper.bounded(lambda: self._cursor.executemany(*args))
 
     def fetchone(self) -> Any:
-        return self._bounded(self._cursor.fetchone)
+        return self._wrapper.bounded(self._cursor.fetchone)
 
     def fetchmany(self, *args: Any) -> Any:
-        return self._bounded(lambda: self._cursor.fetchmany(*args))
+        return self._wrapper.bounded(lambda: self._cursor.fetchmany(*args))
 
     def fetchall(self) -> Any:
-        return self._bounded(self._cursor.fetchall)
+        return self._wrapper.bounded(self._cursor.fetchall)
 
     def __iter__(self) -> Any:
         return iter(self.fetchall())
 
     def close(self) -> None:
-        # The wrapper let go of the connection: a thread still waits on it, and a cursor that is closed under a
-        # driver at work crashes the process; or it died, and closing would hide why.
+        # Closing a cursor while the driver works on an abandoned connection crashes the process.
         if self._wrapper.connection is self._connection:
             self._cursor.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
-
-    def _bounded(self, act: Callable[[], T]) -> T:
-        return self._wrapper.bounded(act)

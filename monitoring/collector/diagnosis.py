@@ -1,12 +1,13 @@
-"""The doctor's look: both databases and the portal's own, once, now, without a collector and without writing.
+"""The doctor's reading: both databases and the portal's own, once, now, without a collector and without writing.
 
-It waits for nobody: what does not answer in time is said not to answer.
+Every question has a time limit. A database that does not answer in time is reported as not answering.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -14,8 +15,8 @@ from typing import TypeVar
 from django.conf import settings
 from django.utils import timezone
 
+from etlportal.budget import OutOfTime, begin, wait
 from monitoring.collector.memory import Memory, Structure
-from monitoring.collector.patience import Asked
 from monitoring.collector.portal import PortalRead, deploy_messages, portal_facts, read_portal, unread_portal
 from monitoring.collector.preflight import pipeline_facts, preflight_facts
 from monitoring.collector.reading import DW, OLTP, Looked, look
@@ -35,6 +36,10 @@ LOOK_SECONDS = 30.0
 """For everything that is asked of databases that answered."""
 
 Answer = TypeVar("Answer")
+
+
+class NoAnswer(Exception):
+    """A question is still waiting for its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class Doctor:
         """Look at everything once. Never raises for what a database does."""
         deadline = time.monotonic() + CONNECT_SECONDS
         waiting = (
-            {} if settings.EMBEDDED else {alias: Asked(partial(connection_reading, alias)) for alias in (DW, OLTP)}
+            {} if settings.EMBEDDED else {alias: begin(partial(connection_reading, alias)) for alias in (DW, OLTP)}
         )
         portal = self._portal(deadline)
         dead = {alias: problem for alias, asked in waiting.items() if (problem := self._why(alias, asked, deadline))}
@@ -80,17 +85,15 @@ class Doctor:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             return read_portal()
         try:
-            return Asked(read_portal).answer(deadline - time.monotonic())
-        except TimeoutError as error:
-            self.abandoned = True
+            return self._answer(begin(read_portal), deadline - time.monotonic())
+        except NoAnswer as error:
             return unread_portal(Problem(code=ProblemCode.UNREACHABLE, detail=str(error)))
 
-    def _why(self, alias: str, asked: Asked[ConnectionReading], deadline: float) -> Problem | None:
+    def _why(self, alias: str, asked: Future[ConnectionReading], deadline: float) -> Problem | None:
         """Return why a database does not answer, None when it does."""
         try:
-            reading = asked.answer(deadline - time.monotonic())
-        except TimeoutError as error:
-            self.abandoned = True
+            reading = self._answer(asked, deadline - time.monotonic())
+        except NoAnswer as error:
             return Problem(code=ProblemCode.UNREACHABLE, detail=str(error))
         except Exception as error:
             return problem_from(error, alias, connecting=True)
@@ -98,15 +101,24 @@ class Doctor:
             return None
         return reading.problem or Problem(code=ProblemCode.UNREACHABLE)
 
+    def _answer(self, asked: Future[Answer], seconds: float) -> Answer:
+        """Return the answer, or raise what the question raised. Raises NoAnswer after `seconds`."""
+        try:
+            return wait(asked, seconds)
+        except OutOfTime as error:
+            if asked.done():
+                raise
+            self.abandoned = True
+            raise NoAnswer(f"no answer within {max(0.0, seconds):.0f} s") from error
+
     def _look(self, decided: Mapping[str, Decisions], dead: Mapping[str, Problem]) -> Looked:
         memory = Memory()
         question: Callable[[], Looked] = partial(look, memory, decided, lambda: None, copying=False, dead=dead)
         if settings.EMBEDDED:
             return question()
         try:
-            return Asked(question).answer(LOOK_SECONDS)
-        except TimeoutError as error:
-            self.abandoned = True
+            return self._answer(begin(question), LOOK_SECONDS)
+        except NoAnswer as error:
             return _given_up(memory, dead, Problem(code=ProblemCode.TIMEOUT, detail=str(error)))
 
 

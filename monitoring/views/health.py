@@ -1,4 +1,4 @@
-"""For machines: is the process alive (/healthz), does everything behind it answer (/readyz)."""
+"""For orchestrators: is the process alive (/healthz), does everything behind it answer (/readyz)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -17,10 +17,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from etlportal.budget import OutOfTime, begin, wait
 from monitoring.selectors.snapshot import current
 
 PATIENCE = 2.5
-"""Seconds that /readyz waits for everything together: an orchestrator's own limit is rarely longer."""
+"""Seconds that /readyz waits for all parts together; the timeout of an orchestrator is rarely longer."""
 
 _asking: dict[str, Future[Any]] = {}
 _migrated = False
@@ -31,7 +32,7 @@ _lock = threading.Lock()
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process is alive and answers. Asks nothing else."""
+    """Answer that the process is alive. Asks no database."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -39,10 +40,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when the databases answer, the tables are this release's and the collector's figures are fresh, else 503.
+    """Answer 200 when the databases answer, the migrations are applied and the collector's figures are fresh, else 503.
 
-    Which part is not ready is told to anybody, why only to a signed-in user: addresses, versions and times are
-    nobody else's business.
+    Everybody is told which part is not ready; only a signed-in user is told why.
     """
     until = time.monotonic() + PATIENCE
     asked = {alias: _ask(alias, lambda alias=alias: _ping(alias)) for alias in ("default", "dw", "oltp")}
@@ -57,48 +57,36 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _signed_in(request: HttpRequest, until: float) -> bool:
-    """Return whether a signed-in user asks (monitoring/middleware.py kept who it is, unasked)."""
+    """Return whether the user is signed in. The middleware keeps the lazy user in `request.reader`."""
     if not request.session.session_key:
         return False
     reader = request.reader  # type: ignore[attr-defined]
-    return bool(_answer(_ask(f"reader {id(request)}", lambda: reader.is_authenticated), until).get("value"))
+    name = f"reader {id(request)}"
+    try:
+        return bool(_answer(_ask(name, lambda: reader.is_authenticated), until).get("value"))
+    finally:
+        _asking.pop(name, None)
 
 
 def _ask(name: str, question: Callable[[], Any]) -> Future[Any]:
-    """Ask in a thread of its own. While an earlier one still hangs, wait for that: never pile up."""
+    """Ask in another thread. While an earlier question of this name still hangs, wait for that one instead."""
     with _lock:
         future = _asking.get(name)
         if future is None or future.done():
-            future = _asking[name] = Future()
-            # In this request's context: what is logged there carries its id.
-            arguments = (_run, name, question, future)
-            run = copy_context().run
-            threading.Thread(target=run, args=arguments, name=f"readyz-{name}", daemon=True).start()
+            # In a copy of this request's context, so that log lines carry its id.
+            future = _asking[name] = begin(partial(copy_context().run, question))
     return future
 
 
-def _run(name: str, question: Callable[[], Any], future: Future[Any]) -> None:
-    try:
-        future.set_result(question())
-    except Exception as error:
-        future.set_exception(error)
-    finally:
-        with _lock:
-            _asking.pop(name, None)
-        connections.close_all()
-
-
 def _answer(future: Future[Any], until: float) -> dict[str, Any]:
-    """Return {"ok", "value" or "error"}: what came back before `until` (a monotonic clock)."""
+    """Return {"ok", "value" or "error"}: what came back before `until` (in seconds of time.monotonic)."""
     try:
-        value = future.result(max(0.0, until - time.monotonic()))
-    except NotInTime:
+        value = wait(future, until - time.monotonic())
+    except OutOfTime:
         return {"ok": False, "error": "no answer in time"}
-    except Exception as error:  # the driver's own text may hold addresses: only its kind is told
+    except Exception as error:  # the driver's own text may hold addresses, so only the type is shown
         return {"ok": False, "error": type(error).__name__}
-    if isinstance(value, dict):
-        return value
-    return {"ok": True, "value": value}
+    return value if isinstance(value, dict) else {"ok": True, "value": value}
 
 
 def _ping(alias: str) -> dict[str, Any]:
@@ -110,8 +98,8 @@ def _ping(alias: str) -> dict[str, Any]:
 
 
 def _migrations() -> dict[str, Any]:
-    """Whether the portal's own tables are those of this code. Once they are they stay so: then nothing is asked."""
-    global _migrated  # noqa: PLW0603 - the process has one code
+    """Whether all migrations are applied. Once they are, the database is not asked again."""
+    global _migrated  # noqa: PLW0603 - one per process
     if not _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))

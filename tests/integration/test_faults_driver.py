@@ -296,7 +296,7 @@ def test_a_connection_that_came_too_late_is_taken_by_the_next(point: Point) -> N
             rows("dw", ASK)
         assert raised.value.problem.code is Code.UNREACHABLE
         slow.set()
-        while not bounded._late["dw"][1].done():
+        while not bounded._late["dw"][-1].done():
             time.sleep(0.01)
         with budget(2.0):
             assert rows("dw", ASK) == []

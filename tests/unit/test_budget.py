@@ -1,8 +1,9 @@
-"""How long may be waited, and for whom nobody waits: by a clock of the test's own."""
+"""Budgets, calls that never return, and the breaker, by a clock of the test's own."""
 
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from etlportal import breaker
 from etlportal import budget as budgets
 from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seconds
 from etlportal.breaker import News, NotAsked
-from etlportal.budget import NotBegun, OutOfTime, budget, spending
+from etlportal.budget import NotBegun, OutOfTime, begin, budget, spending, wait
 from tests.support.clock import Clock
 
 
@@ -21,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(budgets, "clock", made)
     monkeypatch.setattr(breaker, "clock", made)
-    monkeypatch.setattr(breaker, "_sampled", None)
+    monkeypatch.setattr(breaker, "_sampled", lambda alias: None)
     return made
 
 
@@ -123,6 +124,44 @@ def test_a_call_that_ends_is_as_without_a_budget() -> None:
     assert wrapper.connection is not None
     cursor.close()
     assert driver.closed
+
+
+def threads() -> int:
+    return sum(thread.name == "bounded-calls" for thread in threading.enumerate())
+
+
+def test_the_calls_of_one_connection_share_a_thread_that_ends_with_it() -> None:
+    wrapper, before = Wrapper(), threads()
+    with budget(5):
+        used = {wrapper.bounded(threading.get_ident) for _ in range(3)}
+    assert len(used) == 1
+    assert threads() == before + 1
+    del wrapper
+    until = time.monotonic() + 5
+    while threads() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threads() == before
+
+
+def test_a_call_that_hangs_is_left_behind_and_its_thread_ends_with_it() -> None:
+    go_on, before = threading.Event(), threads()
+    future = begin(lambda: go_on.wait(10))
+    with pytest.raises(OutOfTime):
+        wait(future, 0.05)
+    go_on.set()
+    assert wait(future, 5) is True
+    until = time.monotonic() + 5
+    while threads() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threads() == before
+
+
+def test_a_timeout_of_the_call_itself_is_not_ours() -> None:
+    def times_out() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        wait(begin(times_out), 5)
 
 
 class TestBreaker:
