@@ -203,6 +203,7 @@ if env.ENVIRON.get("PORTAL_ADMIN_USER"):
 # Second factors: each optional, asked for per group (monitoring/accounts/second_factor.py).
 MFA_ADAPTER = "monitoring.accounts.adapter.PortalMFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "ETL Portal"
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here: nobody could set up a factor
 MFA_FORMS = {

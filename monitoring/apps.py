@@ -13,10 +13,14 @@ class MonitoringConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from allauth.account.signals import password_reset
+
         from monitoring import trail
+        from monitoring.accounts import limits
         from monitoring.accounts.first_admin import after_migrate
         from monitoring.selectors.snapshot import news
 
         breaker.listen(news)
         trail.connect()
+        password_reset.connect(limits.clear_after_reset, dispatch_uid="monitoring.limits")
         post_migrate.connect(after_migrate, sender=self, dispatch_uid="monitoring.first_admin")

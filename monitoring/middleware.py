@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-import traceback
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +11,6 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError
 from django.db import Error as DatabaseFault
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -58,8 +55,6 @@ class ReaderMiddleware:
         try:
             user = request.user
             preferences = UserPreferences.of(user) if user.is_authenticated else UserPreferences()
-            # Looked up now: the user itself instead of Django's lazy stand-in, which a request asks a hundred times.
-            request.user = user = getattr(request, "_cached_user", user)
             sight = sight_of(user)
         except DatabaseFault:
             logger.exception("the portal's own database does not answer")
@@ -96,24 +91,10 @@ class ReaderMiddleware:
         # Error itself: what pyodbc raises for states that it does not know.
         if not isinstance(exception, OperationalError | InterfaceError) and type(exception) is not DatabaseFault:
             return None
-        alias = failed_alias(exception)
+        # The backends of the watched databases put their alias on what they raise (etlportal/backends/bounded.py).
+        alias = getattr(exception, "alias", DEFAULT_DB_ALIAS)
         logger.error("the database %s does not answer", alias, exc_info=exception)
         return errors.warehouse_down(request) if alias in WATCHED else errors.database_down(request)
-
-
-def failed_alias(exception: Exception) -> str:
-    """Return whose connection raised this: the innermost one on the way to the error, else "default".
-
-    A database error does not say where it comes from; the frames that it went through do.
-    """
-    found = DEFAULT_DB_ALIAS
-    for frame, _line in traceback.walk_tb(exception.__traceback__):
-        owner = frame.f_locals.get("self")
-        # Looked at without touching it: a lazy object would be made now, and ask the same database again.
-        for each in (owner, inspect.getattr_static(owner, "db", None)):
-            if issubclass(type(each), BaseDatabaseWrapper):
-                found = each.alias
-    return found
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo | None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.adapter import get_adapter
+from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import password_changed, password_reset, password_set
-from allauth.core.internal.httpkit import get_client_ip
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import (
     authentication_failed,
@@ -21,7 +21,7 @@ from allauth.mfa.signals import (
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models.signals import m2m_changed, post_save
 from django.http import HttpRequest
 from django.utils import timezone
@@ -62,9 +62,9 @@ def address_of(request: HttpRequest | None) -> str:
     if request is None:
         return ""
     try:
-        return get_client_ip(request) or ""
-    except ImproperlyConfigured:
-        # A forwarding header that the proxy cannot have sent: what connected is all that is known.
+        return str(get_adapter().get_client_ip(request))
+    except (ImproperlyConfigured, PermissionDenied):
+        # There is no usable forwarding header: only the peer's address is known.
         return request.META.get("REMOTE_ADDR", "")
 
 

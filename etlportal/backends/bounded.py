@@ -8,6 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from django.db import Error
+from django.db.utils import DatabaseErrorWrapper
+from django.utils.functional import cached_property
+
 from etlportal import breaker
 from etlportal import budget as budgets
 from etlportal.budget import CallThread, NotBegun, OutOfTime
@@ -22,6 +26,19 @@ LATE_SECONDS = 30.0
 _late: dict[str, tuple[float, CallThread, Future[Any]]] = {}
 
 
+class NamedErrors(DatabaseErrorWrapper):
+    """Django's translation of the driver's errors. It also sets `alias` on each error, for the error page."""
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        try:
+            super().__exit__(kind, error, traceback)
+        except Error as translated:
+            translated.alias = self.wrapper.alias  # type: ignore[attr-defined]
+            raise
+        if isinstance(error, Error):
+            error.alias = self.wrapper.alias  # type: ignore[attr-defined]
+
+
 class BoundedWrapper:
     """Mixin for a DatabaseWrapper, listed before it."""
 
@@ -32,6 +49,10 @@ class BoundedWrapper:
     close: Callable[[], None]
     _thread: CallThread | None = None
     """Runs the driver's calls on the present connection."""
+
+    @cached_property
+    def wrap_database_errors(self) -> NamedErrors:
+        return NamedErrors(self)
 
     def connect(self) -> None:
         """Open the connection. Raises NotAsked, OutOfTime, and what the driver raises.

@@ -1,18 +1,17 @@
-"""What django-allauth asks the portal about accounts and second factors (settings: ACCOUNT_ADAPTER, MFA_ADAPTER)."""
+"""django-allauth's adapters for accounts and second factors (settings: ACCOUNT_ADAPTER, MFA_ADAPTER)."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import logging
+import secrets
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.internal.flows.login import clear_authentication_records
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import generate_totp_secret
-from allauth.mfa.webauthn.internal.flows import did_use_passwordless_login
 from allauth.socialaccount.models import SocialAccount
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -33,13 +32,15 @@ logger = logging.getLogger(__name__)
 
 
 class PortalAccountAdapter(DefaultAccountAdapter):
-    """Sign-up as an administrator decided; limits that stop guessing and lock nobody else out (limits.py)."""
+    """Sign-up by the portal's settings, and the portal's own limits on guessing (limits.py)."""
+
+    attempt: limits.Attempt
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return PortalSettings.load().signup_open
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """Save who signed up; a viewer, where the settings say so."""
+        """Save a new user, as a viewer if the settings say so."""
         saved: User = super().save_user(request, user, form, commit=commit)
         if commit and PortalSettings.load().signup_viewer:
             with trail.doing("sign-up"):
@@ -47,24 +48,25 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         return saved
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Count the attempt. Raises ValidationError when it is one too many: the right password waits, too."""
-        name = _typed(credentials)
-        browser = limits.known_browser(request, name=name)
-        self._login_failed_rl_usage = limits.attempt(request, "password", name, browser)
-        if self._login_failed_rl_usage is None:
+        """Count the attempt. Raises ValidationError above the limit, even if the password is right."""
+        name = str(credentials.get("email") or credentials.get("username") or "")
+        attempt = limits.attempt(request, "password", name, limits.known_browser(request, name=name))
+        if attempt is None:
             trail.sign_in_failed(request, name, reason="too many attempts")
             raise self.validation_error("too_many_login_attempts")
+        self.attempt = attempt
 
-    def _rollback_login_failed_rl_usage(self) -> None:
-        self._login_failed_rl_usage.forgive()
-
-    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
-        limits.clear(request, _typed(credentials))
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        user: User | None = super().authenticate(request, **credentials)
+        if user is not None:
+            self.attempt.forgive()
+        return user
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
-        """Refuse a passkey alone to who belongs to the provider: it would outlive the account there."""
-        if did_use_passwordless_login(request, user) and _provider_only(user):
-            clear_authentication_records(request)
+        """Refuse a passkey without the provider's sign-in to a provider's user: it would outlive the account there."""
+        steps = get_authentication_records(request, user)
+        if any(step.get("passwordless") for step in steps) and _provider_only(user):
+            request.session.pop(AUTHENTICATION_METHODS_SESSION_KEY, None)
             trail.sign_in_failed(request, user.get_username(), method="passkey", reason="provider only")
             text = gettext("Your account signs in with %(name)s. A key is asked for after that, not instead of it.")
             messages.error(request, text % {"name": settings.OIDC.name if settings.OIDC else "OpenID Connect"})
@@ -82,12 +84,8 @@ def _provider_only(user: User) -> bool:
     return not user.has_usable_password() and SocialAccount.objects.filter(user=user).exists()
 
 
-def _typed(credentials: dict[str, Any]) -> str:
-    return str(credentials.get("email") or credentials.get("username") or "")
-
-
 class PortalMFAAdapter(DefaultMFAAdapter):
-    """Secrets are kept encrypted with the portal's key; a factor that is asked for cannot be given up."""
+    """Encrypts secrets with the portal's key, and keeps the last factor of a user who must have one."""
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
@@ -96,8 +94,8 @@ class PortalMFAAdapter(DefaultMFAAdapter):
         ),
     }
 
-    def _get_site_name(self) -> str:
-        return "ETL Portal"
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.MFA_TOTP_ISSUER}
 
     def get_totp_label(self, user: User) -> str:
         return user.get_username()
@@ -106,12 +104,12 @@ class PortalMFAAdapter(DefaultMFAAdapter):
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Return the secret; one that no key opens any more is replaced by one that nobody has."""
+        """Return the secret, or a random one if no key decrypts it, so that no code matches."""
         try:
             return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken:
             logger.error("a second factor was stored under another SECRET_KEY: it must be set up anew")
-            return generate_totp_secret()
+            return base64.b32encode(secrets.token_bytes(20)).decode()
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         others = Authenticator.objects.filter(user=authenticator.user, type__in=FACTORS).exclude(pk=authenticator.pk)

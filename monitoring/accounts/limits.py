@@ -1,85 +1,133 @@
-"""How often somebody may guess: brute force is stopped, and nobody is locked out by somebody else's guesses.
+"""Limits on guessing passwords and codes. They stop brute force without locking out the owner of an account.
 
-Three counters, in the cache that all processes share:
+`RATES` holds the number of attempts and the seconds of each sliding window:
 
-- from one address, whatever the names;
-- from one address, for one name: an attacker elsewhere does not touch it;
-- from all addresses together, for one name: slower, against many addresses at once. A browser that signed in
-  as that user before is not held up by it (nor by the others): it brings a signed cookie, and has a counter of
-  its own. So even a name under attack can be used by its owner.
+- `address`: attempts from one address, for any name.
+- `here`: attempts from one address for one name.
+- `anywhere`: attempts from all addresses for one name, against attacks from many addresses.
+- `known`: attempts from one browser in which the user signed in before, which a signed cookie proves. The three
+  limits above do not apply to that browser, so the owner can sign in while others guess.
+- `provider`: single sign-on requests from one address.
 
-An attempt that succeeds is not counted.
+A successful attempt is not counted. The counters are in the cache that all processes share.
 """
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import secrets
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from allauth.core.internal import ratelimit
+from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 Kind = Literal["password", "code"]
 
-APP = "monitoring.accounts"
-RATES = {
-    "address": "10/m/ip",
-    "here": "5/5m/key,20/h/key",
-    "anywhere": "100/h/key",
-    "known": "5/5m/key,20/h/key",
-    "provider": "30/m/ip",
+RATES: dict[str, tuple[tuple[int, int], ...]] = {
+    "address": ((10, 60),),
+    "here": ((5, 300), (20, 3600)),
+    "anywhere": ((100, 3600),),
+    "known": ((5, 300), (20, 3600)),
+    "provider": ((30, 60),),
 }
+IPV6_PREFIX = 64
+"""One customer of an internet provider has this many bits in common, and can use any address below them."""
+
 COOKIE = "etlportal_known"
 PATH = "/account/"
 DAYS = 180
 REMEMBERED = 4
-"""Users that one browser is known for: a shared machine has more than one."""
+"""Number of users that one browser remembers, for shared machines."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """Something that may succeed: `forgive` takes it from the counters again."""
+    """A counted attempt. Call `forgive` when it succeeds."""
 
-    usages: list[Any] = field(default_factory=list)
+    slots: list[str] = field(default_factory=list)
 
     def forgive(self) -> None:
-        for usage in self.usages:
-            usage.rollback()
+        cache.delete_many(self.slots)
 
 
 def attempt(request: HttpRequest, kind: Kind, name: str, browser: str | None) -> Attempt | None:
-    """Count one guess at the password or code of `name`; None: not now. `browser`: what `known_browser` returned."""
-    name = f"{kind}|{name.strip().lower()}"
-    asked = [("known", f"{browser}|{name}")]
+    """Count one attempt for `name`, or return None when a limit is reached.
+
+    `browser` is the result of `known_browser`.
+    """
+    subject = _subject(kind, name)
+    counters = [("known", f"{browser}|{subject}")]
     if browser is None:
-        asked = [("address", name), ("here", f"{ratelimit.get_ip(request)}|{name}"), ("anywhere", name)]
+        address = _network(request)
+        counters = [("address", address), ("here", f"{address}|{subject}"), ("anywhere", subject)]
     made = Attempt()
-    for action, key in asked:
-        usage = ratelimit.consume(request, app=APP, action=action, config=RATES, key=key)
-        if usage is None:
+    for action, key in counters:
+        if not _take(action, key, made.slots):
             return None
-        made.usages.append(usage)
     return made
 
 
 def clear(request: HttpRequest, name: str) -> None:
-    """Forget the guesses at the password of `name`, from here and from everywhere."""
-    name = f"password|{name.strip().lower()}"
-    ratelimit.clear(request, app=APP, action="here", config=RATES, key=f"{ratelimit.get_ip(request)}|{name}")
-    ratelimit.clear(request, app=APP, action="anywhere", config=RATES, key=name)
+    """Forget the password attempts for `name` from this address and from all addresses together."""
+    subject = _subject("password", name)
+    for action, key in (("here", f"{_network(request)}|{subject}"), ("anywhere", subject)):
+        cache.delete_many([slot for amount, seconds in RATES[action] for slot in _slots(action, key, amount, seconds)])
+
+
+def clear_after_reset(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    """Receive `password_reset`: the owner has proved who they are."""
+    for name in {user.username, user.email} - {""}:
+        clear(request, name)
 
 
 def may_ask_provider(request: HttpRequest) -> bool:
-    """Count one start of a single sign-on: each asks the provider's server."""
-    return bool(ratelimit.consume(request, app=APP, action="provider", config=RATES, limit_get=True))
+    """Count one start of a single sign-on. Each start costs the provider's server a request."""
+    return _take("provider", _network(request), [])
+
+
+def _take(action: str, key: str, taken: list[str]) -> bool:
+    """Occupy one slot in each window of `action` and append it to `taken`. Return False when a window is full.
+
+    A slot is a cache key of its own, because `add` is atomic in every cache backend, and reading and changing a
+    counter is not.
+    """
+    for amount, seconds in RATES.get(action, ()):
+        slots = _slots(action, key, amount, seconds)
+        occupied = cache.get_many(slots)
+        slot = next((each for each in slots if each not in occupied and cache.add(each, 1, seconds)), None)
+        if slot is None:
+            return False
+        taken.append(slot)
+    return True
+
+
+def _slots(action: str, key: str, amount: int, seconds: int) -> list[str]:
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return [f"limit:{action}:{seconds}:{digest}:{number}" for number in range(amount)]
+
+
+def _subject(kind: Kind, name: str) -> str:
+    return f"{kind}|{name.strip().lower()}"
+
+
+def _network(request: HttpRequest) -> str:
+    """Return the client's IPv4 address, or the network of its IPv6 address."""
+    address = get_adapter().get_client_ip(request)
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return str(address)
+    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False))
 
 
 def known_browser(request: HttpRequest, *, name: str = "", user: User | None = None) -> str | None:
-    """Return the mark of a browser in which this user (or the user of this name) signed in before, else None."""
+    """Return the mark of a browser in which this user, or the user of this name, signed in before; else None."""
     marks = _marks(request)
     if user is not None:
         return marks.get(user.pk)
@@ -93,7 +141,7 @@ def known_browser(request: HttpRequest, *, name: str = "", user: User | None = N
 
 
 def remember_browser(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Let this browser be known as one in which the user signed in."""
+    """Mark this browser as one in which the user signed in."""
     marks = _marks(request)
     mine = {user.pk: marks.pop(user.pk, None) or secrets.token_urlsafe(12)}
     kept = list({**mine, **marks}.items())[:REMEMBERED]

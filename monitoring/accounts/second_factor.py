@@ -1,11 +1,11 @@
-"""Who must have a second factor and has none sets one up before anything else opens."""
+"""Send a user who must set up a second factor to the security page, whatever page was requested."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.authentication import get_authentication_records
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,11 +30,11 @@ OPEN = frozenset(
         "monitoring:metrics",
     }
 )
-"""What sets a factor up, and what leads out."""
+"""Views that set up a factor, and the way out."""
 
 
 class SecondFactorMiddleware:
-    """Asks the database nothing: the user was read with both answers (accounts.WithPreferences)."""
+    """Needs no query: the row of the user says both (accounts.WithPreferences)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -58,7 +58,7 @@ def missing(request: HttpRequest) -> bool:
 
 
 def _provider_asked(request: HttpRequest, user: User) -> bool:
-    """The session began at the provider, and the settings say that the provider asks for a second factor."""
+    """Return whether the session began at a provider that asks for a second factor by itself."""
     if settings.OIDC is None or not settings.OIDC.second_factor:
         return False
     return any(record.get("method") == "socialaccount" for record in get_authentication_records(request, user))

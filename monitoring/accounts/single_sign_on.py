@@ -1,7 +1,7 @@
-"""Signing in at an OpenID Connect provider: who may, with which groups (settings: SOCIALACCOUNT_ADAPTER).
+"""Single sign-on with OpenID Connect: access and groups (settings: SOCIALACCOUNT_ADAPTER).
 
-Groups follow the provider at each sign-in. A user who is in no group that means something here gets no access,
-is not created, and loses the groups of last time. Nobody becomes a superuser or is linked to one this way.
+Groups follow the provider at each sign-in. A user without a mapped group gets no access and no account, and loses
+the groups of the last sign-in. Single sign-on never makes a superuser, and never links to one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, _build_apps_from_settings
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from django.conf import settings
 from django.contrib.auth.models import Group as AuthGroup
@@ -28,14 +28,22 @@ from monitoring.views import errors
 logger = logging.getLogger(__name__)
 
 BY = "single sign-on"
-"""Who gives and takes groups, in the trail."""
+"""The user name in the trail for group changes by the provider."""
 
 
 class PortalSocialAdapter(DefaultSocialAccountAdapter):
     def list_apps(self, request: HttpRequest, provider: Any = None, client_id: Any = None) -> list[SocialApp]:
-        """Return the provider of the environment; none can be added in the database, and none is asked for there."""
-        found = _build_apps_from_settings(provider=provider, client_id=client_id)
-        return [app for apps in found.values() for app in apps]
+        """Return the provider of the settings. allauth's method would also read providers from the database."""
+        configured = [
+            SocialApp(provider=name, **app)
+            for name, value in settings.SOCIALACCOUNT_PROVIDERS.items()
+            for app in value["APPS"]
+        ]
+        return [
+            app
+            for app in configured
+            if provider in (None, app.provider, app.provider_id) and client_id in (None, app.client_id)
+        ]
 
     def can_authenticate_by_email(self, login: SocialLogin, email: str) -> bool:
         return _oidc().link_by_email
@@ -46,7 +54,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
         return found if found is None or not found[0].is_superuser else None
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Give and take groups. Raises ImmediateHttpResponse for somebody who gets no access."""
+        """Update the groups. Raises ImmediateHttpResponse when the user gets no access."""
         oidc = _oidc()
         names = names_in(claims_of(request), oidc.groups_claim)
         allowed = groups_for(names, oidc.group_map, oidc.default_group)
@@ -61,7 +69,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
             refuse(request, sociallogin, "address taken", errors.ADDRESS_TAKEN)
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        return True  # whoever has a group here: pre_social_login turned all others away
+        return True  # pre_social_login has refused all users without a group
 
     def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True
@@ -100,7 +108,7 @@ def refuse(request: HttpRequest, sociallogin: SocialLogin, reason: str, page: er
 
 
 def keep_claims(request: HttpRequest, data: dict[str, Any]) -> None:
-    """Keep what the provider said for the rest of this request. Nothing of it is stored."""
+    """Keep the provider's claims for the rest of this request. They are not stored."""
     request.oidc_claims = {**data.get("id_token", {}), **data.get("userinfo", {})}  # type: ignore[attr-defined]
 
 
@@ -109,7 +117,7 @@ def claims_of(request: HttpRequest) -> dict[str, Any]:
 
 
 def _taken(sociallogin: SocialLogin) -> bool:
-    """An account has that address: it is not handed over to whoever the provider says."""
+    """Return whether a local account has one of the addresses. The provider does not take it over."""
     emails = [address.email for address in sociallogin.email_addresses]
     known = Q()
     for email in emails:

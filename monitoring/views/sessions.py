@@ -1,9 +1,8 @@
-"""Where somebody is signed in, and ending that."""
+"""The sessions of the signed-in user, and ending them."""
 
 from __future__ import annotations
 
-from allauth.core.internal.httpkit import authenticated_user
-from allauth.usersessions.internal.flows.sessions import end_sessions
+from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,37 +14,42 @@ from django.views.generic import View
 from monitoring import trail
 
 DIGITS = 18
-"""Of a session's number at most: what is longer is nobody's."""
+"""Maximum length of a session's number."""
 
 
 class Sessions(View):
-    """One's own sessions: a list, and a button for each and for all others."""
+    """The user's own sessions: a list, and buttons that end one session or all others."""
 
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        sessions = UserSession.objects.purge_and_list(authenticated_user(request))
+        sessions = UserSession.objects.purge_and_list(request.user)
         sessions.sort(key=lambda session: (not session.is_current(), -session.pk))
         response = render(request, "usersessions/usersession_list.html", {"sessions": sessions})
         response["Cache-Control"] = "private, no-store"
         return response
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """End the session of that number, or without one all but this one. Raises Http404 for somebody else's."""
+        """End the session with that number, or all but the current one. Raises Http404 for another user's session."""
         chosen = self._chosen(request)
         if not chosen:
             messages.info(request, gettext("There was no other session."))
             return HttpResponseRedirect(reverse("usersessions_list"))
-        trail.session_ended(request, authenticated_user(request), sessions=len(chosen))
-        end_sessions(request, chosen)
-        if not request.user.is_authenticated:
+        trail.session_ended(request, request.user, sessions=len(chosen))
+        signs_out = any(session.is_current() for session in chosen)
+        for session in chosen:
+            session.end()
+        if signs_out:
+            adapter = get_adapter()
+            adapter.add_message(request, messages.SUCCESS, "account/messages/logged_out.txt")
+            adapter.logout(request)
             return HttpResponseRedirect(reverse("account_login"))
         text = ngettext("%(number)d session was ended.", "%(number)d sessions were ended.", len(chosen))
         messages.success(request, text % {"number": len(chosen)})
         return HttpResponseRedirect(reverse("usersessions_list"))
 
     def _chosen(self, request: HttpRequest) -> list[UserSession]:
-        mine = UserSession.objects.filter(user=authenticated_user(request))
+        mine = UserSession.objects.filter(user=request.user)
         number = request.POST.get("session", "")
         if not number:
             return list(mine.exclude(session_key=request.session.session_key))

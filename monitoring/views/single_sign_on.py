@@ -1,4 +1,4 @@
-"""The two addresses of single sign-on: to the provider, and back."""
+"""The two views of single sign-on: to the provider, and back."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from monitoring.accounts.single_sign_on import keep_claims
 from monitoring.views import errors
 
 ALGORITHMS = [f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)]
-"""Of public keys only: a token signed with a shared secret is nobody's proof here."""
+"""Public key algorithms only: a token signed with a shared secret proves nothing here."""
 ELSEWHERE = frozenset({"cross-site", "same-site"})
 
 
 class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
-    """allauth's, but the ID token is always asked for, its signature always verified, and nothing said is stored."""
+    """allauth's adapter, but it always requires an ID token, verifies its signature, and stores no claims."""
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -43,19 +43,26 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
         try:
             data = {"id_token": self._verified(app, kwargs["response"]["id_token"])}
             if "userinfo_endpoint" in self.openid_config:
-                data["userinfo"] = self._fetch_user_info(token.token)
+                data["userinfo"] = self._userinfo(token.token)
                 if data["userinfo"]["sub"] != data["id_token"]["sub"]:
-                    raise OAuth2Error("userinfo is of somebody else")
+                    raise OAuth2Error("userinfo belongs to another subject")
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error("the provider's answer is not what OpenID Connect asks for") from error
         keep_claims(request, data)
         login: SocialLogin = self.get_provider().sociallogin_from_response(request, data)
         login.account.extra_data = {"sub": data["id_token"]["sub"]}
-        # True itself: "false" and "no" are true to Python, and allauth takes them so.
+        # Exactly True: allauth would take the texts "false" and "no" for true.
         verified = (data.get("userinfo") or data["id_token"]).get("email_verified") is True
         for address in login.email_addresses:
             address.verified = verified
         return login
+
+    def _userinfo(self, access_token: str) -> dict[str, Any]:
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(self.profile_url, headers={"Authorization": f"Bearer {access_token}"})
+            answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
 
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:
         with get_adapter().get_requests_session() as session:
@@ -77,7 +84,7 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
 @login_not_required
 @require_safe
 def start(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Send the browser to the provider. Only the portal's own pages lead here: a foreign link signs nobody in."""
+    """Send the browser to the provider. Requests from other sites are refused."""
     adapter = _adapter(request, provider_id)
     if request.headers.get("Sec-Fetch-Site") in ELSEWHERE:
         return HttpResponseRedirect(reverse("account_login"))
@@ -100,7 +107,7 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
 @login_not_required
 @require_safe
 def finish(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Take what the provider sent back with the browser."""
+    """Complete the sign-in with the provider's answer."""
     adapter = _adapter(request, provider_id)
     try:
         response: HttpResponse = OAuth2CallbackView.adapter_view(adapter)(request)

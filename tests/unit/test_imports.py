@@ -87,3 +87,19 @@ def test_modules_stay_readable() -> None:
     """A module past 300 lines is asking for a second room."""
     lengths = {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in CODE}
     assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_no_private_module_of_a_dependency_is_imported() -> None:
+    """An `internal` module or an underscore name of a dependency needs an ADR and a test of its own."""
+    found = [
+        f"{_name(path)}:{node.lineno}: {node.module}"
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module not in (None, "__future__")
+        if "internal" in node.module.split(".") or any(name.startswith("_") for name in _names(node))
+    ]
+    assert found == []
+
+
+def _names(node: ast.ImportFrom) -> list[str]:
+    return [*(node.module or "").split("."), *(alias.name for alias in node.names)]
