@@ -1,15 +1,15 @@
-"""What reaches the log: one line per event, and a traceback only where something of ours failed.
+"""Log formatters. Every event is one line, except for a traceback in the format for terminals.
 
-LOG_FORMAT=json makes each event one JSON object: time (UTC), level, logger, process, pid, message; request or tick
-and page where there is one; what else an event has to say (docs/monitoring/README.md); the traceback as `exception`.
+LOG_FORMAT=json writes one JSON object per event. docs/monitoring/README.md lists its fields.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from datetime import UTC, datetime
 from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
 from etlportal import correlation
 from etlportal.application import role
@@ -21,13 +21,13 @@ _CONTROL[ord("\n")], _CONTROL[ord("\r")] = "\\n", "\\r"
 
 
 def work_of(record: logging.LogRecord) -> correlation.Work | None:
-    """Return for whom the event happened. Django tells of some answers when the request is over, and names it."""
+    """Return the request or tick of the event. Django logs some answers after the request, and passes the request."""
     found: correlation.Work | None = getattr(getattr(record, "request", None), "work", None)
     return found or correlation.current()
 
 
 class LineFormatter(logging.Formatter):
-    """A message is one line whatever a visitor typed into it; only a traceback has more."""
+    """One line per message, whatever a visitor typed into it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = record.message.translate(_CONTROL)
@@ -36,49 +36,41 @@ class LineFormatter(logging.Formatter):
         return line if work is None else f"{line} ({work.kind} {work.id})"
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object per event, in one line."""
+class JsonFormatter(BaseJsonFormatter):
+    """One JSON object per event. `extra={...}` of a log call adds fields."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        event: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "process": role(),
-            "pid": record.process,
-            "message": record.getMessage(),
-        }
+    RENAMED = {"levelname": "level", "name": "logger", "exc_info": "exception", "status_code": "status"}
+    # Django's request object and the parameters of a statement must not reach the log.
+    HIDDEN = [*RESERVED_ATTRS, "request", "params"]
+
+    def __init__(self) -> None:
+        fields = ["levelname", "name", "message"]
+        super().__init__(fields, rename_fields=self.RENAMED, reserved_attrs=self.HIDDEN, timestamp="time")
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        log_data |= {"process": role(), "pid": record.process}
         if (work := work_of(record)) is not None:
-            event |= {work.kind: work.id, "page": work.page}
-        if (status := getattr(record, "status_code", None)) is not None:
-            event["status"] = status
-        event |= self.more(record)
-        if record.exc_info:
-            event["exception"] = self.formatException(record.exc_info)
-        return json.dumps(event, default=str)
-
-    def more(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return what this event has to say beside its message: `extra={"fields": {...}}`."""
-        return getattr(record, "fields", None) or {}
+            log_data |= {work.kind: work.id, "page": work.page}
 
 
 class AccessFormatter(JsonFormatter):
-    """gunicorn's line for each answer. Its arguments are what its documentation calls atoms."""
+    """gunicorn's access log. The arguments of its records are what its documentation calls atoms."""
 
     ATOMS = {"method": "m", "path": "U", "address": "h", "request": "{x-request-id}o"}
     NUMBERS = {"status": "s", "bytes": "B", "milliseconds": "M"}
 
-    def more(self, record: logging.LogRecord) -> dict[str, Any]:
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
         atoms: Any = record.args
-        if not isinstance(atoms, dict):
-            return {}
-        texts = {name: atoms.get(atom, "-") for name, atom in self.ATOMS.items()}
-        numbers = {name: str(atoms.get(atom, "-")) for name, atom in self.NUMBERS.items()}
-        return texts | {name: int(text) if text.isdecimal() else None for name, text in numbers.items()}
+        if isinstance(atoms, dict):
+            log_data |= {name: atoms.get(atom, "-") for name, atom in self.ATOMS.items()}
+            numbers = {name: str(atoms.get(atom, "-")) for name, atom in self.NUMBERS.items()}
+            log_data |= {name: int(text) if text.isdecimal() else None for name, text in numbers.items()}
 
 
 def gunicorn_config() -> dict[str, Any]:
-    """Return gunicorn's logging as JSON, for its own settings."""
+    """Return gunicorn's `logconfig_dict` for JSON."""
     handlers = {
         name: {"class": "logging.StreamHandler", "formatter": name, "stream": f"ext://sys.{stream}"}
         for name, stream in (("event", "stderr"), ("access", "stdout"))
@@ -95,7 +87,7 @@ def gunicorn_config() -> dict[str, Any]:
 
 
 def without_visitors_tracebacks(record: logging.LogRecord) -> bool:
-    """A filter: an answer below 500 (forbidden, not found, a bad request) is one line, not a stack of ours."""
+    """Filter: drop the traceback of an answer below 500 (forbidden, not found, bad request)."""
     if getattr(record, "status_code", 500) < 500:
         record.exc_info = record.exc_text = None
     return True

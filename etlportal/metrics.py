@@ -1,14 +1,18 @@
-"""What each process counts about itself, for Prometheus. What the pipelines do: monitoring/selectors/exposition.py.
+"""The metrics of each process, for Prometheus. Those of the pipelines are in monitoring/selectors/exposition.py.
 
-Under gunicorn each worker writes its counts into files of a folder that all of them share (PROMETHEUS_MULTIPROC_DIR,
-etlportal/gunicorn_settings.py), and whichever answers /metrics adds them up. Every label has a bounded set of values.
+Under gunicorn each worker writes its counts into files of one folder (PROMETHEUS_MULTIPROC_DIR, see
+gunicorn_settings.py), and the worker that answers /metrics adds them up. Every label has a bounded set of values.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import os
-from typing import Protocol
+import threading
+from collections.abc import Callable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,8 +23,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
 
 disable_created_metrics()
 
@@ -84,74 +91,80 @@ BREAKER_OPEN = Gauge(
     registry=OWN,
 )
 
-# What has not happened yet is 0, not absent: an alert on the first failure needs a value before it.
-_statements = {
-    alias: (
-        STATEMENTS.labels(alias, "failed"),
-        STATEMENTS.labels(alias, "ok"),
-        STATEMENT_SECONDS.labels(alias),
-        SLOW_STATEMENTS.labels(alias),
-    )
-    for alias in ALIASES
-}
+# A counter starts at 0: an alert on the first failure needs a value before it.
+for _alias in ALIASES:
+    STATEMENT_SECONDS.labels(_alias)
+    SLOW_STATEMENTS.labels(_alias)
+    for _outcome in ("ok", "failed"):
+        STATEMENTS.labels(_alias, _outcome)
 for _outcome in TICK_OUTCOMES:
     TICKS.labels(_outcome)
-# Looking a label up by the library takes longer than counting.
-_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-"""Whether several processes are added up. (Decided once, as the library does.)"""
+"""Whether several processes share their counts. The library decides this once, at its import, too."""
 if not SHARED:
     ProcessCollector(registry=OWN)
 
 
-class Collector(Protocol):
-    def collect(self) -> list[Metric]:
-        """Return the metrics as they are now."""
-
-
 def answered(page: str, method: str | None, status: int, seconds: float) -> None:
     """Count a request."""
-    key = (page, method if method in METHODS else "other", min(max(status // 100, 1), 5))
-    if (found := _requests.get(key)) is None:
-        children = REQUESTS.labels(page, key[1], f"{key[2]}xx"), REQUEST_SECONDS.labels(page)
-        found = _requests.setdefault(key, children)
-    found[0].inc()
-    found[1].observe(seconds)
-
-
-def executed(alias: str, seconds: float, *, ok: bool, slow: bool) -> None:
-    """Count a statement."""
-    if alias not in _statements:
-        return  # the connection by which Django makes a test's database on a server
-    failed, answered, took, slow_ones = _statements[alias]
-    (answered if ok else failed).inc()
-    took.observe(seconds)
-    if slow:
-        slow_ones.inc()
+    REQUESTS.labels(page, method if method in METHODS else "other", f"{min(max(status // 100, 1), 5)}xx").inc()
+    REQUEST_SECONDS.labels(page).observe(seconds)
 
 
 def ticked(outcome: str, seconds: float | None = None) -> None:
-    """Count a tick by its outcome (TICK_OUTCOMES); `seconds` of one that stored a sample."""
+    """Count a tick by its outcome (TICK_OUTCOMES), with its duration if it stored a sample."""
     TICKS.labels(outcome).inc()
     if seconds is not None:
         TICK_SECONDS.observe(seconds)
 
 
 def exposition(*more: Collector) -> bytes:
-    """Return everything in Prometheus' text format: this process's (or all workers') counts, and `more`."""
+    """Return the metrics of this process (or of all workers) and of `more` in Prometheus' text format."""
     registry = CollectorRegistry()
     if SHARED:
         MultiProcessCollector(registry)
     else:
-        registry.register(OWN)  # type: ignore[arg-type] - whatever can be collected
+        registry.register(OWN)  # type: ignore[arg-type] - a registry can be collected, too
     for each in more:
-        registry.register(each)  # type: ignore[arg-type]
+        registry.register(each)
     return generate_latest(registry)
 
 
 def allowed(authorization: str | None, token: str) -> bool:
-    """Whether the header is `Bearer` and this token. How long it takes tells nothing about the token."""
+    """Return whether the header is `Bearer` with this token. The comparison takes constant time."""
     scheme, _, given = (authorization or "").partition(" ")
     right = hmac.compare_digest(given.strip().encode(), token.encode())
     return right and bool(token) and scheme.lower() == "bearer"
+
+
+class Handler(WSGIRequestHandler):
+    timeout = 5  # seconds for a client to send its request
+
+    def log_message(self, format: str, *args: Any) -> None:
+        logger.debug(format, *args)
+
+
+def serve(address: str, port: int, token: str) -> WSGIServer | None:
+    """Serve the collector's /metrics in a thread. Return None if the port is taken: the collector runs without."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        status, headers, body = "200 OK", [("Content-Type", CONTENT_TYPE)], b""
+        if environ["PATH_INFO"] != "/metrics":
+            status = "404 Not Found"
+        elif not allowed(environ.get("HTTP_AUTHORIZATION"), token):
+            status, body = "401 Unauthorized", b"a token is needed\n"
+            headers.append(("WWW-Authenticate", "Bearer"))
+        else:
+            body = exposition()
+        start_response(status, headers)
+        return [body]
+
+    try:
+        server = make_server(address, port, application, ThreadingWSGIServer, Handler)
+    except OSError as error:
+        logger.error("metrics are not served on %s port %d: %s", address, port, error.strerror or error)
+        return None
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    logger.info("metrics are served on %s port %d", address, port)
+    return server

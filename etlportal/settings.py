@@ -123,9 +123,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "etlportal.observed.ObservedMiddleware",
+    "etlportal.middleware.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "etlportal.headers.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

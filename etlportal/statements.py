@@ -1,7 +1,7 @@
-"""Every statement on its way to a database: it gets a comment that says for whom, is timed, and told of when slow.
+"""A Django execute wrapper for every database: comment each statement, count it, time it, and log it when it is slow.
 
-A Django execute wrapper, inside the guard's: what the guard judges is the statement as it was written, and what
-is added afterwards is made of plain characters only (etlportal/correlation.py).
+It runs inside the guard's wrapper, so the guard judges the statement as it was written. The comments contain safe
+characters only: they cannot end the comment, and no driver takes them for a parameter (ADR 17).
 """
 
 from __future__ import annotations
@@ -10,40 +10,59 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from etlportal import correlation, metrics
+from etlportal import metrics
+from etlportal.correlation import Work, current
 from etlportal.databases import WATCHED
 from etlportal.guard import refuse_writes
 
 logger = logging.getLogger(__name__)
 
 LOGGED_CHARACTERS = 2000
-"""How much of a slow statement's text is logged."""
+"""Length at which the text of a slow statement is cut in the log."""
+PAGE_LENGTH = 80
+ID_LENGTH = 64
 
-# The page stands behind the first word: there SQL Server's Query Store keeps it. The id stands before the statement,
-# where the Query Store ignores it: a few texts per page, not one per request. What begins otherwise (BEGIN, SAVEPOINT,
-# EXEC) stays as it is.
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:-]")
+# The page stands after the first word, where SQL Server's Query Store keeps it. The id stands before the statement,
+# which the Query Store ignores: it sees a few texts per page, not one per request. Other statements (BEGIN, SAVEPOINT,
+# EXEC) stay as they are.
 _FIRST_WORD = re.compile(r"[\s(]*(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
-def commented(sql: str, work: correlation.Work | None, connection: BaseDatabaseWrapper) -> str:
-    """Return the statement with comments that say whose it is; as it was where nobody's."""
-    # psycopg's own composed statements are no text (Django makes some for the schema).
+def safe(text: str) -> str:
+    """Replace each character that means something to SQL, a driver or a terminal."""
+    return _UNSAFE.sub("_", text)
+
+
+@lru_cache(maxsize=512)
+def page_comment(page: str) -> str:
+    return f"/* etlportal page={safe(page)[:PAGE_LENGTH]} */"
+
+
+def id_comment(work: Work) -> str:
+    return f"/* {work.kind}={safe(work.id)[:ID_LENGTH]} */"
+
+
+def commented(sql: str, work: Work | None, connection: BaseDatabaseWrapper) -> str:
+    """Return the statement with comments that name its page and, where that is cheap, its request or tick."""
+    # psycopg's composed statements are not strings (Django makes some for the schema).
     if work is None or not isinstance(sql, str) or (first := _FIRST_WORD.match(sql)) is None:
         return sql
-    named = f"{sql[: first.end()]} {work.page_comment}{sql[first.end() :]}"
-    return f"{work.id_comment} {named}" if _with_id(work, connection) else named
+    named = f"{sql[: first.end()]} {page_comment(work.page)}{sql[first.end() :]}"
+    return f"{id_comment(work)} {named}" if _with_id(work, connection) else named
 
 
-def _with_id(work: correlation.Work, connection: BaseDatabaseWrapper) -> bool:
-    """Whether this statement becomes a text of its own (ADR 17).
+def _with_id(work: Work, connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the statement carries the id, which makes its text unique (ADR 17).
 
-    On SQL Server that costs a compilation and a place among the cached plans: worth it for what a person asked for, not
-    for what the collector asks all day. SQLite would prepare anew what it has prepared, for nobody who could read it.
+    On SQL Server a unique text costs a compilation and a cached plan: acceptable for what a user requested, not for
+    the collector. SQLite would lose its prepared statement. PostgreSQL does not mind.
     """
     where: str = settings.SQL_COMMENT_IDS
     if where != "auto":
@@ -52,37 +71,37 @@ def _with_id(work: correlation.Work, connection: BaseDatabaseWrapper) -> bool:
 
 
 def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Django execute wrapper: comment, execute, count, and log what was slow."""
-    connection = context["connection"]
-    work = correlation.current()
-    text = commented(sql, work, connection)
-    ok, begun = False, time.perf_counter()
+    """Django execute wrapper."""
+    connection, work = context["connection"], current()
+    outcome, begun = "failed", time.perf_counter()
     try:
-        result = send(text, params, many, context)
-        ok = True
+        result = send(commented(sql, work, connection), params, many, context)
+        outcome = "ok"
+        return result
     finally:
-        seconds = time.perf_counter() - begun
-        slow = 0 < settings.SLOW_STATEMENT_SECONDS <= seconds
-        metrics.executed(connection.alias, seconds, ok=ok, slow=slow)
-        if slow:
-            _log(connection.alias, seconds, sql, work, ok=ok)
-    return result
+        _record(connection.alias, time.perf_counter() - begun, outcome, sql, work)
 
 
-def _log(alias: str, seconds: float, sql: str, work: correlation.Work | None, *, ok: bool) -> None:
-    """One line, without the values of parameters: they may be anybody's data."""
-    page = work.page if work is not None else "-"
+def _record(alias: str, seconds: float, outcome: str, sql: str, work: Work | None) -> None:
+    """Count the statement, and log a slow one without the values of its parameters, which may be personal data."""
+    if alias in metrics.ALIASES:  # not the connection that creates a test database
+        metrics.STATEMENTS.labels(alias, outcome).inc()
+        metrics.STATEMENT_SECONDS.labels(alias).observe(seconds)
+    if not 0 < settings.SLOW_STATEMENT_SECONDS <= seconds:
+        return
+    if alias in metrics.ALIASES:
+        metrics.SLOW_STATEMENTS.labels(alias).inc()
     text = " ".join(str(sql).split())[:LOGGED_CHARACTERS]
-    outcome = "" if ok else ", failed"
+    page = work.page if work is not None else "-"
     logger.warning(
-        "slow statement on %s, page %s: %.3f s%s: %s",
-        *(alias, page, seconds, outcome, text),
-        extra={"fields": {"alias": alias, "seconds": round(seconds, 6), "ok": ok, "sql": text}},
+        "slow statement on %s, page %s, %s after %.3f s: %s",
+        *(alias, page, outcome, seconds, text),
+        extra={"alias": alias, "seconds": round(seconds, 6), "ok": outcome == "ok", "sql": text},
     )
 
 
 def install(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: watch each connection, once, behind the guard where there is one."""
+    """Receive `connection_created`: add the wrapper once, after the guard's."""
     wrappers = connection.execute_wrappers
     if observe not in wrappers:
         wrappers.insert(1 if wrappers[:1] == [refuse_writes] else 0, observe)

@@ -1,8 +1,8 @@
-"""The newest sample as metrics: what /metrics tells of the pipelines. Asks nothing itself.
+"""The newest sample as Prometheus metrics. Runs no query. docs/monitoring/README.md explains each metric.
 
-Unknown is a value: a status is one of a set of gauges of which exactly one is 1, and "unknown" is in the set. A figure
-that is not known now has no sample, and `etlportal_pipeline_figure_known` says so. The last known value is not told:
-a graph that goes on as if nothing were wrong would be a lie. docs/monitoring/README.md explains each.
+Unknown is a value: a status is a set of gauges of which exactly one is 1, and "unknown" is in the set. A figure that is
+unknown now has no sample, and `etlportal_pipeline_figure_known` is 0 for it. The last known value is not exported: a
+graph would go on as if nothing were wrong.
 """
 
 from __future__ import annotations
@@ -36,137 +36,131 @@ FIGURES = {
     "last_success_timestamp_seconds": "When the control table says that a run last succeeded, in Unix seconds.",
     "last_duration_seconds": "How long the newest execution took, or has been running.",
 }
-CAPPED = ("eligible_rows", "cooling_rows")
+
+METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "own_database_up": ("1 while the portal's own database answers.", ()),
+    "sample_known": ("1 while the newest sample is fresh. 0: every status is unknown.", ()),
+    "collector_active": ("1 while a collector holds the lease.", ()),
+    "sample_timestamp_seconds": ("When the newest tick ended, in Unix seconds.", ()),
+    "sample_age_seconds": ("Seconds since the newest tick ended.", ()),
+    "snapshot_age_seconds": (
+        "Seconds since the figures that pages show were read: more than the sample's age while a database is away.",
+        (),
+    ),
+    "collector_last_tick_duration_seconds": ("How long the newest tick took.", ()),
+    "database_state": ("1 for the state of a watched database in the newest sample.", ("alias", "state")),
+    "database_round_trip_seconds": ("One round trip to a watched database.", ("alias",)),
+    "open_verdicts": ("Open verdicts of the newest sample.", ("rule", "severity")),
+    "pipeline_status": ("1 for the pipeline's status, 0 for the others.", ("pipeline", "status")),
+    "pipeline_severity": ("1 for the worst open verdict, 0 for the others.", ("pipeline", "severity")),
+    "pipeline_active": ("1 for a pipeline that the control table says is active.", ("pipeline",)),
+    **{f"pipeline_{name}": (text, ("pipeline",)) for name, text in FIGURES.items()},
+    "pipeline_figure_known": (
+        "1 for a figure that has a value now. 0: it has no sample.",
+        ("pipeline", "figure"),
+    ),
+    "pipeline_rows_capped": ("1 for a count that is only 'at least'.", ("pipeline", "figure")),
+}
+"""Help text and labels by name, without the prefix `etlportal_`."""
+
+Sample = tuple[str, tuple[str, ...], float | None]
+"""Name, label values, value. None: unknown, not exported."""
 
 
 class SampleMetrics:
-    """A collector in prometheus_client's sense. `state` None: the portal's own database could not be asked."""
+    """A collector for prometheus_client. `state` is None when the portal's own database does not answer."""
 
     def __init__(self, state: Current | None) -> None:
         self.state = state
-        # An old sample proves nothing about now.
-        self.snapshot = None if state is None or state.stale else state.snapshot
 
-    def collect(self) -> Iterator[Metric]:
-        yield from self._sample()
-        yield from self._databases()
-        if self.snapshot is not None:
-            yield _verdicts(self.snapshot)
-        yield from self._pipelines()
-
-    def _sample(self) -> Iterator[Metric]:
-        state = self.state
-        yield _gauge("own_database_up", "1 while the portal's own database answers.", state is not None)
-        yield _gauge(
-            "sample_known", "1 while the newest sample is fresh. 0: every status is unknown.", self.snapshot is not None
-        )
-        if state is None:
-            return
-        yield _gauge("collector_active", "1 while a collector holds the lease.", state.collecting)
-        if state.ticked_at is None or state.age is None:
-            return
-        age = state.age.total_seconds()
-        yield _gauge(
-            "sample_timestamp_seconds", "When the newest tick ended, in Unix seconds.", state.ticked_at.timestamp()
-        )
-        yield _gauge("sample_age_seconds", "Seconds since the newest tick ended.", age)
-        since = state.snapshot.stale_since if state.snapshot else None
-        behind = (state.sampled_at - since).total_seconds() if since and state.sampled_at else 0.0
-        yield _gauge(
-            "snapshot_age_seconds",
-            "Seconds since the figures that pages show were read: more than the sample's age while a database is away.",
-            age + behind,
-        )
-        if state.tick_milliseconds is not None:
-            seconds = state.tick_milliseconds / 1000
-            yield _gauge("collector_last_tick_duration_seconds", "How long the newest tick took.", seconds)
-
-    def _databases(self) -> Iterator[Metric]:
-        found = {each.alias: each for each in self.snapshot.connections} if self.snapshot else {}
-        states = _family(
-            "database_state", "1 for the state of a watched database in the newest sample.", "alias", "state"
-        )
-        trips = _family("database_round_trip_seconds", "One round trip to a watched database.", "alias")
-        for alias in WATCHED:
-            reading = found.get(alias)
-            state = DatabaseState.UNKNOWN
-            if reading is not None:
-                state = DatabaseState.UP if reading.reachable else DatabaseState.DOWN
-                if reading.reachable and reading.latency_ms is not None:
-                    trips.add_metric([alias], reading.latency_ms / 1000)
-            _one_of(states, alias, DatabaseState, state)
-        yield states
-        yield trips
-
-    def _pipelines(self) -> Iterator[Metric]:
-        known = self.state.snapshot if self.state is not None else None
-        yield from _pipeline_metrics(known, fresh=self.snapshot is not None)
+    def collect(self) -> Iterable[Metric]:
+        families = {
+            name: GaugeMetricFamily(f"etlportal_{name}", text, labels=labels)
+            for name, (text, labels) in METRICS.items()
+        }
+        for name, labels, value in _samples(self.state):
+            if value is not None:
+                families[name].add_metric(labels, value)
+        return families.values()
 
 
-def _pipeline_metrics(snapshot: Snapshot | None, *, fresh: bool) -> Iterator[Metric]:
-    statuses = _family("pipeline_status", "1 for the pipeline's status, 0 for the others.", "pipeline", "status")
-    severities = _family("pipeline_severity", "1 for the worst open verdict, 0 for the others.", "pipeline", "severity")
-    active = _family("pipeline_active", "1 for a pipeline that the control table says is active.", "pipeline")
-    values = {name: _family(f"pipeline_{name}", text, "pipeline") for name, text in FIGURES.items()}
-    are_known = _family(
-        "pipeline_figure_known", "1 for a figure that has a value now. 0: it has no sample.", "pipeline", "figure"
-    )
-    capped = _family("pipeline_rows_capped", "1 for a count that is only 'at least'.", "pipeline", "figure")
-    unread = blind(snapshot) if snapshot is not None else (None, None)
-    for pipeline in snapshot.pipelines if snapshot is not None else ():
-        name = pipeline.name
-        _one_of(statuses, name, PipelineStatus, pipeline.status if fresh else PipelineStatus.UNKNOWN)
-        _one_of(severities, name, Severity, pipeline.severity if fresh else Severity.UNKNOWN)
-        if fresh:
-            active.add_metric([name], pipeline.control.is_active)
-        figures = _figures(pipeline, sources=unread[0] is None, audit=unread[1] is None) if fresh else {}
-        for figure, family in values.items():
-            value = figures.get(figure)
-            are_known.add_metric([name, figure], value is not None)
-            if value is None:
-                continue
-            family.add_metric([name], value.value if isinstance(value, Count) else value)
-            if isinstance(value, Count):
-                capped.add_metric([name, figure], value.capped)
-    yield from (statuses, severities, active, *values.values(), are_known, capped)
+def _samples(state: Current | None) -> Iterator[Sample]:
+    # An old sample proves nothing about now.
+    fresh = None if state is None or state.stale else state.snapshot
+    yield "own_database_up", (), state is not None
+    yield "sample_known", (), fresh is not None
+    if state is not None:
+        yield from _tick(state)
+    yield from _databases(fresh)
+    if fresh is not None:
+        counts = Counter((verdict.rule, verdict.severity) for verdict in fresh.verdicts if not verdict.silent)
+        for rule in Rule:
+            for severity in Severity:
+                if severity is not Severity.OK:
+                    yield "open_verdicts", (rule, severity), counts[rule.value, severity]
+    if state is not None and state.snapshot is not None:
+        for pipeline in state.snapshot.pipelines:
+            yield from _pipeline(pipeline, fresh)
 
 
-def _figures(pipeline: Pipeline, *, sources: bool, audit: bool) -> dict[str, Count | float | None]:
-    """What is known of the pipeline now. `sources`, `audit`: whether those could be read at all."""
-    source, target, figures = pipeline.source, pipeline.target, pipeline.figures
-    # Beside a problem stands the last known value.
-    sources = sources and source.problem is None
-    both = sources and target.problem is None
-    succeeded = pipeline.control.last_success_at
-    coverage = figures.coverage_percent
+def _tick(state: Current) -> Iterator[Sample]:
+    yield "collector_active", (), state.collecting
+    if state.ticked_at is None or state.age is None:
+        return
+    age = state.age.total_seconds()
+    since = state.snapshot.stale_since if state.snapshot else None
+    behind = (state.sampled_at - since).total_seconds() if since and state.sampled_at else 0.0
+    milliseconds = state.tick_milliseconds
+    yield "sample_timestamp_seconds", (), state.ticked_at.timestamp()
+    yield "sample_age_seconds", (), age
+    yield "snapshot_age_seconds", (), age + behind
+    yield "collector_last_tick_duration_seconds", (), None if milliseconds is None else milliseconds / 1000
+
+
+def _databases(fresh: Snapshot | None) -> Iterator[Sample]:
+    found = {each.alias: each for each in fresh.connections} if fresh else {}
+    for alias in WATCHED:
+        reading = found.get(alias)
+        state = DatabaseState.UNKNOWN
+        if reading is not None:
+            state = DatabaseState.UP if reading.reachable else DatabaseState.DOWN
+            if reading.reachable and reading.latency_ms is not None:
+                yield "database_round_trip_seconds", (alias,), reading.latency_ms / 1000
+        yield from _one_of("database_state", alias, DatabaseState, state)
+
+
+def _pipeline(pipeline: Pipeline, fresh: Snapshot | None) -> Iterator[Sample]:
+    name = pipeline.name
+    status, severity = (pipeline.status, pipeline.severity) if fresh else (PipelineStatus.UNKNOWN, Severity.UNKNOWN)
+    yield from _one_of("pipeline_status", name, PipelineStatus, status)
+    yield from _one_of("pipeline_severity", name, Severity, severity)
+    if fresh:
+        yield "pipeline_active", (name,), pipeline.control.is_active
+    figures = _figures(pipeline, fresh) if fresh else dict.fromkeys(FIGURES)
+    for figure, value in figures.items():
+        yield "pipeline_figure_known", (name, figure), value is not None
+        if isinstance(value, Count):
+            yield "pipeline_rows_capped", (name, figure), value.capped
+        yield f"pipeline_{figure}", (name,), value.value if isinstance(value, Count) else value
+
+
+def _figures(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, Count | float | None]:
+    """Return what is known now. Beside a problem stands the last known value, which does not count."""
+    sources_unread, audit_unread = blind(snapshot)
+    source, figures, audit = pipeline.source, pipeline.figures, audit_unread is None
+    sources = sources_unread is None and source.problem is None
+    coverage = figures.coverage_percent if sources and pipeline.target.problem is None else None
+    succeeded = pipeline.control.last_success_at if audit else None
     return {
         "eligible_rows": source.eligible if sources else None,
         "cooling_rows": source.cooling if sources else None,
-        "coverage_ratio": coverage / 100 if both and coverage is not None else None,
+        "coverage_ratio": None if coverage is None else coverage / 100,
         "served_lag_seconds": figures.served_lag_seconds if sources else None,
-        "last_success_timestamp_seconds": succeeded.timestamp() if audit and succeeded is not None else None,
+        "last_success_timestamp_seconds": None if succeeded is None else succeeded.timestamp(),
         "last_duration_seconds": figures.duration_seconds if audit else None,
     }
 
 
-def _verdicts(snapshot: Snapshot) -> Metric:
-    counts = Counter((verdict.rule, verdict.severity) for verdict in snapshot.verdicts if not verdict.silent)
-    family = _family("open_verdicts", "Open verdicts of the newest sample.", "rule", "severity")
-    for rule in Rule:
-        for severity in Severity:
-            if severity is not Severity.OK:
-                family.add_metric([rule, severity], counts[rule.value, severity])
-    return family
-
-
-def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"etlportal_{name}", text, labels=labels)
-
-
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"etlportal_{name}", text, value=value)
-
-
-def _one_of(family: GaugeMetricFamily, of: str, states: Iterable[StrEnum], state: StrEnum) -> None:
+def _one_of(name: str, of: str, states: Iterable[StrEnum], state: StrEnum) -> Iterator[Sample]:
     for each in states:
-        family.add_metric([of, each], each is state)
+        yield name, (of, each), each is state

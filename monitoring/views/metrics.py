@@ -1,4 +1,4 @@
-"""/metrics, for Prometheus: what this web server counted, and what the newest sample says of the pipelines."""
+"""/metrics, for Prometheus: the counts of this web server, and the newest sample of the pipelines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 @csrf_exempt
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Everything in Prometheus' text format, for who has the token. Without a token set there is no such address."""
+    """Return all metrics to a client with the token. Without a configured token the address does not exist."""
     if not settings.METRICS_TOKEN:
         raise Http404
     if not own.allowed(request.headers.get("Authorization"), settings.METRICS_TOKEN):
@@ -34,7 +34,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _newest() -> Current | None:
-    """The newest sample, None where the portal's own database does not answer or holds another release's."""
+    """Return the newest sample, or None if `default` does not answer or holds the sample of another release."""
     try:
         return current()
     except (Error, msgspec.DecodeError):

@@ -21,7 +21,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from etlportal import breaker, gunicorn_settings, metrics, metrics_server
+from etlportal import breaker, gunicorn_settings, metrics
 from monitoring.actions.lease import LeaseLost
 from monitoring.collector import loop, on_demand
 from monitoring.collector.loop import Collector
@@ -440,7 +440,7 @@ def test_one_that_the_environment_names_is_emptied_and_stays(monkeypatch: pytest
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    made = metrics_server.serve("127.0.0.1", 0, TOKEN)
+    made = metrics.serve("127.0.0.1", 0, TOKEN)
     assert made is not None
     yield f"http://127.0.0.1:{made.server_address[1]}"
     made.shutdown()
@@ -473,7 +473,7 @@ def test_the_command_serves_them_where_a_port_is_set(
 ) -> None:
     found: list[Any] = []
     monkeypatch.setattr(settings, "COLLECTOR_METRICS_PORT", port)
-    monkeypatch.setattr(metrics_server, "serve", lambda *arguments: found.append(arguments))
+    monkeypatch.setattr(metrics, "serve", lambda *arguments: found.append(arguments))
     monkeypatch.setattr(Collector, "run", lambda _: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("etlportal.application._role", "web")
@@ -482,5 +482,5 @@ def test_the_command_serves_them_where_a_port_is_set(
 
 
 def test_a_port_that_is_taken_is_no_reason_not_to_collect(server: str, caplog: pytest.LogCaptureFixture) -> None:
-    assert metrics_server.serve("127.0.0.1", int(server.rpartition(":")[2]), TOKEN) is None
+    assert metrics.serve("127.0.0.1", int(server.rpartition(":")[2]), TOKEN) is None
     assert "metrics are not served" in caplog.text

@@ -17,7 +17,7 @@ from django.db import DatabaseError, connection, connections
 from django.http import StreamingHttpResponse
 from django.test import Client
 
-from etlportal import correlation, guard, observed, statements
+from etlportal import correlation, guard, middleware, statements
 from etlportal.application import role
 from etlportal.correlation import Work, working
 from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
@@ -116,7 +116,7 @@ def test_what_streams_after_the_request_still_belongs_to_it(rf: Any) -> None:
     request.user, request.session = AnonymousUser(), {}
     pieces = (correlation.current() for _ in range(1))
     reader = ReaderMiddleware(lambda _: StreamingHttpResponse(pieces))
-    response = observed.ObservedMiddleware(reader)(request)
+    response = middleware.RequestMiddleware(reader)(request)
     assert correlation.current() is None
     (found,) = response.streaming_content  # type: ignore[attr-defined]
     assert str(request.work.id) in found.decode()
@@ -148,15 +148,10 @@ def test_the_leases_heartbeat_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_a_page_has_no_name_for_is_none(client: Client) -> None:
-    assert observed.page_of("/") == PAGE
-    assert observed.page_of("/pipelines/dim_cliente/") == "monitoring:pipeline"
-    assert observed.page_of("/nowhere/") == observed.page_of("/" + "x" * 5000) == "none"
-    middleware = observed.ObservedMiddleware(lambda _: None)  # type: ignore[arg-type, return-value]
-    assert middleware._page("/static/css/site.css") == "static"
-    assert middleware._page("/" + "x" * 5000) == "none"
-    before = observed.known_page.cache_info().currsize
-    middleware._page("/" + "y" * 5000)
-    assert observed.known_page.cache_info().currsize == before
+    assert middleware.page_of("/") == PAGE
+    assert middleware.page_of("/pipelines/dim_cliente/") == "monitoring:pipeline"
+    assert middleware.page_of("/nowhere/") == middleware.page_of("/" + "x" * 5000) == "none"
+    assert middleware.page_of("/static/css/site.css") == "static"
 
 
 @pytest.mark.django_db
@@ -233,7 +228,7 @@ def record(message: str, *arguments: Any, **more: Any) -> logging.LogRecord:
 
 @pytest.mark.parametrize("typed", ["a\nb", 'a"b', "a\u2028b", "\x1b[2Ja", "\ud800"])
 def test_an_event_is_one_object_in_one_line(typed: str) -> None:
-    line = JsonFormatter().format(record("who: %s", typed, fields={"given": typed}))
+    line = JsonFormatter().format(record("who: %s", typed, given=typed))
     assert len(line.splitlines()) == 1
     event = json.loads(line)
     assert event["message"] == f"who: {typed}"

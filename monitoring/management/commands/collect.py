@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from etlportal import metrics_server
+from etlportal import metrics
 from etlportal.application import name_process
 from monitoring.collector.loop import Collector
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: collector.stop())
         if settings.COLLECTOR_METRICS_PORT:
             where = settings.COLLECTOR_METRICS_ADDRESS, settings.COLLECTOR_METRICS_PORT
-            metrics_server.serve(*where, settings.METRICS_TOKEN)
+            metrics.serve(*where, settings.METRICS_TOKEN)
         collector.run()
 
     def _once(self, collector: Collector) -> None:
