@@ -1,12 +1,14 @@
-"""Django's CACHES: `default`, which all processes share, and `local`, each process's own memory.
+"""Django's CACHES.
 
-`default` is a table of the portal's own database; with REDIS_URL it is a Redis, and that table is what stands
-in for it (redis_cache.py).
+- `default` is shared by all processes: rate limits, used one-time codes, export slots. It is a table of the portal's
+  own database, or with REDIS_URL a Redis, and the table while that does not answer.
+- `local` is each process's own memory: what pages keep for some seconds.
+- `rights` is each process's own memory too: what each user may do (monitoring/sight.py).
 
     redis://:password@host:6379/0      rediss://user:password@host:6380/0?ssl_ca_certs=/path/ca.pem
     unix:///run/redis/redis.sock?db=0
 
-What is special in an address (`@ : / ? # %` and blanks) is percent-encoded in a user or password.
+Special characters of a user name or password (`@ : / ? # %` and blanks) are percent-encoded.
 """
 
 from __future__ import annotations
@@ -21,33 +23,34 @@ from etlportal.secret import Secret
 
 TABLE = "portal_shared_cache"
 MAX_ENTRIES = 20_000
-"""Beyond it goes what has expired, then a third: far more than the limits per address let anybody fill."""
+"""Far more than the limits per address let one client fill. Beyond it expired entries go, then a third of the rest."""
 
 SCHEMES = ("redis", "rediss", "unix")
 OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 """What may stand behind an address's `?`: where and by which certificates. Timeouts are ours, and TLS verifies."""
 
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+
 
 def build(env: Env) -> dict[str, dict[str, Any]]:
     """Return CACHES. Raises ImproperlyConfigured naming REDIS_URL, never its password."""
     shared: dict[str, Any] = {
-        "BACKEND": "etlportal.shared_cache.SharedCache",
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": TABLE,
         "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES},
     }
-    # As it stands: env.str takes a value that begins with `$` for the name of another variable.
+    # Not env.str: it takes a value that begins with `$` for the name of another variable.
     if url := env.ENVIRON.get("REDIS_URL") or "":
         _check(url)
         shared = {
             "BACKEND": "etlportal.redis_cache.RedisOrTableCache",
-            "LOCATION": Secret(url),
-            "KEY_PREFIX": "etlportal",  # others may use the same Redis
-            "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES, "TABLE": TABLE},
+            "LOCATION": [Secret(url)],  # a list: Django splits a text at commas, which a password may contain
+            "KEY_PREFIX": "etlportal",  # the Redis may be shared with other applications
         }
     return {
         "default": shared,
-        # What pages keep for some seconds, per process: no statement on the portal's own database.
-        "local": {"BACKEND": "etlportal.memory_cache.MemoryCache", "LOCATION": "etlportal"},
+        "local": {"BACKEND": LOCAL, "LOCATION": "local", "OPTIONS": {"MAX_ENTRIES": 400}},
+        "rights": {"BACKEND": LOCAL, "LOCATION": "rights", "OPTIONS": {"MAX_ENTRIES": 4_000}},
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,6 @@ threads = int(os.environ.get("WEB_THREADS", "8"))
 # The heartbeat is a file that is touched every second: on a disk that stalls, healthy workers would be killed.
 _MEMORY = "/dev/shm"  # noqa: S108 # nosec B108 - the heartbeat has no content
 worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-
-# A thread that renders a page computes for a tenth of a second; the others, each waiting for Python's lock some twenty
-# times a request, would wait 5 ms each time (sys.setswitchinterval).
-SWITCH_SECONDS = 0.0005
 
 # Shorter than what Docker and Kubernetes wait before they kill (10 s, 30 s).
 graceful_timeout = 8
@@ -62,11 +57,6 @@ def on_starting(server: Any) -> None:
     else:
         os.environ[_SHARED] = tempfile.mkdtemp(prefix="etlportal-metrics-")
         _made.append(os.environ[_SHARED])
-
-
-def post_fork(server: Any, worker: Any) -> None:
-    """Let who answers in a millisecond in between those who compute."""
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def child_exit(server: Any, worker: Any) -> None:

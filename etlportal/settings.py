@@ -70,7 +70,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 _PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_PREFIX}etlportal_session"
 CSRF_COOKIE_NAME = f"{_PREFIX}etlportal_csrf"
-SESSION_ENGINE = "etlportal.sessions"
 # However often it is used: after this a session ends, and its owner signs in again.
 SESSION_COOKIE_AGE = env.int("PORTAL_SESSION_HOURS", default=7 * 24) * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"

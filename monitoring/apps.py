@@ -15,7 +15,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import password_reset
 
-        from monitoring import trail
+        from monitoring import sight, trail
         from monitoring.accounts import limits
         from monitoring.accounts.first_admin import after_migrate
         from monitoring.selectors.snapshot import news
@@ -23,4 +23,5 @@ class MonitoringConfig(AppConfig):
         breaker.listen(news)
         trail.connect()
         password_reset.connect(limits.clear_after_reset, dispatch_uid="monitoring.limits")
+        sight.connect()
         post_migrate.connect(after_migrate, sender=self, dispatch_uid="monitoring.first_admin")

@@ -1,74 +1,99 @@
-"""What a user may open (monitoring/access.py) and see (monitoring/scope.py), worked out from their groups."""
+"""What a user may open (monitoring/access.py) and see (monitoring/scope.py), worked out from their groups.
+
+Rights are cached in the process for RIGHTS_SECONDS. A change made in this process takes effect at once, a change made
+in another process within that time.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import Permission, User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Group, User
+from django.core.cache import caches
+from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from etlportal.prepared import Prepared
-from monitoring.access import CAPTURE, CHECK, CONNECTIONS, DECIDE, UNMASK, VIEW
-from monitoring.models import GroupScope
+from monitoring.access import CONNECTIONS
+from monitoring.models import GroupPolicy, GroupScope, PortalSettings
 from monitoring.scope import EVERYTHING, Sight
 
-KNOWN = {VIEW: "sees_pipelines", CONNECTIONS: "sees_connections"}
-"""The permissions that every request asks about, and where a user's row has the answer."""
+RIGHTS_SECONDS = 10
 
-OTHERS = {CAPTURE: "may_capture", CHECK: "may_check", UNMASK: "may_unmask", DECIDE: "may_decide"}
-"""Those that blocks ask about where something changed. Django would ask twice, by statements that it makes anew."""
-
-
-def sight_columns() -> dict[str, Exists]:
-    """Return annotations of a user's row: what would have to be asked for in each request otherwise."""
-    return {
-        **_columns(KNOWN),
-        "sees_some": Exists(GroupScope.objects.filter(group__user=OuterRef("pk"))),
-    }
+FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
+"""What counts as a second factor: recovery codes alone do not."""
 
 
-def _columns(permissions: dict[str, str]) -> dict[str, Exists]:
-    return {column: Exists(_held(permission)) for permission, column in permissions.items()}
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """A user's permissions, pipelines (None: all of them), and whether a second factor is required and set up."""
+
+    permissions: frozenset[str]
+    pipelines: frozenset[str] | None
+    needs_second_factor: bool
+    has_second_factor: bool
 
 
-def _held(permission: str) -> QuerySet[Permission]:
-    app, _, codename = permission.partition(".")
-    return Permission.objects.filter(
-        Q(user=OuterRef("pk")) | Q(group__user=OuterRef("pk")), content_type__app_label=app, codename=codename
-    ).order_by()
+def rights_of(user: Any) -> Rights:
+    """Return the rights of a signed-in user, at most RIGHTS_SECONDS old."""
+    found: Rights | None = caches["rights"].get(user.pk)
+    if found is None:
+        found = _read(user)
+        caches["rights"].set(user.pk, found, RIGHTS_SECONDS)
+    return found
 
 
-_others: Prepared[User] = Prepared(cache(lambda: User.objects.only("pk").annotate(**_columns(OTHERS))))
+def _read(user: Any) -> Rights:
+    permissions = frozenset(name for name in user.get_all_permissions() if name.startswith("monitoring."))
+    limited = GroupScope.objects.filter(group__user=user).exists()
+    needed = needs_second_factor(user)
+    return Rights(
+        permissions=permissions,
+        pipelines=GroupScope.of(user) if limited else None,
+        needs_second_factor=needed,
+        has_second_factor=needed and has_second_factor(user),
+    )
+
+
+def needs_second_factor(user: Any) -> bool:
+    """Return whether a group of the user requires a second factor, or the settings do for superusers."""
+    if GroupPolicy.objects.filter(group__user=user, require_second_factor=True).exists():
+        return True
+    return user.is_superuser and PortalSettings.load().superusers_need_second_factor
+
+
+def has_second_factor(user: Any) -> bool:
+    """Return whether the user has set up a second factor. One statement."""
+    return Authenticator.objects.filter(user=user, type__in=FACTORS).exists()
 
 
 def may(user: Any, *permissions: str) -> bool:
-    """Return whether the user has all of these permissions: KNOWN without a statement, all of OTHERS with one."""
+    """Return whether the user has all of these permissions of the portal."""
     if not user.is_authenticated or not user.is_active:
         return not permissions
-    return user.is_superuser or all(_holds(user, each) for each in permissions)
-
-
-def _holds(user: Any, permission: str) -> bool:
-    if permission in OTHERS:
-        if "_others" not in user.__dict__:
-            user.__dict__["_others"] = _others.first(user.pk)
-        return bool(getattr(user.__dict__["_others"], OTHERS[permission], False))
-    known = getattr(user, KNOWN.get(permission, ""), None)
-    return bool(user.has_perm(permission) if known is None else known)
+    return user.is_superuser or rights_of(user).permissions.issuperset(permissions)
 
 
 def sight_of(user: Any) -> Sight:
-    """Return what the user may see: no statement for who is in no limited group, else one.
+    """Return what the user may see. Anonymous users see nothing, superusers everything.
 
-    Who may read the connection audit sees logins, hosts and addresses elsewhere, too. A superuser sees
-    everything; nobody who is not signed in sees anything but the sign-in page.
+    A user with access to the connection audit also sees logins, hosts and addresses on other pages.
     """
     if not user.is_authenticated:
         return Sight(pipelines=frozenset(), personal=False)
     if user.is_superuser:
         return EVERYTHING
-    limited = getattr(user, "sees_some", None)
-    if limited is None:
-        limited = GroupScope.objects.filter(group__user=user).exists()
-    return Sight(pipelines=GroupScope.of(user) if limited else None, personal=_holds(user, CONNECTIONS))
+    return Sight(pipelines=rights_of(user).pipelines, personal=may(user, CONNECTIONS))
+
+
+def connect() -> None:
+    """Drop the cached rights of this process when users, groups or their settings change."""
+    for sender in (User, Group, GroupScope, GroupPolicy, PortalSettings, Authenticator):
+        post_save.connect(_forget, sender=sender)
+        post_delete.connect(_forget, sender=sender)
+    for through in (User.groups.through, User.user_permissions.through, Group.permissions.through):
+        m2m_changed.connect(_forget, sender=through)
+
+
+def _forget(**event: Any) -> None:
+    caches["rights"].clear()

@@ -109,14 +109,13 @@ def _no_memory() -> None:
     from etlportal import breaker
     from etlportal.backends import bounded
     from monitoring.selectors import snapshot
-    from monitoring.views import in_turn
 
     breaker.forget()
-    in_turn.forget()
     bounded.forget()
     snapshot._decoded.cache_clear()
     snapshot._seen.cache_clear()
     caches["local"].clear()
+    caches["rights"].clear()
 
 
 @pytest.fixture(autouse=True)

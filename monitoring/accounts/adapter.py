@@ -24,9 +24,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring import trail
-from monitoring.accounts import FACTORS, limits, second_factor_asked
+from monitoring.accounts import limits
 from monitoring.enums import Group
 from monitoring.models import PortalSettings
+from monitoring.sight import FACTORS, needs_second_factor
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class PortalMFAAdapter(DefaultMFAAdapter):
         others = Authenticator.objects.filter(user=authenticator.user, type__in=FACTORS).exclude(pk=authenticator.pk)
         if others.exists():
             return True
-        return not User.objects.filter(second_factor_asked(), pk=authenticator.user_id).exists()
+        return not needs_second_factor(authenticator.user)
 
 
 def _cipher() -> MultiFernet:

@@ -11,6 +11,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from monitoring.sight import has_second_factor, rights_of
+
 OPEN = frozenset(
     {
         "account_logout",
@@ -34,7 +36,7 @@ OPEN = frozenset(
 
 
 class SecondFactorMiddleware:
-    """Needs no query: the row of the user says both (accounts.WithPreferences)."""
+    """Redirects to the set-up of a second factor. Asks the cached rights, and the database only if one is missing."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -44,7 +46,8 @@ class SecondFactorMiddleware:
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
         match = request.resolver_match
-        if match is None or match.view_name in OPEN or not missing(request):
+        request.second_factor_missing = missing(request)  # type: ignore[attr-defined]
+        if match is None or match.view_name in OPEN or not request.second_factor_missing:  # type: ignore[attr-defined]
             return None
         return HttpResponseRedirect(reverse("mfa_index"))
 
@@ -52,7 +55,10 @@ class SecondFactorMiddleware:
 def missing(request: HttpRequest) -> bool:
     """Return whether the signed-in user must set up a second factor first."""
     user = request.user
-    if not getattr(user, "must_have_second_factor", False) or getattr(user, "has_second_factor", False):
+    if not isinstance(user, User) or not user.is_active:
+        return False
+    rights = rights_of(user)
+    if not rights.needs_second_factor or rights.has_second_factor or has_second_factor(user):
         return False
     return not _provider_asked(request, user)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
 import msgspec
 
-from etlportal.prepared import Prepared
-from monitoring import scope
 from monitoring.models import IntegrityReport
 from monitoring.policies.facts import ControlRow, Pipeline
 from monitoring.policies.integrity import CheckResult, Report
@@ -39,7 +36,7 @@ class LastChecks:
 
 def last_checks(name: str, now: datetime) -> LastChecks:
     """Return the pipeline's last checks. One statement."""
-    row = _reports.first(name) if scope.within(name) else None
+    row = IntegrityReport.objects.filter(pk=name).first()
     if row is None:
         return LastChecks()
     running = row.lease_until is not None and row.lease_until > now
@@ -48,10 +45,6 @@ def last_checks(name: str, now: datetime) -> LastChecks:
         running_by=row.lease_by if running else "",
         running_until=row.lease_until if running else None,
     )
-
-
-# Not `objects`, which narrows to the reader's pipelines: the statement is kept for all of them.
-_reports: Prepared[IntegrityReport] = Prepared(cache(IntegrityReport._base_manager.all), text=True)
 
 
 def report_of(row: IntegrityReport) -> Report | None:

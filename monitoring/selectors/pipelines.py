@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache as once
 
 from django.db import Error
 
-from etlportal.prepared import Prepared
 from monitoring import scope
 from monitoring.models import EtlControl, PipelineSettings
 from monitoring.policies.facts import ControlRow, Pipeline, Problem, Snapshot, SourceReading, Watermark
@@ -151,21 +149,17 @@ class Decisions:
     masked_columns: tuple[str, ...] = ()
 
 
-# Not `objects`, which narrows to the reader's pipelines: the statement is kept for all of them.
-_settings: Prepared[PipelineSettings] = Prepared(once(PipelineSettings._base_manager.all), text=True)
-
-
 def decisions(name: str) -> Decisions:
     """Return the pipeline's settings. One statement."""
-    row = _settings.values(name) if scope.within(name) else None
+    row = PipelineSettings.objects.filter(pk=name).first()
     if row is None:
         return Decisions()
     return Decisions(
-        owner=row["owner"],
-        updated_column=row["watermark_expression"],
-        target_updated_column=row["target_updated_column"],
-        status_words=_listed(row["status_words"]),
-        masked_columns=_listed(row["masked_columns"]),
+        owner=row.owner,
+        updated_column=row.watermark_expression,
+        target_updated_column=row.target_updated_column,
+        status_words=_listed(row.status_words),
+        masked_columns=_listed(row.masked_columns),
     )
 
 

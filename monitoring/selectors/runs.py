@@ -36,9 +36,6 @@ def sortable() -> dict[str, str]:
 NEIGHBOURS = 200
 """Executions of one run shown at most; a run has one per pipeline."""
 
-EXECUTION_CHARACTERS = 1000
-"""Of memory that an execution takes beside its message."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
@@ -86,12 +83,6 @@ class RunDetail:
     copied: bool
     earlier: int | None = None
     later: int | None = None
-
-    @property
-    def characters(self) -> int:
-        """About as much text as it takes in memory (etlportal/memory_cache.py)."""
-        messages = (self.run.error_message, *(each.error_message for each in self.run.executions))
-        return sum(EXECUTION_CHARACTERS + len(message) for message in messages)
 
 
 def run_detail(run_id: int) -> RunDetail | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import msgspec
 from django.db import Error
 from django.utils import timezone
 
 from etlportal.breaker import News
-from etlportal.prepared import Prepared
 from monitoring import scope
 from monitoring.enums import ProblemCode
 from monitoring.models import CollectorState
@@ -71,7 +70,7 @@ class Current:
 def current(now: datetime | None = None) -> Current:
     """Return the newest snapshot: one row of `default`, decoded once per version and process."""
     now = now or timezone.now()
-    row = _states.first(CollectorState.SINGLETON)
+    row = CollectorState.objects.only(*_SHOWN).filter(pk=CollectorState.SINGLETON).first()
     if row is None or row.ticked_at is None:
         return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
     sight = scope.sight()
@@ -88,7 +87,6 @@ def current(now: datetime | None = None) -> Current:
 
 _SHOWN = ("version", "ticked_at", "sampled_at", "lease_until", "tick_milliseconds")
 """What a page needs of the row: not the snapshot, nor the collector's own marks."""
-_states: Prepared[CollectorState] = Prepared(cache(lambda: CollectorState.objects.only(*_SHOWN)))
 
 
 # Few, each: what is kept here holds the snapshots of earlier ticks in memory, a megabyte or more each.

@@ -19,7 +19,6 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
@@ -33,13 +32,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.generic import View
 
-from etlportal.compression import shared_answer
 from monitoring.access import VIEW
 from monitoring.collector.on_demand import ensure_fresh
 from monitoring.selectors.shared import BeingMade, shared
 from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
-from monitoring.views.in_turn import Turn, refresh_asked
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +79,6 @@ class Block(Permitted, View):
     """Permissions that the HTML depends on, beside those that it takes to see the block."""
     keep_seconds: float = SAME_SECONDS
     """How long the HTML may be shown again. A block whose context tells of a failed reading sets 0."""
-    own: bool = True
-    """Whether what was rendered is this reader's alone, or has their token in it."""
 
     def context(self, current: Current) -> dict[str, Any]:
         """Return the template's variables. `self.request` and `self.kwargs` are set."""
@@ -102,28 +97,27 @@ class Block(Permitted, View):
         """Return what takes the block's place where it alone is asked for, as Page.instead does for a page."""
         return None
 
-    def render(self, current: Current, *, turn: Turn | None = None) -> SafeString:
+    def render(self, current: Current, *, wait: bool = True) -> SafeString:
         """Return the block inside its `<live-block>` with the etag of its HTML.
 
         A block that fails becomes a fragment that says so: it never takes the page down.
-        Who has to wait for their `turn` raises BeingMade instead, and does not wait for who renders the same either.
+        Raises BeingMade if another request renders the same block and `wait` is False.
         """
         try:
             stamp = self.stamp(current)
             if stamp is None:
-                if turn is not None:
-                    turn.end()  # it may wait for a database, and nobody should wait for that
                 return self._whole(current)
-            self.own = False
-            whole = partial(self._whole, current, csrf_token=STAND_IN)
-            made = whole if turn is None else partial(turn.make, whole)
-            key = self._key(current, stamp)
-            return self._own(shared(key, made, fresh=lambda _: self.keep_seconds, wait=turn is None))
+            html = shared(
+                self._key(current, stamp),
+                lambda: self._whole(current, csrf_token=STAND_IN),
+                fresh=lambda _: self.keep_seconds,
+                wait=wait,
+            )
+            return self._own(html)
         except BeingMade:
             raise
         except Exception:
             logger.exception("block %s failed", self.name)
-            self.own = True
             failed = render_to_string("components/_block_failed.html", {"name": self.name}, self.request)
             return self._wrapped(current, failed)
 
@@ -135,7 +129,6 @@ class Block(Permitted, View):
         """Return what is kept for all as this reader's own: with their token in its forms."""
         if STAND_IN not in html:
             return html
-        self.own = True
         # A template made the one, the other is letters and digits.
         return SafeString(html.replace(STAND_IN, get_token(self.request)))  # nosec B703
 
@@ -178,7 +171,6 @@ class Page(Permitted, View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         state = ensure_fresh(current())
         if "X-Live" in request.headers:
-            refresh_asked()
             version = self.version(state)
             try:
                 response = self._unchanged(version)
@@ -255,18 +247,12 @@ class Page(Permitted, View):
         classes, known = self.blocks, self._known
         if self.request.headers["X-Live"] == version:
             classes = self._wanted_anyway()
-        changed, own = [], False
-        with Turn(self.request.user.pk) as turn:
-            for block in self.visible_blocks(classes):
-                html = block.render(state, turn=turn)
-                if f'etag="{known.get(block.name, "")}"' not in html[:200]:
-                    changed.append(html)
-                    own = own or block.own
-        if not changed:
-            return HttpResponse(status=204)
-        html = "".join(changed)
-        # X-Live is a header of our own: no other site's page can send it.
-        return HttpResponse(html) if own else shared_answer(self.request, html)
+        changed = []
+        for block in self.visible_blocks(classes):
+            html = block.render(state, wait=False)
+            if f'etag="{known.get(block.name, "")}"' not in html[:200]:
+                changed.append(html)
+        return HttpResponse("".join(changed)) if changed else HttpResponse(status=204)
 
     def _later(self, state: Current) -> HttpResponse:
         """Answer that nothing can be shown yet: somebody else's request renders the new blocks just now.

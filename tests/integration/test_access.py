@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
@@ -19,12 +21,26 @@ from django.urls import URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from monitoring import access
-from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, UNMASK, WHOLE_ONLY, Kind
+from monitoring.access import (
+    ACCOUNT,
+    ADMIN,
+    CAPTURE,
+    CHECK,
+    COLUMNS,
+    DECIDE,
+    GROUPS,
+    OPEN,
+    PORTAL,
+    UNMASK,
+    VIEW,
+    WHOLE_ONLY,
+    Kind,
+)
 from monitoring.actions.trail import record
 from monitoring.admin.readonly import OfThePortalAdmin
 from monitoring.enums import TrailAction
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
-from monitoring.sight import OTHERS, may
+from monitoring.sight import RIGHTS_SECONDS, may
 from monitoring.views.blocks import Block, Page
 from tests.conftest import ROLES
 from tests.support import access as document
@@ -40,6 +56,7 @@ FRAMEWORK = {
     "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:app_list", "admin:",
 }  # fmt: skip
 """What every admin has, and its redirects without a name: open to whoever may open the admin at all."""
+OTHERS = (CAPTURE, CHECK, UNMASK, DECIDE)
 EXTRA = {"auth.user": {"password_change": "change"}}
 """Pages of a table beyond Django's usual ones, each with what one must be able to do."""
 
@@ -286,7 +303,7 @@ def test_a_viewer_finds_no_run_by_who_started_it(client_as: Clients, furnished: 
     assert "There is no column “started_by”" in viewer
 
 
-def test_permissions_known_from_the_users_row_cost_nothing(client_as: Clients, furnished: dict[str, Any]) -> None:
+def test_cached_permissions_cost_no_statement(client_as: Clients, furnished: dict[str, Any]) -> None:
     client = client_as("viewer")
     client.get("/blocks/summary-matrix/")
     with counted() as seen:
@@ -294,17 +311,31 @@ def test_permissions_known_from_the_users_row_cost_nothing(client_as: Clients, f
     assert not [sql for sql in seen.of("default") if 'FROM "auth_permission" INNER' in sql]
 
 
-def test_other_permissions_cost_one_statement_and_end_at_once(django_user_model: type[User]) -> None:
+def test_changed_permissions_hold_at_once_in_this_process(django_user_model: type[User]) -> None:
     user, group = django_user_model.objects.create_user("ana"), Group.objects.get(name="operator")
+    assert not any(may(user, each) for each in OTHERS)
     group.user_set.add(user)
-    with counted() as seen:
-        held = {each: may(user, each) for each in OTHERS}
-    assert len(seen.of("default")) == 1
+    held = {each: may(User.objects.get(pk=user.pk), each) for each in OTHERS}
     assert held == {each: User.objects.get(pk=user.pk).has_perm(each) for each in OTHERS}
     assert len(set(held.values())) == 2
     user.user_permissions.add(Permission.objects.get(codename=UNMASK.partition(".")[2]))
     assert may(User.objects.get(pk=user.pk), UNMASK)
     group.user_set.remove(user)
     assert [each for each in OTHERS if may(User.objects.get(pk=user.pk), each)] == [UNMASK]
+    Group.objects.get(name="operator").permissions.clear()
+    group.user_set.add(user)
+    assert [each for each in OTHERS if may(User.objects.get(pk=user.pk), each)] == [UNMASK]
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert not any(may(User.objects.get(pk=user.pk), each) for each in OTHERS)
+
+
+def test_permissions_changed_elsewhere_hold_after_some_seconds(django_user_model: type[User]) -> None:
+    """Another process sends no signal here."""
+    user, group = django_user_model.objects.create_user("ana"), Group.objects.get(name="viewer")
+    group.user_set.add(user)
+    with time_machine.travel(datetime(2026, 3, 10, tzinfo=UTC), tick=False) as clock:
+        assert may(User.objects.get(pk=user.pk), VIEW)
+        User.groups.through.objects.filter(user=user).delete()
+        assert may(User.objects.get(pk=user.pk), VIEW)
+        clock.shift(RIGHTS_SECONDS + 1)
+        assert not may(User.objects.get(pk=user.pk), VIEW)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,12 +11,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from etlportal import compression
 from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.selectors.local_cache import cache
-from monitoring.views import in_turn
 from monitoring.views.blocks import STAND_IN, Block
 from tests import factories
 from tests.conftest import ROLES
@@ -332,49 +328,3 @@ def test_who_comes_while_a_block_is_rendered_keeps_what_they_have(client_as: Cli
     assert "X-Ticked-At" not in answer
     assert "X-Clock" in answer
     assert htmx.assert_refresh_equals_reload(client, page, url).status_code == 200
-
-
-def test_refreshes_render_one_at_a_time(
-    client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever comes while another block is rendered is answered at once; a page that is opened waits for nothing."""
-    snapshot_stored(calm())
-    client, url = client_as("viewer"), url_of("monitoring:pipelines")
-    page = client.get(url)
-    snapshot_stored(factories.troubled_snapshot())
-    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
-    with in_turn.rendering:
-        answer = htmx.refresh(client, page, url)
-        opened = client_as("operator").get(url)
-    assert (answer.status_code, answer.content, answer["X-Live"]) == (204, b"", "")
-    assert "pipelines-list" in htmx.blocks(opened.content.decode())
-    assert htmx.assert_refresh_equals_reload(client, page, url).status_code == 200
-
-
-def test_a_refresh_is_one_of_the_many(
-    client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(in_turn, "_asked", deque(maxlen=in_turn.MANY))
-    snapshot_stored(calm())
-    client, url = client_as("viewer"), url_of("monitoring:pipelines")
-    page = client.get(url)
-    assert len(in_turn._asked) == 0
-    htmx.refresh(client, page, url)
-    assert len(in_turn._asked) == 1
-
-
-def test_readers_of_the_same_blocks_are_sent_the_same_bytes(client_as: Clients, snapshot_stored: Any) -> None:
-    """Compressed once."""
-    snapshot_stored(calm())
-    clients, url = [client_as("auditor"), client_as("admin")], url_of("monitoring:pipelines")
-    pages = [client.get(url) for client in clients]
-    snapshot_stored(factories.troubled_snapshot())
-    before = compression._compressed.cache_info()
-    asked = zip(clients, pages, strict=True)
-    answers = [htmx.refresh(client, page, url, **{"Accept-Encoding": "gzip"}) for client, page in asked]
-    after = compression._compressed.cache_info()
-    assert (after.misses - before.misses, after.hits - before.hits) == (1, 1)
-    assert {answer["Content-Encoding"] for answer in answers} == {"gzip"}
-    assert all("Accept-Encoding" in answer["Vary"] for answer in answers)
-    assert answers[0].content == answers[1].content
-    assert "pipelines-list" in htmx.blocks(gzip.decompress(answers[0].content).decode())

@@ -8,18 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from monitoring.enums import RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
-from monitoring.selectors import runs
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.run_lines import run_line
-from monitoring.views import in_turn
-from monitoring.views.run import RunEntities
 from tests import factories
 from tests.conftest import ROLES
 from tests.support.queries import counted
@@ -235,10 +231,6 @@ def test_a_run_that_begins_is_found_at_once(pages: Client) -> None:
     assert pages.get("/runs/5/").status_code == 200
 
 
-def test_a_run_says_how_much_memory_it_takes() -> None:
-    assert runs.RunDetail(run=factories.run(error_message="x" * 4000), copied=True).characters >= 4000
-
-
 def test_a_refresh_does_not_wait_for_somebody_elses_reading_of_a_run(
     pages: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,29 +239,6 @@ def test_a_refresh_does_not_wait_for_somebody_elses_reading_of_a_run(
     monkeypatch.setattr(cache, "add", lambda key, *rest: not key.startswith("run:") and add(key, *rest))
     answer = pages.get("/runs/5/", headers={"X-Live": "old"})
     assert (answer.status_code, answer["X-Live"]) == (204, "")
-
-
-def test_what_takes_an_unread_runs_place_waits_for_its_turn_too(pages: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    def down(run_id: int) -> None:
-        raise OperationalError("gone")
-
-    monkeypatch.setattr(runs, "run_detail", down)
-    monkeypatch.setattr(in_turn, "MOST_WAIT_SECONDS", 0.01)
-    with in_turn.rendering:
-        answer = pages.get("/runs/5/", headers={"X-Live": "old"})
-    assert (answer.status_code, answer["X-Live"], "X-Ticked-At" in answer) == (204, "", False)
-    assert pages.get("/runs/5/", headers={"X-Live": "old"}).status_code == 200
-
-
-def test_a_block_of_ones_own_is_made_outside_the_turn(pages: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may wait for the warehouse."""
-    copy_run(5)
-    held: list[bool] = []
-    filled = RunEntities.filled
-    monkeypatch.setattr(RunEntities, "stamp", lambda self, current: None)
-    monkeypatch.setattr(RunEntities, "filled", lambda *a: held.append(in_turn.rendering.locked()) or filled(*a))
-    assert pages.get("/runs/5/", headers={"X-Live": "old"}).status_code == 200
-    assert held == [False]
 
 
 def test_the_path_of_the_seed_takes_two_clicks(pages: Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from datetime import timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from django.core.cache import caches
 from django.urls import reverse
 from django.utils import timezone
 
-from etlportal import compression
 from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.policies.facts import Watermark
 from monitoring.policies.masking import BULLET
@@ -89,23 +87,6 @@ def test_a_refresh_leaves_the_rows_alone_until_the_watermark_moves(
     with queries(oltp=2):
         answer = refresh(client, page, "/pipelines/dim_cliente/")
     assert "Curitiba" in answer.content.decode()
-
-
-@pytest.mark.parametrize(("role", "kept"), [("viewer", 1), ("auditor", 0)])
-def test_an_answer_with_a_readers_token_is_not_kept_for_others(
-    role: str, kept: int, client_as: Any, stored: None, customer: Warehouse, snapshot_stored: Any
-) -> None:
-    client = client_as(role)
-    page = client.get("/pipelines/dim_cliente/")
-    moved = factories.control_row(watermark=Watermark(factories.NOW, 2000))
-    snapshot_stored(factories.snapshot(factories.pipeline(control=moved)))
-    before = compression._compressed.cache_info().misses
-    html = gzip.decompress(
-        refresh(client, page, "/pipelines/dim_cliente/", **{"Accept-Encoding": "gzip"}).content
-    ).decode()
-    assert "Curitiba" in html
-    assert ("csrfmiddlewaretoken" in html) is not bool(kept)
-    assert compression._compressed.cache_info().misses - before == kept
 
 
 def test_unmasking_is_for_who_may_for_ten_minutes_and_written_down(

@@ -23,8 +23,8 @@ def build(url: str) -> dict[str, dict[str, object]]:
 
 def test_without_redis_it_is_a_table() -> None:
     found = build("")
-    assert found["default"]["BACKEND"] == "etlportal.shared_cache.SharedCache"
-    assert found["local"]["BACKEND"].endswith("MemoryCache")
+    assert found["default"]["BACKEND"] == "django.core.cache.backends.db.DatabaseCache"
+    assert found["local"]["BACKEND"].endswith("LocMemCache")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_without_redis_it_is_a_table() -> None:
 def test_addresses_that_are_understood(url: str) -> None:
     default = build(url)["default"]
     assert default["BACKEND"] == "etlportal.redis_cache.RedisOrTableCache"
-    assert default["LOCATION"] == url
+    assert default["LOCATION"] == [url]
     assert default["KEY_PREFIX"]
 
 
@@ -67,7 +67,7 @@ def test_it_is_read_from_a_file_and_shown_nowhere(tmp_path: Path) -> None:
     file = tmp_path / "redis"
     file.write_text("rediss://portal:$hidden@redis.example.com/0\n")
     settings = load(tmp_path, REDIS_URL_FILE=str(file))
-    assert settings["CACHES"]["default"]["LOCATION"] == "rediss://portal:$hidden@redis.example.com/0"
+    assert settings["CACHES"]["default"]["LOCATION"] == ["rediss://portal:$hidden@redis.example.com/0"]
     assert "hidden" not in pprint.pformat(settings["CACHES"])
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL"):
         load(tmp_path, REDIS_URL_FILE=str(file), REDIS_URL="redis://redis")
@@ -79,8 +79,8 @@ def test_tls_verifies() -> None:
 
     from etlportal.redis_cache import RedisOrTableCache
 
-    cache = RedisOrTableCache("rediss://redis.example.com/0", {"OPTIONS": {"TABLE": "t"}})
-    connection = cache._redis._cache.get_client().connection_pool.make_connection()
+    cache = RedisOrTableCache(["rediss://redis.example.com/0"], {})
+    connection = cache._cache.get_client().connection_pool.make_connection()
     assert connection.cert_reqs == ssl.CERT_REQUIRED
     assert connection.check_hostname is True
     assert connection.socket_timeout <= 0.5 and connection.socket_connect_timeout <= 0.5

@@ -161,13 +161,6 @@ def test_gunicorns_settings() -> None:
     assert gunicorn_settings.graceful_timeout < 10  # what Docker gives a container to stop
 
 
-def test_a_worker_that_renders_lets_others_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[float] = []
-    monkeypatch.setattr("sys.setswitchinterval", told.append)
-    gunicorn_settings.post_fork(None, None)
-    assert told == [0.0005]
-
-
 @pytest.mark.parametrize(
     ("hosts", "asked"),
     [

@@ -28,7 +28,6 @@ from monitoring.sight import may
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
 from monitoring.views import export
-from monitoring.views.in_turn import Turn
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
 from monitoring.wording import problem_text
 
@@ -59,14 +58,14 @@ class PipelineSample(PipelineBlock):
         self.with_rows = True
         return super().get(request, *args, **kwargs)
 
-    def render(self, current: Current, *, turn: Turn | None = None) -> SafeString:
+    def render(self, current: Current, *, wait: bool = True) -> SafeString:
         known = self.request.headers.get("X-Live-Etags", "").split(",")
         # A refresh brings the rows at once where the watermark moved: the old ones stay until then.
         if "X-Live" in self.request.headers and f"{self.name}={self.etag(current, '')}" not in known:
             self.with_rows = True
         if self.request.GET.get("rows") == "1":  # without JavaScript
             self.with_rows = True
-        return super().render(current, turn=turn)
+        return super().render(current, wait=wait)
 
     def stamp(self, current: Current) -> str | None:
         """Masked rows are rendered once for all, as long as one reading of them serves all; what somebody unmasked is
