@@ -95,5 +95,6 @@ def connect() -> None:
         m2m_changed.connect(_forget, sender=through)
 
 
-def _forget(**event: Any) -> None:
-    caches["rights"].clear()
+def _forget(update_fields: Any = None, **event: Any) -> None:
+    if update_fields != {"last_login"}:  # a sign-in
+        caches["rights"].clear()

@@ -196,11 +196,13 @@ def users(db: None) -> dict[str, Any]:
 @pytest.fixture
 def client_as(users: dict[str, Any]) -> Callable[[str], Client]:
     """`client_as("viewer")`: a signed-in client; `client_as("")`: nobody's."""
+    from monitoring.sight import rights_of
 
     def make(role: str) -> Client:
         client = Client()
         if role:
             client.force_login(users[role], backend="monitoring.accounts.UserBackend")
+            rights_of(type(users[role]).objects.get(pk=users[role].pk))  # cached: statements of a request are counted
         return client
 
     return make

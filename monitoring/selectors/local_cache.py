@@ -1,6 +1,6 @@
 """The cache of this process's own memory: what pages may keep for some seconds, at no cost to a database.
 
-Django's default cache is a table that all processes share (etlportal/shared_cache.py): for limits, not for pages.
+Django's default cache is shared by all processes (etlportal/caches.py): for limits, not for pages.
 """
 
 from __future__ import annotations

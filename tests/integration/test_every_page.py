@@ -236,7 +236,7 @@ def test_an_unchanged_refresh_costs_next_to_nothing(
         return original(block, *args, **options)
 
     monkeypatch.setattr(Block, "render", render)
-    more = {"monitoring:pipeline": 1, "monitoring:connections-capture": 1}  # its checks; a right that few pages need
+    more = {"monitoring:pipeline": 1}  # its checks
     with queries(default=3 + more.get(name, 0), dw=0, oltp=0):
         answer = htmx.refresh(client, page, url, version)
     assert (answer.status_code, answer.content, rendered) == (204, b"", [])
