@@ -1,4 +1,4 @@
-"""The contract's stored procedures on a connection of the portal's (etlportal/backends/embedded/procedures.py).
+"""The contract's stored procedures on a connection of the portal's (etlportal/backends/embedded/base.py).
 
 The live ETL calls events.py with its own clock and connection; here somebody pressed "capture now".
 """

@@ -1,14 +1,18 @@
-"""The plumbing's application: puts the guard on each watched connection, registers the deploy checks."""
+"""The project's application: puts the execute wrappers on each connection and registers the system checks."""
 
 import logging
+from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from etlportal import guard, statements
 from etlportal.backends.sqlserver.odbc import driver_manager_problem
+from etlportal.databases import WATCHED
+from etlportal.guard import refuse_writes
+from etlportal.statements import observe
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +23,20 @@ class EtlPortalConfig(AppConfig):
     def ready(self) -> None:
         import etlportal.checks  # noqa: F401 - registers them
 
-        connection_created.connect(guard.install, dispatch_uid="etlportal.guard")
-        connection_created.connect(statements.install, dispatch_uid="etlportal.statements")
-        # Web server, collector and every command: said once, in the log, and the pages say it too.
+        connection_created.connect(wrap_statements, dispatch_uid="etlportal.wrap_statements")
+        # Logged once per process; the pages show it too.
         if not settings.EMBEDDED and (problem := driver_manager_problem()):
             logger.error(problem)
+
+
+def wrap_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receiver of `connection_created`: put the execute wrappers on the connection, once.
+
+    The guard is the outermost one, so that it judges each statement as it was written.
+    """
+    wanted = [refuse_writes, observe] if connection.alias in WATCHED else [observe]
+    others = [wrapper for wrapper in connection.execute_wrappers if wrapper not in wanted]
+    connection.execute_wrappers[:] = [*wanted, *others]
 
 
 class PortalAdminConfig(AdminConfig):

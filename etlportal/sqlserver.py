@@ -8,11 +8,12 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 from etlportal.backends.sqlserver.connection_string import WITHOUT_PASSWORD, ConnectionValueError, connection_string
-from etlportal.backends.sqlserver.session import ISOLATIONS, READ_UNCOMMITTED
 from etlportal.secret import Secret
 
 ENGINE = "etlportal.backends.sqlserver"
 LOCK_TIMEOUT_MS = 1000
+READ_UNCOMMITTED, SNAPSHOT = "read-uncommitted", "snapshot"
+ISOLATIONS = (READ_UNCOMMITTED, SNAPSHOT)
 ENCRYPT = ("yes", "no", "strict", "mandatory", "optional")
 AUTHENTICATIONS = (
     "SqlPassword",
@@ -21,7 +22,7 @@ AUTHENTICATIONS = (
     "ActiveDirectoryMsi",
     "ActiveDirectoryServicePrincipal",
 )
-"""What the driver knows and a process without a screen can do."""
+"""What the driver supports and a process without a screen can use."""
 
 
 def watched(env: Env) -> dict[str, dict[str, Any]]:
@@ -56,7 +57,7 @@ def watched(env: Env) -> dict[str, dict[str, Any]]:
 
 
 def _identity(shared: dict[str, Any]) -> None:
-    """Who signs in must be complete: half of it fails at the server with a riddle."""
+    """Refuse incomplete credentials here, because the server's error for them does not name the cause."""
     authentication, user = shared["OPTIONS"]["authentication"], shared["USER"]
     if authentication and authentication.lower() not in WITHOUT_PASSWORD and not (user and shared["PASSWORD"]):
         raise ImproperlyConfigured(f"ETL_SQL_AUTHENTICATION={authentication} needs ETL_SQL_USER and ETL_SQL_PASSWORD.")
@@ -65,7 +66,7 @@ def _identity(shared: dict[str, Any]) -> None:
 
 
 def _text(env: Env, name: str, default: str) -> str:
-    """The variable as it stands: django-environ would take a value that begins with `$` for another one's name."""
+    """Return the variable unchanged: django-environ would take a value that begins with `$` for a variable's name."""
     value = env.ENVIRON.get(name) or default
     try:
         connection_string({"APP": value})
@@ -75,7 +76,7 @@ def _text(env: Env, name: str, default: str) -> str:
 
 
 def _one_of(env: Env, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    """The variable as `allowed` spells it, its own case ignored."""
+    """Return the variable as `allowed` spells it, ignoring case."""
     value = _text(env, name, default)
     found = {each.lower(): each for each in allowed}.get(value.lower())
     if found is None and value:

@@ -19,7 +19,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from etlportal import metrics
 from etlportal.correlation import Work, current
 from etlportal.databases import WATCHED
-from etlportal.guard import refuse_writes
 
 logger = logging.getLogger(__name__)
 
@@ -98,10 +97,3 @@ def _record(alias: str, seconds: float, outcome: str, sql: str, work: Work | Non
         *(alias, page, outcome, seconds, text),
         extra={"alias": alias, "seconds": round(seconds, 6), "ok": outcome == "ok", "sql": text},
     )
-
-
-def install(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receive `connection_created`: add the wrapper once, after the guard's."""
-    wrappers = connection.execute_wrappers
-    if observe not in wrappers:
-        wrappers.insert(1 if wrappers[:1] == [refuse_writes] else 0, observe)

@@ -16,9 +16,6 @@ from django.db import connections
 
 from monitoring.warehouse.names import TableName, bracketed, double_quoted
 
-GROUP_BY = "GROUP\nBY"
-"""mssql-django rewrites the parameters of statements in which it finds GROUP and BY with a blank between."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sql:

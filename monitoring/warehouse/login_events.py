@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitoring.policies.sessions import FACETS, HourEvents, Sampled, Values, session_number
-from monitoring.warehouse.dialect import GROUP_BY, Sql, dialect_of, utc
+from monitoring.warehouse.dialect import Sql, dialect_of, utc
 from monitoring.warehouse.reader import rows
 
 ALIAS = "dw"
@@ -122,7 +122,7 @@ def hours(first_key: int, since: datetime, last_key: int | None = None, until: d
     if last_key is not None and until is not None:
         sql += Sql(" AND connection_event_id <= %s AND event_time_utc < ", (last_key,))
         sql += dialect.moment(until, "DATETIME2(3)")
-    sql += f" {GROUP_BY} {hour}, {columns} ORDER BY {hour} DESC"
+    sql += f" GROUP BY {hour}, {columns} ORDER BY {hour} DESC"
     selected = (
         f"{hour}, COUNT(*), MIN(connection_event_id), MAX(connection_event_id), "
         f"MIN(event_time_utc), MAX(event_time_utc), {columns}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitoring.policies.auditor import REMEMBERED
 from monitoring.policies.sessions import FACETS
-from monitoring.warehouse.dialect import GROUP_BY, Sql, dialect_of, joined, utc
+from monitoring.warehouse.dialect import Sql, dialect_of, joined, utc
 from monitoring.warehouse.login_events import ALIAS
 from monitoring.warehouse.reader import rows
 
@@ -60,7 +60,7 @@ def seen_between(first_key: int, last_key: int) -> list[Seen]:
     columns = ", ".join(FACETS[place] for place in REMEMBERED)
     sql = Sql(
         f"SELECT MIN(event_time_utc), MAX(event_time_utc), {columns} FROM {_TABLE} "
-        f"WHERE connection_event_id >= %s AND connection_event_id <= %s {GROUP_BY} {hour}, {columns}",
+        f"WHERE connection_event_id >= %s AND connection_event_id <= %s GROUP BY {hour}, {columns}",
         (first_key, last_key),
     )
     found = []
@@ -82,7 +82,7 @@ def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[set[tuple[s
     for number, (since, until) in enumerate(windows):
         rest = f"FROM {_TABLE} WHERE event_time_utc >= " + dialect.moment(since, "DATETIME2(3)")
         rest += " AND event_time_utc < " + dialect.moment(until, "DATETIME2(3)")
-        inner = dialect.first(MOST_FACTORS, f"{number} AS part, {columns}", rest + f" {GROUP_BY} {columns}")
+        inner = dialect.first(MOST_FACTORS, f"{number} AS part, {columns}", rest + f" GROUP BY {columns}")
         parts.append("SELECT * FROM (" + inner + ") AS q")
     found: list[set[tuple[str | None, ...]]] = [set() for _ in windows]
     answered: list[tuple[Any, ...]] = rows(ALIAS, joined(parts, " UNION ALL ")) if parts else []

@@ -118,7 +118,7 @@ def test_lifting_in_one_thread_leaves_the_others_guarded(warehouse: Warehouse) -
 
     def attack() -> None:
         try:
-            refused.append(not guard._lifted.get())
+            refused.append(not guard._permitted.get())
         finally:
             connections.close_all()
 

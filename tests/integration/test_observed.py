@@ -19,6 +19,7 @@ from django.test import Client
 
 from etlportal import correlation, guard, middleware, statements
 from etlportal.application import role
+from etlportal.apps import wrap_statements
 from etlportal.correlation import Work, working
 from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
 from monitoring.collector import heartbeat
@@ -159,8 +160,9 @@ def test_the_guard_comes_first_and_each_wrapper_once() -> None:
     for alias in ("default", "dw", "oltp"):
         wrapper = connections[alias]
         wrapper.ensure_connection()
-        for install in (statements.install, guard.install, statements.install):
-            install(wrapper)
+        wrapper.execute_wrappers.insert(0, wrapper.execute_wrappers.pop())
+        for _ in range(2):
+            wrap_statements(wrapper)
         expected = [statements.observe] if alias == "default" else [guard.refuse_writes, statements.observe]
         assert wrapper.execute_wrappers[: len(expected)] == expected
         assert wrapper.execute_wrappers.count(statements.observe) == 1

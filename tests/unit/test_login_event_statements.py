@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
             ([(NOW, NOW, 1, 2, -180)] if "DATEDIFF(HOUR" in sql.text else [(NOW, 1, 2, -180)])
             if "SYSUTCDATETIME" in sql.text
             else [(7,)]
-            if "GROUP\nBY" not in sql.text
+            if "GROUP BY" not in sql.text
             else []
         )
 

@@ -65,7 +65,7 @@ BAD = [
     ("not T-SQL", "SELECT FROM WHERE (", []),
     ("2099 parameters", RUN + f"run_id IN ({', '.join(['%s'] * 2099)})", list(range(2099))),
     ("marks", RUN + "run_id = %s", [1, 2]),
-    ("local variables", "SELECT COUNT(*) FROM audit.etl_run WHERE run_id > %s GROUP BY status", [1]),
+    ("groups by a", "SELECT COUNT(*) FROM audit.etl_run WHERE run_id > 1 GROUP BY run_id / %s", [1]),
 ]  # fmt: skip
 GOOD = [
     (NAME + "e.entity_name = CAST(%s AS VARCHAR(8000)) AND e.run_id = %s", ["x", 5]),

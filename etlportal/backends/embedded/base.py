@@ -6,25 +6,31 @@ SQLite reads brackets too, and a schema is an attached file, so the same string 
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import tempfile
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from django.db.backends.sqlite3 import base, features, operations
+from django.db.backends.sqlite3 import base, creation, features, operations
 
 from etlportal.backends.bounded import BoundedWrapper
-from etlportal.backends.embedded import procedures
-from etlportal.backends.embedded.creation import DatabaseCreation
 from etlportal.budget import spending, used_up
+from etlportal.guard import SNAPSHOT_PROCEDURE
 
-STEPS_BETWEEN_LOOKS = 10_000
-"""SQLite asks this often (in its own machine's steps) whether to go on: about every 100 microseconds."""
+STEPS_BETWEEN_CHECKS = 10_000
+"""SQLite calls the progress handler after this many of its virtual machine's steps, about every 100 microseconds."""
+PROCEDURES = {SNAPSHOT_PROCEDURE: ("demo.procedures", "capture_connection_snapshot")}
+"""Statement to (module, function): SQLite has no stored procedures, so the demo's functions stand in for them."""
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
     # RETURNING takes no schema-qualified column in SQLite.
     can_return_columns_from_insert = False
     can_return_rows_from_bulk_insert = False
-    # Whether the ETL's keys hold is not ours to check (Django's tests would, with a PRAGMA that the guard refuses).
+    # Django's tests would check the ETL's foreign keys with a PRAGMA that the guard refuses.
     can_defer_constraint_checks = False
 
 
@@ -36,21 +42,56 @@ class DatabaseOperations(operations.DatabaseOperations):
         return super().quote_name(name)
 
 
+class DatabaseCreation(creation.DatabaseCreation):
+    """In tests: fresh files with the contract's tables in a temporary folder, no migrations."""
+
+    def create_test_db(self, *args: Any, **kwargs: Any) -> str:
+        create_schema = import_module("demo.schema").create_schema
+        self._folder = tempfile.mkdtemp(prefix=f"etlportal-test-{self.connection.alias}-")
+        self.connection.close()
+        options = self.connection.settings_dict["OPTIONS"]
+        options["schemas"] = {name: str(Path(self._folder) / f"{name}.sqlite3") for name in options["schemas"]}
+        for name, path in options["schemas"].items():
+            create_schema(Path(path), name)
+        self.connection.ensure_connection()
+        return ":memory:"
+
+    def destroy_test_db(self, *args: Any, **kwargs: Any) -> None:
+        self.connection.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def test_db_signature(self) -> tuple[str, ...]:
+        # Both aliases have the same empty main database: without their names Django takes one for the other.
+        return (self.connection.settings_dict["ENGINE"], self.connection.alias)
+
+
 class Cursor(base.SQLiteCursorWrapper):
-    """A cursor that also knows the warehouse's stored procedures, which SQLite has not."""
+    """A cursor that obeys the budget and knows the contract's stored procedures."""
 
     def execute(self, query: str, params: Any = None) -> Any:
-        if procedures.known(query):
-            procedures.call(query, self.connection)
+        if query in PROCEDURES:
+            _call(query, self.connection)
             return self
         with spending():
             return super().execute(query, params)
 
 
+def _call(statement: str, connection: sqlite3.Connection) -> None:
+    """Run a procedure. The connection refuses writes before and after it; the guard has let this statement through."""
+    module, function = PROCEDURES[statement]
+    procedure = getattr(import_module(module), function)
+    was_locked = connection.execute("PRAGMA query_only").fetchone()[0]
+    connection.execute("PRAGMA query_only = OFF")
+    try:
+        procedure(connection)
+    finally:
+        connection.execute(f"PRAGMA query_only = {'ON' if was_locked else 'OFF'}")
+
+
 class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
     """One connection with every schema of OPTIONS["schemas"] (name to file) attached, read-only.
 
-    Raises OperationalError when a file is missing: nothing is ever created by looking at it.
+    Raises OperationalError when a file is missing, and never creates one.
     """
 
     features_class = DatabaseFeatures
@@ -67,10 +108,9 @@ class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
         connection = super().get_new_connection(conn_params)
         for name, path in self._schemas.items():
             connection.execute(f"ATTACH DATABASE ? AS [{name}]", (f"file:{quote(path)}?mode=rw",))
-        # The SQLite side of "the portal only reads": refused by the engine itself.
+        # The engine itself refuses writes.
         connection.execute("PRAGMA query_only = ON")
-        # Its side of "nobody waits longer than their budget".
-        connection.set_progress_handler(used_up, STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(used_up, STEPS_BETWEEN_CHECKS)
         return connection
 
     def create_cursor(self, name: str | None = None) -> Cursor:
@@ -78,5 +118,5 @@ class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
         return cursor
 
     def is_in_memory_db(self) -> bool:
-        # The attached files are what counts: they can be shared between threads.
+        # False, because the attached files can be shared between threads.
         return False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from monitoring.policies import integrity as policy
 from monitoring.policies.integrity import FOUND_CAP, CheckCode, CheckResult, WordCount
-from monitoring.warehouse.dialect import GROUP_BY, Sql
+from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.integrity.session import Session
 from monitoring.warehouse.integrity.sides import Side, status_column
 from monitoring.warehouse.integrity.statements import (
@@ -41,9 +41,7 @@ def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckR
     if side.keeps_unique(key):
         return policy.guaranteed(code, key)
     grouped = listed(side, key, "s.")
-    rest = (
-        "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} {GROUP_BY} {grouped} HAVING COUNT(*) > 1"
-    )
+    rest = "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} GROUP BY {grouped} HAVING COUNT(*) > 1"
     found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{told(side, key)}, COUNT(*)", rest))
     texts = [f"{key_text(row[:-1])} × {row[-1]}" for row in found]
     return session.found(code, texts, key, looked_at=cut_at(side))
@@ -81,5 +79,5 @@ def _word_counts(side: Side, column: str) -> Sql:
         text = f"substr(CAST({name} AS TEXT), 1, 60)"
     inner = side.dialect.first(SCAN_CAP, f"{text} AS word", f"FROM {side.quoted}")
     return side.dialect.first(
-        WORDS, "s.word, COUNT(*) AS n", "FROM (" + inner + f") AS s {GROUP_BY} s.word ORDER BY n DESC, s.word"
+        WORDS, "s.word, COUNT(*) AS n", "FROM (" + inner + ") AS s GROUP BY s.word ORDER BY n DESC, s.word"
     )
