@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from environ import Env
 
-from etlportal.secret import Secret
+from etlportal.environment import Environment, Secret
 
 TABLE = "portal_shared_cache"
 MAX_ENTRIES = 20_000
@@ -32,15 +31,14 @@ OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
 
-def build(env: Env) -> dict[str, dict[str, Any]]:
+def build(env: Environment) -> dict[str, dict[str, Any]]:
     """Return CACHES. Raises ImproperlyConfigured naming REDIS_URL, never its password."""
     shared: dict[str, Any] = {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": TABLE,
         "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES},
     }
-    # Not env.str: it takes a value that begins with `$` for the name of another variable.
-    if url := env.ENVIRON.get("REDIS_URL") or "":
+    if url := env.raw("REDIS_URL"):
         _check(url)
         shared = {
             "BACKEND": "etlportal.redis_cache.RedisOrTableCache",

@@ -36,7 +36,7 @@ accesslog = "-"
 access_log_format = '%(h)s "%(m)s %(U)s %(H)s" %(s)s %(B)s %(M)sms'
 
 # With LOG_FORMAT=json every line is an object, gunicorn's own too.
-if os.environ.get("LOG_FORMAT") == "json":
+if os.environ.get("LOG_FORMAT", "").lower() == "json":
     logconfig_dict = gunicorn_config()
 
 # Nobody speaks to a running server here, and its socket would want a writable home.

@@ -8,19 +8,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from environ import Env
 
-from etlportal.secret import Secret
+from etlportal.environment import Environment, Secret
 
 PROVIDER_ID = "sso"
-"""What stands in the addresses: /account/oidc/sso/login/callback/."""
+"""Part of the addresses: /account/oidc/sso/login/callback/."""
 NEEDED = ("PORTAL_OIDC_SERVER_URL", "PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Oidc:
-    """The one provider: who it is, and what its groups mean here."""
+    """The provider, and what its groups mean here."""
 
     name: str
     server_url: str
@@ -34,26 +33,26 @@ class Oidc:
     second_factor: bool
 
 
-def build(env: Env) -> Oidc | None:
-    """Return the provider, None where none is configured. Raises ImproperlyConfigured naming the variable."""
-    given = [name for name in NEEDED if _text(env, name)]
+def build(env: Environment) -> Oidc | None:
+    """Return the provider, or None if none is configured. Raises ImproperlyConfigured, naming the variable."""
+    given = [name for name in NEEDED if env.raw(name).strip()]
     if not given:
         return None
     if lacking := [name for name in NEEDED if name not in given]:
         raise ImproperlyConfigured(f"{given[0]} is set without {' and '.join(lacking)}.")
-    default_group = _text(env, "PORTAL_OIDC_DEFAULT_GROUP")
-    group_map = _group_map(_text(env, "PORTAL_OIDC_GROUP_MAP"))
+    default_group = env.raw("PORTAL_OIDC_DEFAULT_GROUP").strip()
+    group_map = _group_map(env.raw("PORTAL_OIDC_GROUP_MAP"))
     if not group_map and not default_group:
         raise ImproperlyConfigured(
             "PORTAL_OIDC_GROUP_MAP and PORTAL_OIDC_DEFAULT_GROUP are empty: nobody could sign in."
         )
     return Oidc(
-        name=_text(env, "PORTAL_OIDC_NAME") or "Single sign-on",
-        server_url=_server(_text(env, "PORTAL_OIDC_SERVER_URL")),
-        client_id=_text(env, "PORTAL_OIDC_CLIENT_ID"),
-        client_secret=Secret(_text(env, "PORTAL_OIDC_CLIENT_SECRET")),
-        scope=tuple((_text(env, "PORTAL_OIDC_SCOPE") or "openid profile email").split()),
-        groups_claim=_text(env, "PORTAL_OIDC_GROUPS_CLAIM") or "groups",
+        name=env.raw("PORTAL_OIDC_NAME", "Single sign-on").strip(),
+        server_url=_server(env.raw("PORTAL_OIDC_SERVER_URL").strip()),
+        client_id=env.raw("PORTAL_OIDC_CLIENT_ID").strip(),
+        client_secret=Secret(env.raw("PORTAL_OIDC_CLIENT_SECRET").strip()),
+        scope=tuple(env.raw("PORTAL_OIDC_SCOPE", "openid profile email").split()),
+        groups_claim=env.raw("PORTAL_OIDC_GROUPS_CLAIM", "groups").strip(),
         group_map=group_map,
         default_group=default_group,
         link_by_email=env.bool("PORTAL_OIDC_LINK_BY_EMAIL", default=False),
@@ -75,11 +74,6 @@ def providers(oidc: Oidc | None) -> dict[str, Any]:
     return {"openid_connect": {"APPS": [app]}}
 
 
-def _text(env: Env, name: str) -> str:
-    """The variable as it stands: django-environ would take a value that begins with `$` for another one's name."""
-    return (env.ENVIRON.get(name) or "").strip()
-
-
 def _server(url: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
@@ -88,7 +82,7 @@ def _server(url: str) -> str:
 
 
 def _group_map(text: str) -> dict[str, frozenset[str]]:
-    """From "etl-admins=admin,dwh-ops=operator": the provider's names to ours. One name may stand more than once."""
+    """Parse "etl-admins=admin,dwh-ops=operator". A name may occur more than once."""
     found: dict[str, set[str]] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
         theirs, sign, ours = (part.strip() for part in pair.rpartition("="))

@@ -1,4 +1,7 @@
-"""The only settings file, driven by the environment; a wrong value fails loudly, naming the variable."""
+"""The settings, from the environment and from `.env`. `.env.example` lists the variables.
+
+A wrong value raises ImproperlyConfigured, which names the variable.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,31 @@ import secrets as random_secrets
 import sys
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from etlportal import caches, databases, oidc, operators
-from etlportal.environment import read_file_variants
-from etlportal.logs import without_visitors_tracebacks
-from etlportal.secret import Secret
+from etlportal import caches, databases, oidc
+from etlportal.environment import Environment, Secret
+from etlportal.logs import FORMATS, without_visitors_tracebacks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
-read_file_variants()
+env = Environment()
+env.read_env(BASE_DIR / ".env")
+env.read_files()
 
 EMBEDDED = databases.embedded(env)
-"""Whether the watched warehouse is the embedded demonstration."""
+"""Whether the warehouse is the embedded demonstration."""
 
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
-# Sessions and password hashes are kept here: nobody else on this machine may look.
+# For the owner only: it holds sessions and password hashes.
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _secret_key() -> str:
-    """Return SECRET_KEY; embedded, one is made once and kept beside the data."""
-    # As it stands: env.str takes a value that begins with `$` for the name of another variable.
-    key: str = env.ENVIRON.get("SECRET_KEY", "")
-    if key:
+    """Return SECRET_KEY. The demonstration creates one and keeps it beside its data."""
+    if key := env.raw("SECRET_KEY"):
         return key
     if not EMBEDDED:
         raise ImproperlyConfigured("SECRET_KEY (or SECRET_KEY_FILE) must be set: 50 random characters or more.")
@@ -48,35 +47,35 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-# Earlier keys, while what was signed or encrypted with them lives on.
-SECRET_KEY_FALLBACKS = list(filter(None, env.ENVIRON.get("SECRET_KEY_FALLBACKS", "").split(",")))
+# Earlier keys, for sessions and second factors that were signed or encrypted with them.
+SECRET_KEY_FALLBACKS = list(filter(None, env.raw("SECRET_KEY_FALLBACKS").split(",")))
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-# HTTPS: on by default for a real warehouse, off for the demonstration on this machine.
+# HTTPS is on for a real warehouse, and off for the demonstration.
 HTTPS = env.bool("PORTAL_HTTPS", default=not EMBEDDED)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 REQUEST_ID_TRUSTED = env.bool("PORTAL_BEHIND_PROXY", default=False)
-"""Whether X-Request-ID is the proxy's, and taken over. Anybody else's is nobody's: a new one is made."""
+"""Whether the proxy's X-Request-ID is used. Without a trusted proxy every request gets a new id."""
 if REQUEST_ID_TRUSTED:
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # whose X-Forwarded-For says where a request comes from
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1  # the proxy whose X-Forwarded-For contains the client's address
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_REFERRER_POLICY = "same-origin"
-# With the prefix a browser takes the cookie from this very host over HTTPS only, and from no subdomain.
+# With this prefix a browser accepts the cookie from this host only, over HTTPS only, and from no subdomain.
 _PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{_PREFIX}etlportal_session"
 CSRF_COOKIE_NAME = f"{_PREFIX}etlportal_csrf"
-# However often it is used: after this a session ends, and its owner signs in again.
+# The absolute lifetime of a session, however often it is used.
 SESSION_COOKIE_AGE = env.int("PORTAL_SESSION_HOURS", default=7 * 24) * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "monitoring.views.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
-# Forms here are short, and none takes a file.
+# Forms are short, and none uploads a file.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
@@ -162,15 +161,14 @@ TEMPLATES = [
 
 DATABASES = databases.build(env, DATA_DIR)
 if "postgresql" not in DATABASES["default"]["ENGINE"]:
-    # django-tables2 looks for a type of column there, and does without it where there is no psycopg: 5 MB of each
-    # process that never speaks to a PostgreSQL.
+    # django-tables2 imports these fields if psycopg is installed. Without PostgreSQL that would cost each process 5 MB.
     sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]
 DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = caches.build(env)
 
-# Accounts: nobody signs up unless an administrator opens it (docs/signing-in.md).
+# Accounts (docs/signing-in.md).
 AUTHENTICATION_BACKENDS = [
     "monitoring.accounts.UserBackend",
     "monitoring.accounts.EmailBackend",
@@ -179,32 +177,31 @@ ACCOUNT_ADAPTER = "monitoring.accounts.adapter.PortalAccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody gets mail because somebody typed the address
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to an address that has no account
 ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.forms.ResetPasswordForm"}  # nosec B105 - a form
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
-# Sign-in and second factor have limits of their own (monitoring/accounts/limits.py). allauth's for the second
-# factor counts per user whatever the address, so that it must be the wider one.
+# Passwords and second factors have limits of their own (monitoring/accounts/limits.py). allauth's limit for second
+# factors counts per user from all addresses together, so it must be the wider one.
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,200/5m/key", "signup": "5/m/ip,30/h/ip"}
 
-# The first administrator, made by `migrate` where there is none (monitoring/accounts/first_admin.py). As they
-# stand: env.str takes a value that begins with `$` for the name of another variable.
+# The first administrator, created by `migrate` if there is none (monitoring/accounts/first_admin.py).
 FIRST_ADMIN = None
-if env.ENVIRON.get("PORTAL_ADMIN_USER"):
-    if not env.ENVIRON.get("PORTAL_ADMIN_PASSWORD"):
+if env.raw("PORTAL_ADMIN_USER"):
+    if not env.raw("PORTAL_ADMIN_PASSWORD"):
         raise ImproperlyConfigured("PORTAL_ADMIN_USER is set without PORTAL_ADMIN_PASSWORD.")
     FIRST_ADMIN = (
-        env.ENVIRON["PORTAL_ADMIN_USER"],
-        Secret(env.ENVIRON["PORTAL_ADMIN_PASSWORD"]),
-        env.ENVIRON.get("PORTAL_ADMIN_EMAIL", ""),
+        env.raw("PORTAL_ADMIN_USER"),
+        Secret(env.raw("PORTAL_ADMIN_PASSWORD")),
+        env.raw("PORTAL_ADMIN_EMAIL"),
     )
 
-# Second factors: each optional, asked for per group (monitoring/accounts/second_factor.py).
+# Second factors: optional, unless a group requires one (monitoring/accounts/second_factor.py).
 MFA_ADAPTER = "monitoring.accounts.adapter.PortalMFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "ETL Portal"
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here: nobody could set up a factor
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
 MFA_FORMS = {
     "authenticate": "monitoring.accounts.forms.AuthenticateForm",
     "reauthenticate": "monitoring.accounts.forms.ReauthenticateForm",
@@ -212,19 +209,23 @@ MFA_FORMS = {
     "edit_webauthn": "monitoring.accounts.forms.EditWebAuthnForm",
 }
 
-# Single sign-on by OpenID Connect, where the environment names a provider.
+# Single sign-on with OpenID Connect.
 OIDC = oidc.build(env)
 SOCIALACCOUNT_ADAPTER = "monitoring.accounts.single_sign_on.PortalSocialAdapter"
 SOCIALACCOUNT_PROVIDERS = oidc.providers(OIDC)
-SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # where PORTAL_OIDC_LINK_BY_EMAIL allows it at all
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # if PORTAL_OIDC_LINK_BY_EMAIL allows it
 
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "monitoring:summary"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
-# Mail, once EMAIL_URL says how ("smtp+tls://user:password@host:587"). Without it nothing is sent or promised.
-MAIL = bool(env.str("EMAIL_URL", default=""))
-globals().update(env.email_url("EMAIL_URL", default="dummymail://"))
+# Mail ("smtp+tls://user:password@host:587"). Without EMAIL_URL the portal sends none and offers no reset by mail.
+MAIL = bool(env.raw("EMAIL_URL"))
+_mail = env.email_url("EMAIL_URL", default="dummymail://")
+EMAIL_BACKEND, EMAIL_FILE_PATH = _mail["EMAIL_BACKEND"], _mail["EMAIL_FILE_PATH"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="etlportal@localhost")
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -261,32 +262,36 @@ DJANGO_TABLES2_TABLE_ATTRS = {"class": "table"}
 # The collector.
 COLLECT_BUSY_SECONDS = env.int("COLLECT_BUSY_SECONDS", default=10)
 COLLECT_IDLE_SECONDS = env.int("COLLECT_IDLE_SECONDS", default=30)
-# How long what is kept (docs/history.md): samples, hourly roll-ups, daily ones, copies of runs.
+# Retention (docs/history.md) of samples, hourly roll-ups, daily roll-ups and copies of runs.
 SAMPLE_RETENTION_DAYS = env.int("SAMPLE_RETENTION_DAYS", default=2)
 ROLLUP_RETENTION_DAYS = env.int("ROLLUP_RETENTION_DAYS", default=100)
 DAY_RETENTION_DAYS = env.int("DAY_RETENTION_DAYS", default=1830)
 COPY_RETENTION_DAYS = env.int("COPY_RETENTION_DAYS", default=35)
-# Who was seen on which day: 30 days before the longest range, and some more.
+# Retention of the logins seen per day: the longest range, the 30 days before it, and a reserve.
 CONNECTION_HISTORY_DAYS = env.int("CONNECTION_HISTORY_DAYS", default=60)
-# On for a real warehouse, for a SIEM; in the demonstration the lines would only hide what it says.
+# On for a real warehouse, for a SIEM. In the demonstration the lines would hide its own output.
 TRAIL_STDOUT = env.bool("TRAIL_STDOUT", default=not EMBEDDED)
 TRAIL_RETENTION_DAYS = env.int("TRAIL_RETENTION_DAYS", default=400)
 PENDING_CAP = env.int("PENDING_CAP", default=100_000)
-# Whether a page that finds old figures and no collector takes one sample itself.
+# Whether a page takes a sample itself when the figures are old and no collector runs.
 SAMPLE_ON_DEMAND = env.bool("SAMPLE_ON_DEMAND", default=True)
-# How the program names of the ETL runner's sessions begin (CONTRACT 6), case ignored.
+# Prefixes of the program names of the ETL runner's sessions (CONTRACT 6). Case does not matter.
 RUNNER_PROGRAMS = env.list("RUNNER_PROGRAMS", default=["etl-runner", "etl_runner", "run_etl"])
-# The sources' database by its own name, as sessions carry it.
-OLTP_NAME = env.str("ETL_OLTP_DB", default="") or "ECOMMERCE_OLTP"
+# The name of the source database, as sessions show it.
+OLTP_NAME = env.raw("ETL_OLTP_DB", "ECOMMERCE_OLTP")
 REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 
-# For operators (docs/monitoring/README.md).
-METRICS_TOKEN = operators.token(env)
-COLLECTOR_METRICS_PORT = operators.port(env, METRICS_TOKEN)
+# Metrics, logs and slow statements (docs/monitoring/README.md).
+METRICS_TOKEN = Secret(env.raw("METRICS_TOKEN"))
+if METRICS_TOKEN and (len(METRICS_TOKEN) < 16 or not METRICS_TOKEN.isascii() or any(map(str.isspace, METRICS_TOKEN))):
+    raise ImproperlyConfigured("METRICS_TOKEN must have 16 characters or more, ASCII without blanks, for a header.")
+COLLECTOR_METRICS_PORT = int(env.number("COLLECTOR_METRICS_PORT", 0, low=0, high=65535))
+if COLLECTOR_METRICS_PORT and not METRICS_TOKEN:
+    raise ImproperlyConfigured("COLLECTOR_METRICS_PORT is set without METRICS_TOKEN.")
 COLLECTOR_METRICS_ADDRESS = env.str("COLLECTOR_METRICS_ADDRESS", default="127.0.0.1")
-SLOW_STATEMENT_SECONDS = operators.seconds(env)
-SQL_COMMENT_IDS = operators.comment_ids(env)
-LOG_FORMAT = operators.log_format(env)
+SLOW_STATEMENT_SECONDS = env.number("SLOW_STATEMENT_SECONDS", 1, low=0)  # 0: none is slow
+SQL_COMMENT_IDS = env.one_of("SQL_COMMENT_IDS", "auto", ("auto", "all", "none"))
+LOG_FORMAT = env.one_of("LOG_FORMAT", "line", FORMATS)
 
 LOGGING = {
     "version": 1,
@@ -305,7 +310,7 @@ LOGGING = {
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["visitors"]},
-        # What people did, as JSON lines for a SIEM (actions/trail.py).
+        # The activity log as JSON lines, for a SIEM (actions/trail.py).
         "trail": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "bare"},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},

@@ -14,8 +14,8 @@ from etlportal.application import application_name
 from etlportal.backends.sqlserver.connection_string import UNENCRYPTED, keywords_of, masked
 from etlportal.backends.sqlserver.odbc import driver_name
 from etlportal.budget import budget
+from etlportal.databases import READ_UNCOMMITTED
 from etlportal.guard import WarehouseReadOnly
-from etlportal.sqlserver import READ_UNCOMMITTED
 from monitoring.policies.facts import ConnectionReading, Problem
 from monitoring.policies.terms import Terms
 from monitoring.warehouse.dialect import Sql, dialect_of, utc

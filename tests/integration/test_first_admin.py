@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 
-from etlportal.secret import Secret
+from etlportal.environment import Secret
 from monitoring.accounts.first_admin import make_first_admin
 from monitoring.models import TrailEntry
 

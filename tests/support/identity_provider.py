@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 
 from etlportal import oidc
-from etlportal.secret import Secret
+from etlportal.environment import Secret
 
 SERVER = "https://id.example.com"
 START, CALLBACK = "/account/oidc/sso/login/", "/account/oidc/sso/login/callback/"

@@ -7,16 +7,16 @@ import re
 from pathlib import Path
 from unittest import mock
 
-import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from etlportal import caches
+from etlportal.environment import Environment
 from tests.unit.test_settings import load
 
 
 def build(url: str) -> dict[str, dict[str, object]]:
-    env = environ.Env()
+    env = Environment()
     with mock.patch.object(env, "ENVIRON", {"REDIS_URL": url}):
         return caches.build(env)
 

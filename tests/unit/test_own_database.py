@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from etlportal import own_database
+from etlportal import databases
+from etlportal.environment import Environment
 
 FOLDER = Path("/data/a+b c")
 ODD = "p@:/?#%+ ;{}=ç"
@@ -20,7 +20,7 @@ ENCODED = "p%40%3A%2F%3F%23%25%2B%20%3B%7B%7D%3D%C3%A7"
 
 def built(url: str) -> dict[str, Any]:
     with mock.patch.dict(os.environ, {"DATABASE_URL": url}):
-        return own_database.build(environ.Env(), FOLDER)
+        return databases.own(Environment(), FOLDER)
 
 
 def test_nothing_said_is_a_file_in_the_data_folder() -> None:

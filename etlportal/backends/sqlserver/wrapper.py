@@ -26,8 +26,7 @@ from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seco
 from etlportal.backends.sqlserver import odbc
 from etlportal.backends.sqlserver.connection_string import MASK, ConnectionValueError, connection_string, keywords_of
 from etlportal.budget import OutOfTime, budget
-from etlportal.databases import WATCHED
-from etlportal.sqlserver import READ_UNCOMMITTED, SNAPSHOT
+from etlportal.databases import READ_UNCOMMITTED, SNAPSHOT, WATCHED
 
 # Django keeps connections and checks them itself. The driver manager's pool would return dead ones, and sessions with
 # the settings of another alias.
