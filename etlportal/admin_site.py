@@ -1,4 +1,4 @@
-"""The admin site: signed in through the portal, open to whoever may look at something in it."""
+"""The admin site: signed in through the portal, open to users who may see one of its tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite, ModelAdmin
-from django.contrib.admin.exceptions import DisallowedModelAdminToField
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -22,11 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.databases import WATCHED
 
 OPENS_ADMIN = "monitoring.view_etlrun"
-"""Who may read the audit tables may open the admin: groups decide, no staff flag is needed."""
-
-
-ROW_VIEWS = frozenset({"change_view", "delete_view"})
-"""ModelAdmin's views that look a row up by the field that the address names."""
+"""The permission that opens the admin without the staff flag."""
 
 
 class PortalAdminSite(AdminSite):
@@ -41,7 +35,10 @@ class PortalAdminSite(AdminSite):
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Send nobody to the portal's own sign-in and back. Raises PermissionDenied for a user without access."""
+        """Redirect anonymous users to the portal's login page and keep `next`.
+
+        Raises PermissionDenied for a user without access.
+        """
         index = reverse("admin:index", current_app=self.name)
         if self.has_permission(request):
             return HttpResponseRedirect(index)
@@ -51,16 +48,19 @@ class PortalAdminSite(AdminSite):
         return redirect_to_login(wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else index)
 
     def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
-        """Django's, but a user without access is told so at once instead of being asked to sign in again. Refused is
-        also what Django looks up as it was sent, and fails: a relation to no field at all, rows that are no keys."""
+        """Refuse users without access at once, instead of asking them to sign in again.
+
+        Also refuse what Django would look up as it was sent, and fail with a 500: a relation to a field without a
+        name, and rows for an action whose keys are none.
+        """
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            if getattr(view, "__name__", "") in ROW_VIEWS and _names_no_field(request):
-                raise DisallowedModelAdminToField
+            if "" in (request.GET.get("_to_field"), request.POST.get("_to_field")):
+                raise BadRequest
             if request.method == "POST" and not _selects_keys(request, getattr(view, "__self__", None)):
                 raise BadRequest
             return inner(request, *args, **kwargs)
@@ -68,7 +68,7 @@ class PortalAdminSite(AdminSite):
         return checked
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return Django's list with our tables in two parts: the warehouse's, and the portal's own."""
+        """Return Django's list, with our tables in two parts: the warehouse's and the portal's own."""
         apps = []
         for app in super().get_app_list(request, app_label):
             if app["app_label"] != "monitoring":
@@ -83,12 +83,8 @@ class PortalAdminSite(AdminSite):
         return apps
 
 
-def _names_no_field(request: HttpRequest) -> bool:
-    return "" in (request.GET.get(TO_FIELD_VAR), request.POST.get(TO_FIELD_VAR))
-
-
 def _selects_keys(request: HttpRequest, admin: object) -> bool:
-    """Whether the rows chosen for an action can be keys of the admin's table."""
+    """Return whether the rows chosen for an action can be keys of the admin's table."""
     if not isinstance(admin, ModelAdmin):
         return True
     key = admin.model._meta.pk

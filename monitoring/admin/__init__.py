@@ -1,5 +1,5 @@
 """The read-only drill-down of the warehouse, and the portal's own tables."""
 
-from monitoring.admin import accounts, group_scope, portal, trail, warehouse
+from monitoring.admin import accounts, portal, warehouse
 
-__all__ = ["accounts", "group_scope", "portal", "trail", "warehouse"]
+__all__ = ["accounts", "portal", "warehouse"]

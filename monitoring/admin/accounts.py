@@ -1,7 +1,4 @@
-"""Accounts in the admin: who may sign up, of whom a second factor is asked, and help for who lost theirs.
-
-What holds secrets (second factors, sessions, the provider's tokens) has no page here.
-"""
+"""Users, groups and how they sign in. Models that hold secrets (second factors, sessions, tokens) have no page."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from allauth.usersessions.models import UserSession
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
@@ -20,8 +18,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from monitoring.admin import filters
+from monitoring.admin.readonly import UnrestrictedUsersAdmin
 from monitoring.enums import TrailAction
-from monitoring.models import GroupPolicy, PortalSettings
+from monitoring.models import GroupPolicy, GroupScope, PortalSettings
 from monitoring.trail import note
 
 for _model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
@@ -32,7 +32,7 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class PortalUserAdmin(UserAdmin):
-    """Django's, with two actions for who lost a device. Like every change of a user they need that permission."""
+    """Django's, with two actions for users who lost a device."""
 
     actions = ("remove_second_factors", "end_sessions")
     show_full_result_count = False
@@ -63,7 +63,7 @@ class PortalUserAdmin(UserAdmin):
         self.message_user(request, text % {"number": sessions}, messages.SUCCESS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
-        """Only a superuser makes superusers, or gives a permission past the groups."""
+        """Only a superuser makes superusers or gives a permission to a single user."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if request.user.is_superuser else (*fields, "is_superuser", "is_staff", "user_permissions")
 
@@ -76,7 +76,7 @@ class PortalUserAdmin(UserAdmin):
         return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
 
     def _within_reach(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
-        """Only a superuser weakens a superuser's account."""
+        """Return the users without superusers, unless a superuser asks."""
         within = queryset if request.user.is_superuser else queryset.filter(is_superuser=False)
         return list(within.order_by("pk"))
 
@@ -100,5 +100,43 @@ class GroupPolicyAdmin(admin.ModelAdmin):
     list_select_related = ("group",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
-        """The group is chosen once."""
+        """The group cannot be changed."""
+        return ("group",) if obj else ()
+
+
+class GroupScopeForm(forms.ModelForm):
+    """Offer the control rows, and listed pipelines that have none now."""
+
+    entity_names = forms.MultipleChoiceField(
+        label=_("pipelines"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_(
+            "Who is in this group sees these pipelines only, in every figure, list, file and page, whatever other "
+            "groups they are in; with several limited groups, those of all of them. None chosen: they see none. "
+            "Delete this limit to lift it."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "entity_names" in self.fields:
+            known = {*filters.pipeline_names(), *(self.instance.entity_names if self.instance.pk else ())}
+            self.fields["entity_names"].choices = [(name, name) for name in sorted(known) if name]
+
+
+@admin.register(GroupScope)
+class GroupScopeAdmin(UnrestrictedUsersAdmin):
+    form = GroupScopeForm
+    list_display = ("group", "listed")
+    list_select_related = ("group",)
+    search_fields = ("group__name",)
+    show_full_result_count = False
+
+    @admin.display(description=_("pipelines"))
+    def listed(self, row: GroupScope) -> str:
+        return row.names
+
+    def get_readonly_fields(self, request: HttpRequest, obj: GroupScope | None = None) -> tuple[str, ...]:
+        """The group cannot be changed."""
         return ("group",) if obj else ()

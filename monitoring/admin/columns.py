@@ -1,4 +1,4 @@
-"""Columns of lists and details: times to the second with UTC on hover, keys without separators, texts cut."""
+"""Columns of the read-only tables: times to the second with UTC on hover, keys without separators, long texts cut."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import DateTimeField, Field, ForeignKey, Model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import CharField, DateTimeField, Field, ForeignKey, ForeignObjectRel, Model, TextField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -19,13 +20,15 @@ from monitoring.templatetags import parts
 Column = Callable[[Any], Any]
 
 CUT = 90
+LONG = 256
+"""Columns of more characters are cut in lists."""
 NOTHING = "-"
 """Django's own sign for no value in a list."""
 LOCAL = "%Y-%m-%d %H:%M:%S"
 
 
-def moment(name: str, label: Any = None) -> Column:
-    """Return a column for an aware time: in the reader's zone, to the second, UTC on hover."""
+def moment(name: str, label: Any) -> Column:
+    """Return a column for an aware time: in the user's zone, to the second, UTC on hover."""
 
     def show(row: Any) -> SafeString | None:
         value = getattr(row, name)
@@ -35,9 +38,9 @@ def moment(name: str, label: Any = None) -> Column:
 
 
 def logged_in(name: str, label: Any) -> Column:
-    """Return a column for a time by the server's own clock: as `moment`, by the clock's present offset.
+    """Return a column for a time by the server's own clock, converted with the clock's present offset.
 
-    Where the offset could not be read the time stands as it is in the table, and says whose it is.
+    Where the offset is unknown, show the stored value and say that it is by the server's clock.
     """
 
     def show(row: Any) -> SafeString | None:
@@ -52,7 +55,7 @@ def logged_in(name: str, label: Any) -> Column:
     return _named(show, name, label)
 
 
-def key(name: str, label: Any = None) -> Column:
+def key(name: str, label: Any) -> Column:
     """Return a column for a number that names something: without separators."""
 
     def show(row: Any) -> str | None:
@@ -62,20 +65,18 @@ def key(name: str, label: Any = None) -> Column:
     return _named(show, name, label)
 
 
-def text(name: str, label: Any = None) -> Column:
-    """Return a column for a long text: its beginning; the whole is on the row's own page."""
+def text(name: str, label: Any) -> Column:
+    """Return a column for the beginning of a long text."""
 
     def show(row: Any) -> SafeString | None:
         value = getattr(row, name)
-        if not value:
-            return None
-        return format_html('<span title="{}">{}</span>', value, Truncator(value).chars(CUT))
+        return format_html('<span title="{}">{}</span>', value, Truncator(value).chars(CUT)) if value else None
 
     return _named(show, name, label)
 
 
 def detail(model: type[Model], name: str) -> str | Column:
-    """Return how a column shows on the row's own page."""
+    """Return how a field is shown on the row's own page."""
     field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
     if isinstance(field, DateTimeField):
         return moment(name, field.verbose_name)
@@ -86,12 +87,25 @@ def detail(model: type[Model], name: str) -> str | Column:
     return name
 
 
+def listed(model: type[Model], name: Any) -> Any:
+    """Return how an entry of `list_display` is shown in a list: as in detail, a long text cut."""
+    try:
+        field = model._meta.get_field(name) if isinstance(name, str) else None
+    except FieldDoesNotExist:
+        return name
+    if field is None or isinstance(field, ForeignObjectRel):
+        return name
+    if isinstance(field, TextField) or (isinstance(field, CharField) and (field.max_length or 0) > LONG):
+        return text(name, field.verbose_name)
+    return detail(model, name)
+
+
 def _named(show: Column, name: str, label: Any) -> Column:
-    """Name the column; on a row's own page, too, what is not there is a dash and not Python's None."""
+    """Name the column, and show a dash for no value, as Django does in lists but not on a row's own page."""
 
     def shown(row: Any) -> Any:
         value = show(row)
         return NOTHING if value is None else value
 
     shown.__name__ = name
-    return admin.display(description=label or name.replace("_", " "))(shown)
+    return admin.display(description=label)(shown)

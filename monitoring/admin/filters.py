@@ -1,32 +1,34 @@
-"""Filters whose choices are known beforehand: no table is scanned to find out what could be chosen."""
+"""List filters whose choices are known beforehand: no table is scanned to find out what could be chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
 from django.db import Error
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import scope
-from monitoring.admin.paging import WINDOW
-from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring import scope, wording
+from monitoring.admin.paging import PLACE, WINDOW
+from monitoring.enums import ExecutionStatus, RunStatus, TrailAction, TrailOutcome
 from monitoring.models import EtlControl
 from monitoring.models.managers import of_status
 from monitoring.selectors.snapshot import current
 from monitoring.templatetags.signs import sign_of
 
 MANY = 500
-"""Nobody chooses from more than this many pipelines."""
+"""The most pipelines that a filter offers."""
+
+Options = Iterable[tuple[str, Any]]
 
 
 def pipeline_names() -> list[str]:
     """Return the names of the control rows: the last snapshot's, else read (a row per pipeline).
 
-    Empty when neither can be had. Names are what people typed: they may be nonsense.
+    Empty when neither is available. Any text can be a name.
     """
     snapshot = current().snapshot
     if snapshot is not None:
@@ -37,96 +39,97 @@ def pipeline_names() -> list[str]:
         return []
 
 
-class CountedFilter(SimpleListFilter):
-    """A filter by the values of one `column`; asked for, the list counts its choices as far as that is cheap."""
+class ColumnFilter(SimpleListFilter):
+    """A filter by the values of one `column`."""
 
     column: ClassVar[str] = ""
+
+    @classmethod
+    def options(cls) -> Options:
+        """Return the choices: (value, title)."""
+        raise NotImplementedError
+
+    @classmethod
+    def accepts(cls, value: str) -> bool:
+        """Return whether the URL may hold this value."""
+        return value in {option for option, _title in cls.options()}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Options:
+        return self.options()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset if not value else queryset.filter(**{self.column: value})
 
     def choice_of(self, value: Any) -> str:
         """Return the choice that a value of the column belongs to."""
         return str(value)
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        counts = changelist.counts(self) if changelist.add_facets and self.column else None
-        chosen = self.value()
-        query = changelist.get_query_string
-        yield {"selected": chosen is None, "query_string": query(remove=[self.parameter_name]), "display": _("All")}
-        for lookup, title in self.lookup_choices:
-            yield {
-                "selected": chosen == str(lookup),
-                "query_string": query({self.parameter_name: lookup}),
-                "display": title if counts is None else f"{title} ({counts.get(str(lookup), 0)})",
-            }
+    def get_facet_queryset(self, changelist: Any) -> dict[str, Any]:
+        """Return the counts beside the choices (Django's would count the whole table)."""
+        if not self.column:
+            return {}
+        counts = changelist.facet_counts(self)
+        return {f"{place}__c": counts.get(str(value), 0) for place, (value, _title) in enumerate(self.lookup_choices)}
 
 
-class KnownFilter(CountedFilter):
-    """A filter that takes none but its own choices; the list names any other value and leaves it out."""
+class WindowFilter(ColumnFilter):
+    """How far back. The paginator turns it, and the other parameters of the place in the list, into a range of keys."""
 
-    def value(self) -> str | None:
-        value = super().value()
-        return value if value is None or value in {str(lookup) for lookup, _title in self.lookup_choices} else None
+    title, parameter_name = _("period"), WINDOW
 
-    @property
-    def unread(self) -> bool:
-        return bool(super().value()) and self.value() is None
+    def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any) -> None:
+        super().__init__(request, params, model, model_admin)
+        for name in PLACE:
+            params.pop(name, None)
 
-
-class WindowFilter(KnownFilter):
-    """How far back. It narrows nothing by itself: the list turns it into a range of keys."""
-
-    title = _("period")
-    parameter_name = WINDOW
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    @classmethod
+    def options(cls) -> Options:
         return (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset
 
 
-class PipelineFilter(CountedFilter):
-    title = _("pipeline")
-    parameter_name = "pipeline"
-    column = "entity_name"
+class PipelineFilter(ColumnFilter):
+    title, parameter_name, column = _("pipeline"), "pipeline", "entity_name"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    @classmethod
+    def options(cls) -> Options:
         return [(name, name) for name in pipeline_names()[:MANY] if name]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        name = self.value()
-        return queryset if name is None else queryset.filter(entity_name=name)
+    @classmethod
+    def accepts(cls, value: str) -> bool:
+        """Any name: the list may hold rows of pipelines that have no control row now."""
+        return True
 
 
-class _StatusFilter(KnownFilter):
-    title = _("status")
-    parameter_name = "status"
+class _StatusFilter(ColumnFilter):
+    title, parameter_name, column = _("status"), "status", "status"
     vocabulary: ClassVar[type[RunStatus] | type[ExecutionStatus]]
-    column = "status"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(status.value, sign_of(status).word) for status in self.vocabulary]
+    @classmethod
+    def options(cls) -> Options:
+        return [(status.value, sign_of(status).word) for status in cls.vocabulary]
 
     def choice_of(self, value: Any) -> str:
         return self.vocabulary.parse(value).value
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The chosen status; "unknown" is whatever the vocabulary does not hold."""
-        value = self.value()
-        if value is None:
-            return queryset
-        known = [status.value for status in self.vocabulary if status.value != "unknown"]
-        if value == "unknown":
-            return queryset.exclude(**{f"{self.column}__in": known})
-        return queryset.filter(**{self.column: value})
+        """Return the rows with the chosen status; "unknown" is every other value."""
+        if self.value() == "unknown":
+            known = [status.value for status in self.vocabulary if status.value != "unknown"]
+            return queryset.exclude(status__in=known)
+        return super().queryset(request, queryset)
 
 
 class RunStatusFilter(_StatusFilter):
     vocabulary = RunStatus
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The status that the run has for this reader: of the pipelines that they may see."""
+        """Use the status that the run has for this user: of the pipelines that they may see."""
         value = self.value()
-        if value is None or scope.pipelines() is None:
+        if not value or scope.pipelines() is None:
             return super().queryset(request, queryset)
         return of_status(queryset, [value])
 
@@ -135,41 +138,43 @@ class ExecutionStatusFilter(_StatusFilter):
     vocabulary = ExecutionStatus
 
 
-class ActiveFilter(KnownFilter):
-    title = _("active")
-    parameter_name = "active"
+class ActiveFilter(ColumnFilter):
+    title, parameter_name, column = _("active"), "active", "is_active"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    @classmethod
+    def options(cls) -> Options:
         return (("1", _("active")), ("0", _("inactive")))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(is_active=value == "1")
 
+class SessionStatusFilter(ColumnFilter):
+    """sys.dm_exec_sessions.status."""
 
-class SessionStatusFilter(KnownFilter):
-    """What SQL Server says of a session (sys.dm_exec_sessions.status)."""
+    title, parameter_name, column = _("session status"), "session_status", "status"
 
-    title = _("session status")
-    parameter_name = "session_status"
-    column = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    @classmethod
+    def options(cls) -> Options:
         return [(name, name) for name in ("running", "sleeping", "dormant", "preconnect")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(status=value)
 
+class EncryptionFilter(ColumnFilter):
+    title, parameter_name, column = _("encrypted"), "encrypted", "encrypt_option"
 
-class EncryptionFilter(KnownFilter):
-    title = _("encrypted")
-    parameter_name = "encrypted"
-    column = "encrypt_option"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+    @classmethod
+    def options(cls) -> Options:
         return (("TRUE", _("yes")), ("FALSE", _("no")))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        return queryset if value is None else queryset.filter(encrypt_option=value)
+
+class ActionFilter(ColumnFilter):
+    title, parameter_name, column = _("action"), "action", "action"
+
+    @classmethod
+    def options(cls) -> Options:
+        return [(code.value, wording.label(code)) for code in TrailAction]
+
+
+class OutcomeFilter(ColumnFilter):
+    title, parameter_name, column = _("outcome"), "outcome", "outcome"
+
+    @classmethod
+    def options(cls) -> Options:
+        return [(code.value, wording.label(code)) for code in TrailOutcome]

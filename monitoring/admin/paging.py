@@ -1,6 +1,8 @@
-"""Lists of big tables: newest first, "older" and "newer" by key. Never COUNT, never OFFSET.
+"""Pages of the admin's big tables: newest first, by key, without COUNT or OFFSET.
 
-A page costs one seek on the primary key and as many rows as it shows, at any depth.
+A page costs one seek on the primary key and as many rows as it shows, at any depth. Only one time column of each
+table is indexed, so a period is looked up once in that index and becomes a range of keys. Keys grow with time
+(CONTRACT: IDENTITY).
 """
 
 from __future__ import annotations
@@ -8,285 +10,367 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple, Self
 
-from django.contrib import messages
-from django.contrib.admin.views.main import IGNORED_PARAMS, SEARCH_VAR, ChangeList
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Page, Paginator
+from django.db.models import Max, Min, Model, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import cached_property
-from django.utils.translation import gettext
 
-from monitoring.admin.exporting import LABELS, keyed_rows
-from monitoring.admin.period import (
-    BIGGEST_KEY,
-    KeyRange,
-    Period,
-    key_range,
-    parse_key,
-    parse_moment,
-    parse_place,
-    period_of,
-    rows_of,
-    widened,
-)
-from monitoring.files import MAX_ROWS
+from etlportal.budget import budget
+from monitoring import files
 from monitoring.templatetags.formats import number_text
 
-OLDER, NEWER, SINCE, UNTIL, WINDOW = "older", "newer", "since", "until", "window"
-CURSOR = (OLDER, NEWER)
-DAY, CLOCK = "on", "clock"
-"""Where the reader jumped to: the list begins with the newest row that is not later, and goes on both ways."""
-PLACE = (DAY, CLOCK)
-COUNTED = 1_000
-"""Counts beside the choices of a filter are of so many rows at most."""
-EXACT = "run"
-"""Only this run's rows: a link from a run, no period needed because run_id is indexed."""
+WINDOW = "window"
+OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK = "older", "newer", "since", "until", "run", "on", "clock"
+PLACE = (OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK)
+"""The parameters of the address that say where in the list the request is."""
+WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+DEFAULT_WINDOW = "7d"
+"""What a filter or a text search looks through unless a period is chosen."""
+LONGEST = timedelta(days=92)
+"""The longest period of a filtered list."""
+BIGGEST_KEY = 2**63 - 1
+EDGE = 500
+"""Rows at each end of a range of one key that tell where it begins and ends in another key."""
+FACET_ROWS = 1_000
+"""The counts beside a filter's choices are of so many rows at most."""
+EXPORT_SECONDS = 30.0
+"""How long the warehouse may take for a whole file. No page waits for it."""
+EXPORT_CHUNK = 1_000
+EXPORT_LABELS = {"csv": "CSV", "xlsx": "XLSX", "jsonl": "JSON lines"}
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the URL asks for beyond Django's own parameters. `unread` names what made no sense."""
+class Period(NamedTuple):
+    """From `since` to `until`, both included and aware; None: open on that side."""
 
-    older: int | None
-    newer: int | None
-    since: datetime | None
-    until: datetime | None
-    place: datetime | None
-    run: int | None
-    unread: tuple[str, ...]
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Keys(NamedTuple):
+    """Keys from `first` to `last`, both included; None: open on that side."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def lookups(self, column: str) -> dict[str, int]:
+        """Return the range as keyword arguments of a queryset's filter."""
+        ends = {f"{column}__gte": self.first, f"{column}__lte": self.last}
+        return {name: key for name, key in ends.items() if key is not None}
+
+
+class Place(NamedTuple):
+    """Where in a keyed list the request is. `moment`: the list begins with the newest row that is not later."""
+
+    older: int | None = None
+    newer: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    run: int | None = None
+    moment: datetime | None = None
+    window: str | None = None
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> Self:
-        """Read the URL; a value that makes no sense is left out and named in `unread`."""
+    def parse(cls, query: Mapping[str, str]) -> tuple[Self, list[str]]:
+        """Return the place, and the names of the parameters that could not be read."""
         values: dict[str, Any] = {
             OLDER: parse_key(query.get(OLDER)),
             NEWER: parse_key(query.get(NEWER)),
             SINCE: parse_moment(query.get(SINCE)),
             UNTIL: parse_moment(query.get(UNTIL), end=True),
-            EXACT: parse_key(query.get(EXACT)),
+            RUN: parse_key(query.get(RUN)),
         }
-        place = parse_place(query.get(DAY), query.get(CLOCK))
-        given = {**values, **({} if place else dict.fromkeys(PLACE))}
-        unread = tuple(name for name, value in given.items() if value is None and query.get(name, "").strip())
-        return cls(**values, place=place, unread=unread)
+        moment = parse_day(query.get(DAY), query.get(CLOCK))
+        read = {**values, DAY: moment, CLOCK: moment}
+        unread = [name for name, value in read.items() if value is None and query.get(name, "").strip()]
+        window = query.get(WINDOW)
+        return cls(**values, moment=moment, window=window if window in WINDOWS else None), unread
+
+    def period(self, *, filtered: bool) -> Period:
+        """Return the period to look through.
+
+        An unfiltered list is open. A filtered one has a start at most LONGEST before its end, because only the key
+        is indexed. Around `moment` it reaches as far to both sides.
+        """
+        reach = WINDOWS[self.window or DEFAULT_WINDOW]
+        bounded = filtered or self.window is not None
+        if self.moment is not None and self.since is None and self.until is None:
+            return Period(_shifted(self.moment, -reach), _shifted(self.moment, reach)) if bounded else Period()
+        since, end = self.since, self.until or timezone.now()
+        if since is None and bounded:
+            since = _shifted(end, -reach)
+        if since is not None and filtered:
+            since = max(since, _shifted(end, -LONGEST) or since)
+        return Period(since, self.until)
 
 
-class DeclaredChangeList(ChangeList):
-    """A change list that knows its own parameters only.
+class UncountedPaginator(Paginator):
+    """One page of at most `per_page` rows, without a COUNT.
 
-    Django would take any `?column__contains=x` for a filter and read the whole table for it; here
-    it is named in a message and left out, as is everything that makes no sense.
+    The change list asks its paginator for the rows only where there is more than one page, so `count` claims one row
+    more than a page has.
     """
 
-    own_parameters: tuple[str, ...] = ()
-    most_rows = MAX_ROWS
+    has_more = has_newer = False
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().__init__(request, *args, **kwargs)
-        declared = {*self._filter_names(), *self.own_parameters}
-        known = {*declared, *IGNORED_PARAMS}
-        for name in [*(name for name in self.params if name not in known), *self.unread()]:
-            text = gettext("“%(name)s” could not be understood and was left out.") % {"name": name[:60]}
-            messages.warning(request, text)
+    @cached_property
+    def count(self) -> int:
+        return self.per_page + 1
 
-    def unread(self) -> tuple[str, ...]:
-        """Return the names of own parameters whose values make no sense."""
-        return tuple(spec.parameter_name for spec in self.filter_specs if getattr(spec, "unread", False))
+    def page(self, number: Any) -> Page:
+        rows = list(self.object_list[: self.per_page + 1])
+        self.has_more = len(rows) > self.per_page
+        self.rows = rows[: self.per_page]
+        return Page(self.rows, 1, self)
+
+    def all_rows(self) -> Iterator[Any]:
+        """Return the rows of an export."""
+        return iter(self.rows)
+
+
+class KeysetPaginator(UncountedPaginator):
+    """Pages that begin after a key. `older` and `newer` are the cursors of the neighbouring pages, or None.
+
+    `times` says where a period becomes keys: the indexed time column, and the key that goes with it.
+    """
+
+    older: int | None = None
+    newer: int | None = None
+
+    def __init__(
+        self, object_list: QuerySet[Any], per_page: int, *, times: TimeIndex, place: Place, filtered: bool
+    ) -> None:
+        super().__init__(object_list, per_page)
+        self.times, self.place, self.key = times, place, times.page_key
+        self.of_run = place.run if times.other_key else None
+        self.period, self.keys = Period(), Keys()
+        self.bounds: dict[str, int] = {}
+        if self.of_run is not None:
+            self.bounds = {times.key: self.of_run}
+        else:
+            self.period = place.period(filtered=filtered)
+            found = times.keys(self.period)
+            self.bounds, self.keys = found or ({}, Keys())
+            if found is None:
+                self.object_list = object_list.none()
+
+    def page(self, number: Any) -> Page:
+        newer, older, moment = self.place.newer, self.place.older, self.place.moment
+        if newer is not None:
+            found = list(self._between(Keys(first=min(newer + 1, BIGGEST_KEY))).order_by(self.key)[: self.per_page + 1])
+            rows, self.has_more, has_newer = found[: self.per_page][::-1], True, len(found) > self.per_page
+        else:
+            found = list(self.rows_below()[: self.per_page + 1])
+            rows, self.has_more = found[: self.per_page], len(found) > self.per_page
+            has_newer = older is not None or moment is not None
+        self.rows = rows
+        if rows:
+            self.newer = getattr(rows[0], self.key) if has_newer else None
+            self.older = getattr(rows[-1], self.key) if self.has_more else None
+        elif moment is not None and newer is None and older is None:
+            self.newer = 0  # nothing is older than the chosen moment: the next page is the first of all
+        self.has_newer = has_newer
+        return Page(rows, 1, self)
+
+    def rows_below(self, key: int | None = None) -> QuerySet[Any]:
+        """Return the rows below a key, newest first; without a key those from where the request begins."""
+        key = self.place.older if key is None else key
+        if key is not None:
+            return self._between(Keys(last=key - 1))
+        if self.place.moment is None:
+            return self._between(Keys())
+        found = self.times.keys(Period(until=self.place.moment))
+        return self.object_list.none() if found is None else self._between(found[1])
+
+    def all_rows(self) -> Iterator[Any]:
+        """Return every row from where the request begins: each statement begins below the last one's key.
+
+        Raises DatabaseError when the database cannot be read (further).
+        """
+        left, key = EXPORT_SECONDS, None
+        while True:
+            with budget(left, anew=True) as waits:
+                chunk = list(self.rows_below(key)[:EXPORT_CHUNK])
+                left = waits.left()
+            yield from chunk
+            if len(chunk) < EXPORT_CHUNK:
+                return
+            key = getattr(chunk[-1], self.key)
+
+    def _between(self, keys: Keys) -> QuerySet[Any]:
+        """Return the rows between two keys and in the period's, with one bound to each side.
+
+        Of two bounds SQL Server would take one for its seek, perhaps the wider, and walk from there.
+        """
+        firsts = [key for key in (keys.first, self.keys.first) if key is not None]
+        lasts = [key for key in (keys.last, self.keys.last) if key is not None]
+        both = Keys(max(firsts, default=None), min(lasts, default=None))
+        return self.object_list.filter(**self.bounds, **both.lookups(self.key)).order_by(f"-{self.key}")
+
+    def facets(self, rows: QuerySet[Any], specs: list[Any]) -> dict[str, list[Any]]:
+        """Return the values of the filters' columns in the newest FACET_ROWS of the period, by column: one read."""
+        columns = sorted({spec.column for spec in specs if getattr(spec, "column", "")})
+        # By the key alone where it has bounds: with a second bound the server may read and sort the period.
+        bounded = rows.filter(**(self.keys.lookups(self.key) or self.bounds))
+        found = list(bounded.order_by(f"-{self.key}").values_list(*columns)[:FACET_ROWS])
+        return {column: [row[place] for row in found] for place, column in enumerate(columns)}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeIndex:
+    """How times become keys of a list: `model` has an index on `at`, and its `key` grows with it.
+
+    `page_key` is the key of the table that is listed. Where it is another one, `key` is an indexed column of that
+    table too.
+    """
+
+    listed: type[Model]
+    page_key: str
+    model: type[Model]
+    at: str
+    key: str
+
+    @property
+    def other_key(self) -> bool:
+        return self.page_key != self.key
+
+    def keys(self, period: Period) -> tuple[dict[str, int], Keys] | None:
+        """Return the period as a filter on `key` (where it is another one) and as a range of `page_key`.
+
+        None: nothing is in the period. Raises DatabaseError when the database cannot be read.
+        """
+        found = self._range(period)
+        if found is None:
+            return None
+        if not self.other_key:
+            return {}, found
+        widened = self._widened(found)
+        return None if widened is None else (found.lookups(self.key), widened)
+
+    def _range(self, period: Period) -> Keys | None:
+        """Look the outermost times up, then their outermost keys: several rows may have one time."""
+        rows, first, last = self.model._default_manager.order_by(), None, None
+        if period.since is not None:
+            times = rows.filter(**{f"{self.at}__gte": period.since}).order_by(self.at).values(self.at)[:1]
+            first = rows.filter(**{self.at: Subquery(times)}).aggregate(found=Min(self.key))["found"]
+            if first is None:
+                return None
+        if period.until is not None:
+            times = rows.filter(**{f"{self.at}__lte": period.until}).order_by(f"-{self.at}").values(self.at)[:1]
+            last = rows.filter(**{self.at: Subquery(times)}).aggregate(found=Max(self.key))["found"]
+            if last is None:
+                return None
+        return Keys(first, last)
+
+    def _widened(self, keys: Keys) -> Keys | None:
+        """Return a range of `page_key` that holds every row of a range of `key`.
+
+        Rows are read in the order of `page_key`: without bounds of its own the server would walk it from the newest
+        row down to the period, and past the period to the first row of all.
+        """
+        rows, first, last = self.listed._default_manager.order_by(), None, None
+        if keys.first is not None:
+            low = rows.filter(**{f"{self.key}__gte": keys.first}).order_by(self.key)
+            first = min(low.values_list(self.page_key, flat=True)[:EDGE], default=None)
+            if first is None:
+                return None
+        if keys.last is not None:
+            high = rows.filter(**{f"{self.key}__lte": keys.last}).order_by(f"-{self.key}")
+            last = max(high.values_list(self.page_key, flat=True)[:EDGE], default=None)
+            if last is None:
+                return None
+        return Keys(first, last)
+
+
+class ReadOnlyChangeList(ChangeList):
+    """Django's change list, with the addresses that our templates need."""
+
+    facet_rows = FACET_ROWS
+    most_rows = files.MAX_ROWS
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """Return (label, address) of each kind of file with what this list is filtered by."""
-        return [(label, f"export.{kind}{self.get_query_string()}") for kind, label in LABELS.items()]
-
-    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        lookups = super().get_filters_params(params)
-        names = self._filter_names()
-        return {name: value for name, value in lookups.items() if name in names}
-
-    def _filter_names(self) -> set[str]:
-        return {spec.parameter_name for spec in self.list_filter}
-
-
-class KeyedChangeList(DeclaredChangeList):
-    """A change list whose pages are ranges of the key that its admin names (`page_key`)."""
-
-    own_parameters = (*CURSOR, SINCE, UNTIL, *PLACE, EXACT)
-
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.wanted = Wanted.parse(request.GET)
-        self.period = Period()
-        self.unfiltered: QuerySet[Any]
-        self.within: QuerySet[Any]
-        self.keys = KeyRange()
-        super().__init__(request, *args, **kwargs)
-
-    def unread(self) -> tuple[str, ...]:
-        return (*super().unread(), *self.wanted.unread)
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
-        """Newest first, whatever the URL says: no other order has an index."""
-        return [f"-{self.model_admin.page_key}"]
-
-    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """Return the query string; another filter starts at the newest page again."""
-        gone = [name for name in CURSOR if name not in (new_params or {})]
-        return super().get_query_string(new_params, [*(remove or []), *gone])
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        queryset = super().get_queryset(request, exclude_parameters)
-        bounds = self._bounds(request.GET.get(WINDOW))
-        if bounds is None:
-            self.unfiltered, self.within, self.keys = self.root_queryset.none(), queryset.none(), KeyRange()
-            return self.within
-        key = self.model_admin.page_key
-        self.keys = KeyRange(bounds.pop(f"{key}__gte", None), bounds.pop(f"{key}__lte", None))
-        self.within = queryset.filter(**bounds)
-        # Counts read the newest rows by the key alone: with a second bound the server may read and sort the period.
-        ranged = _range(key, self.keys)
-        self.unfiltered = self.root_queryset.filter(**(ranged or bounds))
-        return self.within.filter(**ranged)
-
-    def _bounds(self, window: str | None) -> dict[str, int] | None:
-        """Return the range of keys to look through, as arguments of a filter; None: nothing is in it."""
-        admin = self.model_admin
-        if self.wanted.run is not None and admin.run_key:
-            return {admin.run_key: self.wanted.run}
-        self.period = period_of(
-            window=window,
-            since=self.wanted.since,
-            until=self.wanted.until,
-            place=self.wanted.place,
-            filtered=self._narrowed(),
-            now=timezone.now(),
-        )
-        keys = key_range(**admin.period_source(), period=self.period)
-        bounds = _range(admin.period_column, keys)
-        if admin.period_column != admin.page_key and bounds and not keys.empty:
-            keys = widened(rows_of(self.model), keys, column=admin.period_column, key=admin.page_key)
-            bounds |= _range(admin.page_key, keys)
-        return None if keys.empty else bounds
-
-    def get_results(self, request: HttpRequest) -> None:
-        rows, self.has_newer, self.has_older = self._page()
-        self.result_list = rows
-        self.result_count = len(rows)
-        self.full_result_count = None
-        self.show_full_result_count = self.show_admin_actions = self.can_show_all = False
-        self.multi_page = self.has_newer or self.has_older
-        self.paginator = None
-
-    def _narrowed(self) -> bool:
-        """Whether a filter or a search needs a start, because only the key is indexed."""
-        searched = bool(self.query.strip()) and self.model_admin.searched_key(self.query) is None
-        return searched or any(
-            spec.value() is not None for spec in self.filter_specs if getattr(spec, "parameter_name", "") != WINDOW
-        )
+        """Return (label, address) of each kind of file, with what this list is filtered by."""
+        return [(label, f"export.{kind}{self.get_query_string()}") for kind, label in EXPORT_LABELS.items()]
 
     @property
     def kept_parameters(self) -> list[tuple[str, str]]:
-        """Return what another search leaves as it is: the filters."""
-        gone = {SEARCH_VAR, *self.own_parameters}
-        return [(name, value) for name, value in self.params.items() if name not in gone]
-
-    counted_rows = COUNTED
-
-    def counts(self, spec: Any) -> dict[str, str]:
-        """Return how many rows each choice of a filter has among the newest COUNTED that are looked through.
-
-        One bounded read for all filters, whatever else is filtered: a full count would read the whole period.
-        """
-        values = self._counted[spec.column]
-        found = Counter(spec.choice_of(value) for value in values)
-        more = "+" if len(values) == COUNTED else ""
-        return {choice: f"{number_text(number)}{more}" for choice, number in found.items()}
-
-    @cached_property
-    def _counted(self) -> dict[str, list[Any]]:
-        names = sorted({spec.column for spec in self.filter_specs if getattr(spec, "column", "")})
-        newest = self.unfiltered.order_by(f"-{self.model_admin.page_key}")
-        rows = list(newest.values_list(*names)[:COUNTED])
-        return {name: [row[place] for row in rows] for place, name in enumerate(names)}
-
-    def _page(self) -> tuple[list[Any], bool, bool]:
-        """Return the rows, and whether there are newer and older ones."""
-        key, size = self.model_admin.page_key, self.list_per_page
-        if self.wanted.newer is not None:
-            first = min(self.wanted.newer + 1, BIGGEST_KEY)
-            rows = list(self._between(first=first).order_by(key)[: size + 1])
-            return rows[:size][::-1], len(rows) > size, True
-        newest = self.wanted.older is None and self.wanted.place is None
-        rows = list(self.from_place()[: size + 1])
-        return rows[:size], not newest, len(rows) > size
-
-    def from_place(self, below: int | None = None) -> QuerySet[Any]:
-        """Return the filtered rows from where the reader is, or below a key, newest first."""
-        admin = self.model_admin
-        below = self.wanted.older if below is None else below
-        if below is not None:
-            return self._between(last=below - 1)
-        if self.wanted.place is None:
-            return self.queryset
-        keys, bounds = key_range(**admin.period_source(), period=Period(until=self.wanted.place)), {}
-        if keys.last is not None and admin.period_column != admin.page_key:
-            bounds = _range(admin.period_column, keys)
-            keys = widened(rows_of(self.model), keys, column=admin.period_column, key=admin.page_key)
-        return self.within.none() if keys.empty else self._between(last=keys.last).filter(**bounds)
-
-    def _between(self, first: int | None = None, last: int | None = None) -> QuerySet[Any]:
-        """Return the filtered rows between two keys, and in the period's: one bound to each side.
-
-        Of two the server would take one for its seek, perhaps the wider, and walk from there.
-        """
-        low = max((key for key in (first, self.keys.first) if key is not None), default=None)
-        high = min((key for key in (last, self.keys.last) if key is not None), default=None)
-        return self.within.filter(**_range(self.model_admin.page_key, KeyRange(low, high)))
-
-    def all_rows(self) -> Iterator[Any]:
-        """Return every row from where the reader is, not only the page's."""
-        return keyed_rows(self)
+        """Return the parameters of the filters, which another search keeps."""
+        return [(name, value) for name, value in self.params.items() if name not in {"q", *PLACE}]
 
     @property
     def newest_url(self) -> str:
-        return self.get_query_string(remove=PLACE)
+        return self.get_query_string(remove=[DAY, CLOCK])
 
     @property
     def older_url(self) -> str | None:
-        return self._cursor_url(OLDER, -1) if self.has_older else None
+        return self._neighbour(OLDER, self.paginator.older) if self.paginator.has_more else None
 
     @property
     def newer_url(self) -> str | None:
-        if self.has_newer and not self.result_list and self.wanted.place is not None:
-            return self.get_query_string({NEWER: 0})  # the reader jumped to before the first row
-        return self._cursor_url(NEWER, 0) if self.has_newer else None
+        return self._neighbour(NEWER, self.paginator.newer) if self.paginator.has_newer else None
 
-    def _cursor_url(self, name: str, index: int) -> str:
+    def _neighbour(self, name: str, cursor: int | None) -> str:
         """Return the next page's address. An empty page past an end leads back to the newest."""
-        if not self.result_list:
-            return self.newest_url
-        return self.get_query_string({name: getattr(self.result_list[index], self.model_admin.page_key)})
+        return self.newest_url if cursor is None else self.get_query_string({name: cursor})
+
+    @cached_property
+    def facet_values(self) -> dict[str, list[Any]]:
+        return self.paginator.facets(self.root_queryset, self.filter_specs)
+
+    def facet_counts(self, spec: Any) -> dict[str, str]:
+        """Return how often each choice of a filter occurs in the newest rows of the period, "+" if there may be more.
+
+        One bounded read for all filters, whatever else is filtered: a full count would read the whole period.
+        """
+        values = self.facet_values[spec.column]
+        more = "+" if len(values) == FACET_ROWS else ""
+        return {choice: f"{number_text(n)}{more}" for choice, n in Counter(map(spec.choice_of, values)).items()}
 
 
-def _range(column: str, keys: KeyRange) -> dict[str, int]:
-    ends = {f"{column}__gte": keys.first, f"{column}__lte": keys.last}
-    return {name: key for name, key in ends.items() if key is not None}
+def parse_key(text: str | None) -> int | None:
+    """Return a primary key from the URL, or None where it cannot be one."""
+    text = (text or "").strip()
+    if not text.isascii() or not text.isdigit():
+        return None
+    key = int(text[:25])
+    return key if key <= BIGGEST_KEY else None
 
 
-class WholeChangeList(DeclaredChangeList):
-    """A small table at once, sortable, without a COUNT: its rows are counted after reading them."""
+def parse_moment(text: str | None, *, end: bool = False) -> datetime | None:
+    """Return an aware time from ISO text; without an offset it is in the user's zone. None where it is no time.
 
-    LIMIT = 1000
+    A date alone is its start, with `end` its last second.
+    """
+    text = (text or "").strip()
+    try:
+        if "T" in text:
+            moment = parse_datetime(text.replace(" ", "+"))
+        else:
+            day = parse_date(text)
+            moment = day and datetime.combine(day, time.max.replace(microsecond=0) if end else time.min)
+        if moment is None:
+            return None
+        moment = (timezone.make_aware(moment) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    # The whole last second belongs to it: login events have milliseconds.
+    return moment.replace(microsecond=999_000) if end and not moment.microsecond else moment
 
-    def all_rows(self) -> Iterator[Any]:
-        return iter(self.result_list)
 
-    def get_results(self, request: HttpRequest) -> None:
-        rows = list(self.queryset[: self.LIMIT + 1])
-        self.cut = len(rows) > self.LIMIT
-        self.result_list = rows[: self.LIMIT]
-        self.result_count = len(self.result_list)
-        self.full_result_count = None
-        self.show_full_result_count = self.show_admin_actions = self.can_show_all = self.multi_page = False
-        self.paginator = None
+def parse_day(day: str | None, clock: str | None) -> datetime | None:
+    """Return the moment of a day and perhaps a time of day, in the user's zone; without a time the day's end."""
+    day, clock = (day or "").strip(), (clock or "").strip()
+    return parse_moment(f"{day}T{clock}" if day and clock and "T" not in day else day, end=True)
+
+
+def _shifted(moment: datetime, by: timedelta) -> datetime | None:
+    """Return the moment that much earlier or later, None beyond the calendar."""
+    try:
+        return moment + by
+    except OverflowError:
+        return None

@@ -1,7 +1,8 @@
-"""The portal's own tables: what people decide is edited here, what the collector saw is only read."""
+"""The portal's own tables: settings are edited here, what the collector stored and the activity log are only read."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -11,11 +12,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import scope
+from monitoring import scope, wording
 from monitoring.admin import filters
-from monitoring.admin.addresses import Links, detail_url
-from monitoring.admin.columns import key, moment
-from monitoring.admin.readonly import KeyedAdmin, OfThePortalAdmin, ReadOnlyAdmin
+from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, UnrestrictedUsersAdmin
+from monitoring.admin.related_rows import Links, detail_url
+from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.models import (
     CollectorState,
     EtlRun,
@@ -27,6 +28,7 @@ from monitoring.models import (
     PipelineSettings,
     RunCopy,
     RunEntityCopy,
+    TrailEntry,
     UserPreferences,
 )
 
@@ -36,11 +38,11 @@ RULES = (
     ("failure_warning_percent", "failure_critical_percent"),
     ("coverage_warning_points", "coverage_critical_points"),
 )
-"""Pairs of thresholds: the warning comes first, so it may not be above the critical one."""
+"""Pairs of thresholds: a warning may not be above its critical one."""
 
 
 class PipelineSettingsForm(forms.ModelForm):
-    """Chooses among the control rows, whatever their names are; checks that thresholds make sense."""
+    """Offer the control rows without settings; check the thresholds."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -60,7 +62,7 @@ class PipelineSettingsForm(forms.ModelForm):
                 )
 
     def clean_entity_name(self) -> str:
-        """Nobody decides about a pipeline that they do not see, whether its name can be chosen or is typed."""
+        """Refuse a pipeline that the user may not see, also where names are typed."""
         name: str = self.cleaned_data["entity_name"]
         if not scope.within(name):
             raise forms.ValidationError(gettext("There is no pipeline “%(name)s” in ctl.etl_control.") % {"name": name})
@@ -104,29 +106,22 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        """The name is the key: it is chosen once."""
+        """The name is the key: it cannot be changed."""
         return (*self.readonly_fields, "entity_name") if obj else self.readonly_fields
 
 
 @admin.register(CollectorState)
-class CollectorStateAdmin(ReadOnlyAdmin, OfThePortalAdmin):
-    change_list_template = "admin/monitoring/whole_list.html"
-    change_form_template = "admin/monitoring/detail.html"
+class CollectorStateAdmin(ReadOnlyAdmin, UnrestrictedUsersAdmin):
     list_display = (
         "lease_holder",
-        moment("lease_until"),
-        moment("ticked_at"),
+        "lease_until",
+        "ticked_at",
         "tick_milliseconds",
-        moment("sampled_at"),
+        "sampled_at",
         "version",
     )
     hidden_fields = ("payload",)
     more_fields = ("snapshot_bytes",)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        from monitoring.admin.paging import WholeChangeList
-
-        return WholeChangeList
 
     @admin.display(description=_("snapshot (bytes)"))
     def snapshot_bytes(self, row: CollectorState) -> int | None:
@@ -134,19 +129,19 @@ class CollectorStateAdmin(ReadOnlyAdmin, OfThePortalAdmin):
 
 
 class OwnKeyedAdmin(KeyedAdmin):
-    """A table that the collector fills: paged by `id`, periods by its own indexed time."""
+    """A table that the collector fills."""
 
-    page_key = period_key = period_column = "id"
     period_at = "sampled_at"
     list_filter = (filters.WindowFilter, filters.PipelineFilter)
+    search_fields = ("id",)
     search_help_text = _("A row's number.")
 
 
 @admin.register(PipelineSample)
 class PipelineSampleAdmin(OwnKeyedAdmin):
     list_display = (
-        key("id"),
-        moment("sampled_at"),
+        "id",
+        "sampled_at",
         "entity_name",
         "status",
         "source_total",
@@ -174,21 +169,21 @@ class RollUpAdmin(OwnKeyedAdmin):
 @admin.register(PipelineHour)
 class PipelineHourAdmin(RollUpAdmin):
     period_at = "hour"
-    list_display = (key("id"), moment("hour"), *RollUpAdmin.figures)
+    list_display = ("id", "hour", *RollUpAdmin.figures)
 
 
 @admin.register(PipelineDay)
 class PipelineDayAdmin(RollUpAdmin):
     period_at = "day"
-    list_display = (key("id"), moment("day"), *RollUpAdmin.figures)
+    list_display = ("id", "day", *RollUpAdmin.figures)
 
 
 @admin.register(PipelineRunDay)
 class PipelineRunDayAdmin(OwnKeyedAdmin):
     period_at = "day"
     list_display = (
-        key("id"),
-        moment("day"),
+        "id",
+        "day",
         "entity_name",
         "executions",
         "succeeded",
@@ -200,19 +195,18 @@ class PipelineRunDayAdmin(OwnKeyedAdmin):
 
 @admin.register(RunCopy)
 class RunCopyAdmin(KeyedAdmin):
-    page_key = period_key = period_column = "run_id"
     period_at = "started_at"
     list_display = (
-        key("run_id"),
+        "run_id",
         "status",
-        moment("started_at"),
-        moment("finished_at"),
+        "started_at",
+        "finished_at",
         "started_by",
         "entities_succeeded",
         "entities_failed",
     )
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
-    search_texts = ("started_by", "entities_requested", "error_message")
+    search_fields = ("run_id", "started_by", "entities_requested", "error_message")
     search_help_text = _("A run's number; or a text within the period (7 days unless chosen).")
 
     def links(self, request: HttpRequest, obj: RunCopy) -> Links:
@@ -221,23 +215,20 @@ class RunCopyAdmin(KeyedAdmin):
 
 @admin.register(RunEntityCopy)
 class RunEntityCopyAdmin(KeyedAdmin):
-    page_key = "run_entity_id"
-    period_model = RunCopy
-    period_at = "started_at"
-    period_key = period_column = run_key = "run_id"
+    period_model, period_at, period_key = RunCopy, "started_at", "run_id"
     list_display = (
-        key("run_entity_id"),
-        key("run_id"),
+        "run_entity_id",
+        "run_id",
         "entity_name",
         "status",
-        moment("started_at"),
-        moment("finished_at"),
+        "started_at",
+        "finished_at",
         "extracted",
         "upserted",
         "soft_deleted",
     )
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
-    search_texts = ("entity_name", "error_message")
+    search_fields = ("run_entity_id", "entity_name", "error_message")
     search_help_text = _("A run's number, or # and a run entity's number; or a text within the period.")
 
     def key_column(self, term: str) -> str:
@@ -254,3 +245,26 @@ class UserPreferencesAdmin(admin.ModelAdmin):
     search_fields = ("user__username",)
     raw_id_fields = ("user",)
     show_full_result_count = False
+
+
+@admin.register(TrailEntry)
+class TrailEntryAdmin(KeyedAdmin, UnrestrictedUsersAdmin):
+    period_at = "at"
+    list_display = ("id", "at", "user_name", "address", "action_words", "object", "outcome_words")
+    list_filter = (filters.WindowFilter, filters.ActionFilter, filters.OutcomeFilter)
+    search_fields = ("id", "user_name", "address", "object")
+    search_help_text = _("An entry's number; or a user, address or object within the period (7 days unless chosen).")
+    hidden_fields = ("action", "outcome", "detail")
+    more_fields = ("action_words", "outcome_words", "detail_json")
+
+    @admin.display(description=_("action"))
+    def action_words(self, row: TrailEntry) -> Any:
+        return wording.label(TrailAction(row.action)) if row.action in set(TrailAction) else row.action
+
+    @admin.display(description=_("outcome"))
+    def outcome_words(self, row: TrailEntry) -> Any:
+        return wording.label(TrailOutcome(row.outcome)) if row.outcome in set(TrailOutcome) else row.outcome
+
+    @admin.display(description=_("detail"))
+    def detail_json(self, row: TrailEntry) -> str:
+        return json.dumps(row.detail, ensure_ascii=False, sort_keys=True)

@@ -1,13 +1,12 @@
-"""A row as the table holds it: each column's SQL type, NULL as NULL, blanks that can be seen; and as JSON."""
+"""A row as it is stored: each column's SQL type, NULL as NULL, visible blanks; and as JSON."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, models
 from django.db.models import Field, Model
@@ -16,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from etlportal.databases import WATCHED
+from monitoring.files.sheet import json_text
 from monitoring.models.fields import UtcDateTimeField, VarCharField
 
 SPECIAL = {
@@ -23,7 +23,7 @@ SPECIAL = {
     ("connectionloginevent", "database_name"): "SYSNAME",
     ("connectionloginevent", "login_time"): "DATETIME",
 }
-"""What the contract declares otherwise than the model's field would say (tests/contract)."""
+"""Columns whose type in the contract is not the one of the model's field (tests/contract)."""
 _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
     (models.BigAutoField, "BIGINT IDENTITY"),
     (models.BigIntegerField, "BIGINT"),
@@ -36,9 +36,8 @@ _SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7
 """Control characters, and the signs that stand for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One column of one row. `shown`: its value as HTML; `note`: what cannot be seen in it."""
+class Stored(NamedTuple):
+    """One column of one row. `shown`: its value as HTML; `note`: a text's length and outer blanks."""
 
     column: str
     type: str
@@ -47,12 +46,12 @@ class Stored:
 
 
 def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
-    """Return the columns that people can read, in the table's order."""
+    """Return the columns without the binary ones, in the table's order."""
     return [field for field in model._meta.concrete_fields if not isinstance(field, models.BinaryField)]
 
 
 def sql_type(field: Field[Any, Any]) -> str:
-    """Return the column's type, as the contract declares it; for the portal's own tables as their database does."""
+    """Return the column's type: as the contract declares it, for the portal's own tables as their database does."""
     model = field.model
     if getattr(model, "database_alias", "default") not in WATCHED:
         return str(field.db_type(connections["default"])).upper()
@@ -69,7 +68,7 @@ def sql_type(field: Field[Any, Any]) -> str:
 
 
 def value_of(row: Model, field: Field[Any, Any]) -> Any:
-    """Return the value as it leaves the portal: UTC aware; the server's own clock without a zone."""
+    """Return the value for a file: times aware in UTC, those by the server's own clock without a zone."""
     value = field.value_from_object(row)
     return value.replace(tzinfo=None) if isinstance(value, datetime) and _by_the_servers_clock(field) else value
 
@@ -82,9 +81,14 @@ def stored(row: Model) -> Iterator[Stored]:
         yield Stored(field.column, f"{sql_type(field)} {null}", _shown(field, value), _note(value))
 
 
-def as_dict(row: Model) -> dict[str, Any]:
-    """Return the row by its columns' names."""
-    return {field.column: value_of(row, field) for field in fields_of(type(row))}
+def row_json(row: Model, *, types: bool = False) -> str:
+    """Return the row as indented JSON; with `types` beside the table's name and the columns' types."""
+    fields = fields_of(type(row))
+    values = {field.column: value_of(row, field) for field in fields}
+    if not types:
+        return json_text(values, indent=2)
+    declared = {field.column: sql_type(field) for field in fields}
+    return json_text({"table": table_name(type(row)), "row": values, "types": declared}, indent=2)
 
 
 def table_name(model: type[Model]) -> str:
@@ -115,7 +119,7 @@ def _text(field: Field[Any, Any], value: Any) -> str:
 
 
 def _drawn(text: str) -> SafeString:
-    """Return the text with its outer blanks as signs: a column that was not trimmed looks like it."""
+    """Return the text with its outer blanks as visible signs."""
     found = _ENDS.match(text)
     before, body, after = found.groups() if found else ("", text, "")
     return format_html("{}{}{}", _blanks(before), body.translate(_SIGNS), _blanks(after))
@@ -127,7 +131,7 @@ def _blanks(text: str) -> SafeString:
 
 
 def _note(value: Any) -> str:
-    """Return the length of a text, and how many blanks are around it."""
+    """Return a text's length and the number of its outer blanks."""
     if not isinstance(value, str) or not value:
         return ""
     length = ngettext("%(number)d character", "%(number)d characters", len(value)) % {"number": len(value)}

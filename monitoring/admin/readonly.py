@@ -1,40 +1,36 @@
-"""What the admin of a table that people only look at has in common."""
+"""The admin of tables that are only read: a list and a row's page, GET only, every column, each as a file too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import scope
-from monitoring.admin import columns, raw
-from monitoring.admin.addresses import Related, detail_url
-from monitoring.admin.exporting import Exporting, row_json
-from monitoring.admin.paging import KeyedChangeList
-from monitoring.admin.period import parse_key, rows_of
+from etlportal.budget import budget
+from monitoring import files, scope
+from monitoring.admin import columns, paging, raw
+from monitoring.admin.related_rows import Related, detail_url
 from monitoring.selectors.snapshot import current
 from monitoring.warehouse.errors import problem_from
 from monitoring.wording.problems import problem_text
 
-
-def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
-    """Return those of the columns in which this reader may look for a text (monitoring/models/fields.py)."""
-    sight = scope.sight()
-    fields = [(name, model._meta.get_field(name)) for name in names]
-    return [name for name, field in fields if not hasattr(field, "searchable") or field.searchable(sight)]
+DJANGOS_PARAMETERS = ("q", "o", "_facets")
 
 
-class OfThePortalAdmin(admin.ModelAdmin):
-    """A table about the portal as a whole: closed to who sees some pipelines only, for it names the others."""
+class UnrestrictedUsersAdmin(admin.ModelAdmin):
+    """A table that names every pipeline: closed to users whose groups see some pipelines only."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return scope.pipelines() is None and super().has_module_permission(request)
@@ -52,14 +48,18 @@ class OfThePortalAdmin(admin.ModelAdmin):
         return scope.pipelines() is None and super().has_delete_permission(request, obj)
 
 
-class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
-    """Looking only: two pages (list and detail), GET only, every column, nothing that writes."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """A small table: the whole list on one page, sortable, without a COUNT."""
 
     actions = None
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
+    list_per_page = 1_000
     list_max_show_all = 0
+    paginator = paging.UncountedPaginator
+    change_list_template = "admin/monitoring/whole_list.html"
+    change_form_template = "admin/monitoring/detail.html"
+    own_parameters: tuple[str, ...] = DJANGOS_PARAMETERS
     hidden_fields: tuple[str, ...] = ()
     replaced_fields: dict[str, Any] = {}
     more_fields: tuple[str, ...] = ()
@@ -74,15 +74,24 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
         return False
 
     def get_urls(self) -> list[Any]:
-        """Return the list and the detail, each as a file too: a table that is only read has no other page."""
-        name = f"{self.opts.app_label}_{self.opts.model_name}"
-        view = self.admin_site.admin_view
+        """Return the addresses of the list and of a row, and of both as files. There are no others."""
+        name, view = f"{self.opts.app_label}_{self.opts.model_name}", self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name=f"{name}_changelist"),
-            path("export.<str:kind>", view(self.export), name=f"{name}_export"),
+            path("export.<str:kind>", view(self.export_view), name=f"{name}_export"),
             path("<path:object_id>/change/", view(self.change_view), name=f"{name}_change"),
-            path("<path:object_id>/row.json", view(self.row_json), name=f"{name}_json"),
+            path("<path:object_id>/row.json", view(self.json_view), name=f"{name}_json"),
         ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[paging.ReadOnlyChangeList]:
+        return paging.ReadOnlyChangeList
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return self.shown_columns
+
+    @cached_property
+    def shown_columns(self) -> list[Any]:
+        return [columns.listed(self.model, self.replaced_fields.get(name, name)) for name in self.list_display]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return self.shown_fields
@@ -98,24 +107,44 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
         return [*shown, *self.more_fields]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        _only_get(request)
+        self.read_parameters(request)
         return self._readable(request, lambda: super(ReadOnlyAdmin, self).changelist_view(request, extra_context))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        _only_get(request)
         return self._readable(
             request, lambda: super(ReadOnlyAdmin, self).change_view(request, object_id, form_url, extra_context)
         )
 
-    def export(self, request: HttpRequest, kind: str) -> HttpResponse:
-        _only_get(request)
-        return self._readable(request, lambda: self.export_view(request, kind), status=503)
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+        """Download the filtered rows. Raises Busy."""
+        self.read_parameters(request)
+        return self._readable(request, lambda: self._export(request, kind), status=503)
 
-    def row_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        _only_get(request)
-        return self._readable(request, lambda: self.json_view(request, object_id), status=503)
+    def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Answer with one row and its columns' types."""
+        return self._readable(request, lambda: self._row_as_json(request, object_id), status=503)
+
+    def read_parameters(self, request: HttpRequest) -> None:
+        """Leave parameters out of `request.GET` that this list has not or cannot read, name them in messages.
+
+        Django would take any `?column__contains=x` for a filter and read the whole table for it.
+        """
+        filters = {spec.parameter_name: spec for spec in self.get_list_filter(request)}
+        kept = request.GET.copy()
+        for name, value in request.GET.items():
+            if name in filters and value and filters[name].accepts(value):
+                continue
+            if name not in self.own_parameters:
+                del kept[name]
+                if value or name not in filters:
+                    self.warn_left_out(request, name)
+        request.GET = kept
+
+    def warn_left_out(self, request: HttpRequest, name: str) -> None:
+        text = gettext("“%(name)s” could not be understood and was left out.") % {"name": name[:60]}
+        messages.warning(request, text)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row = kwargs.get("obj")
@@ -126,13 +155,13 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
             "newer_row": newer,
             "older_row": older,
             "stored": list(raw.stored(row)),
-            "json": row_json(row),
+            "json": raw.row_json(row),
             "json_url": "../row.json",
         }
         return super().render_change_form(request, {**context, **own}, *args, **kwargs)
 
     def links(self, request: HttpRequest, obj: Any) -> list[tuple[Any, str | None]]:
-        """Return where to go from here: (words, address or None)."""
+        """Return where to go from the row: (text, address or None)."""
         return []
 
     def related(self, request: HttpRequest, obj: Any) -> list[Related]:
@@ -146,8 +175,10 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
     def _readable(self, request: HttpRequest, view: Any, status: int = 200) -> HttpResponse:
         """Answer with the view, or with what is wrong with the database and what to do.
 
-        `status`: of the latter. The portal works, and says what it knows: to a reader of pages that is an answer.
+        `status`: of the latter, 200 for a page, which then shows what the portal knows.
         """
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
         try:
             response = view()
             return response.render() if hasattr(response, "render") else response
@@ -162,55 +193,115 @@ class ReadOnlyAdmin(Exporting, admin.ModelAdmin):
             }
             return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=status).render()
 
+    def _export(self, request: HttpRequest, kind: str) -> Any:
+        if kind not in files.MEDIA_TYPES:
+            raise Http404(f"no export as {kind[:20]}")
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        held = files.slot(request)
+        try:
+            with budget(paging.EXPORT_SECONDS, anew=True):
+                found = self.get_changelist_instance(request)
+            name = raw.table_name(self.model)
+            return files.send(request, self._sheet(found, kind), name=name, kind=kind, at=timezone.now())
+        except BaseException:
+            held.release()
+            raise
 
-def _only_get(request: HttpRequest) -> None:
-    if request.method not in {"GET", "HEAD"}:
-        raise PermissionDenied
+    def _sheet(self, found: paging.ReadOnlyChangeList, kind: str) -> files.Sheet:
+        """Return the list's rows with every column as it is stored; in a spreadsheet no value is the word NULL."""
+        fields, null = raw.fields_of(self.model), None if kind == "jsonl" else "NULL"
+
+        def rows() -> Iterator[list[Any]]:
+            for row in found.paginator.all_rows():
+                values = (raw.value_of(row, field) for field in fields)
+                yield [null if value is None else value for value in values]
+
+        return files.Sheet(raw.table_name(self.model), [field.column for field in fields], rows(), files.MAX_ROWS)
+
+    def _row_as_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404("no such row")
+        response = HttpResponse(raw.row_json(row, types=True), content_type="application/json; charset=utf-8")
+        response["Cache-Control"] = "private, no-store"
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 class KeyedAdmin(ReadOnlyAdmin):
-    """The list of a table that grows for ever: paged by key, filtered only inside a period.
+    """A table that grows for ever: paged by primary key, filtered only inside a period.
 
-    `page_key`: the primary key. `period_model`, `period_at`, `period_key`: the indexed time column
-    that turns a period into keys; `period_column`: the listed table's column that those keys bound.
-    `run_key`: the indexed column holding a run's number, if any. `search_texts`: the columns that a
-    text is looked for in, inside the period only.
+    `period_at` is the indexed time column that turns a period into keys, of `period_model` where it is another table;
+    `period_key` is then that table's key, an indexed column here too. A text is searched in `search_fields` after the
+    first, which is the key.
     """
 
     change_list_template = "admin/monitoring/keyed_list.html"
-    change_form_template = "admin/monitoring/detail.html"
     show_facets = admin.ShowFacets.ALLOW
+    list_per_page = 50
     sortable_by = ()
-    page_key: str
+    own_parameters = ("q", "_facets", *paging.PLACE)
     period_model: type[Model] | None = None
     period_at: str
-    period_key: str
-    period_column: str
-    run_key: str | None = None
-    search_texts: tuple[str, ...] = ()
+    period_key: str = ""
 
     @property
-    def search_fields(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (self.page_key, *self.search_texts)
+    def key(self) -> str:
+        return str(self.opts.pk.attname)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeyedChangeList]:
-        return KeyedChangeList
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return [f"-{self.key}"]
 
-    def period_source(self) -> dict[str, Any]:
-        """Return where a period becomes keys (arguments of `key_range`)."""
-        return {"rows": rows_of(self.period_model or self.model), "at": self.period_at, "key": self.period_key}
+    def read_parameters(self, request: HttpRequest) -> None:
+        """Move the cursor from `request.GET` to `request.place`: links to other filters begin at the newest page."""
+        super().read_parameters(request)
+        request.place, unread = paging.Place.parse(request.GET)  # type: ignore[attr-defined]
+        kept = request.GET.copy()
+        for name in {*unread, paging.OLDER, paging.NEWER} & kept.keys():
+            del kept[name]
+        request.GET = kept
+        for name in unread:
+            self.warn_left_out(request, name)
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any, **kwargs: Any
+    ) -> paging.KeysetPaginator:
+        times = paging.TimeIndex(
+            listed=self.model,
+            page_key=self.key,
+            model=self.period_model or self.model,
+            at=self.period_at,
+            key=self.period_key or self.key,
+        )
+        place = getattr(request, "place", paging.Place())
+        return paging.KeysetPaginator(
+            queryset, per_page, times=times, place=place, filtered=self.needs_a_period(request)
+        )
+
+    def needs_a_period(self, request: HttpRequest) -> bool:
+        """Return whether a filter or a text search is asked for: only the key is indexed."""
+        term = request.GET.get("q", "").strip()
+        names = {spec.parameter_name for spec in self.get_list_filter(request)} - {paging.WINDOW}
+        return bool(names & request.GET.keys()) or (bool(term) and self.searched_key(term) is None)
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
         """One seek on the key to each side."""
-        key, here, rows = self.page_key, getattr(obj, self.page_key), rows_of(self.model)
-        newer = rows.filter(**{f"{key}__gt": here}).order_by(key).values_list(key, flat=True)[:1]
-        older = rows.filter(**{f"{key}__lt": here}).order_by(f"-{key}").values_list(key, flat=True)[:1]
+        rows = self.model._default_manager.order_by()
+        newer = rows.filter(pk__gt=obj.pk).order_by("pk").values_list("pk", flat=True)[:1]
+        older = rows.filter(pk__lt=obj.pk).order_by("-pk").values_list("pk", flat=True)[:1]
         found = (next(iter(newer), None), next(iter(older), None))
         return detail_url(request, self.model, found[0]), detail_url(request, self.model, found[1])
 
     def searched_key(self, term: str) -> int | None:
         """Return the key that the search names ("123" or "#123"), or None for a text."""
-        return parse_key(term.strip().removeprefix("#"))
+        return paging.parse_key(term.strip().removeprefix("#"))
+
+    def key_column(self, term: str) -> str:
+        """Return the indexed column that a searched number means."""
+        return self.key
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], term: str
@@ -222,10 +313,13 @@ class KeyedAdmin(ReadOnlyAdmin):
         if key is not None:
             return queryset.filter(**{self.key_column(term): key}), False
         wanted = Q()
-        for name in searchable(self.model, self.search_texts):
+        for name in searchable(self.model, self.search_fields[1:]):
             wanted |= Q(**{f"{name}__icontains": term})
         return (queryset.filter(wanted) if wanted else queryset.none()), False
 
-    def key_column(self, term: str) -> str:
-        """Return the indexed column that a searched number means."""
-        return self.page_key
+
+def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
+    """Return those of the columns in which this user may search for a text (monitoring/models/fields.py)."""
+    sight = scope.sight()
+    fields = [(name, model._meta.get_field(name)) for name in names]
+    return [name for name, field in fields if not hasattr(field, "searchable") or field.searchable(sight)]

@@ -1,4 +1,4 @@
-"""The ETL's four tables: run, its run entities, the login events around it, and back to the portal."""
+"""The ETL's four tables, with links between them and to the portal's pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin import columns, filters, neighbours
-from monitoring.admin.addresses import AROUND, Links, Related, detail_url, events_around, iso, list_url, url_or_none
-from monitoring.admin.columns import key, moment, text
-from monitoring.admin.paging import WholeChangeList
+from monitoring.admin import columns, filters, related_rows
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
+from monitoring.admin.related_rows import AROUND, Links, Related, detail_url, events_around, iso, list_url, url_or_none
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.templatetags import parts
@@ -25,16 +23,14 @@ from monitoring.templatetags import parts
 class EtlControlAdmin(ReadOnlyAdmin):
     """One row per pipeline: small enough for one page, sortable, searched in full."""
 
-    change_list_template = "admin/monitoring/whole_list.html"
-    change_form_template = "admin/monitoring/detail.html"
     list_display = (
         "entity_name",
         "is_active",
         "state",
-        moment("watermark_updated_at"),
-        key("watermark_id"),
-        key("last_run_id"),
-        moment("last_success_at"),
+        "watermark_updated_at",
+        "watermark_id",
+        "last_run_id",
+        "last_success_at",
         "source_table",
         "target_table",
         "batch_size",
@@ -43,18 +39,15 @@ class EtlControlAdmin(ReadOnlyAdmin):
     list_filter = (filters.ActiveFilter,)
     search_fields = ("entity_name", "source_table", "target_table")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[WholeChangeList]:
-        return WholeChangeList
-
     @admin.display(description=_("last status"), ordering="last_status")
     def state(self, row: EtlControl) -> SafeString:
         return parts.status(RunStatus.parse(row.last_status)) if row.last_status else parts.none(gettext("never run"))
 
     def related(self, request: HttpRequest, obj: EtlControl) -> list[Related]:
-        return neighbours.last_executions(request, obj)
+        return related_rows.last_executions(request, obj)
 
     def neighbours(self, request: HttpRequest, obj: EtlControl) -> tuple[str | None, str | None]:
-        """Before and after it by name, among the names that are known anyway."""
+        """By name, among the names that are known without a query."""
         names = [name for name in filters.pipeline_names() if name]
         before = max((name for name in names if name < obj.entity_name), default=None)
         after = min((name for name in names if name > obj.entity_name), default=None)
@@ -71,23 +64,20 @@ class EtlControlAdmin(ReadOnlyAdmin):
 
 @admin.register(EtlRun)
 class EtlRunAdmin(KeyedAdmin):
-    number = key("run_id")
     list_display = (
-        number,
+        "run_id",
         "state",
-        moment("started_at"),
-        moment("finished_at"),
+        "started_at",
+        "finished_at",
         "started_by",
         "entities_succeeded",
         "entities_failed",
-        text("entities_requested"),
-        text("error_message"),
+        "entities_requested",
+        "error_message",
     )
-    list_display_links = (number,)
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
-    page_key = period_key = period_column = "run_id"
     period_at = "started_at"
-    search_texts = ("started_by", "entities_requested", "error_message")
+    search_fields = ("run_id", "started_by", "entities_requested", "error_message")
     search_help_text = _(
         "A run's number anywhere in the history; or a text in who started it, its pipelines and its error, "
         "within the period (7 days unless chosen)."
@@ -98,10 +88,9 @@ class EtlRunAdmin(KeyedAdmin):
         return parts.status(RunStatus.parse(row.status))
 
     def related(self, request: HttpRequest, obj: EtlRun) -> list[Related]:
-        """What ran in it, and who was connected then."""
         return [
-            *neighbours.run_entities(request, obj),
-            *neighbours.events(request, obj.started_at, obj.finished_at),
+            *related_rows.run_entities(request, obj),
+            *related_rows.events(request, obj.started_at, obj.finished_at),
         ]
 
     def links(self, request: HttpRequest, obj: EtlRun) -> Links:
@@ -114,28 +103,22 @@ class EtlRunAdmin(KeyedAdmin):
 
 @admin.register(EtlRunEntity)
 class EtlRunEntityAdmin(KeyedAdmin):
-    number = key("run_entity_id")
     list_display = (
-        number,
-        key("run_id", _("run")),
+        "run_entity_id",
+        "run",
         "entity_name",
         "state",
-        moment("entity_started_at"),
-        moment("entity_finished_at"),
+        "entity_started_at",
+        "entity_finished_at",
         "started_by",
         "extracted_count",
         "upserted_count",
         "soft_deleted_count",
-        text("error_message"),
+        "error_message",
     )
-    list_display_links = (number,)
-    list_select_related = ("run",)
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
-    page_key = "run_entity_id"
-    period_model = EtlRun
-    period_at = "started_at"
-    period_key = period_column = run_key = "run_id"
-    search_texts = ("entity_name", "error_message")
+    period_model, period_at, period_key = EtlRun, "started_at", "run_id"
+    search_fields = ("run_entity_id", "entity_name", "error_message")
     search_help_text = _(
         "A run's number, or # and a run entity's number, anywhere in the history; "
         "or a text in the pipeline and the error, within the period (7 days unless chosen)."
@@ -156,10 +139,9 @@ class EtlRunEntityAdmin(KeyedAdmin):
         return parts.status(ExecutionStatus.parse(row.status))
 
     def related(self, request: HttpRequest, obj: EtlRunEntity) -> list[Related]:
-        """The same pipeline's executions before and after, and who was connected meanwhile."""
         return [
-            *neighbours.executions(request, obj),
-            *neighbours.events(request, obj.entity_started_at, obj.entity_finished_at),
+            *related_rows.executions(request, obj),
+            *related_rows.events(request, obj.entity_started_at, obj.entity_finished_at),
         ]
 
     def links(self, request: HttpRequest, obj: EtlRunEntity) -> Links:
@@ -174,14 +156,12 @@ class EtlRunEntityAdmin(KeyedAdmin):
 
 @admin.register(ConnectionLoginEvent)
 class ConnectionLoginEventAdmin(KeyedAdmin):
-    number = key("connection_event_id")
-    logged_in = columns.logged_in("login_time", _("login time"))
-    replaced_fields = {"login_time": logged_in}
+    replaced_fields = {"login_time": columns.logged_in("login_time", _("login time"))}
     list_display = (
-        number,
-        moment("event_time_utc"),
-        key("session_id"),
-        logged_in,
+        "connection_event_id",
+        "event_time_utc",
+        "session_id",
+        "login_time",
         "login_name",
         "host_name",
         "program_name",
@@ -190,19 +170,23 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
         "client_net_address",
         "encrypt_option",
     )
-    list_display_links = (number,)
     list_filter = (filters.WindowFilter, filters.SessionStatusFilter, filters.EncryptionFilter)
-    page_key = period_key = period_column = "connection_event_id"
     period_at = "event_time_utc"
-    search_texts = ("login_name", "host_name", "program_name", "database_name", "client_net_address")
+    search_fields = (
+        "connection_event_id",
+        "login_name",
+        "host_name",
+        "program_name",
+        "database_name",
+        "client_net_address",
+    )
     search_help_text = _(
         "An event's number anywhere in the history; or a text in login, host, program, database and address, "
         "within the period (7 days unless chosen)."
     )
 
     def related(self, request: HttpRequest, obj: ConnectionLoginEvent) -> list[Related]:
-        """The same session's other samples, and the runs that started around this one."""
-        return [*neighbours.samples(request, obj), *neighbours.runs(request, obj.event_time_utc)]
+        return [*related_rows.samples(request, obj), *related_rows.runs(request, obj.event_time_utc)]
 
     def links(self, request: HttpRequest, obj: ConnectionLoginEvent) -> Links:
         moment = obj.event_time_utc

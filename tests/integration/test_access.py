@@ -37,7 +37,7 @@ from monitoring.access import (
     Kind,
 )
 from monitoring.actions.trail import record
-from monitoring.admin.readonly import OfThePortalAdmin
+from monitoring.admin.readonly import UnrestrictedUsersAdmin
 from monitoring.enums import TrailAction
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
 from monitoring.sight import RIGHTS_SECONDS, may
@@ -144,7 +144,7 @@ def test_every_column_that_is_masked_is_listed() -> None:
 def test_the_admins_tables_are_the_list() -> None:
     registered = {model._meta.label_lower: own for model, own in admin.site._registry.items()}
     assert set(registered) == set(ADMIN)
-    assert {name for name, own in registered.items() if isinstance(own, OfThePortalAdmin)} == WHOLE_ONLY
+    assert {name for name, own in registered.items() if isinstance(own, UnrestrictedUsersAdmin)} == WHOLE_ONLY
 
 
 def test_the_document_is_the_list() -> None:

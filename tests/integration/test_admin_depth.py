@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bench.build import Size, statements
-from monitoring.admin import neighbours
+from monitoring.admin import related_rows
 from tests.support.tsql_queries import heard
 from tests.support.warehouse import NOW, Warehouse
 
@@ -123,7 +123,7 @@ def test_a_filter_that_finds_nothing_reads_no_more_than_its_period(auditor: Any,
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_row_costs_the_same_wherever_it_is(auditor: Any, name: str) -> None:
-    rows, near = LISTS[name], {"etlrun": 0, "etlrunentity": neighbours.NEAR_RUNS, "connectionloginevent": 4_000}[name]
+    rows, near = LISTS[name], {"etlrun": 0, "etlrunentity": related_rows.NEAR_RUNS, "connectionloginevent": 4_000}[name]
     for key in (1, rows // 2, rows):
         most, tsql = cost(auditor, reverse(f"admin:monitoring_{name}_change", args=[key]))
         assert most < A_PAGE + 30 * near

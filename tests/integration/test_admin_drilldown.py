@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from demo import ddl
-from monitoring.admin import neighbours, paging, raw
+from monitoring.admin import paging, raw, related_rows
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, TrailEntry
 from tests.support.html import audit
 from tests.support.warehouse import NOW
@@ -173,7 +173,7 @@ def test_counts_are_of_the_newest_rows_and_only_when_asked(
     for choice in ("Success (108)", "Failed (12)", "Running (0)"):
         assert choice in text
     assert "of the newest 1,000 rows" in text
-    monkeypatch.setattr(paging, "COUNTED", 40)
+    monkeypatch.setattr(paging, "FACET_ROWS", 40)
     text = auditor.get(list_url("etlrun", "?_facets=True")).content.decode()
     assert "Success (36+)" in text
     assert "Failed (4+)" in text
@@ -239,7 +239,7 @@ def test_around_a_run_entity(auditor: Any, history: Any) -> None:
 def test_executions_are_looked_for_in_near_runs_only(
     auditor: Any, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbours, "NEAR_RUNS", 3)
+    monkeypatch.setattr(related_rows, "NEAR_RUNS", 3)
     alone = history.run_entity(history.run(started_at=NOW), "fact_vendas")
     page = auditor.get(row_url("etlrunentity", alone))
     table = page.context["related"][0]

@@ -20,7 +20,7 @@ from openpyxl import load_workbook
 
 from etlportal import budget as budgets
 from monitoring import files
-from monitoring.admin import exporting
+from monitoring.admin import paging, raw, readonly
 from monitoring.files import sheet as sheets
 from monitoring.files import stream
 from monitoring.models import EtlRun, TrailEntry
@@ -64,7 +64,7 @@ def runs(warehouse: Any) -> Any:
 def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a few rows are streamed, too, in chunks and pieces of a few rows."""
     monkeypatch.setattr(stream, "AT_ONCE_ROWS", 5)
-    monkeypatch.setattr(exporting, "CHUNK", 4)
+    monkeypatch.setattr(paging, "EXPORT_CHUNK", 4)
     monkeypatch.setattr(sheets, "PIECE_ROWS", 3)
 
 
@@ -203,7 +203,7 @@ def test_a_reader_who_never_read_is_written_down(auditor: Any, runs: Any, stream
 def test_a_warehouse_that_stops_in_the_middle(
     auditor: Any, runs: Any, streamed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = exporting.raw.value_of, []
+    original, calls = raw.value_of, []
 
     def value_of(row: Any, field: Any) -> Any:
         calls.append(row.pk)
@@ -211,7 +211,7 @@ def test_a_warehouse_that_stops_in_the_middle(
             raise OperationalError("08S01", "[08S01] Communication link failure (0)")
         return original(row, field)
 
-    monkeypatch.setattr(exporting.raw, "value_of", value_of)
+    monkeypatch.setattr(raw, "value_of", value_of)
     rows = rows_of(auditor.get(file_url("etlrun", "csv")))
     assert [row["run_id"] for row in rows][-2:] == ["12", rows[-1]["run_id"]]
     assert "ends after 14 rows" in rows[-1]["run_id"]
@@ -232,7 +232,7 @@ def test_a_file_has_seconds_of_its_own_in_all(
 ) -> None:
     """Every chunk spends the same budget, which is not the page's."""
     left: list[float] = []
-    original = exporting.budget
+    original = paging.budget
 
     def budget(seconds: float, **kwargs: Any) -> Any:
         left.append(seconds)
@@ -240,9 +240,10 @@ def test_a_file_has_seconds_of_its_own_in_all(
 
     moment = iter(range(10**6))
     monkeypatch.setattr(budgets, "clock", lambda: float(next(moment)))
-    monkeypatch.setattr(exporting, "budget", budget)
+    monkeypatch.setattr(paging, "budget", budget)
+    monkeypatch.setattr(readonly, "budget", budget)
     rows_of(auditor.get(file_url("etlrun", "csv")))
-    assert left[:2] == [exporting.SECONDS, exporting.SECONDS]
+    assert left[:2] == [paging.EXPORT_SECONDS, paging.EXPORT_SECONDS]
     assert left[1:] == sorted(left[1:], reverse=True)
     assert left[-1] < left[1]
 

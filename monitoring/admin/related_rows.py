@@ -1,0 +1,213 @@
+"""What belongs to a row: links, and small tables of rows in its run, in its session, at its time.
+
+Each table is one bounded read by an index. A user gets neither links to nor rows of tables that they may not see.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from django.contrib.admin.utils import quote
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.admin import columns
+from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
+from monitoring.templatetags import parts
+from monitoring.templatetags.formats import number_text
+
+AROUND = timedelta(minutes=5)
+"""Login events belong to a run from so long before its start to so long after its end."""
+
+MOST_ENTITIES = 500
+"""Run entities shown under their run; there is one per pipeline."""
+MOST = 50
+"""Rows shown of anything else."""
+NEAR_RUNS = 500
+"""Runs before and after a run that are searched for executions of the same pipeline: one seek each."""
+NEAR_EVENTS = 2_000
+"""Events before and after an event that are searched for the same session: one range of the key."""
+
+COLUMNS: dict[type[Model], tuple[str, ...]] = {
+    EtlRunEntity: (
+        "entity_name",
+        "entity_started_at",
+        "entity_finished_at",
+        "extracted_count",
+        "upserted_count",
+        "soft_deleted_count",
+        "watermark_to_updated_at",
+        "watermark_to_id",
+        "error_message",
+    ),
+    ConnectionLoginEvent: (
+        "event_time_utc",
+        "session_id",
+        "login_name",
+        "host_name",
+        "program_name",
+        "database_name",
+        "status",
+        "client_net_address",
+    ),
+    EtlRun: ("started_at", "finished_at", "started_by", "entities_succeeded", "entities_failed", "error_message"),
+}
+STATUSES: dict[type[Model], type[RunStatus] | type[ExecutionStatus]] = {
+    EtlRunEntity: ExecutionStatus,
+    EtlRun: RunStatus,
+}
+
+Links = list[tuple[Any, str | None]]
+
+
+class Related(NamedTuple):
+    """A small table under a row. `rows`: (address or None, name, cells). `note`: the limits of the search."""
+
+    title: Any
+    headers: list[Any]
+    rows: list[tuple[str | None, str, list[Any]]]
+    note: str = ""
+
+
+def url_or_none(name: str, *args: Any, query: str = "", **kwargs: Any) -> str | None:
+    """Return the address, or None for a key that no address can hold."""
+    try:
+        return reverse(name, args=args or None, kwargs=kwargs or None) + (f"?{query}" if query else "")
+    except NoReverseMatch:
+        return None
+
+
+def may_see(request: HttpRequest, model: type[Model]) -> bool:
+    """Return whether the user may see that table."""
+    return bool(request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"))
+
+
+def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
+    """Return the address of a list with this query, or None for a user who may not see it."""
+    opts = model._meta
+    if not may_see(request, model):
+        return None
+    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_changelist", query=urlencode(query))
+
+
+def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
+    """Return the address of one row, or None for a user who may not see it (or a key without one)."""
+    opts = model._meta
+    if key in (None, "") or not may_see(request, model):
+        return None
+    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_change", quote(key))
+
+
+def events_around(request: HttpRequest, started: datetime, finished: datetime | None) -> str | None:
+    """Return the address of the login events from just before a start to just after its finish (or now)."""
+    return list_url(
+        request,
+        ConnectionLoginEvent,
+        since=iso(started - AROUND),
+        until=iso((finished or timezone.now()) + AROUND),
+    )
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def run_entities(request: HttpRequest, run: EtlRun) -> list[Related]:
+    """Return the run's executions, one per pipeline, by the index on run_id."""
+    rows = EtlRunEntity.objects.filter(run_id=run.run_id).order_by("run_id", "entity_name")
+    return _table(request, _("run entities"), EtlRunEntity, rows, most=MOST_ENTITIES)
+
+
+def executions(request: HttpRequest, entity: EtlRunEntity) -> list[Related]:
+    """Return the same pipeline's executions before and after this one, through the runs around it."""
+    near = EtlRun.objects.values("run_id")
+    before = near.filter(run_id__lt=entity.run_id).order_by("-run_id")[:NEAR_RUNS]
+    after = near.filter(run_id__gt=entity.run_id).order_by("run_id")[:NEAR_RUNS]
+    own = EtlRunEntity.objects.filter(entity_name=entity.entity_name)
+    rows = [
+        *own.filter(run_id__in=after).order_by("run_id")[:1],
+        *own.filter(run_id__in=before).order_by("-run_id")[:1],
+    ]
+    note = gettext("Looked for in the %(runs)s runs before and after it.") % {"runs": number_text(NEAR_RUNS)}
+    return _table(request, _("next and previous execution of this pipeline"), EtlRunEntity, rows, note=note)
+
+
+def last_executions(request: HttpRequest, control: EtlControl) -> list[Related]:
+    """Return a pipeline's newest executions, through the runs up to the last one that its control row names."""
+    if control.last_run_id is None:
+        return []
+    near = EtlRun.objects.values("run_id").filter(run_id__lte=control.last_run_id).order_by("-run_id")[:NEAR_RUNS]
+    rows = EtlRunEntity.objects.filter(entity_name=control.entity_name, run_id__in=near).order_by("-run_id")[:10]
+    note = gettext("Looked for in the last run that the control row names and the %(runs)s before it.") % {
+        "runs": number_text(NEAR_RUNS)
+    }
+    return _table(request, _("newest executions"), EtlRunEntity, list(rows), note=note)
+
+
+def events(request: HttpRequest, started: datetime, finished: datetime | None) -> list[Related]:
+    """Return the login events from just before a start to just after its finish (or now), by the index on the time."""
+    until = (finished or timezone.now()) + AROUND
+    rows = ConnectionLoginEvent.objects.filter(event_time_utc__gte=started - AROUND, event_time_utc__lte=until)
+    # By the time alone, as in the index: with the key the server would sort the whole period first.
+    return _table(request, _("login events around it"), ConnectionLoginEvent, rows.order_by("-event_time_utc"))
+
+
+def samples(request: HttpRequest, event: ConnectionLoginEvent) -> list[Related]:
+    """Return the same session's other samples, among the events before and after this one."""
+    if event.session_id is None or event.login_time is None:
+        return []
+    rows = ConnectionLoginEvent.objects.filter(
+        connection_event_id__gte=event.pk - NEAR_EVENTS,
+        connection_event_id__lte=event.pk + NEAR_EVENTS,
+        session_id=event.session_id,
+    ).order_by("-connection_event_id")
+    # login_time is compared here: SQL Server compares DATETIME with no other type exactly.
+    same = [row for row in rows[:NEAR_EVENTS] if row.login_time == event.login_time and row.pk != event.pk]
+    note = gettext("Looked for in the %(events)s events before and after it.") % {"events": number_text(NEAR_EVENTS)}
+    return _table(request, _("other samples of this session"), ConnectionLoginEvent, same, note=note)
+
+
+def runs(request: HttpRequest, moment: datetime) -> list[Related]:
+    """Return the runs that started from half an hour before a moment to just after it, by the index on their start."""
+    rows = EtlRun.objects.filter(started_at__gte=moment - 6 * AROUND, started_at__lte=moment + AROUND)
+    return _table(request, _("runs around it"), EtlRun, rows.order_by("-started_at"))
+
+
+def _table(
+    request: HttpRequest,
+    title: Any,
+    model: type[Model],
+    rows: QuerySet[Any] | list[Any],
+    *,
+    note: str = "",
+    most: int = MOST,
+) -> list[Related]:
+    """Return the rows as a table; nothing for a user who may not see them."""
+    if not may_see(request, model):
+        return []
+    names, statuses = COLUMNS[model], STATUSES.get(model)
+    shown = [columns.detail(model, name) for name in names]
+    found = list(rows[: most + 1])
+    if len(found) > most:
+        note = gettext("The newest %(rows)s; the link above leads to all of them.") % {"rows": number_text(most)}
+    lines = [
+        (
+            detail_url(request, model, row.pk),
+            f"#{row.pk}",
+            [
+                *([parts.status(statuses.parse(row.status))] if statuses else []),
+                *(show(row) if callable(show) else getattr(row, show) for show in shown),
+            ],
+        )
+        for row in found[:most]
+    ]
+    status = [_("status")] if statuses else []
+    headers = [model._meta.verbose_name, *status, *(name.replace("_", " ") for name in names)]
+    return [Related(title, headers, lines, note)]
