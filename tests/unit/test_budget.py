@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
@@ -126,34 +125,34 @@ def test_a_call_that_ends_is_as_without_a_budget() -> None:
     assert driver.closed
 
 
-def threads() -> int:
-    return sum(thread.name == "bounded-calls" for thread in threading.enumerate())
-
-
 def test_the_calls_of_one_connection_share_a_thread_that_ends_with_it() -> None:
-    wrapper, before = Wrapper(), threads()
+    wrapper = Wrapper()
     with budget(5):
-        used = {wrapper.bounded(threading.get_ident) for _ in range(3)}
-    assert len(used) == 1
-    assert threads() == before + 1
+        (thread,) = {wrapper.bounded(threading.current_thread) for _ in range(3)}
+    assert thread is not threading.current_thread()
+    assert thread.is_alive()
     del wrapper
-    until = time.monotonic() + 5
-    while threads() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threads() == before
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_a_call_that_hangs_is_left_behind_and_its_thread_ends_with_it() -> None:
-    go_on, before = threading.Event(), threads()
-    future = begin(lambda: go_on.wait(10))
+    go_on, started = threading.Event(), threading.Event()
+    used: list[threading.Thread] = []
+
+    def hangs() -> None:
+        used.append(threading.current_thread())
+        started.set()
+        go_on.wait(10)
+
+    future = begin(hangs)
     with pytest.raises(OutOfTime):
         wait(future, 0.05)
+    assert started.wait(5)
+    assert used[0].daemon
     go_on.set()
-    assert wait(future, 5) is True
-    until = time.monotonic() + 5
-    while threads() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threads() == before
+    used[0].join(5)
+    assert not used[0].is_alive()
 
 
 def test_a_timeout_of_the_call_itself_is_not_ours() -> None:
