@@ -14,7 +14,7 @@ from monitoring.enums import CheckState, TrailAction
 from monitoring.models import IntegrityReport
 from monitoring.policies.integrity import Report
 from monitoring.selectors.integrity import report_of
-from monitoring.warehouse.integrity import Subject, run_checks
+from monitoring.warehouse.integrity.checks import Subject, run_checks
 
 LEASE = timedelta(seconds=60)
 """Longer than the checks may take; a process that died in between blocks nobody for longer."""

@@ -17,7 +17,7 @@ from monitoring.models import SeenDay, SeenHistory
 from monitoring.policies.auditor import REMEMBERED
 from monitoring.policies.sessions import FACETS
 from monitoring.selectors.auditor import digest_of
-from monitoring.warehouse.login_history import Seen
+from monitoring.warehouse.login_events import Seen
 
 BATCH = 200
 """Rows per INSERT or UPDATE, and digests per IN list."""

@@ -27,8 +27,8 @@ from monitoring.policies.facts import ConnectionReading, Preflight, Problem
 from monitoring.policies.preflight import preflight
 from monitoring.selectors.pipeline_settings import Decisions, required_names
 from monitoring.warehouse.errors import problem_from
+from monitoring.warehouse.permissions import Remedy
 from monitoring.warehouse.reader import connection_reading, failed_reading
-from monitoring.warehouse.remedies import Remedy
 
 CONNECT_SECONDS = 7.0
 """A connection has 5 s (etlportal.application) and its first answer a little; all of them are tried at once."""

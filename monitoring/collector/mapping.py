@@ -9,9 +9,16 @@ from monitoring.enums import ProblemCode
 from monitoring.policies.facts import ControlRow, Problem, SourceReading, TargetReading
 from monitoring.selectors.pipeline_settings import Decisions
 from monitoring.warehouse.catalog import Catalog, Column, Table
-from monitoring.warehouse.expressions import LOAD_TIME_COLUMNS, TARGET_COLUMNS, UPDATED_AT, joins_of
 from monitoring.warehouse.names import InvalidName, TableName, parse_column, parse_table
-from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
+from monitoring.warehouse.probes import (
+    LOAD_TIME_COLUMNS,
+    TARGET_COLUMNS,
+    UPDATED_AT,
+    Linked,
+    SourceProbe,
+    TargetProbe,
+    joins_of,
+)
 
 Known = Catalog | Problem
 """What a database has, or why that could not be read."""

@@ -26,8 +26,8 @@ from monitoring.enums import ProblemCode
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.policies.facts import ConnectionReading, ControlRow, Problem, SourceReading, TargetReading
 from monitoring.selectors.pipeline_settings import Decisions
+from monitoring.warehouse.audit import ControlReading, read_control
 from monitoring.warehouse.catalog import Catalog, read_catalog
-from monitoring.warehouse.control import ControlReading, read_control
 from monitoring.warehouse.errors import CONNECTION_CODES
 from monitoring.warehouse.names import TableName, parse_table
 from monitoring.warehouse.probes import SourceAnswer, SourceProbe, TargetAnswer, probe_sources, probe_targets

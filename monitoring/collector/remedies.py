@@ -9,12 +9,11 @@ from monitoring.collector.reading import CONTRACT_TABLES, DW, OLTP, Looked
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
 from monitoring.policies.preflight_facts import Rights
-from monitoring.warehouse import remedies as text
+from monitoring.warehouse import permissions as text
 from monitoring.warehouse.catalog import Catalog, Table
-from monitoring.warehouse.expressions import joins_of
 from monitoring.warehouse.names import TableName, parse_table
-from monitoring.warehouse.permissions import AZURE_DATABASE
-from monitoring.warehouse.remedies import Remedy
+from monitoring.warehouse.permissions import AZURE_DATABASE, Remedy
+from monitoring.warehouse.probes import joins_of
 
 SCHEMAS = {DW: ("ctl", "audit", "dim", "fact"), OLTP: ("core",)}
 """CONTRACT: the schemas that the portal's login may read as a whole."""

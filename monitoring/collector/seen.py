@@ -15,7 +15,7 @@ from etlportal.budget import budget
 from monitoring.actions.seen import forget_seen, prune_seen, store_seen
 from monitoring.collector.memory import Memory
 from monitoring.models import SeenHistory
-from monitoring.warehouse.login_history import Ends, Seen, ends, seen_between
+from monitoring.warehouse.login_events import Ends, Seen, ends, seen_between
 from monitoring.warehouse.reader import ReadFailed
 
 EVERY_SECONDS = 300.0

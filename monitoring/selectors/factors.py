@@ -14,7 +14,7 @@ from monitoring.selectors.connections import LONG_FRESH_SECONDS, PROBLEM_SECONDS
 from monitoring.selectors.run_lines import RunLine, run_line
 from monitoring.selectors.runs import run_of_copy
 from monitoring.selectors.shared import shared
-from monitoring.warehouse.login_history import factors_in
+from monitoring.warehouse.login_events import factors_in
 from monitoring.warehouse.reader import ReadFailed
 
 MOST_RUNS = 25

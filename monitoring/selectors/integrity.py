@@ -11,7 +11,7 @@ from monitoring.models import IntegrityReport
 from monitoring.policies.facts import ControlRow, Pipeline
 from monitoring.policies.integrity import CheckResult, Report
 from monitoring.selectors.pipelines import Decisions
-from monitoring.warehouse.integrity import Subject
+from monitoring.warehouse.integrity.checks import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

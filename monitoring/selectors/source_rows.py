@@ -14,10 +14,10 @@ from monitoring.policies.facts import ControlRow, Problem
 from monitoring.policies.masking import Kind, kind_of, mask
 from monitoring.selectors.pipelines import Decisions
 from monitoring.selectors.shared import shared
-from monitoring.warehouse.expressions import UPDATED_AT
+from monitoring.warehouse.describe import SourceRows, newest_rows
 from monitoring.warehouse.names import InvalidName, parse_table
+from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.warehouse.rows import SourceRows, newest_rows
 
 KEPT_SECONDS = 15
 """How long one reading serves everybody (of this process)."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from django.db import connections
+
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
-from monitoring.warehouse import catalog_sqlite, catalog_sqlserver
-from monitoring.warehouse.dialect import dialect_of
-from monitoring.warehouse.names import USUAL, Naming, TableName
-from monitoring.warehouse.reader import ReadFailed, Row
+from monitoring.warehouse.dialect import Sql, dialect_of, joined, values
+from monitoring.warehouse.names import MAX_PART, USUAL, Naming, TableName
+from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 _NUMBERS = {"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMERIC"}
 _MOMENTS = {"DATE", "DATETIME", "DATETIME2", "SMALLDATETIME", "DATETIMEOFFSET"}
@@ -98,7 +99,7 @@ class Catalog:
 def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
     """Return what exists of the `wanted` tables. Raises ReadFailed."""
     names = sorted(set(wanted))
-    read = catalog_sqlserver.read if dialect_of(alias).vendor == "microsoft" else catalog_sqlite.read
+    read = _read_sqlserver if dialect_of(alias).vendor == "microsoft" else _read_sqlite
     found: list[Row] = []
     for start in range(0, max(1, len(names)), _CHUNK):
         chunk = names[start : start + _CHUNK]
@@ -117,7 +118,7 @@ def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName 
         try:
             chunk = sorted(set(own.values()))[:_CHUNK]
             found, _ = _assembled(
-                [(None if row[0] is None else chunk[row[0]], *row[1:]) for row in catalog_sqlserver.read(alias, chunk)]
+                [(None if row[0] is None else chunk[row[0]], *row[1:]) for row in _read_sqlserver(alias, chunk)]
             )
         except ReadFailed as failure:
             refused |= dict.fromkeys(own, failure.problem)
@@ -142,7 +143,7 @@ def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | P
         if kind == "schema":
             schemas.add(schema.casefold())
         elif kind == "synonym":
-            synonyms[wanted] = catalog_sqlserver.base_of(TableName(schema, table), index, declared)
+            synonyms[wanted] = base_of(TableName(schema, table), index, declared)
         elif kind == "index":
             indexes.setdefault(wanted, {}).setdefault(index, []).append((position, naming.fold(column)))
         elif kind == "column":
@@ -163,3 +164,172 @@ def _column(name: str, declared: str | None, scale: int | None, nullable: int) -
         digits = rest.rstrip(")").split(",")[-1].strip()
         scale = int(digits) if digits.isdigit() else None
     return Column(name, text.strip(), scale, bool(nullable))
+
+
+# `{sys}` is the schema of the catalog: of this database, or of another one that a synonym leads into.
+# There HAS_PERMS_BY_NAME does not look: whoever sees the columns is taken for a reader.
+_SQLSERVER = """
+), found AS (
+  SELECT w.place, s.name AS schema_name, o.name AS table_name, o.object_id, RTRIM(o.type) AS kind
+  FROM wanted AS w
+  JOIN {sys}.schemas AS s ON s.name = w.schema_name COLLATE DATABASE_DEFAULT
+  JOIN {sys}.objects AS o ON o.schema_id = s.schema_id AND o.name = w.table_name COLLATE DATABASE_DEFAULT
+    AND o.type IN ('U', 'V', 'SN')
+)
+SELECT f.place, 'column' AS what, f.schema_name, f.table_name, CASE WHEN f.kind = 'V' THEN 1 ELSE 0 END AS is_view,
+  {readable} AS readable, CAST('' AS NVARCHAR(1035)) AS index_name, c.column_id AS position,
+  c.name AS column_name, CAST(TYPE_NAME(c.system_type_id) AS NVARCHAR(128)) AS declared,
+  CAST(c.scale AS INT) AS scale, CAST(c.is_nullable AS INT) AS nullable
+FROM found AS f
+JOIN {sys}.columns AS c ON c.object_id = f.object_id
+WHERE f.kind <> 'SN'
+UNION ALL
+SELECT f.place, 'index', f.schema_name, f.table_name, 0, 1, CAST(i.index_id AS NVARCHAR(128)),
+  CAST(k.key_ordinal AS INT), c.name, NULL, NULL, 0
+FROM found AS f
+JOIN {sys}.indexes AS i ON i.object_id = f.object_id AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.has_filter = 0
+JOIN {sys}.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal > 0
+JOIN {sys}.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+UNION ALL
+SELECT f.place, 'synonym', f.schema_name, f.table_name, 0, 1, y.base_object_name, 0, '',
+  CAST(SCHEMA_NAME() AS NVARCHAR(128)), NULL, 0
+FROM found AS f
+JOIN {sys}.synonyms AS y ON y.object_id = f.object_id
+UNION ALL
+SELECT NULL, 'naming', '', '', 0, 1, '', CASE WHEN N'a' = N'A' COLLATE DATABASE_DEFAULT THEN 0 ELSE 1 END, '', NULL,
+  CASE WHEN N'a' = N'\u00e1' COLLATE DATABASE_DEFAULT THEN 0 ELSE 1 END, 0
+UNION ALL
+SELECT NULL, 'schema', s.name, '', 0, 1, '', 0, '', NULL, NULL, 0
+FROM {sys}.schemas AS s WHERE s.name IN (
+"""
+_READABLE = "HAS_PERMS_BY_NAME(QUOTENAME(f.schema_name) + N'.' + QUOTENAME(f.table_name), 'OBJECT', 'SELECT')"
+
+
+def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
+    """Return rows of (place in `wanted` or None, kind, schema, table, ...). All of one database. Raises ReadFailed."""
+    if not wanted:
+        return []
+    listed = joined(
+        (
+            Sql(f"({place}, CAST(%s AS NVARCHAR(128)), CAST(%s AS NVARCHAR(128)))", (name.schema, name.table))
+            for place, name in enumerate(wanted)
+        ),
+        ", ",
+    )
+    database = wanted[0].database
+    sys = f"{dialect_of(alias).quote(database)}.sys" if database else "sys"
+    return rows(
+        alias,
+        "WITH wanted AS (SELECT v.place, v.schema_name, v.table_name FROM (VALUES "
+        + listed
+        + ") AS v (place, schema_name, table_name)"
+        + _SQLSERVER.format(sys=sys, readable="1" if database else _READABLE)
+        + values(sorted({name.schema for name in wanted}))
+        + ")",
+    )
+
+
+def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableName | Problem:
+    """Return the table that a synonym stands for, or why it is not read: it is on another server.
+
+    `text` is what the server keeps: up to four parts, bracketed where they were typed so.
+    """
+    parts = _parts(text)
+    told = f"{synonym} → {text}"[:300]
+    if len(parts) == 4 and parts[0]:
+        return Problem(code=ProblemCode.REMOTE_SYNONYM, detail=told)
+    *_, database, schema, table = ["", "", *parts][-3:]
+    name = TableName(schema or default_schema or "dbo", table, database)
+    if not table or any(len(part) > MAX_PART or not part.isprintable() for part in parts):
+        return Problem(code=ProblemCode.OBJECT_MISSING, detail=told)
+    return name
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts of a name of several parts: `[a.b].c` has two, `a..c` three of which one is empty."""
+    parts: list[str] = []
+    part, quoted, at = "", False, 0
+    while at < len(text):
+        character = text[at]
+        if quoted and character == "]":
+            if text[at + 1 : at + 2] == "]":
+                part, at = part + "]", at + 1
+            else:
+                quoted = False
+        elif quoted:
+            part += character
+        elif character == "[":
+            quoted = True
+        elif character == ".":
+            parts, part = [*parts, part], ""
+        else:
+            part += character
+        at += 1
+    return [*parts, part]
+
+
+# The embedded warehouse keeps its times as TEXT; its other texts are VARCHAR.
+_SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
+
+
+def _read_sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
+    """Return rows of (place in `wanted` or None, kind, schema, table, ...). SQLite's names have no case."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, name in enumerate(wanted):
+        places.setdefault(name.key, []).append(place)
+    found: list[Row] = []
+    for row in _sqlite_tables(alias, wanted):
+        if row[0] == "schema":
+            found.append((None, *row))
+        else:
+            found += [(place, *row) for place in places.get((row[1].casefold(), row[2].casefold()), ())]
+    return found
+
+
+def _sqlite_tables(alias: str, wanted: list[TableName]) -> list[Row]:
+    attached: list[str] = sorted(connections.settings[alias]["OPTIONS"]["schemas"])
+    asked = {name.schema.casefold() for name in wanted}
+    dialect = dialect_of(alias)
+    parts = [Sql("SELECT 'schema', %s, '', 0, 1, '', 0, '', NULL, NULL, 0", (name,)) for name in attached]
+    for schema in (name for name in attached if name.casefold() in asked):
+        master = f"{dialect.quote(schema)}.sqlite_master"
+        parts.append(
+            Sql(
+                f"SELECT 'column', %s, m.name, 0, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 - c.\"notnull\" "
+                f"FROM {master} AS m JOIN pragma_table_info(m.name, %s) AS c "
+                "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'",
+                (schema, schema),
+            )
+        )
+        parts.append(
+            Sql(
+                f"SELECT 'view', %s, m.name, 1, 1, '', 0, '', NULL, NULL, 0 FROM {master} AS m WHERE m.type = 'view'",
+                (schema,),
+            )
+        )
+        parts.append(
+            Sql(
+                "SELECT 'index', %s, m.name, 0, 1, i.name, k.seqno, k.name, NULL, NULL, 0 "
+                f"FROM {master} AS m JOIN pragma_index_list(m.name, %s) AS i JOIN pragma_index_info(i.name, %s) AS k "
+                "WHERE m.type = 'table' AND i.partial = 0 AND k.name IS NOT NULL",
+                (schema, schema, schema),
+            )
+        )
+    found = rows(alias, joined(parts, " UNION ALL "))
+    keys = {name.key for name in wanted}
+    views = [TableName(row[1], row[2]) for row in found if row[0] == "view"]
+    tables = [row for row in found if row[0] != "view"]
+    return tables + [row for view in views if view.key in keys for row in _sqlite_view(alias, view)]
+
+
+def _sqlite_view(alias: str, view: TableName) -> list[Row]:
+    """The columns of one view: asked by itself, because a broken view makes the whole statement fail."""
+    statement = Sql(
+        f"SELECT 'column', %s, %s, 1, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 "
+        "FROM pragma_table_info(%s, %s) AS c",
+        (view.schema, view.table, view.table, view.schema),
+    )
+    try:
+        return rows(alias, statement)
+    except ReadFailed:
+        return [("column", view.schema, view.table, 1, 1, "", 0, "", None, None, 1)]

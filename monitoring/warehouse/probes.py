@@ -1,14 +1,7 @@
-"""How much every source and target holds, and how much of it waits: one statement per database.
+"""Where a pipeline's `ts` comes from: a column of its source, or the latest over joined tables.
 
-A statement is a UNION ALL of one bounded part per pipeline (and per joined table, see below). What
-one part costs does not grow with its table: totals come from metadata, times from the end of an
-index, pending rows are counted in the order of the index up to a cap.
-
-Where ts is the latest over joined tables, the rows fall into one case per table: those whose latest
-is that table's. Each case walks that table's own index on its update time; the cases add up.
-
-The tuple comparison `(ts, key) > W` is written `ts >= W AND (ts > W OR key > id)`: the first half is
-what both engines seek by.
+CONTRACT: every source has updated_at; two facts take the latest over the tables that they are made
+of. Which column of the target tells how far the load came is known by its usual names.
 """
 
 from __future__ import annotations
@@ -24,7 +17,43 @@ from monitoring.policies.facts import Count, Problem, Watermark
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined, utc
 from monitoring.warehouse.errors import CONNECTION_CODES
+from monitoring.warehouse.names import TableName
 from monitoring.warehouse.reader import ReadFailed, Row, rows
+
+UPDATED_AT = "updated_at"
+
+TARGET_COLUMNS = ("data_ultima_atualizacao", "data_atualizacao")
+"""The usual update columns of a target, in the order in which they are looked for."""
+
+LOAD_TIME_COLUMNS = frozenset({"data_atualizacao"})
+"""Update columns that hold when a row was loaded, not when its source changed: no latency from these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One more table: `table.column` equals `to_column` of the table before it."""
+
+    table: TableName
+    column: str
+    to_column: str
+
+
+_ORDERS = Join(TableName("core", "orders"), "order_id", "order_id")
+
+JOINED_SOURCES: dict[tuple[str, str], tuple[Join, ...]] = {
+    TableName("core", "order_items").key: (_ORDERS,),
+    TableName("core", "order_item_discounts").key: (
+        Join(TableName("core", "order_items"), "order_item_id", "order_item_id"),
+        _ORDERS,
+    ),
+}
+"""Sources whose rows change when a joined row does (CONTRACT, "Pipelines")."""
+
+
+def joins_of(source: TableName, configured_column: str = "") -> tuple[Join, ...]:
+    """Return the tables joined to `source` for its ts; none when a column was configured."""
+    return () if configured_column else JOINED_SOURCES.get(source.key, ())
+
 
 Answer = TypeVar("Answer")
 

@@ -1,4 +1,4 @@
-"""The one place where a statement goes to a watched database and its rows come back."""
+"""The only module that sends a statement to a watched database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from etlportal.backends.sqlserver.connection_string import UNENCRYPTED, keywords
 from etlportal.backends.sqlserver.odbc import driver_name
 from etlportal.budget import budget
 from etlportal.databases import READ_UNCOMMITTED
-from etlportal.guard import WarehouseReadOnly
+from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
 from monitoring.policies.facts import ConnectionReading, Problem
 from monitoring.policies.terms import Terms
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
@@ -67,6 +67,20 @@ def _fetched(alias: str, sql: Sql) -> list[Row]:
         raise
     except Error as error:
         # Error itself: pyodbc raises its base class for a deadlock and for whatever is HY000.
+        raise ReadFailed(problem_from(error, alias)) from error
+
+
+def execute_snapshot(alias: str) -> None:
+    """Execute SNAPSHOT_PROCEDURE, the one statement that changes anything. Raises ReadFailed.
+
+    The guard permits exactly this statement, and only inside the block.
+    """
+    try:
+        with connections[alias].cursor() as cursor, snapshot_allowed():
+            cursor.execute(SNAPSHOT_PROCEDURE)
+    except WarehouseReadOnly:
+        raise
+    except Error as error:
         raise ReadFailed(problem_from(error, alias)) from error
 
 

@@ -15,7 +15,7 @@ from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allo
 from monitoring.enums import ProblemCode
 from monitoring.models import ConnectionLoginEvent
 from monitoring.policies.facts import Problem
-from monitoring.warehouse.capture import capture_snapshot
+from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from tests.factories import snapshot
 

@@ -16,8 +16,8 @@ from monitoring.collector import seen
 from monitoring.collector.memory import Memory
 from monitoring.event_filters import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
-from monitoring.warehouse import login_history
-from monitoring.warehouse.login_history import Ends
+from monitoring.warehouse import login_events as login_history
+from monitoring.warehouse.login_events import Ends
 from tests.factories import snapshot
 from tests.integration.test_connections import _clock, listed, parts, rows  # noqa: F401 (a fixture)
 from tests.support.warehouse import NOW

@@ -10,7 +10,9 @@ import pytest
 from monitoring.enums import CheckState, ProblemCode
 from monitoring.policies.facts import Watermark
 from monitoring.policies.integrity import Basis, CheckCode, CheckResult, Reason
-from monitoring.warehouse.integrity import Subject, columns, deletions, run_checks
+from monitoring.warehouse.integrity import checks as columns
+from monitoring.warehouse.integrity import checks as deletions
+from monitoring.warehouse.integrity.checks import Subject, run_checks
 from tests.support.queries import queries
 from tests.support.warehouse import NOW, Warehouse
 
@@ -94,7 +96,7 @@ def test_violations_are_counted_with_their_keys(loose: Warehouse) -> None:
 
 def test_counting_stops_at_its_cap(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.policies.integrity.FOUND_CAP", 3)
-    monkeypatch.setattr("monitoring.warehouse.integrity.statements.FOUND_CAP", 3)
+    monkeypatch.setattr("monitoring.warehouse.integrity.checks.FOUND_CAP", 3)
     for _ in range(6):
         source_row(loose, id=None)
     result = results()[CheckCode.SOURCE_KEY_NULL]
@@ -102,7 +104,7 @@ def test_counting_stops_at_its_cap(loose: Warehouse, monkeypatch: pytest.MonkeyP
 
 
 def test_a_scan_that_was_cut_says_so(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.warehouse.integrity.statements.SCAN_CAP", 2)
+    monkeypatch.setattr("monitoring.warehouse.integrity.checks.SCAN_CAP", 2)
     for key in (1, 2, 3, None):
         source_row(loose, id=key)
     result = results(subject(source_total=4))[CheckCode.SOURCE_KEY_NULL]
@@ -232,7 +234,7 @@ def test_a_key_that_is_no_column_is_a_problem_of_its_checks_alone(loose: Warehou
 
 
 def test_a_slow_statement_is_given_up_and_the_others_go_on(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.warehouse.integrity.session.STATEMENT_SECONDS", 0.15)
+    monkeypatch.setattr("monitoring.warehouse.integrity.sides.STATEMENT_SECONDS", 0.15)
     slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000000) SELECT MAX(i) FROM n"
 
     def endless(session: Any, side: Any, code: CheckCode) -> Any:

@@ -14,8 +14,8 @@ from monitoring.collector.seen import remember_logins
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.policies.sessions import ENCRYPTION, HOST, LOGIN, HourEvents, Sampled
 from monitoring.selectors import auditor
-from monitoring.warehouse import login_history
-from monitoring.warehouse.login_history import Ends
+from monitoring.warehouse import login_events as login_history
+from monitoring.warehouse.login_events import Ends
 from monitoring.warehouse.reader import ReadFailed
 from tests.support.queries import queries
 from tests.support.warehouse import NOW

@@ -268,7 +268,7 @@ def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base:
     """The name in a table of people is a person's, whatever the synonym for that table is called."""
     from monitoring.selectors import source_rows
     from monitoring.selectors.pipelines import Decisions
-    from monitoring.warehouse.rows import SourceRows
+    from monitoring.warehouse.describe import SourceRows
 
     found = SourceRows(
         columns=("name",), rows=(("Maria",),), columns_in_all=1, ordered_by=(), read_at=NOW, milliseconds=1, base=base

@@ -164,7 +164,7 @@ def test_the_memory_of_who_was_seen(portal: Portal) -> None:
 
 def test_factors_around_failures(portal: Portal, audit: Any) -> None:
     """The covering index, window by window: logins that plain SQL finds in the same minutes."""
-    from monitoring.warehouse.login_history import factors_in
+    from monitoring.warehouse.login_events import factors_in
 
     end = audit.bounds.now.replace(microsecond=0)
     windows = [(end - timedelta(hours=ago), end - timedelta(hours=ago, minutes=-10)) for ago in range(1, 40)]

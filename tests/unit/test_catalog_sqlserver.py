@@ -9,7 +9,7 @@ import pytest
 from monitoring.collector import mapping
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem
-from monitoring.warehouse import catalog, catalog_sqlserver, describe
+from monitoring.warehouse import catalog, describe
 from monitoring.warehouse.catalog import Catalog, read_catalog
 from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.names import Naming, TableName
@@ -50,9 +50,9 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(*answers: Any) -> Server:
         made = Server(*answers)
-        for module in (catalog_sqlserver, describe):
+        for module in (catalog, describe):
             monkeypatch.setattr(module, "rows", made.rows)
-        for module in (catalog, catalog_sqlserver, describe):
+        for module in (catalog, describe):
             monkeypatch.setattr(module, "dialect_of", lambda alias: SqlServer())
         return made
 
@@ -123,7 +123,7 @@ def test_a_synonym_is_read_by_its_name_and_counted_at_its_base(server: Any) -> N
     ],
 )
 def test_what_a_synonym_stands_for(text: str, base: TableName) -> None:
-    assert catalog_sqlserver.base_of(TableName("core", "s"), text, "sales") == base
+    assert catalog.base_of(TableName("core", "s"), text, "sales") == base
 
 
 def test_a_synonym_of_another_server_is_refused_with_its_reason(server: Any) -> None:

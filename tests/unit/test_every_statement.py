@@ -23,22 +23,12 @@ from etlportal.guard import SNAPSHOT_PROCEDURE, is_read
 from monitoring import warehouse
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Problem, Watermark
-from monitoring.warehouse import (
-    audit,
-    catalog,
-    control,
-    describe,
-    login_events,
-    login_history,
-    permissions,
-    probes,
-    reader,
-    rows,
-)
+from monitoring.warehouse import audit, catalog, describe, login_events, permissions, probes, reader
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.describe import Description
 from monitoring.warehouse.dialect import Sql, SqlServer
-from monitoring.warehouse.integrity import Subject, run_checks, sides
+from monitoring.warehouse.integrity import sides
+from monitoring.warehouse.integrity.checks import Subject, run_checks
 from monitoring.warehouse.names import TableName
 from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
 from monitoring.warehouse.reader import ReadFailed
@@ -47,8 +37,8 @@ from tests.support import tsql
 FOLDER = Path(warehouse.__file__).parent
 W = Watermark(datetime(2026, 3, 10, 12, 34, 56, tzinfo=UTC), 987654321)
 NOW = datetime(2026, 3, 10, 12, 40, 0, tzinfo=UTC)
-EMBEDDED = {"catalog_sqlite.py"}
-"""Asks SQLite only."""
+EMBEDDED = {"_sqlite_tables", "_sqlite_view"}
+"""Functions that ask SQLite only."""
 EMBEDDED_LINES = {"describe.py": "rows(alias, _sqlite(table))"}
 MANY = 600
 """Parameters of a statement about many pipelines."""
@@ -64,10 +54,11 @@ def sites() -> dict[Site, tuple[int, str]]:
     """Every call that sends a statement: `rows(...)` and `session.ask(...)`, by its place: last line and text."""
     found: dict[Site, tuple[int, str]] = {}
     for path in sorted(FOLDER.rglob("*.py")):
-        if path.name in EMBEDDED:
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        embedded = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef) and each.name in EMBEDDED]
+        skipped = {node for function in embedded for node in ast.walk(function)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or node in skipped:
                 continue
             function = node.func
             asks = (isinstance(function, ast.Name) and function.id == "rows") or (
@@ -164,9 +155,9 @@ def description(name: TableName, key: str) -> Description:
 
 
 def audit_statements(server: Recorder) -> None:
-    control.read_control()
+    audit.read_control()
     server.fail_next = 1
-    control.read_control()
+    audit.read_control()
     audit.newest_run_id("dw")
     audit.newest_runs("dw", 500)
     for also in ((), (1, 2, 3), tuple(range(500))):
@@ -182,9 +173,9 @@ def audit_statements(server: Recorder) -> None:
     login_events.newest_key()
     login_events.count_after(5)
     login_events.server_offset()
-    login_history.ends()
-    login_history.seen_between(5, 20_004)
-    login_history.factors_in([(W.updated_at, NOW)] * 180)
+    login_events.ends()
+    login_events.seen_between(5, 20_004)
+    login_events.factors_in([(W.updated_at, NOW)] * 180)
 
 
 def catalog_statements() -> None:
@@ -236,7 +227,7 @@ def probe_statements(server: Recorder) -> None:
 
 def checks_statements(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in ("BIGINT", "VARCHAR", "CLR", "SQL_VARIANT"):
-        for module in (sides, rows):
+        for module in (sides, describe):
             monkeypatch.setattr(module, "describe", lambda alias, name, key=key: description(name, key))
         run_checks(
             Subject(
@@ -247,7 +238,7 @@ def checks_statements(monkeypatch: pytest.MonkeyPatch) -> None:
                 watermark=W,
             )
         )
-    rows.newest_rows(TableName("core", "it]em's"), "[it]]em_id]", "updated_at")
+    describe.newest_rows(TableName("core", "it]em's"), "[it]]em_id]", "updated_at")
 
 
 def test_every_statement_passes_the_lint(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,13 +265,13 @@ def test_every_statement_passes_the_lint(server: Recorder, monkeypatch: pytest.M
 
 def test_the_inventory_sees_the_places() -> None:
     files = {file for file, _ in sites()}
-    assert {"audit.py", "control.py", "catalog_sqlserver.py", "probes.py", "rows.py", "integrity/columns.py"} <= files
+    assert {"audit.py", "catalog.py", "describe.py", "login_events.py", "probes.py", "integrity/checks.py"} <= files
     assert len(sites()) >= 20
 
 
 def test_nothing_else_sends_a_statement() -> None:
-    """Only reader.py and capture.py hold a cursor of a watched database; nobody writes SQL for Django's ORM."""
-    allowed = {"warehouse/reader.py", "warehouse/capture.py", "views/health.py"}
+    """Only reader.py holds a cursor of a watched database, and there is no raw SQL in Django's ORM."""
+    allowed = {"warehouse/reader.py", "views/health.py"}
     root = Path(monitoring.__file__).parent
     found = set()
     for path in root.rglob("*.py"):
@@ -296,12 +287,13 @@ def test_nothing_else_sends_a_statement() -> None:
 
 
 def test_the_only_procedure_is_the_snapshots() -> None:
-    text = (FOLDER / "capture.py").read_text(encoding="utf-8")
+    text = (FOLDER / "reader.py").read_text(encoding="utf-8")
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     executed = [
         ast.unparse(each) for each in calls if isinstance(each.func, ast.Attribute) and each.func.attr == "execute"
     ]
-    assert executed == ["cursor.execute(SNAPSHOT_PROCEDURE)"]
+    reads = ["cursor.execute(sql.text, list[Any](sql.params))", "cursor.execute(sql.text.replace('%%', '%'))"]
+    assert sorted(executed) == ["cursor.execute(SNAPSHOT_PROCEDURE)", *reads]
     assert tsql.problems("dw", SNAPSHOT_PROCEDURE) == ()
 
 

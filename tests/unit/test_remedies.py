@@ -19,10 +19,10 @@ from monitoring.enums import ProblemCode
 from monitoring.management.doctor.script import script
 from monitoring.policies.facts import ControlRow, Problem
 from monitoring.selectors.pipeline_settings import Decisions
-from monitoring.warehouse import remedies as text
+from monitoring.warehouse import permissions as text
 from monitoring.warehouse.catalog import Catalog, Column, Table
 from monitoring.warehouse.names import TableName, parse_table
-from monitoring.warehouse.remedies import Remedy
+from monitoring.warehouse.permissions import Remedy
 from tests import factories as make
 
 STAMP, KEY = Column("updated_at", "DATETIME2", 0), Column("customer_id", "BIGINT")

@@ -13,7 +13,9 @@ import sqlglot
 
 from etlportal.guard import is_read
 from monitoring.policies.facts import Watermark
-from monitoring.warehouse import audit, catalog, catalog_sqlserver, control, permissions, probes
+from monitoring.warehouse import audit, catalog, permissions, probes
+from monitoring.warehouse import audit as control
+from monitoring.warehouse import catalog as catalog_sqlserver
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Sql, Sqlite, SqlServer
 from monitoring.warehouse.names import TableName

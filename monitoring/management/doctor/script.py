@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import groupby
 
-from monitoring.warehouse.remedies import Remedy, use
+from monitoring.warehouse.permissions import Remedy, use
 from monitoring.wording.doctor import FOR_THE_DBA, why_text
 
 WIDTH = 100

@@ -22,7 +22,7 @@ from monitoring.trail import note
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.base import CAPTURE, SEE
 from monitoring.views.preflight import OPENING
-from monitoring.warehouse.capture import capture_snapshot
+from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.wording.connections import capture_problem
 

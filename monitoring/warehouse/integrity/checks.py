@@ -1,0 +1,286 @@
+"""The SQL of the checks: every read of a table goes through `scanned`, which is bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from monitoring.policies import integrity as policy
+from monitoring.policies.cells import cell
+from monitoring.policies.facts import Watermark
+from monitoring.policies.integrity import FOUND_CAP, CheckCode, CheckResult, Reason, WordCount
+from monitoring.warehouse.describe import readable
+from monitoring.warehouse.dialect import Sql, joined, values
+from monitoring.warehouse.integrity.sides import (
+    TOTAL_SECONDS,
+    CannotAsk,
+    Session,
+    Side,
+    measures,
+    required_keys,
+    source_side,
+    status_column,
+    target_side,
+)
+from monitoring.warehouse.reader import Row
+
+EVIDENCE_TEXT = 60
+"""Characters of a value that evidence shows."""
+
+SCAN_CAP = 1_000_000
+"""Rows of a table that one check looks at."""
+
+
+def cut_at(side: Side) -> int | None:
+    """SCAN_CAP where the table is larger or its size is not known; None where all of it was looked at."""
+    return None if side.total is not None and side.total <= SCAN_CAP else SCAN_CAP
+
+
+def violations(side: Side, shown: Sequence[str], asked: Sequence[str], condition: str) -> Sql:
+    """Rows that meet the condition: their columns `shown`. `asked`: the columns that the condition names."""
+    rest = "FROM (" + scanned(side, list(dict.fromkeys([*shown, *asked]))) + f") AS s WHERE {condition}"
+    return side.dialect.first(FOUND_CAP + 1, told(side, shown), rest)
+
+
+def scanned(side: Side, columns: Sequence[str]) -> Sql:
+    return side.dialect.first(SCAN_CAP, listed(side, columns), f"FROM {side.quoted}")
+
+
+def listed(side: Side, columns: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{side.dialect.quote(name)}" for name in columns)
+
+
+def told(side: Side, columns: Sequence[str]) -> str:
+    """The columns of `s` as evidence: what the driver cannot carry comes as text."""
+    return ", ".join(_told(side, name) for name in columns)
+
+
+def _told(side: Side, name: str) -> str:
+    quoted, column = f"s.{side.dialect.quote(name)}", side.description.column(name)
+    if side.dialect.vendor == "sqlite" or column is None:
+        return quoted
+    return readable(quoted, column.declared, text=EVIDENCE_TEXT, binary=EVIDENCE_TEXT // 2)
+
+
+def any_null(side: Side, columns: Sequence[str]) -> str:
+    return " OR ".join(f"s.{side.dialect.quote(name)} IS NULL" for name in columns)
+
+
+def all_there(side: Side, columns: Sequence[str]) -> str:
+    return " AND ".join(f"s.{side.dialect.quote(name)} IS NOT NULL" for name in columns)
+
+
+def key_text(row: Sequence[object]) -> str:
+    return " / ".join("NULL" if value is None else (cell(value).text or "")[:EVIDENCE_TEXT] for value in row)
+
+
+WORDS = 50
+"""Different words of a status column that are read."""
+
+
+def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
+    """Rows without a key, or without a part of it."""
+    key = side.key
+    nullable = [name for name in key if side.nullable(name)]
+    if not nullable:
+        return policy.guaranteed(code, key)
+    found = session.ask(side.alias, violations(side, [*key, *side.beside_key], nullable, any_null(side, nullable)))
+    return session.found(code, [key_text(row) for row in found], key, looked_at=cut_at(side))
+
+
+def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckResult:
+    """Keys that more than one row has; evidence says how many."""
+    key = side.key
+    if side.keeps_unique(key):
+        return policy.guaranteed(code, key)
+    grouped = listed(side, key, "s.")
+    rest = "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} GROUP BY {grouped} HAVING COUNT(*) > 1"
+    found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{told(side, key)}, COUNT(*)", rest))
+    texts = [f"{key_text(row[:-1])} × {row[-1]}" for row in found]
+    return session.found(code, texts, key, looked_at=cut_at(side))
+
+
+def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
+    """Rows without a time of change: the runner would never see them."""
+    column = side.updated
+    if not side.nullable(column):
+        return policy.guaranteed(code, [column])
+    found = session.ask(side.alias, violations(side, side.named_by(column), [column], any_null(side, [column])))
+    return session.found(code, [key_text(row) for row in found], [column], looked_at=cut_at(side))
+
+
+def check_status(session: Session, side: Side, code: CheckCode, words: Sequence[str]) -> CheckResult:
+    """Rows whose status is not a word of its domain; `words` are those that people named."""
+    column = status_column(side)
+    constrained = side.domain(column)
+    if constrained and not side.nullable(column):
+        return policy.guaranteed(code, [column])
+    return policy.judge_words(
+        code,
+        column,
+        [WordCount(word, int(number)) for word, number in session.ask(side.alias, _word_counts(side, column))],
+        allowed=words or constrained,
+        milliseconds=session.milliseconds,
+        looked_at=cut_at(side),
+    )
+
+
+def _word_counts(side: Side, column: str) -> Sql:
+    name = side.dialect.quote(column)
+    text = f"LEFT(CAST({name} AS NVARCHAR(4000)), 60)"
+    if side.dialect.vendor == "sqlite":
+        text = f"substr(CAST({name} AS TEXT), 1, 60)"
+    inner = side.dialect.first(SCAN_CAP, f"{text} AS word", f"FROM {side.quoted}")
+    return side.dialect.first(
+        WORDS, "s.word, COUNT(*) AS n", "FROM (" + inner + ") AS s GROUP BY s.word ORDER BY n DESC, s.word"
+    )
+
+
+DELETED_CAP = 5000
+"""Deleted source rows that are looked up in the target."""
+
+KEYS_AT_ONCE = 1000
+"""Keys per statement: each is a parameter, and SQL Server takes 2,100."""
+
+_VARCHAR = frozenset({"CHAR", "VARCHAR"})
+_TEXTS = _VARCHAR | {"NCHAR", "NVARCHAR"}
+
+
+def check_soft_delete(session: Session, source: Side, target: Side, watermark: Watermark) -> CheckResult:
+    """Rows deleted in the source, loaded since, and still active in the target."""
+    deleted = source.column("deleted_at")
+    flag = target.column("eh_ativo") or target.column("eh_ativa")
+    if deleted is None:
+        raise CannotAsk(Reason.NO_DELETED_AT)
+    if flag is None:
+        raise CannotAsk(Reason.NO_ACTIVE_FLAG)
+    if len(target.key) != 1:
+        raise CannotAsk(Reason.COMPOSITE_KEY)
+    gone = session.ask(source.alias, _deleted(source, deleted, watermark))
+    keys = [row[0] for row in gone[:DELETED_CAP]]
+    still: list[Row] = []
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        still += session.ask(target.alias, _still_active(target, flag, keys[start : start + KEYS_AT_ONCE]))
+    return session.found(
+        CheckCode.SOFT_DELETE,
+        [key_text(row) for row in still[: FOUND_CAP + 1]],
+        (deleted, flag),
+        looked_at=DELETED_CAP if len(gone) > DELETED_CAP else cut_at(source),
+    )
+
+
+def _deleted(side: Side, deleted: str, watermark: Watermark) -> Sql:
+    """Keys of deleted rows at or before the watermark: a deletion that still waits is no error."""
+    key, updated, quote = side.key[0], side.updated, side.dialect.quote
+    moment = side.moment(updated, watermark.updated_at)
+    inner = side.dialect.first(SCAN_CAP, listed(side, (key, updated, deleted)), f"FROM {side.quoted}")
+    before = f"s.{quote(updated)} < " + moment
+    at = f"s.{quote(updated)} = " + moment + Sql(f" AND s.{quote(key)} <= %s", (watermark.id,))
+    rest = "FROM (" + inner + f") AS s WHERE s.{quote(deleted)} IS NOT NULL AND (" + before + " OR (" + at + "))"
+    return side.dialect.first(DELETED_CAP + 1, f"s.{quote(key)}", rest)
+
+
+def _still_active(side: Side, flag: str, keys: list[object]) -> Sql:
+    name, quote = side.dialect.quote(side.key[0]), side.dialect.quote
+    rest = f"FROM {side.quoted} WHERE {name} IN (" + _as_stored(side, keys) + f") AND {quote(flag)} = 1"
+    return side.dialect.first(FOUND_CAP + 1, name, rest)
+
+
+def _as_stored(side: Side, keys: list[object]) -> Sql:
+    """The keys as parameters of the type of the target's column: a text is compared with texts."""
+    column = side.description.column(side.key[0])
+    if column is None or column.declared not in _TEXTS or side.dialect.vendor == "sqlite":
+        return values(keys)
+    mark = "CAST(%s AS VARCHAR(8000))" if column.declared in _VARCHAR else "%s"
+    return joined((Sql(mark, (str(key),)) for key in keys), ", ")
+
+
+def check_required_null(session: Session, target: Side, entity_name: str) -> CheckResult:
+    """Rows of a fact without one of its foreign keys.
+
+    A column that allows NULL may mean it: what is found is a warning, to be looked at.
+    """
+    _refuse_others(target, entity_name)
+    columns = required_keys(target)
+    nullable = [name for name in columns if target.nullable(name)]
+    if not columns:
+        raise CannotAsk(Reason.NO_REQUIRED_KEYS)
+    if not nullable:
+        return policy.guaranteed(CheckCode.FACT_REQUIRED_NULL, columns)
+    texts = _wrong(session, target, nullable, any_null(target, nullable), lambda value: value is None)
+    return session.found(CheckCode.FACT_REQUIRED_NULL, texts, nullable, looked_at=cut_at(target), soft=True)
+
+
+def check_negative(session: Session, target: Side, entity_name: str) -> CheckResult:
+    """Rows of a fact with a measure below 0."""
+    _refuse_others(target, entity_name)
+    columns = measures(target)
+    if not columns:
+        raise CannotAsk(Reason.NO_MEASURES)
+    condition = " OR ".join(f"s.{target.dialect.quote(name)} < 0" for name in columns)
+    texts = _wrong(session, target, columns, condition, lambda value: value is not None and value < 0)
+    return session.found(CheckCode.FACT_NEGATIVE, texts, columns, looked_at=cut_at(target))
+
+
+def _wrong(
+    session: Session, target: Side, columns: Sequence[str], condition: str, wrong: Callable[..., bool]
+) -> list[str]:
+    """Return "key: column = value" of the first wrong column of each row that meets the condition."""
+    named = [name for name in target.named_by() if name not in columns]
+    found = session.ask(target.alias, violations(target, [*named, *columns], columns, condition))
+    return [_violation(row, len(named), columns, wrong) for row in found]
+
+
+def _violation(row: Row, keys: int, columns: Sequence[str], wrong: Callable[..., bool]) -> str:
+    pairs = list(zip(columns, row[keys:], strict=True))
+    column, value = next((pair for pair in pairs if wrong(pair[1])), pairs[0])
+    said = f"{column} = {'NULL' if value is None else value}"
+    return f"{key_text(row[:keys])}: {said}" if keys else said
+
+
+def _refuse_others(target: Side, entity_name: str) -> None:
+    if target.schema.casefold() != "fact" and not entity_name.casefold().startswith("fact"):
+        raise CannotAsk(Reason.NOT_A_FACT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The pipeline to check: its control row as it stands, and what people decided about it.
+
+    Totals are the last sample's; they only tell whether SCAN_CAP cut something off.
+    """
+
+    entity_name: str
+    source_table: str
+    target_table: str
+    source_key: str
+    watermark: Watermark
+    updated_column: str = ""
+    target_updated_column: str = ""
+    status_words: tuple[str, ...] = ()
+    source_total: int | None = None
+    target_total: int | None = None
+
+
+def run_checks(subject: Subject, *, clock: Callable[[], float] = time.monotonic) -> tuple[CheckResult, ...]:
+    """Return the result of every check, in the order of CheckCode. Never raises for a database's answer."""
+    session = Session(clock=clock, ends_at=clock() + TOTAL_SECONDS)
+    source = source_side(subject.source_table, subject.source_key, subject.updated_column, subject.source_total)
+    target = target_side(subject.target_table, subject.source_key, subject.target_updated_column, subject.target_total)
+    code, words = CheckCode, subject.status_words
+    checks: dict[CheckCode, Callable[[], CheckResult]] = {
+        code.SOURCE_KEY_NULL: partial(check_key_null, session, source, code.SOURCE_KEY_NULL),
+        code.SOURCE_KEY_DUPLICATE: partial(check_key_duplicate, session, source, code.SOURCE_KEY_DUPLICATE),
+        code.SOURCE_UPDATED_NULL: partial(check_updated_null, session, source, code.SOURCE_UPDATED_NULL),
+        code.SOURCE_STATUS: partial(check_status, session, source, code.SOURCE_STATUS, ()),
+        code.TARGET_KEY_NULL: partial(check_key_null, session, target, code.TARGET_KEY_NULL),
+        code.TARGET_KEY_DUPLICATE: partial(check_key_duplicate, session, target, code.TARGET_KEY_DUPLICATE),
+        code.TARGET_UPDATED_NULL: partial(check_updated_null, session, target, code.TARGET_UPDATED_NULL),
+        code.TARGET_STATUS: partial(check_status, session, target, code.TARGET_STATUS, words),
+        code.SOFT_DELETE: partial(check_soft_delete, session, source, target, subject.watermark),
+        code.FACT_REQUIRED_NULL: partial(check_required_null, session, target, subject.entity_name),
+        code.FACT_NEGATIVE: partial(check_negative, session, target, subject.entity_name),
+    }
+    return tuple(session.answer(code, look) for code, look in checks.items())
