@@ -1,8 +1,7 @@
-"""What this process is called in SQL Server's list of sessions, and how long it waits for a connection at most.
+"""The role of this process, and its name in SQL Server's list of sessions.
 
-`name_process("collector")` is said by a command before its first connection; a process that says
-nothing is the web server. So the connection audit can tell the portal's sessions from the runner's
-(CONTRACT 6).
+The connection audit tells the portal's sessions from the ETL runner's by this name (CONTRACT 6). A command calls
+`name_process` before its first connection. The default is the web server.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from typing import Literal
 Role = Literal["web", "collector", "doctor"]
 
 CONNECT_SECONDS = 5
-"""Until a server that does not answer has failed to connect. A page's budget is shorter (etlportal/budget.py)."""
+"""Connect timeout. The time budget of a page is shorter (etlportal/budget.py)."""
 
 _role: Role = "web"
 
 
 def name_process(role: Role) -> None:
-    """Name this process: connections opened from now on carry it."""
+    """Set the role. It applies to connections that are opened afterwards."""
     global _role  # noqa: PLW0603 - a process has one name
     _role = role
 
 
 def role() -> Role:
-    """Return what this process is."""
+    """Return the role of this process."""
     return _role
 
 

@@ -38,7 +38,7 @@ def build(env: Environment) -> dict[str, dict[str, Any]]:
         "LOCATION": TABLE,
         "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES},
     }
-    if url := env.raw("REDIS_URL"):
+    if url := env.text("REDIS_URL"):
         _check(url)
         shared = {
             "BACKEND": "etlportal.redis_cache.RedisOrTableCache",

@@ -1,4 +1,4 @@
-"""Deploy-time checks: what `manage.py check` says before anybody sees a page, each with an id and what to do.
+"""System checks for `manage.py check`, each with an id and a hint.
 
 | id | level | when |
 |---|---|---|
@@ -6,7 +6,7 @@
 | etlportal.E002 | error | demo users exist where a SQL Server is configured (`check --database default`) |
 | etlportal.E003 | error | an interval or a retention is not a positive number |
 | etlportal.W001 | warning, --deploy | the warehouse is the embedded demonstration |
-| etlportal.W002 | warning, --deploy | any host name is answered |
+| etlportal.W002 | warning, --deploy | ALLOWED_HOSTS allows every host name |
 | etlportal.W003 | warning, --deploy | traffic to the SQL Server is not encrypted, or its certificate not verified |
 | etlportal.W004 | warning, --deploy | the portal signs in to the SQL Server as its administrator |
 """
@@ -23,7 +23,7 @@ from django.db import DatabaseError, connections
 from etlportal.backends.sqlserver.connection_string import UNENCRYPTED
 
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
-DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - it is public, and the check is that nobody has it
+DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - a public password, which the check looks for
 POSITIVE = (
     "SESSION_COOKIE_AGE",
     "COLLECT_BUSY_SECONDS",
@@ -39,7 +39,6 @@ POSITIVE = (
 
 @register(Tags.files)
 def data_folder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The folder of the embedded databases, the key and the collected files can be written."""
     if os.access(settings.DATA_DIR, os.W_OK | os.X_OK):
         return []
     hint = "Give the portal's user the right to write there, or set PORTAL_DATA_DIR to another folder."
@@ -48,7 +47,7 @@ def data_folder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def positive_numbers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A pause or a retention of nothing would spin, or delete everything."""
+    """An interval of 0 would loop without a pause, and a retention of 0 would delete everything."""
     return [
         Error(f"{name} is {value}: it must be 1 or more.", hint=f"Correct {name} or leave it out.", id="etlportal.E003")
         for name in POSITIVE
@@ -58,7 +57,6 @@ def positive_numbers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def no_demo_users(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """Users with a published password have no place beside a real warehouse."""
     if settings.EMBEDDED or "default" not in (databases or ()):
         return []
     names = _demo_users()
@@ -78,13 +76,12 @@ def _demo_users() -> list[str]:
             return []
         users = list(model.objects.using("default").filter(username__in=DEMO_USERS).order_by("username"))
     except DatabaseError:
-        return []  # Django's own database checks tell of a database that does not answer.
+        return []  # Django's own check reports a database that does not answer
     return [user.get_username() for user in users if user.check_password(DEMO_PASSWORD)]
 
 
 @register(Tags.security, deploy=True)
 def real_warehouse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """A deployment shows a real warehouse."""
     if not settings.EMBEDDED:
         return []
     hint = "Set ETL_SQL_SERVER (and ETL_SQL_USER, ETL_SQL_PASSWORD). The demonstration is for one machine's own use."
@@ -93,7 +90,6 @@ def real_warehouse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def named_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Only the portal's own names are answered."""
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     hint = "Set ALLOWED_HOSTS to the names people type, separated by commas."
@@ -102,7 +98,6 @@ def named_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def verified_traffic(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What travels to and from the SQL Server is encrypted, and it is the right server."""
     options = settings.DATABASES["dw"]["OPTIONS"]
     if settings.EMBEDDED or (options["encrypt"] not in UNENCRYPTED and options["trust_server_certificate"] == "no"):
         return []
@@ -116,7 +111,6 @@ def verified_traffic(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def least_privilege(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The portal only reads: it needs no administrator."""
     if settings.EMBEDDED or settings.DATABASES["dw"].get("USER", "").lower() != "sa":
         return []
     hint = "Create the login etl_monitor with SELECT on ctl, audit, dim, fact and core (see sql/sqlserver/)."

@@ -53,7 +53,7 @@ AUTHENTICATIONS = (
 
 def embedded(env: Environment) -> bool:
     """Return whether the warehouse is the embedded demonstration."""
-    return not env.raw("ETL_SQL_SERVER")
+    return not env.text("ETL_SQL_SERVER")
 
 
 def build(env: Environment, data_dir: Path) -> dict[str, Config]:
@@ -64,7 +64,7 @@ def build(env: Environment, data_dir: Path) -> dict[str, Config]:
 
 def own(env: Environment, data_dir: Path) -> Config:
     """Return `default`."""
-    url = env.raw("DATABASE_URL")
+    url = env.text("DATABASE_URL")
     if not url:
         config = _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "portal.sqlite3")})
     else:
@@ -172,11 +172,11 @@ def _embedded(data_dir: Path) -> dict[str, Config]:
 
 
 def _watched(env: Environment) -> dict[str, Config]:
-    server, user = env.raw("ETL_SQL_SERVER"), env.raw("ETL_SQL_USER")
-    names = {"dw": env.raw("ETL_DW_DB", "DW_ECOMMERCE"), "oltp": env.raw("ETL_OLTP_DB", "ECOMMERCE_OLTP")}
-    password = Secret(env.raw("ETL_SQL_PASSWORD"))
+    server, user = env.text("ETL_SQL_SERVER"), env.text("ETL_SQL_USER")
+    names = {"dw": env.text("ETL_DW_DB", "DW_ECOMMERCE"), "oltp": env.text("ETL_OLTP_DB", "ECOMMERCE_OLTP")}
+    password = Secret(env.text("ETL_SQL_PASSWORD"))
     # A named instance is found through the browser service, and the server's name may contain the port.
-    port = env.raw("ETL_SQL_PORT", "" if "\\" in server or "," in server else "1433")
+    port = env.text("ETL_SQL_PORT", "" if "\\" in server or "," in server else "1433")
     if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise ImproperlyConfigured("ETL_SQL_PORT must be a port number.")
     authentication = env.one_of("ETL_SQL_AUTHENTICATION", "", AUTHENTICATIONS)
@@ -186,7 +186,7 @@ def _watched(env: Environment) -> dict[str, Config]:
         raise ImproperlyConfigured("ETL_SQL_PASSWORD is set without ETL_SQL_USER.")
     for name in ("ETL_SQL_SERVER", "ETL_SQL_USER", "ETL_SQL_PASSWORD", "ETL_DW_DB", "ETL_OLTP_DB", "ETL_SQL_DRIVER"):
         try:
-            connection_string({"APP": env.raw(name)})
+            connection_string({"APP": env.text(name)})
         except ConnectionValueError as error:
             raise ImproperlyConfigured(f"{name} holds a control character.") from error
     shared: Config = {
@@ -198,7 +198,7 @@ def _watched(env: Environment) -> dict[str, Config]:
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "driver": env.raw("ETL_SQL_DRIVER"),
+            "driver": env.text("ETL_SQL_DRIVER"),
             "encrypt": env.one_of("ETL_SQL_ENCRYPT", "yes", ENCRYPT),
             "trust_server_certificate": env.one_of("ETL_SQL_TRUST_SERVER_CERTIFICATE", "no", ("yes", "no")),
             "authentication": authentication,

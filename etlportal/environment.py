@@ -30,13 +30,13 @@ class Secret(str):
 class Environment(Env):
     """django-environ's reader with checks that raise ImproperlyConfigured, naming the variable."""
 
-    def raw(self, name: str, default: str = "") -> str:
+    def text(self, name: str, default: str = "") -> str:
         """Return the value unchanged. `Env.str` takes a value that begins with `$` for the name of a variable."""
         return self.ENVIRON.get(name) or default
 
     def one_of(self, name: str, default: str, allowed: Collection[str]) -> str:
         """Return the value as `allowed` spells it. Case does not matter."""
-        value = self.raw(name, default)
+        value = self.text(name, default)
         found = {each.lower(): each for each in allowed}.get(value.lower(), "")
         if value and not found:
             raise ImproperlyConfigured(f"{name} must be one of: {', '.join(allowed)}.")
@@ -45,7 +45,7 @@ class Environment(Env):
     def number(self, name: str, default: float, low: float, high: float = math.inf) -> float:
         """Return a number from `low` to `high`, which is finite. `Env.float` reads "1,5" and "1.000.5" as numbers."""
         try:
-            value = float(self.raw(name, str(default)))
+            value = float(self.text(name, str(default)))
         except ValueError:
             value = math.nan
         if not (low <= value <= high and math.isfinite(value)):

@@ -1,6 +1,6 @@
-"""The image's HEALTHCHECK: exit code 0 when this container's web server answers /healthz.
+"""The image's HEALTHCHECK: exit code 0 if the container's web server answers /healthz.
 
-It asks by a name that ALLOWED_HOSTS knows; Django answers no other. The slim image has no curl.
+The Host header is a name from ALLOWED_HOSTS, because Django refuses others. The slim image has no curl.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ SECONDS = 4
 
 
 def host() -> str:
-    """Return a host name that the portal answers to."""
+    """Return a host name that ALLOWED_HOSTS allows."""
     first = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip()
     return first.lstrip(".") if first not in {"", "*"} else "localhost"
 
 
 def healthy(port: int) -> bool:
-    """Whether the server on this machine answers with 200 in time."""
+    """Return whether the local server answers with 200 in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
         connection.request("GET", "/healthz", headers={"Host": host()})

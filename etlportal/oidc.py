@@ -1,4 +1,4 @@
-"""Single sign-on by OpenID Connect, from the environment's PORTAL_OIDC_ variables (docs/signing-in.md)."""
+"""Single sign-on with OpenID Connect, from the PORTAL_OIDC_ variables (docs/signing-in.md)."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class Oidc:
 
 def build(env: Environment) -> Oidc | None:
     """Return the provider, or None if none is configured. Raises ImproperlyConfigured, naming the variable."""
-    given = [name for name in NEEDED if env.raw(name).strip()]
+    given = [name for name in NEEDED if env.text(name).strip()]
     if not given:
         return None
     if lacking := [name for name in NEEDED if name not in given]:
         raise ImproperlyConfigured(f"{given[0]} is set without {' and '.join(lacking)}.")
-    default_group = env.raw("PORTAL_OIDC_DEFAULT_GROUP").strip()
-    group_map = _group_map(env.raw("PORTAL_OIDC_GROUP_MAP"))
+    default_group = env.text("PORTAL_OIDC_DEFAULT_GROUP").strip()
+    group_map = _group_map(env.text("PORTAL_OIDC_GROUP_MAP"))
     if not group_map and not default_group:
         raise ImproperlyConfigured(
             "PORTAL_OIDC_GROUP_MAP and PORTAL_OIDC_DEFAULT_GROUP are empty: nobody could sign in."
         )
     return Oidc(
-        name=env.raw("PORTAL_OIDC_NAME", "Single sign-on").strip(),
-        server_url=_server(env.raw("PORTAL_OIDC_SERVER_URL").strip()),
-        client_id=env.raw("PORTAL_OIDC_CLIENT_ID").strip(),
-        client_secret=Secret(env.raw("PORTAL_OIDC_CLIENT_SECRET").strip()),
-        scope=tuple(env.raw("PORTAL_OIDC_SCOPE", "openid profile email").split()),
-        groups_claim=env.raw("PORTAL_OIDC_GROUPS_CLAIM", "groups").strip(),
+        name=env.text("PORTAL_OIDC_NAME", "Single sign-on").strip(),
+        server_url=_server(env.text("PORTAL_OIDC_SERVER_URL").strip()),
+        client_id=env.text("PORTAL_OIDC_CLIENT_ID").strip(),
+        client_secret=Secret(env.text("PORTAL_OIDC_CLIENT_SECRET").strip()),
+        scope=tuple(env.text("PORTAL_OIDC_SCOPE", "openid profile email").split()),
+        groups_claim=env.text("PORTAL_OIDC_GROUPS_CLAIM", "groups").strip(),
         group_map=group_map,
         default_group=default_group,
         link_by_email=env.bool("PORTAL_OIDC_LINK_BY_EMAIL", default=False),

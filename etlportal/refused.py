@@ -1,6 +1,6 @@
-"""What `manage.py` says when the settings cannot be used: one line that names the variable, no traceback.
+"""The output of `manage.py` when the settings are invalid: one line that names the variable, without a traceback.
 
-`doctor --json` promises JSON whatever happens: here it is made without Django, of the same keys.
+`doctor --json` writes JSON in this case, too, with the same keys and without Django.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 FORMAT = 1
-"""Of the doctor's JSON (docs/doctor.md)."""
+"""Version of the doctor's JSON (docs/doctor.md)."""
 
 
 def refuse(error: Exception, arguments: list[str], out: Any = None) -> int:
-    """Say why nothing was found out; return the exit code (the doctor's: 2, not ready)."""
+    """Write the reason. Return the exit code (doctor: 2, not ready)."""
     out = out or sys.stdout
     if arguments[:1] != ["doctor"]:
         sys.stderr.write(f"{message_of(error)}\n")
@@ -29,7 +29,7 @@ def refuse(error: Exception, arguments: list[str], out: Any = None) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """Return why, without what was typed: only messages that we wrote ourselves are known to hold no secret."""
+    """Return the reason. Other messages than the portal's own are left out, because they may contain a secret."""
     if isinstance(error, ImproperlyConfigured):
         return str(error)
     if isinstance(error, OSError) and error.filename:
@@ -38,7 +38,7 @@ def message_of(error: Exception) -> str:
 
 
 def as_json(message: str) -> dict[str, object]:
-    """Return the doctor's JSON for settings with which nothing can be looked at."""
+    """Return the doctor's JSON for invalid settings."""
     return {
         "format": FORMAT,
         "language": "en",

@@ -1,4 +1,4 @@
-"""Which model lives in which database, and what may be done there."""
+"""The database of each model, and the operations that it allows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from etlportal.guard import WarehouseReadOnly
 
 
 class WarehouseRouter:
-    """Sends each unmanaged model to its watched database; nothing is written or migrated there.
+    """Reads each warehouse model from its database, and refuses writes and migrations there.
 
-    A model says where it lives with the class attribute `database_alias`.
+    The class attribute `database_alias` of a model names its database.
     """
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:

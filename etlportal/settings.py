@@ -33,7 +33,7 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 def _secret_key() -> str:
     """Return SECRET_KEY. The demonstration creates one and keeps it beside its data."""
-    if key := env.raw("SECRET_KEY"):
+    if key := env.text("SECRET_KEY"):
         return key
     if not EMBEDDED:
         raise ImproperlyConfigured("SECRET_KEY (or SECRET_KEY_FILE) must be set: 50 random characters or more.")
@@ -48,7 +48,7 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 # Earlier keys, for sessions and second factors that were signed or encrypted with them.
-SECRET_KEY_FALLBACKS = list(filter(None, env.raw("SECRET_KEY_FALLBACKS").split(",")))
+SECRET_KEY_FALLBACKS = list(filter(None, env.text("SECRET_KEY_FALLBACKS").split(",")))
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -187,13 +187,13 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,200/5m/key", "signup": "5/m/ip,3
 
 # The first administrator, created by `migrate` if there is none (monitoring/accounts/first_admin.py).
 FIRST_ADMIN = None
-if env.raw("PORTAL_ADMIN_USER"):
-    if not env.raw("PORTAL_ADMIN_PASSWORD"):
+if env.text("PORTAL_ADMIN_USER"):
+    if not env.text("PORTAL_ADMIN_PASSWORD"):
         raise ImproperlyConfigured("PORTAL_ADMIN_USER is set without PORTAL_ADMIN_PASSWORD.")
     FIRST_ADMIN = (
-        env.raw("PORTAL_ADMIN_USER"),
-        Secret(env.raw("PORTAL_ADMIN_PASSWORD")),
-        env.raw("PORTAL_ADMIN_EMAIL"),
+        env.text("PORTAL_ADMIN_USER"),
+        Secret(env.text("PORTAL_ADMIN_PASSWORD")),
+        env.text("PORTAL_ADMIN_EMAIL"),
     )
 
 # Second factors: optional, unless a group requires one (monitoring/accounts/second_factor.py).
@@ -220,7 +220,7 @@ LOGIN_REDIRECT_URL = "monitoring:summary"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
 # Mail ("smtp+tls://user:password@host:587"). Without EMAIL_URL the portal sends none and offers no reset by mail.
-MAIL = bool(env.raw("EMAIL_URL"))
+MAIL = bool(env.text("EMAIL_URL"))
 _mail = env.email_url("EMAIL_URL", default="dummymail://")
 EMAIL_BACKEND, EMAIL_FILE_PATH = _mail["EMAIL_BACKEND"], _mail["EMAIL_FILE_PATH"]
 EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
@@ -278,11 +278,11 @@ SAMPLE_ON_DEMAND = env.bool("SAMPLE_ON_DEMAND", default=True)
 # Prefixes of the program names of the ETL runner's sessions (CONTRACT 6). Case does not matter.
 RUNNER_PROGRAMS = env.list("RUNNER_PROGRAMS", default=["etl-runner", "etl_runner", "run_etl"])
 # The name of the source database, as sessions show it.
-OLTP_NAME = env.raw("ETL_OLTP_DB", "ECOMMERCE_OLTP")
+OLTP_NAME = env.text("ETL_OLTP_DB", "ECOMMERCE_OLTP")
 REQUIRED_PIPELINES = env.list("REQUIRED_PIPELINES", default=["dim_cliente"])
 
 # Metrics, logs and slow statements (docs/monitoring/README.md).
-METRICS_TOKEN = Secret(env.raw("METRICS_TOKEN"))
+METRICS_TOKEN = Secret(env.text("METRICS_TOKEN"))
 if METRICS_TOKEN and (len(METRICS_TOKEN) < 16 or not METRICS_TOKEN.isascii() or any(map(str.isspace, METRICS_TOKEN))):
     raise ImproperlyConfigured("METRICS_TOKEN must have 16 characters or more, ASCII without blanks, for a header.")
 COLLECTOR_METRICS_PORT = int(env.number("COLLECTOR_METRICS_PORT", 0, low=0, high=65535))

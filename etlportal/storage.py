@@ -1,4 +1,4 @@
-"""Static files: hashed names once `collectstatic` has run, plain names before."""
+"""Static files with hashed names after `collectstatic`, and plain names before."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):
-    """WhiteNoise's storage, but a file that the manifest does not know keeps its plain name.
+    """WhiteNoise's storage, but files that are not in the manifest keep their plain names.
 
-    So tests and a fresh clone need no build step (WhiteNoise finds the files where they are), and an
-    error page can never fail for want of a style sheet.
+    Tests and a fresh clone therefore need no build step, and an error page never fails because of a style sheet.
     """
 
     manifest_strict = False
-    # Our modules import each other by their hashed names too. Ours only: Django's own switch for this
-    # also reads the comments of libraries, and fails for the files that those mention.
+    # The portal's own modules import each other by hashed names. Django's support_js_module_import_aggregation would
+    # also read the comments of libraries, and fail for the files that they mention.
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", ((r"""(?P<matched>from "(?P<url>\./[^"]+)")""", 'from "%(url)s"'),)),

@@ -1,4 +1,4 @@
-"""All addresses. Everything but sign-in, /healthz, /readyz and /metrics needs a signed-in user."""
+"""All addresses. All but sign-in, /healthz, /readyz and /metrics need a signed-in user."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
@@ -14,8 +14,8 @@ from django.views.generic import RedirectView
 from monitoring.views import single_sign_on
 from monitoring.views.sessions import Sessions
 
-# Of django-allauth's pages only those that mean something here: without mail there is no reset by mail to
-# promise, addresses are not managed by their owners, and nobody links a provider's account by hand.
+# Only the views of django-allauth that the portal needs. Users do not manage mail addresses, and do not link accounts
+# of the provider by hand. Without mail there is no reset by mail.
 accounts = [
     path("login/", account.login, name="account_login"),
     path("logout/", account.logout, name="account_logout"),
@@ -23,7 +23,7 @@ accounts = [
     path("signup/", account.signup, name="account_signup"),
     path("reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
     path("password/change/", account.password_change, name="account_change_password"),
-    # Who has no password signs in at the provider: a password here would outlive the account there.
+    # A provider's user gets no password here: it would outlive the account there.
     path("password/set/", RedirectView.as_view(pattern_name="mfa_index"), name="account_set_password"),
     path("security/", mfa.index, name="mfa_index"),
     path("second-factor/", mfa.authenticate, name="mfa_authenticate"),

@@ -1,4 +1,4 @@
-"""The reader's language, time zone and sight for the length of one request."""
+"""The language, time zone, permissions and time budget of each request."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from monitoring.views import errors
 logger = logging.getLogger(__name__)
 
 ZONE_COOKIE = "etlportal_zone"
-"""What the browser says its zone is (set by static/js/shell.js); preferences come first."""
+"""The browser's time zone, set by static/js/shell.js. The user's preference wins."""
 
 PAGE_SECONDS = 2.2
-"""How long one request may wait for the warehouse, everything together: a page comes within three seconds.
-What somebody explicitly asked for, at an address of its own, sets its own (an export, the integrity checks)."""
+"""Maximum total wait of one request for the warehouse, so that a page takes at most three seconds. Views with an
+address of their own (exports, integrity checks) set another limit."""
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked by machines, also while `default` hangs: nothing of the reader is looked up for them."""
+"""Requests by machines, also while `default` hangs. The user is not looked up for them."""
 
 
 class ReaderMiddleware:
-    """Sets `request.preferences`, and activates language and zone: preference, else browser, else setting.
-    What the reader may see is in force as well (monitoring/scope.py).
+    """Set `request.preferences`, and activate language, time zone and the user's scope (monitoring/scope.py).
 
-    When `default` does not answer, the page that says so takes the place of whatever was asked for.
+    Language and time zone come from the preferences, else from the browser, else from the settings. While `default`
+    does not answer, every page is an error page that says so.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -49,7 +49,7 @@ class ReaderMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info in PROBES:
-            # Django's LoginRequiredMiddleware would look the user up, and hang with the database.
+            # LoginRequiredMiddleware would look up the user, and hang with the database.
             request.reader, request.user = request.user, AnonymousUser()  # type: ignore[attr-defined]
             return self.get_response(request)
         try:
@@ -73,7 +73,7 @@ class ReaderMiddleware:
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
-        """Close what monitoring/access.py does not open to this reader, and what it does not know."""
+        """Refuse views that monitoring/access.py does not list, or does not open to this user."""
         name = request.resolver_match.view_name if request.resolver_match else ""
         if not name.startswith("monitoring:") or name in access.OPEN or not request.user.is_authenticated:
             return
@@ -85,13 +85,13 @@ class ReaderMiddleware:
             raise PermissionDenied
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Turn "cannot connect", "locked" and the like into the page that says so; a wrong query stays a 500."""
+        """Return the error page for a database that does not answer. An error in a query stays a 500."""
         if isinstance(exception, Busy):
             return errors.busy(request, own=exception.own)
-        # Error itself: what pyodbc raises for states that it does not know.
+        # pyodbc raises Error itself for unknown states.
         if not isinstance(exception, OperationalError | InterfaceError) and type(exception) is not DatabaseFault:
             return None
-        # The backends of the watched databases put their alias on what they raise (etlportal/backends/bounded.py).
+        # The backends of the watched databases set `alias` on their errors (etlportal/backends/bounded.py).
         alias = getattr(exception, "alias", DEFAULT_DB_ALIAS)
         logger.error("the database %s does not answer", alias, exc_info=exception)
         return errors.warehouse_down(request) if alias in WATCHED else errors.database_down(request)

@@ -1,8 +1,8 @@
-"""From what happens in a request to the trail: who, from where, and what Django and allauth signal."""
+"""Write requests and signals of Django and allauth to the activity log, with the user and the address."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -31,7 +31,7 @@ from monitoring.enums import TrailAction, TrailOutcome
 
 FILTER_LENGTH = 500
 COMMAND_LINE = "manage.py"
-"""Who did what no request asked for."""
+"""The user name for changes outside of requests."""
 
 _request: ContextVar[HttpRequest | None] = ContextVar("trail_request", default=None)
 _doer: ContextVar[str] = ContextVar("trail_doer", default="")
@@ -39,7 +39,7 @@ _doer: ContextVar[str] = ContextVar("trail_doer", default="")
 
 @contextmanager
 def acting(request: HttpRequest) -> Iterator[None]:
-    """Say for whom what happens inside this block happens: signals carry no request."""
+    """Make `request` available to receivers inside the block, because model signals carry no request."""
     token = _request.set(request)
     try:
         yield
@@ -49,7 +49,7 @@ def acting(request: HttpRequest) -> Iterator[None]:
 
 @contextmanager
 def doing(by: str) -> Iterator[None]:
-    """Say who does what happens inside this block where it is not the signed-in user: a machine, by name."""
+    """Record changes inside the block as made by `by`, not by the signed-in user."""
     token = _doer.set(by)
     try:
         yield
@@ -58,7 +58,7 @@ def doing(by: str) -> Iterator[None]:
 
 
 def address_of(request: HttpRequest | None) -> str:
-    """Return the client's address, behind a trusted proxy the one that it forwards; "" where there is none."""
+    """Return the client's address, from the header of a trusted proxy if there is one. "" without a request."""
     if request is None:
         return ""
     try:
@@ -75,7 +75,7 @@ def note(
     outcome: TrailOutcome = TrailOutcome.DONE,
     **detail: Detail,
 ) -> None:
-    """Write down what the signed-in user of this request did."""
+    """Record an action of the signed-in user."""
     record(
         action=action,
         by=request.user.get_username(),
@@ -95,102 +95,85 @@ def note_export(
     outcome: TrailOutcome = TrailOutcome.DONE,
     **detail: Detail,
 ) -> None:
-    """Write down a file that left the portal: of what, in which format, which filter, how many rows."""
+    """Record an exported file with its format, filter and number of rows."""
     wanted = request.GET.urlencode()[:FILTER_LENGTH]
     note(request, TrailAction.EXPORTED, object, outcome, format=kind, filter=wanted, rows=rows, **detail)
 
 
+def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
+    """Record a refused sign-in. `name` is what was typed, or the provider's name for the person."""
+    _record(TrailAction.SIGN_IN_FAILED, request, name, TrailOutcome.REFUSED, **detail)
+
+
+def second_factor_failed(request: HttpRequest | None, user: User, **detail: Detail) -> None:
+    _record(TrailAction.SECOND_FACTOR_FAILED, request, user.get_username(), TrailOutcome.REFUSED, **detail)
+
+
 def connect() -> None:
-    """Connect the receivers; called once, when the application is ready."""
+    """Connect the receivers. Called once, when the application is ready."""
     for signal, receiver in (
         (user_logged_in, _signed_in),
-        (user_logged_out, _signed_out),
+        (user_logged_out, _recorder(TrailAction.SIGNED_OUT)),
         (user_login_failed, _sign_in_failed),
-        (password_changed, _password_changed),
-        (password_set, _password_changed),
-        (password_reset, _password_changed),
-        (authenticator_added, _factor_added),
-        (authenticator_reset, _factor_added),
+        (password_changed, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (password_set, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (password_reset, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (authenticator_added, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
+        (authenticator_reset, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
         (authenticator_removed, _factor_removed),
-        (authenticator_used, _factor_used),
-        (authentication_failed, _factor_failed),
+        (authenticator_used, _recorder(TrailAction.SECOND_FACTOR_USED)),
+        (authentication_failed, _recorder(TrailAction.SECOND_FACTOR_FAILED, TrailOutcome.REFUSED)),
     ):
-        signal.connect(receiver, dispatch_uid=f"trail.{receiver.__name__}")
-    post_save.connect(_edited, sender=LogEntry, dispatch_uid="trail.edited")
-    m2m_changed.connect(_roles_changed, sender=User.groups.through, dispatch_uid="trail.groups")
-    m2m_changed.connect(_roles_changed, sender=User.user_permissions.through, dispatch_uid="trail.user_permissions")
-    m2m_changed.connect(_roles_changed, sender=Group.permissions.through, dispatch_uid="trail.group_permissions")
+        signal.connect(receiver, weak=False, dispatch_uid="trail")
+    post_save.connect(_edited, sender=LogEntry, dispatch_uid="trail")
+    for through in (User.groups.through, User.user_permissions.through, Group.permissions.through):
+        m2m_changed.connect(_roles_changed, sender=through, dispatch_uid="trail")
 
 
-def _signal(action: TrailAction, request: HttpRequest | None, by: str, outcome: TrailOutcome, **detail: Detail) -> None:
+def _record(action: TrailAction, request: HttpRequest | None, by: str, outcome: TrailOutcome, **detail: Detail) -> None:
     record(action=action, by=by, now=timezone.now(), address=address_of(request), outcome=outcome, **detail)
 
 
+def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) -> Callable[..., None]:
+    """Return a receiver that records `action` of the signal's user, with the second factor if the signal has one."""
+
+    def receive(
+        sender: Any,
+        request: HttpRequest | None = None,
+        user: User | None = None,
+        authenticator: Authenticator | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if user is not None:
+            detail = {"factor": str(authenticator.type)} if authenticator is not None else {}
+            _record(action, request, user.get_username(), outcome, **detail)
+
+    return receive
+
+
 def _signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    _signal(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE, method=_methods(request, user))
-
-
-def _methods(request: HttpRequest | None, user: User) -> str:
-    """How the session began, step by step: "password", "password, totp", "passkey", "oidc"."""
+    """Record the sign-in with its steps: "password", "password, totp", "passkey", "oidc"."""
     steps = []
     for step in get_authentication_records(request, user) if hasattr(request, "session") else ():
         kind = "passkey" if step.get("passwordless") else step.get("type") or step.get("method", "")
         steps.append({"socialaccount": "oidc"}.get(kind, kind))
-    return ", ".join(dict.fromkeys(steps))
-
-
-def _signed_out(sender: Any, request: HttpRequest | None, user: User | None, **kwargs: Any) -> None:
-    if user is not None:
-        _signal(TrailAction.SIGNED_OUT, request, user.get_username(), TrailOutcome.DONE)
+    method = ", ".join(dict.fromkeys(steps))
+    _record(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE, method=method)
 
 
 def _sign_in_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kw: Any) -> None:
-    """What was typed as a name is kept: people type passwords there, too, but an auditor needs it."""
+    """Record the typed name. It may be a password typed into the wrong field, but an auditor needs it."""
     typed = next((str(credentials[name]) for name in ("username", "email", "login") if credentials.get(name)), "")
     sign_in_failed(request, typed)
 
 
-def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
-    """Write down a sign-in that was refused. `name`: what was typed, or what the provider calls the person."""
-    _signal(TrailAction.SIGN_IN_FAILED, request, name, TrailOutcome.REFUSED, **detail)
-
-
-def second_factor_failed(request: HttpRequest | None, user: User, **detail: Detail) -> None:
-    _signal(TrailAction.SECOND_FACTOR_FAILED, request, user.get_username(), TrailOutcome.REFUSED, **detail)
-
-
-def session_ended(request: HttpRequest, user: User, sessions: int) -> None:
-    """Write down that the signed-in user ended this many sessions of `user`."""
-    note(request, TrailAction.SESSION_ENDED, user.get_username(), sessions=sessions)
-
-
-def _factor_added(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    _signal(
-        TrailAction.SECOND_FACTOR_ADDED, request, user.get_username(), TrailOutcome.DONE, factor=str(authenticator.type)
-    )
-
-
 def _factor_removed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    """The user's own factor, by the user: an administrator's removal is written down where it happens."""
+    """Record that the user removed a factor. The admin records a removal by an administrator itself."""
     note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor=str(authenticator.type))
 
 
-def _factor_used(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    _signal(
-        TrailAction.SECOND_FACTOR_USED, request, user.get_username(), TrailOutcome.DONE, factor=str(authenticator.type)
-    )
-
-
-def _factor_failed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    second_factor_failed(request, user, factor=str(authenticator.type))
-
-
-def _password_changed(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    _signal(TrailAction.PASSWORD_CHANGED, request, user.get_username(), TrailOutcome.DONE)
-
-
 def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> None:
-    """Whatever the admin logs: users and groups by a name of their own, everything else as a setting."""
+    """Record what the admin logs: users and groups under an action of their own, everything else as a setting."""
     if not created:
         return
     model = instance.content_type.model if instance.content_type else ""
@@ -203,7 +186,7 @@ def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> No
 
 
 def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | None, **kwargs: Any) -> None:
-    """A user's groups and permissions, or a group's permissions, as they are now given or taken."""
+    """Record added and removed groups and permissions of a user, and permissions of a group."""
     if action not in {"post_add", "post_remove", "post_clear"} or (not pk_set and action != "post_clear"):
         return
     others = kwargs["model"].objects.using(kwargs["using"]).filter(pk__in=pk_set or ()).order_by("pk")

@@ -1,7 +1,7 @@
-"""The first administrator, from the environment: made once, at `migrate`, where there is no superuser yet.
+"""The first administrator, from the environment. `migrate` creates it if there is no superuser yet.
 
-PORTAL_ADMIN_USER, PORTAL_ADMIN_PASSWORD (or PORTAL_ADMIN_PASSWORD_FILE), PORTAL_ADMIN_EMAIL. An existing
-account is never changed: not its password, not its rights. So the variables may stay, and do nothing more.
+PORTAL_ADMIN_USER, PORTAL_ADMIN_PASSWORD (or PORTAL_ADMIN_PASSWORD_FILE), PORTAL_ADMIN_EMAIL. An existing account is
+never changed, neither its password nor its permissions, so the variables may stay set.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 
 def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
-    """Receiver of post_migrate."""
+    """Receive `post_migrate`."""
     if settings.FIRST_ADMIN is not None and using == "default":
         make_first_admin()
 
 
 def make_first_admin() -> User | None:
-    """Make the administrator that the environment names; None where there is one, or the name is taken.
+    """Create the administrator. Return None if a superuser exists or the name is taken.
 
-    Raises ImproperlyConfigured for a name or a password that nobody may have.
+    Raises ImproperlyConfigured for an invalid name or password.
     """
     name, password, email = settings.FIRST_ADMIN
     with transaction.atomic():
@@ -46,7 +46,7 @@ def make_first_admin() -> User | None:
             user.clean_fields(exclude=["password"])
             validate_password(password, user)
         except ValidationError as error:
-            # Not the values: a password may have been typed where the name belongs.
+            # Without the values: the name may be a password in the wrong variable.
             reasons = " ".join(error.messages)
             raise ImproperlyConfigured(f"PORTAL_ADMIN_USER, _PASSWORD, _EMAIL cannot be used: {reasons}") from None
         user.set_password(password)

@@ -1,4 +1,4 @@
-"""allauth's forms, with the portal's limits and its trail (settings: ACCOUNT_FORMS, MFA_FORMS)."""
+"""allauth's forms with the portal's limits and activity log (settings: ACCOUNT_FORMS, MFA_FORMS)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitoring.accounts import limits
 
 
 class ResetPasswordForm(account.ResetPasswordForm):
-    """Sends a link only to who has a password: who signs in at the provider gets none by way of the mailbox."""
+    """Sends links to users with a password only. A provider's user cannot get a password by mail."""
 
     def clean_email(self) -> str:
         email: str = super().clean_email()
@@ -25,7 +25,7 @@ class ResetPasswordForm(account.ResetPasswordForm):
 
 
 class Limited:
-    """Counts a code as the password is counted: per address and user, and slower for all addresses together."""
+    """Limits codes in the same way as passwords (limits.py)."""
 
     user: Any
 
@@ -50,7 +50,7 @@ class ReauthenticateForm(Limited, base.ReauthenticateForm):
 
 
 class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
-    """Signing in with a passkey alone; one that is refused is written down, nobody knows whose it was."""
+    """Records a refused passkey, without a name, because its owner is unknown."""
 
     def clean_credential(self) -> Any:
         try:
@@ -61,7 +61,7 @@ class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
 
 
 class EditWebAuthnForm(webauthn.EditWebAuthnForm):
-    """allauth's has no limit for the name."""
+    """Limits the length of the name, which allauth does not."""
 
     def clean_name(self) -> str:
         return str(self.cleaned_data["name"])[:100]

@@ -1,4 +1,4 @@
-"""Sessions that have ended by age are deleted: nobody signs in with them, and each holds who signed in."""
+"""Delete expired sessions, which still contain the user's id."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from django.contrib.sessions.models import Session
 
 
 def expire_sessions(*, now: datetime, limit: int) -> int:
-    """Delete at most `limit` sessions that expired before `now`, oldest first; return how many went."""
+    """Delete at most `limit` sessions that expired before `now`, oldest first. Return their number."""
     ended = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
     keys = list(ended.values_list("session_key", flat=True)[:limit])
-    # What they were used from is known by the page of one's sessions, which names none that has ended.
     UserSession.objects.filter(session_key__in=keys).delete()
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)

@@ -1,4 +1,4 @@
-"""Write down what somebody did: one row in `default`, and one JSON line on stdout for a SIEM."""
+"""The activity log: one row in `default` and one JSON line on stdout, for a SIEM, per action."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.models import TrailEntry
 
 lines = logging.getLogger("etlportal.trail")
-"""Its handler writes the bare line to stdout (settings.LOGGING)."""
+"""Its handler writes the message only (settings.LOGGING)."""
 
 BATCH = 200
 Detail = str | int | float | bool | None
@@ -30,10 +30,10 @@ def record(
     outcome: TrailOutcome = TrailOutcome.DONE,
     **detail: Detail,
 ) -> TrailEntry:
-    """Add an entry to the trail. `by` is the user's name, or what was typed where nobody signed in.
+    """Add an entry. `by` is the user's name, or the typed name of a failed sign-in.
 
-    The row belongs to the caller's transaction: what is undone was not done, and has no line either.
-    `detail` holds numbers and short texts: no secret, no personal value.
+    The row belongs to the caller's transaction, and a rollback also drops the JSON line. `detail` holds numbers and
+    short texts, no secrets and no personal values.
     """
     entry = TrailEntry.objects.create(
         at=now,
@@ -66,9 +66,9 @@ def json_line(entry: TrailEntry) -> str:
 
 
 def expire_trail(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` entries older than `before` (the retention); return how many went.
+    """Delete at most `limit` entries older than `before` (the retention). Return their number.
 
-    The admin's own list of changes goes with it, which says no more: its rows are written in the order of their time.
+    The admin's LogEntry rows, which repeat some of them, are deleted as well. Their keys are in the order of time.
     """
     oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
     logged = [pk for pk, at in oldest if at < before]

@@ -1,4 +1,4 @@
-"""What an administrator decides about accounts: who may sign up, of whom a second factor is asked."""
+"""Settings of accounts: sign-up and required second factors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PortalSettings(models.Model):
-    """One row. Everything is closed unless somebody opens it."""
+    """One row. The defaults are closed."""
 
     SINGLETON = 1
 
@@ -41,12 +41,12 @@ class PortalSettings(models.Model):
 
     @classmethod
     def load(cls) -> Self:
-        """Return the row, or the closed defaults where there is none."""
+        """Return the row, or the defaults if there is none."""
         return cls.objects.filter(pk=cls.SINGLETON).first() or cls(pk=cls.SINGLETON)
 
 
 class GroupPolicy(models.Model):
-    """What is asked of a group's members beyond a password."""
+    """What members of a group need in addition to a password."""
 
     group = models.OneToOneField(Group, verbose_name=_("group"), on_delete=models.CASCADE, related_name="policy")
     require_second_factor = models.BooleanField(

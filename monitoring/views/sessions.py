@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.views.generic import View
 
-from monitoring import trail
+from monitoring.enums import TrailAction
+from monitoring.trail import note
 
 DIGITS = 18
 """Maximum length of a session's number."""
@@ -35,7 +36,7 @@ class Sessions(View):
         if not chosen:
             messages.info(request, gettext("There was no other session."))
             return HttpResponseRedirect(reverse("usersessions_list"))
-        trail.session_ended(request, request.user, sessions=len(chosen))
+        note(request, TrailAction.SESSION_ENDED, request.user.get_username(), sessions=len(chosen))
         signs_out = any(session.is_current() for session in chosen)
         for session in chosen:
             session.end()
