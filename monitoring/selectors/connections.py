@@ -19,7 +19,7 @@ from monitoring.policies.facts import Problem
 from monitoring.policies.sessions import DATABASE, FACETS, HOST, LOGIN, PROGRAM, Figures, HourFigures, Totals
 from monitoring.selectors import auditor, keyset
 from monitoring.selectors.event_hours import event_hours
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import current
 from monitoring.warehouse import login_events
 from monitoring.warehouse.errors import problem_from
@@ -129,12 +129,12 @@ def activity(window: Window) -> Activity:
 
     Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
     """
-    return shared(f"connections:{window.name}", lambda: _read(window), fresh=_fresh)
+    return cached_once(f"connections:{window.name}", lambda: _read(window), fresh=_fresh)
 
 
 def server_offset() -> timedelta | None:
     """Return how far the server's clock is before UTC, at most OFFSET_SECONDS old; None where it could not be read."""
-    return shared(
+    return cached_once(
         "connections:offset", _offset, fresh=lambda found: PROBLEM_SECONDS if found is None else OFFSET_SECONDS
     )
 
@@ -236,7 +236,7 @@ def events(found: Bounds, wanted: EventFilter, *, after: str = "", before: str =
     place = hashlib.blake2b(f"{after}|{before}".encode(), digest_size=8).hexdigest()
     window = f"{found.since.timestamp():.0f}-{found.until.timestamp():.0f}" if found.until else ""
     key = f"connections:events:{found.first}:{found.newest}:{window}:{wanted.key}:{place}"
-    return shared(
+    return cached_once(
         key,
         lambda: _events(found, wanted, after, before),
         fresh=lambda page: PROBLEM_SECONDS if page.problem else LONG_FRESH_SECONDS,

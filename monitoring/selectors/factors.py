@@ -13,7 +13,7 @@ from monitoring.policies.facts import Problem
 from monitoring.selectors.connections import LONG_FRESH_SECONDS, PROBLEM_SECONDS, Activity
 from monitoring.selectors.run_lines import RunLine, run_line
 from monitoring.selectors.runs import run_of_copy
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.warehouse.login_events import factors_in
 from monitoring.warehouse.reader import ReadFailed
 
@@ -44,7 +44,7 @@ def factors(activity: Activity) -> Factors:
     """Return the factors of the window: one statement on `dw` where there are failures enough, two on `default`."""
     if not activity.failures_known or activity.bounds is None:
         return Factors(known=False, problem=activity.problem)
-    return shared(
+    return cached_once(
         f"connections:factors:{activity.window.name}",
         lambda: _factors(activity),
         fresh=lambda found: PROBLEM_SECONDS if found.problem else LONG_FRESH_SECONDS,
@@ -72,7 +72,7 @@ def window_runs(activity: Activity) -> WindowRuns:
     """Return the window's runs, from the portal's copy: two statements on `default`."""
     if activity.bounds is None:
         return WindowRuns()
-    return shared(
+    return cached_once(
         f"connections:runs:{activity.window.name}", lambda: _runs(activity), fresh=lambda _: LONG_FRESH_SECONDS / 3
     )
 

@@ -17,7 +17,7 @@ from monitoring.policies.fingerprint import FINGERPRINT_VERSION
 from monitoring.policies.personal_text import masked_failure, masked_message
 from monitoring.selectors import readings
 from monitoring.selectors.charts import days_until
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
 
 PAIRS = 2000
@@ -91,7 +91,7 @@ def failure_groups(current: Current, zone: tzinfo) -> FailureGroups:
     """Return all groups that the copy holds: worked out once per snapshot and zone, whoever looks."""
     at, known = current.sampled_at or current.now, newest_known(current)
     key = f"failure-groups:{zone}:{current.version}:{known}"
-    return shared(key, lambda: _all(at, zone, known), fresh=lambda _: SAME_SECONDS)
+    return cached_once(key, lambda: _all(at, zone, known), fresh=lambda _: SAME_SECONDS)
 
 
 def failure_group(fingerprint: str, current: Current, zone: tzinfo) -> FailureGroup | None:

@@ -13,7 +13,7 @@ from monitoring.policies.cells import Cell, cell
 from monitoring.policies.facts import ControlRow, Problem
 from monitoring.policies.masking import Kind, kind_of, mask
 from monitoring.selectors.pipelines import Decisions
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.warehouse.describe import SourceRows, newest_rows
 from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
@@ -60,7 +60,7 @@ def source_sample(control: ControlRow, decided: Decisions, *, unmasked: bool = F
     """
     if unmasked:
         return _read(control, decided, unmasked=True)
-    return shared(_key(control, decided), lambda: _read(control, decided, unmasked=False), fresh=_kept_for)
+    return cached_once(_key(control, decided), lambda: _read(control, decided, unmasked=False), fresh=_kept_for)
 
 
 def _kept_for(sample: SourceSample) -> float:

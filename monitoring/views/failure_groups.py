@@ -76,7 +76,7 @@ class FailureGroupsExport(export.TableExport):
 class GroupBlock(Block):
     """A block of one group's page. The group is looked up once per request and shared by the blocks."""
 
-    def instead(self, state: Current) -> HttpResponse | None:
+    def replacement(self, state: Current) -> HttpResponse | None:
         group_or_404(self.request, state, self.kwargs["fingerprint"])
         return None
 
@@ -176,7 +176,7 @@ class FailureGroupPage(Page):
     template_name = "monitoring/failure_group.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *GROUP_BLOCKS)
 
-    def instead(self, state: Current) -> HttpResponse | None:
+    def replacement(self, state: Current) -> HttpResponse | None:
         group_or_404(self.request, state, self.kwargs["fingerprint"])
         return None
 

@@ -15,12 +15,12 @@ from monitoring.policies.facts import Problem
 from monitoring.policies.failures import classify
 from monitoring.policies.fingerprint import fingerprint
 from monitoring.selectors import readings, run_lines, runs
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables.runs import ExecutionsTable, moved_text
 from monitoring.views import errors, export
-from monitoring.views.blocks import Block, Page
+from monitoring.views.blocks import VERSION_HEADER, Block, Page
 from monitoring.views.connections.base import SEE
 from monitoring.views.connections.findings import around_run
 from monitoring.views.errors import NothingHere
@@ -37,7 +37,7 @@ class RunBlock(Block):
 
     same_for_all = True
 
-    def instead(self, state: Current) -> HttpResponse | None:
+    def replacement(self, state: Current) -> HttpResponse | None:
         try:
             run_or_404(self.request, state, self.kwargs["run_id"])
         except RunUnread as unread:
@@ -99,7 +99,7 @@ class RunPage(Page):
     template_name = "monitoring/run.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *RUN_BLOCKS)
 
-    def instead(self, state: Current) -> HttpResponse | None:
+    def replacement(self, state: Current) -> HttpResponse | None:
         try:
             run_or_404(self.request, state, self.kwargs["run_id"])
         except RunUnread as unread:
@@ -143,15 +143,15 @@ class RunUnread(Exception):
 def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunDetail:
     """Return the run, read once for all who ask within KEPT_SECONDS, and after each sample.
 
-    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked, BeingMade where a refresh
-    would wait for somebody else's reading.
+    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked, RenderInProgress if a
+    refresh would wait for another request that reads it.
     """
     cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
             key = f"run:{run_id}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
-            refresh = "X-Live" in request.headers
-            cached[run_id] = shared(key, lambda: _read(run_id), fresh=lambda _: KEPT_SECONDS, wait=not refresh)
+            refresh = VERSION_HEADER in request.headers
+            cached[run_id] = cached_once(key, lambda: _read(run_id), fresh=lambda _: KEPT_SECONDS, wait=not refresh)
         except Error as error:
             raise RunUnread(problem_from(error, "dw")) from error
     return cached[run_id]

@@ -17,7 +17,7 @@ from monitoring.policies.facts import Run, Snapshot, Verdict
 from monitoring.policies.ranges import DEFAULT_RANGE, RANGES
 from monitoring.selectors import failures, kpis, matrix, run_grid, running, summary, trends
 from monitoring.selectors.charts import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
-from monitoring.selectors.shared import shared
+from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
 from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
@@ -193,7 +193,7 @@ class SummaryPage(Page):
 
 def _per_version(current: Current, name: str, make: Callable[[], T]) -> T:
     """Return what `make` reads from the history: once per snapshot for all its viewers."""
-    return shared(f"summary:{name}:{current.version}", make, fresh=lambda _: HISTORY_SECONDS)
+    return cached_once(f"summary:{name}:{current.version}", make, fresh=lambda _: HISTORY_SECONDS)
 
 
 def _runs_by_day(current: Current) -> tuple[DayRuns, ...]:

@@ -1,29 +1,35 @@
-// Refreshes the page by itself. It asks the page's own address which blocks changed since the version
-// that it has (views/blocks.py), so filters, sort and page in the address keep.
-//
-// It waits in a hidden tab, asks less often while the server is slow or fails, says since when there is
-// no contact, and stops when the reader is signed out.
+// Refreshes the page by itself. htmx asks the page's own address and swaps the blocks of the answer
+// (monitoring/views/blocks.py), so filters, sort and page in the address keep. This script decides when:
+// at the chosen interval, not in a hidden tab, less often while the server is slow or fails, and no
+// longer when the user is signed out. It also keeps what a person opened, typed or selected.
 
-import { now, setClocks } from "./ages.js";
-import { csrfToken, language, say, store, zone } from "./common.js";
-import { apply, etags } from "./morph.js";
+import * as ages from "./ages.js";
+import * as charts from "./charts.js";
+import { language, say, store, zone } from "./common.js";
+import * as tips from "./tips.js";
+import { Idiomorph } from "../vendor/idiomorph-0.8.0/idiomorph.esm.js";
+import "../vendor/idiomorph-0.8.0/idiomorph-htmx.js"; // htmx's swap style "morph"
 
-const PATIENCE = 20_000; // ms that one request may take
 const LONGEST = 300_000; // ms between two tries when nothing answers
 const STALE = 60_000; // ms after which figures are old (selectors/snapshot.py: STALE_AFTER)
 const SHARE = 4; // a server that needs 3 s is asked every 12 s at most
 
 const box = document.getElementById("live");
-let version, seconds, on, timer, asking = null, failures = 0, lastContact = Date.now(), slowness = 0, stopped = false;
-let swaps = 0; // blocks that the reader asked for meanwhile: an older answer must not undo them
+const touched = new WeakSet(); // details that the user opened or closed
+const dirty = new WeakSet(); // controls that the user changed and has not sent yet
+let seconds, on, timer, failures = 0, lastContact = Date.now(), slowness = 0, stopped = false;
+let request = null; // the refresh that waits for its answer
+let asked = false; // whether the user asked for the answer that is swapped now
+let swaps = 0; // answers that the user asked for: an older refresh must not undo them
+let skipped = false; // whether a swap left selected text as it was
 
 /** Start, on pages that have live blocks. */
 export function start() {
+  window.Idiomorph = Idiomorph; // where the extension looks for it
   if (!box) return;
-  version = box.dataset.liveVersion;
   seconds = Number(box.dataset.seconds);
   on = box.dataset.on === "1";
-  setClocks(Date.parse(box.dataset.clock), Number(box.dataset.skew));
+  ages.setClocks(Date.parse(box.dataset.clock), Number(box.dataset.skew));
   setInterval(showState, 1000);
   showState();
   schedule();
@@ -42,6 +48,13 @@ export function start() {
       keep({ refresh_seconds: seconds });
     });
   }
+  document.addEventListener("click", (event) => {
+    const summary = event.target instanceof Element && event.target.closest("summary");
+    if (summary) touched.add(summary.parentElement);
+  });
+  for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => dirty.add(event.target));
+  document.addEventListener("htmx:beforeSwap", beforeSwap);
+  document.addEventListener("htmx:afterRequest", afterRequest);
 }
 
 async function keep(choice) {
@@ -49,6 +62,8 @@ async function keep(choice) {
   schedule();
   if (!(await store(box.dataset.url, choice))) note(say("not_saved"));
 }
+
+// When
 
 function wake() {
   if (!stopped && on && !document.hidden) refresh();
@@ -68,55 +83,74 @@ export function wait() {
 }
 
 /** Ask once, now. */
-export async function refresh() {
-  if (asking || stopped) return;
+export function refresh() {
+  if (request || stopped) return;
   clearTimeout(timer);
-  const address = location.href.split("#")[0];
-  const before = swaps;
-  const begun = performance.now();
-  asking = new AbortController();
-  const limit = setTimeout(() => asking.abort(), PATIENCE);
+  request = { address: address(), swaps, begun: performance.now() };
   box.setAttribute("data-busy", "");
-  try {
-    const response = await fetch(address, {
-      headers: { "X-Live": version, "X-Live-Etags": etags() },
-      cache: "no-store",
-      redirect: "manual",
-      signal: asking.signal,
-    });
-    await take(response, () => before === swaps && address === location.href.split("#")[0]);
-    slowness = performance.now() - begun;
-  } catch {
-    lose();
-  } finally {
-    clearTimeout(limit);
-    asking = null;
-    box.removeAttribute("data-busy");
-    showState();
-    schedule();
+  const options = { source: box, target: box, swap: "none", headers: { "X-Live": box.dataset.liveVersion } };
+  htmx.ajax("GET", request.address, options).catch(() => {}); // afterRequest handles it
+}
+
+function address() {
+  return location.href.split("#")[0];
+}
+
+// What an answer means
+
+function beforeSwap(event) {
+  const { xhr, requestConfig } = event.detail;
+  asked = requestConfig.elt !== box;
+  skipped = false;
+  const blocks = xhr.status === 200 && xhr.responseText.startsWith("<live-block");
+  if (asked) {
+    swaps += 1;
+    if (xhr.status === 200 && !blocks) location.reload(); // the sign-in page: show it whole
+  } else {
+    event.detail.shouldSwap = blocks && request.swaps === swaps && request.address === address();
+    request.swapped = event.detail.shouldSwap;
   }
+  if (!blocks) event.detail.shouldSwap = false;
+  Idiomorph.defaults.ignoreActiveValue = !asked; // typed text gives way to what the user asked for
 }
 
-async function take(response, current) {
-  if (response.type === "opaqueredirect" || response.status === 401) return stop(say("signed_out"), true);
-  if (response.status === 403 || response.status === 404) return stop(say("forbidden"), false);
-  if (!response.ok) return lose();
-  const html = response.status === 204 ? "" : await response.text();
-  const fresh = response.headers.get("X-Live");
-  if (fresh === null) return stop(say("signed_out"), true); // some page, not an answer of ours
-  failures = 0;
-  lastContact = Date.now();
-  note("");
-  clocks(response);
-  if (!current()) return;
-  if (html) apply(new DOMParser().parseFromString(html, "text/html"));
-  // Without a version: the server renders for somebody else just now. What we have is of the version that we have.
-  version = fresh || version;
+function afterRequest(event) {
+  const { xhr, requestConfig } = event.detail;
+  const swapped = xhr.status === 200;
+  if (swapped) {
+    ages.tick();
+    charts.draw();
+    tips.refreshed();
+  }
+  if (requestConfig.elt === box) finish(xhr);
+  else if (xhr.status === 0 || xhr.status >= 500) lose();
+  else if (xhr.status >= 400) location.reload();
+  if (swapped && skipped) box.dataset.liveVersion = ""; // the text is asked for again
 }
 
-function clocks(response) {
-  setClocks(Date.parse(response.headers.get("X-Clock")), Number(response.headers.get("X-Clock-Skew")));
-  const ticked = response.headers.get("X-Ticked-At");
+function finish(xhr) {
+  slowness = performance.now() - request.begun;
+  if (xhr.status === 401) stop(say("signed_out"), true);
+  else if (xhr.status === 403 || xhr.status === 404) stop(say("forbidden"), false);
+  else if (xhr.status !== 200 && xhr.status !== 204) lose();
+  else if (xhr.status === 200 && !xhr.getResponseHeader("X-Live")) stop(say("signed_out"), true);
+  else {
+    failures = 0;
+    lastContact = Date.now();
+    note("");
+    clocks(xhr);
+    if (request.swapped) box.dataset.liveVersion = xhr.getResponseHeader("X-Live");
+  }
+  request = null;
+  box.removeAttribute("data-busy");
+  showState();
+  schedule();
+}
+
+function clocks(xhr) {
+  const header = (name) => xhr.getResponseHeader(name);
+  ages.setClocks(Date.parse(header("X-Clock")), Number(header("X-Clock-Skew")));
+  const ticked = header("X-Ticked-At");
   if (!ticked) return;
   let time = box.querySelector(".live__age time");
   if (!time) {
@@ -125,8 +159,8 @@ function clocks(response) {
     box.querySelector(".live__age").lastElementChild.replaceWith(time);
   }
   // While a database does not answer the figures are older than the tick.
-  time.dateTime = response.headers.get("X-Figures-At") ?? ticked;
-  // Whatever else says how old the figures are: blocks that did not change are as new as the sample.
+  time.dateTime = header("X-Figures-At") ?? ticked;
+  // Whatever else says how old the figures are: unchanged blocks are as new as the sample.
   for (const other of document.querySelectorAll("time[data-ticked]")) {
     other.dateTime = ticked;
     other.title = `${ticked.slice(0, 19).replace("T", " ")} UTC`;
@@ -157,29 +191,37 @@ function note(text) {
 
 function showState() {
   const time = box.querySelector(".live__age time");
-  const old = !time || now("portal") - Date.parse(time.dateTime) > STALE;
+  const old = !time || ages.now("portal") - Date.parse(time.dateTime) > STALE;
   box.dataset.state = stopped ? "out" : failures ? "lost" : old ? "stale" : on ? "fresh" : "paused";
 }
 
-/** Filters, sorting and pages of a table: htmx asks, and the answer is put in place the same way. */
-export function registerSwap() {
-  const htmx = window.htmx;
-  if (!box || !htmx) return;
-  htmx.defineExtension("blocks", {
-    isInlineSwap: (style) => style === "block",
-    handleSwap(style, target, fragment) {
-      if (style !== "block") return false;
-      swaps += 1;
-      if (!apply(fragment, { asked: true })) location.reload(); // the sign-in page, an error: show it whole
-      return [];
-    },
-  });
-  document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = csrfToken();
-  });
-  document.addEventListener("htmx:sendError", lose);
-  document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status >= 500) lose();
-    else location.reload();
-  });
+// What a swap leaves alone
+
+Idiomorph.defaults.callbacks.beforeNodeMorphed = (before, after) => {
+  if (before.nodeType === Node.TEXT_NODE) {
+    if (before.nodeValue === after.nodeValue || !isSelected(before)) return true;
+    skipped = true;
+    return false;
+  }
+  if (!(before instanceof Element) || !(after instanceof Element)) return true;
+  if (before.hasAttribute("data-keep")) return false;
+  if (before.tagName === "TIME" && isTicking(before) && before.dateTime === after.dateTime) return false;
+  if (before.tagName === "DETAILS" && touched.has(before)) after.open = before.open;
+  if (asked) return true;
+  // Rows that are read on demand: a refresh has a place for them only.
+  if (before.dataset.rows && before.dataset.rows === after.dataset.rows) return false;
+  return !dirty.has(before);
+};
+
+Idiomorph.defaults.callbacks.afterNodeMorphed = (before) => {
+  if (asked) dirty.delete(before);
+};
+
+function isSelected(node) {
+  const selection = getSelection();
+  return selection && !selection.isCollapsed && selection.containsNode(node, true);
+}
+
+function isTicking(element) {
+  return "age" in element.dataset || "elapsed" in element.dataset;
 }

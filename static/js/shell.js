@@ -37,5 +37,3 @@ live.start();
 ages.start();
 tips.start();
 charts.start();
-// htmx comes after this module, and is there then.
-document.addEventListener("DOMContentLoaded", live.registerSwap);

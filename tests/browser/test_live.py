@@ -29,16 +29,15 @@ def newest_run(demo: Demo) -> int:
     return int(rows(demo, "SELECT max(run_id) FROM etl_run")[0][0])
 
 
-def etags(page: Page) -> list[str]:
-    """Return every block's version, in the order of the page."""
-    etags: list[str] = page.evaluate("[...document.querySelectorAll('live-block')].map(b => b.getAttribute('etag'))")
-    return etags
+def version(page: Page) -> str:
+    """Return the version that the page shows."""
+    return str(page.locator("#live").get_attribute("data-live-version"))
 
 
 def refresh_until_changed(page: Page, seconds: float = 60) -> None:
-    """Ask for a refresh, without touching the focus, until a block has changed."""
-    before, deadline = etags(page), time.monotonic() + seconds
-    while etags(page) == before:
+    """Ask for a refresh, without touching the focus, until the page has changed."""
+    before, deadline = version(page), time.monotonic() + seconds
+    while version(page) == before:
         assert time.monotonic() < deadline, "nothing changed"
         page.evaluate("document.querySelector('[data-refresh-now]').click()")
         page.wait_for_timeout(500)

@@ -44,8 +44,9 @@ def iso(seconds_ago: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds_ago)).isoformat()
 
 
-def block(name: str, content: str, etag: str = "1") -> str:
-    return f'<live-block id="live-{name}" name="{name}" etag="{etag}"><div id="{name}">{content}</div></live-block>'
+def block(name: str, content: str) -> str:
+    inside = f'<div id="{name}">{content}</div>'
+    return f'<live-block id="live-{name}" name="{name}" hx-swap-oob="morph">{inside}</live-block>'
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Server:
         <link rel="stylesheet" href="/static/css/components.css">
         <script src="/htmx.js" defer></script><script src="/static/js/shell.js" type="module"></script></head>
         <body data-zone="America/Sao_Paulo" data-chart-library="{LIBRARY}"
-        hx-ext="blocks" hx-target="closest live-block" hx-swap="block">
+        hx-ext="morph" hx-target="closest live-block" hx-swap="none" hx-headers='{{"X-CSRFToken": "token"}}'>
         <input type="hidden" name="csrfmiddlewaretoken" value="token">
         <div id="live" data-live-version="v1" data-clock="{iso(0)}" data-skew="{self.skew}" data-url="/set/"
           data-seconds="{self.seconds}" data-on="{self.on}" data-state="fresh">
@@ -107,7 +108,9 @@ class Server:
         answer = dict(self.answers.pop(0)) if self.answers else {"status": 204}
         if answer.pop("abort", False):
             return route.abort()
-        headers = {"X-Live": "v2", "X-Clock": iso(0), "X-Clock-Skew": str(self.skew), "X-Ticked-At": iso(0)}
+        headers = {"X-Clock": iso(0), "X-Clock-Skew": str(self.skew), "X-Ticked-At": iso(0)}
+        if answer.get("status", 200) == 200 and "x-live" in route.request.headers:
+            headers["X-Live"] = "v2"
         headers = {**headers, **answer.pop("headers", {})}
         return route.fulfill(**{"status": 200, "content_type": "text/html", **answer, "headers": headers})
 
@@ -177,27 +180,26 @@ def refresh(page: Page, server: Server, **answer: Any) -> None:
 
 
 def test_a_refresh_says_what_the_page_has(load: Any, server: Server) -> None:
-    page = load(block("a", "one", "e1") + block("b", "two", "e2"), path="/x/?status=failed#part")
-    refresh(page, server, body=block("b", "new", "e3"))
+    page = load(block("a", "one") + block("b", "two"), path="/x/?status=failed#part")
+    refresh(page, server, body=block("b", "new"))
     assert server.asked[0]["x-live"] == "v1"
-    assert server.asked[0]["x-live-etags"] == "a=e1,b=e2"
     assert server.asked[0]["url"] == f"{SITE}/x/?status=failed"
     expect(page.locator("#b")).to_have_text("new")
     expect(page.locator("#a")).to_have_text("one")
     refresh(page, server, status=204)
     assert server.asked[1]["x-live"] == "v2"
-    assert server.asked[1]["x-live-etags"] == "a=e1,b=e3"
+    refresh(page, server, status=204)
+    assert server.asked[2]["x-live"] == "v2"
 
 
-def test_an_answer_without_a_version_says_nothing(load: Any, server: Server) -> None:
-    """The server renders for somebody else just now: what the page has stays, and is of the version that it had."""
-    page = load(block("a", "one", "e1"))
-    refresh(page, server, status=204, headers={"X-Live": ""})
+def test_an_empty_answer_changes_nothing(load: Any, server: Server) -> None:
+    """Another request renders the page just now: the browser keeps the blocks and the version that it has."""
+    page = load(block("a", "one"))
+    refresh(page, server, status=204)
     expect(page.locator("#live")).to_have_attribute("data-state", "fresh")
-    refresh(page, server, body=block("a", "two", "e2"))
+    refresh(page, server, body=block("a", "two"))
     expect(page.locator("#a")).to_have_text("two")
     assert [each["x-live"] for each in server.asked] == ["v1", "v1"]
-    assert server.asked[1]["x-live-etags"] == "a=e1"
 
 
 def test_a_block_that_the_page_does_not_have_is_left_out(load: Any, server: Server) -> None:
@@ -289,7 +291,7 @@ def test_only_what_differs_is_touched(load: Any, server: Server) -> None:
     rows = "".join(f"<li id=r{n}>row {n}</li>" for n in range(5))
     page = load(block("a", f"<ul>{rows}</ul>"))
     page.evaluate("document.querySelectorAll('li').forEach(e => e.kept = true)")
-    refresh(page, server, body=block("a", f"<ul>{rows.replace('row 3', 'new 3')}<li id=r5>row 5</li></ul>", "2"))
+    refresh(page, server, body=block("a", f"<ul>{rows.replace('row 3', 'new 3')}<li id=r5>row 5</li></ul>"))
     expect(page.locator("#r3")).to_have_text("new 3")
     assert page.evaluate("[...document.querySelectorAll('li')].map(e => !!e.kept)") == [True] * 5 + [False]
 
@@ -298,10 +300,10 @@ def test_opened_details_stay_open_and_others_follow_the_server(load: Any, server
     html = "<details id=d1><summary>s</summary>x</details><details id=d2><summary>s</summary>x</details>"
     page = load(block("a", html))
     page.locator("#d1 summary").click()
-    refresh(page, server, body=block("a", html.replace("<details id=d2>", "<details id=d2 open>") + "<p>new</p>", "2"))
+    refresh(page, server, body=block("a", html.replace("<details id=d2>", "<details id=d2 open>") + "<p>new</p>"))
     assert page.evaluate("[d1.open, d2.open]") == [True, True]
     page.locator("#d1 summary").click()
-    refresh(page, server, body=block("a", html.replace("<details id=d1>", "<details id=d1 open>"), "3"))
+    refresh(page, server, body=block("a", html.replace("<details id=d1>", "<details id=d1 open>")))
     assert page.evaluate("[d1.open, d2.open]") == [False, False]
 
 
@@ -312,29 +314,29 @@ def test_what_is_typed_stays_until_it_is_sent(load: Any, server: Server) -> None
     page.select_option("#s", "2")
     page.locator("#i").focus()
     page.evaluate("i.setSelectionRange(2, 5)")
-    refresh(page, server, body=block("a", html.replace("old", "new"), "2"))
+    refresh(page, server, body=block("a", html.replace("old", "new")))
     assert page.evaluate("[i.value, s.value, o.value]") == ["half a wo", "2", "new"]
 
 
 def test_focus_and_caret_stay(load: Any, server: Server) -> None:
     page = load(block("a", "<p>x</p><input id=i><button id=b>b</button>"))
     page.evaluate("i.focus(); i.value = 'abcdef'; i.setSelectionRange(2, 4)")
-    server.answers.append({"body": block("a", "<p>y</p><p>z</p><input id=i><button id=b>b</button>", "2")})
+    server.answers.append({"body": block("a", "<p>y</p><p>z</p><input id=i><button id=b>b</button>")})
     page.evaluate("document.querySelector('[data-refresh-now]').click()")
     expect(page.locator("p")).to_have_count(2)
     assert page.evaluate("[document.activeElement.id, i.selectionStart, i.selectionEnd]") == ["i", 2, 4]
 
 
 def test_selected_text_waits_for_the_next_time(load: Any, server: Server) -> None:
-    page = load(block("a", "<p id=p>selected words</p><p id=q>other</p>", "e1"))
+    page = load(block("a", "<p id=p>selected words</p><p id=q>other</p>"))
     page.evaluate("getSelection().selectAllChildren(p)")
-    server.answers.append({"body": block("a", "<p id=p>changed words</p><p id=q>new</p>", "e2")})
+    server.answers.append({"body": block("a", "<p id=p>changed words</p><p id=q>new</p>")})
     page.evaluate("document.querySelector('[data-refresh-now]').click()")
     expect(page.locator("#q")).to_have_text("new")
     assert page.evaluate("String(getSelection())").strip() == "selected words"
     page.evaluate("getSelection().removeAllRanges()")
-    refresh(page, server, body=block("a", "<p id=p>changed words</p><p id=q>new</p>", "e2"))
-    assert server.asked[-1]["x-live-etags"] == "a=", "the block is asked for again"
+    refresh(page, server, body=block("a", "<p id=p>changed words</p><p id=q>new</p>"))
+    assert server.asked[-1]["x-live"] == "", "the page is asked for again"
     expect(page.locator("#p")).to_have_text("changed words")
 
 
@@ -343,7 +345,7 @@ def test_scrolling_inside_a_block_stays(load: Any, server: Server) -> None:
     wide = f'<div class="table-wrap" id=w tabindex=0><table class="table"><tr>{cells}</tr></table></div>'
     page = load(block("a", wide + "<p>1</p>"))
     page.evaluate("w.scrollLeft = 300")
-    refresh(page, server, body=block("a", wide + "<p>2</p>", "2"))
+    refresh(page, server, body=block("a", wide + "<p>2</p>"))
     assert page.evaluate("w.scrollLeft") == 300
 
 
@@ -352,7 +354,7 @@ def test_an_open_tooltip_follows(load: Any, server: Server) -> None:
     page.locator("#h").hover()
     expect(page.locator("#tip")).to_have_text("before")
     server.answers.append(
-        {"body": block("a", '<p><br><br><br></p><button class=help data-tip="after" id=h>?</button>', "2")}
+        {"body": block("a", '<p><br><br><br></p><button class=help data-tip="after" id=h>?</button>')}
     )
     page.evaluate("import('/static/js/live.js').then(live => live.refresh())")
     expect(page.locator("#tip")).to_have_text("after")
@@ -367,22 +369,21 @@ def test_a_filter_swaps_its_block_and_changes_the_address(load: Any, server: Ser
     link = '<a id=l href="?s=1" hx-get="?s=1" hx-push-url="true">filter</a>'
     page = load(block("a", link + "<p>all</p>") + block("b", "other"))
     page.evaluate("window.same = true")
-    server.answers.append({"body": block("a", link + "<p>some</p>", "2")})
+    server.answers.append({"body": block("a", link + "<p>some</p>")})
     page.locator("#l").click()
     expect(page.locator("#a p")).to_have_text("some")
     assert server.asked[0]["hx-target"] == "live-a"
     assert page.url == f"{SITE}/?s=1"
     assert page.locator("live-block").count() == 2, "never a block inside a block"
     refresh(page, server, status=204)
-    assert server.asked[1]["x-live-etags"] == "a=2,b=1"
     assert server.asked[1]["url"].endswith("/?s=1")
     assert page.evaluate("window.same") is True
 
 
 def test_links_that_came_with_a_refresh_work(load: Any, server: Server) -> None:
     page = load(block("a", "<p>none</p>"))
-    refresh(page, server, body=block("a", '<a id=l href="/other/" hx-get="?s=1">go</a>', "2"))
-    server.answers.append({"body": block("a", "<p>swapped</p>", "3")})
+    refresh(page, server, body=block("a", '<a id=l href="/other/" hx-get="?s=1">go</a>'))
+    server.answers.append({"body": block("a", "<p>swapped</p>")})
     page.locator("#l").click()
     expect(page.locator("#a")).to_have_text("swapped")
 
@@ -392,7 +393,7 @@ def test_clearing_a_filter_clears_what_was_typed(load: Any, server: Server) -> N
     page = load(block("a", html))
     page.fill("#i", "typed")
     page.locator("#l").focus()
-    server.answers.append({"body": block("a", html.replace('value=""', 'value="fresh"'), "2")})
+    server.answers.append({"body": block("a", html.replace('value=""', 'value="fresh"'))})
     page.locator("#l").click()
     expect(page.locator("#i")).to_have_value("fresh")
 
@@ -449,7 +450,7 @@ def test_the_absolute_time_stays_at_hand(load: Any, server: Server) -> None:
     html = f'<time id=t datetime="{iso(60)}" data-age="portal" title="2026-01-31 23:30:05 UTC">31 Jan 20:30</time>'
     page = load(block("a", html))
     expect(page.locator("#t")).to_have_attribute("title", "31 Jan 20:30 · 2026-01-31 23:30:05 UTC")
-    refresh(page, server, body=block("a", html + "<p>x</p>", "2"))
+    refresh(page, server, body=block("a", html + "<p>x</p>"))
     expect(page.locator("#t")).to_have_attribute("title", "31 Jan 20:30 · 2026-01-31 23:30:05 UTC")
     expect(page.locator("#t")).to_have_text("1\u00a0min ago")
 
@@ -541,7 +542,7 @@ def test_a_refresh_changes_the_numbers_in_place(load: Any, server: Server) -> No
         "labels": ["Mon", "Tue", "Wed"],
         "datasets": [{**d, "data": [*d["data"], 9]} for d in BARS["datasets"]],
     }
-    refresh(page, server, body=block("a", chart(more), "2"))
+    refresh(page, server, body=block("a", chart(more)))
     assert page.evaluate(f"{CHART} === first")
     assert page.evaluate("first.data.datasets.map(d => d.data)") == [[1, 2, 9], [3, 4, 9]]
     assert page.evaluate("first.isDatasetVisible(1)") is False, "what the reader hid stays hidden"
@@ -551,16 +552,16 @@ def test_a_picture_outlives_a_change_around_it(load: Any, server: Server) -> Non
     page = load(block("a", chart(BARS) + "<p>1</p>"))
     painted = "(() => { const c = document.querySelector('canvas'); return c.toDataURL(); })()"
     before = page.evaluate(painted)
-    refresh(page, server, body=block("a", chart(BARS) + "<p>2</p>", "2"))
+    refresh(page, server, body=block("a", chart(BARS) + "<p>2</p>"))
     expect(page.locator("p")).to_have_text("2")
     assert page.evaluate(painted) == before
 
 
 def test_a_chart_that_goes_is_forgotten(load: Any, server: Server) -> None:
     page = load(block("a", chart(BARS)))
-    refresh(page, server, body=block("a", "<p>none</p>", "2"))
+    refresh(page, server, body=block("a", "<p>none</p>"))
     assert page.evaluate("Object.keys(Chart.instances).length") == 0
-    refresh(page, server, body=block("a", chart(BARS), "3"))
+    refresh(page, server, body=block("a", chart(BARS)))
     assert page.evaluate("Object.keys(Chart.instances).length") == 1
 
 
@@ -570,17 +571,17 @@ def test_a_chart_that_goes_is_forgotten(load: Any, server: Server) -> None:
 def test_nothing_to_draw_says_so_and_then_draws(load: Any, server: Server, nothing: dict[str, Any]) -> None:
     page = load(block("a", chart(nothing)))
     expect(page.locator(".chart__empty")).to_have_text("Nothing to draw.")
-    refresh(page, server, body=block("a", chart(BARS), "2"))
+    refresh(page, server, body=block("a", chart(BARS)))
     expect(page.locator(".chart__empty")).to_have_count(0)
     expect(page.locator("canvas")).to_be_visible()
 
 
 def test_the_library_comes_with_the_first_chart(load: Any, server: Server) -> None:
     page = load(block("a", "x"))
-    refresh(page, server, body=block("a", "<p>none</p>", "2"))
+    refresh(page, server, body=block("a", "<p>none</p>"))
     assert LIBRARY not in server.fetched
     with page.expect_response(f"**{LIBRARY}"):
-        refresh(page, server, body=block("a", chart(BARS), "3"))
+        refresh(page, server, body=block("a", chart(BARS)))
     page.wait_for_function("() => document.querySelector('canvas').width > 300")
 
 

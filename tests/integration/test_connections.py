@@ -282,16 +282,15 @@ def test_cost(client_as: Any, sampled: Any, events: Any) -> None:
 def test_an_unchanged_refresh_is_204(client_as: Any, sampled: Any, events: Any) -> None:
     client = client_as("auditor")
     page = client.get(PAGE)
-    first = htmx.refresh(client, page, PAGE)
-    again = client.get(PAGE, headers={"X-Live": first["X-Live"], "X-Live-Etags": htmx.etags(page.content.decode())})
-    assert again.status_code == 204
+    assert htmx.refresh(client, page, PAGE).status_code == 204
     events.login_event(event_time_utc=NOW - timedelta(seconds=1), session_id=77)
     cache.clear()
-    changed = client.get(PAGE, headers={"X-Live": first["X-Live"], "X-Live-Etags": htmx.etags(page.content.decode())})
+    changed = htmx.refresh(client, page, PAGE)
     assert changed.status_code == 200
+    before = parts(page)
     # Nobody came into the sources' database; no run began.
     changes = {"connections-activity", "connections-facets", "connections-findings", "connections-events"}
-    assert set(parts(changed)) == changes
+    assert {name for name, part in parts(changed).items() if part.lines() != before[name].lines()} == changes
 
 
 @pytest.mark.parametrize("query", ["", "?login_name=etl_runner&window=6h"])

@@ -238,7 +238,7 @@ def test_a_refresh_does_not_wait_for_somebody_elses_reading_of_a_run(
     add = cache.add
     monkeypatch.setattr(cache, "add", lambda key, *rest: not key.startswith("run:") and add(key, *rest))
     answer = pages.get("/runs/5/", headers={"X-Live": "old"})
-    assert (answer.status_code, answer["X-Live"]) == (204, "")
+    assert (answer.status_code, "X-Live" in answer) == (204, False)
 
 
 def test_the_path_of_the_seed_takes_two_clicks(pages: Client) -> None:

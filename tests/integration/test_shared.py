@@ -12,13 +12,13 @@ import time_machine
 from etlportal.budget import budget
 from monitoring.selectors import shared as module
 from monitoring.selectors.local_cache import cache
-from monitoring.selectors.shared import BeingMade, shared
+from monitoring.selectors.shared import RenderInProgress, cached_once
 
 
 def test_made_once_while_fresh() -> None:
     made: list[int] = []
     for _ in range(3):
-        assert shared("k", lambda: made.append(1) or len(made), fresh=lambda _: 10.0) == 1
+        assert cached_once("k", lambda: made.append(1) or len(made), fresh=lambda _: 10.0) == 1
     assert made == [1]
 
 
@@ -26,9 +26,9 @@ def test_made_again_when_aged() -> None:
     values = iter([1, 2])
     start = datetime(2026, 3, 10, tzinfo=UTC)
     with time_machine.travel(start, tick=False):
-        assert shared("k", lambda: next(values), fresh=lambda _: 10.0) == 1
+        assert cached_once("k", lambda: next(values), fresh=lambda _: 10.0) == 1
     with time_machine.travel(start + timedelta(seconds=10), tick=False):
-        assert shared("k", lambda: next(values), fresh=lambda _: 10.0) == 2
+        assert cached_once("k", lambda: next(values), fresh=lambda _: 10.0) == 2
 
 
 def test_a_hundred_at_once_make_one() -> None:
@@ -41,7 +41,7 @@ def test_a_hundred_at_once_make_one() -> None:
 
     found: list[str] = []
     threads = [
-        threading.Thread(target=lambda: found.append(shared("k", slow, fresh=lambda _: 10.0))) for _ in range(100)
+        threading.Thread(target=lambda: found.append(cached_once("k", slow, fresh=lambda _: 10.0))) for _ in range(100)
     ]
     for thread in threads:
         thread.start()
@@ -52,46 +52,46 @@ def test_a_hundred_at_once_make_one() -> None:
 
 
 def test_the_aged_value_serves_while_a_new_one_is_made() -> None:
-    shared("k", lambda: "old", fresh=lambda _: 0.0)
-    cache.add("k:making", 1, 60)
-    assert shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0) == "old"
+    cached_once("k", lambda: "old", fresh=lambda _: 0.0)
+    cache.add("k:lock", 1, 60)
+    assert cached_once("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0) == "old"
 
 
 def test_who_would_not_wait_is_told() -> None:
-    cache.add("k:making", 1, 60)
-    with pytest.raises(BeingMade):
-        shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False)
-    cache.delete("k:making")
-    assert shared("k", lambda: "made", fresh=lambda _: 0.0, wait=False) == "made"
-    cache.add("k:making", 1, 60)
-    assert shared("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False) == "made"
+    cache.add("k:lock", 1, 60)
+    with pytest.raises(RenderInProgress):
+        cached_once("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False)
+    cache.delete("k:lock")
+    assert cached_once("k", lambda: "made", fresh=lambda _: 0.0, wait=False) == "made"
+    cache.add("k:lock", 1, 60)
+    assert cached_once("k", lambda: pytest.fail("somebody else makes it"), fresh=lambda _: 10.0, wait=False) == "made"
 
 
 def test_waiting_for_somebody_else_is_part_of_what_a_reader_may_wait() -> None:
-    cache.add("k:making", 1, 60)
+    cache.add("k:lock", 1, 60)
     with budget(0.1) as mine:
-        assert shared("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
+        assert cached_once("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
         assert mine.left() <= 0
         cache.delete("k")
         begun = time.monotonic()
-        assert shared("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
+        assert cached_once("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
         assert time.monotonic() - begun < module.STEP_SECONDS
 
 
 def test_who_raises_is_not_kept_and_frees_the_way() -> None:
     with pytest.raises(ZeroDivisionError):
-        shared("k", lambda: 1 // 0, fresh=lambda _: 10.0)
-    assert shared("k", lambda: "good", fresh=lambda _: 10.0) == "good"
+        cached_once("k", lambda: 1 // 0, fresh=lambda _: 10.0)
+    assert cached_once("k", lambda: "good", fresh=lambda _: 10.0) == "good"
 
 
 def test_a_maker_that_died_does_not_hold_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
-    cache.add("k:making", 1, 60)
-    assert shared("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
+    cache.add("k:lock", 1, 60)
+    assert cached_once("k", lambda: "mine", fresh=lambda _: 10.0) == "mine"
 
 
 def test_none_is_a_value() -> None:
     made: list[int] = []
     for _ in range(2):
-        assert shared("k", lambda: made.append(1), fresh=lambda _: 10.0) is None
+        assert cached_once("k", lambda: made.append(1), fresh=lambda _: 10.0) is None
     assert made == [1]

@@ -80,13 +80,20 @@ def test_a_refresh_leaves_the_rows_alone_until_the_watermark_moves(
     snapshot_stored(factories.snapshot(late))
     with queries(oltp=0):
         answer = refresh(client, page, "/pipelines/dim_cliente/")
-    assert "pipeline-ruler" in blocks(answer.content.decode())
-    assert "pipeline-sample" not in blocks(answer.content.decode())
+    assert rows_key(answer) == rows_key(page), "static/js/live.js keeps the rows"
     moved = factories.control_row(watermark=Watermark(factories.NOW, 2000))
     snapshot_stored(factories.snapshot(factories.pipeline(control=moved)))
-    with queries(oltp=2):
+    with queries(oltp=0):
         answer = refresh(client, page, "/pipelines/dim_cliente/")
-    assert "Curitiba" in answer.content.decode()
+    assert rows_key(answer) != rows_key(page)
+    assert f'hx-get="{ROWS}" hx-trigger="intersect once"' in answer.content.decode(), "it asks for the new rows"
+    assert rows_key(client.get(ROWS)) == rows_key(answer)
+
+
+def rows_key(answer: Any) -> str | None:
+    root = blocks(answer.content.decode())["pipeline-sample"].find(id="pipeline-sample")
+    assert root is not None
+    return root.attrs["data-rows"]
 
 
 def test_unmasking_is_for_who_may_for_ten_minutes_and_written_down(
@@ -187,10 +194,11 @@ def test_who_masks_again_in_one_window_does_so_in_all(client_as: Any, stored: No
     auditor, page = client_as("auditor"), "/pipelines/dim_cliente/"
     auditor.post(UNMASK)
     other = auditor.get(f"{page}?rows=1")
-    version = refresh(auditor, other, f"{page}?rows=1")["X-Live"]
-    assert refresh(auditor, other, f"{page}?rows=1", version).status_code == 204
+    assert refresh(auditor, other, f"{page}?rows=1").status_code == 204
     auditor.post(UNMASK, {"again": "1"})
-    html = refresh(auditor, other, f"{page}?rows=1", version).content.decode()
+    answer = refresh(auditor, other, f"{page}?rows=1")
+    assert rows_key(answer) != rows_key(other)
+    html = answer.content.decode()
     assert "Curitiba" in html
     assert "Maria Souza" not in html
 

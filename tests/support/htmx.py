@@ -114,9 +114,11 @@ def blocks(html: str) -> dict[str, Node]:
     return {str(node.attrs["name"]): node for node in parse(html).find_all(BLOCK)}
 
 
-def etags(html: str) -> str:
-    """Return what live.js sends as X-Live-Etags for this page."""
-    return ",".join(f"{name}={node.attrs['etag']}" for name, node in blocks(html).items())
+def version(page: HttpResponse) -> str:
+    """Return the version of a page, which live.js sends as X-Live."""
+    box = parse(page.content.decode()).find(id="live")
+    assert box is not None
+    return str(box.attrs["data-live-version"])
 
 
 def apply(page: str, answer: str) -> Node:
@@ -144,9 +146,9 @@ def assert_same(swapped: Node, fresh: str) -> None:
     assert not difference, "\n".join(difference[:60])
 
 
-def refresh(client: Client, page: HttpResponse, url: str, version: str = "", **headers: str) -> HttpResponse:
-    """Ask as live.js does, with the blocks that `page` holds. `version`: X-Live of the last answer."""
-    return client.get(url, headers={"X-Live": version, "X-Live-Etags": etags(page.content.decode()), **headers})
+def refresh(client: Client, page: HttpResponse, url: str, shown: str | None = None, **headers: str) -> HttpResponse:
+    """Ask as live.js does. `shown`: the version of the last answer, if it is not that of `page`."""
+    return client.get(url, headers={"X-Live": version(page) if shown is None else shown, **headers})
 
 
 def assert_refresh_equals_reload(client: Client, page: HttpResponse, url: str) -> HttpResponse:

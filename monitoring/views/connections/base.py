@@ -48,7 +48,12 @@ class Asked:
 
     @cached_property
     def activity(self) -> Activity:
-        return audit.activity(self.window_form.window)
+        """The window that was asked for, read once per request and shared by the blocks."""
+        found: dict[str, Activity] = self.request.__dict__.setdefault("_activity", {})
+        window = self.window_form.window
+        if window.name not in found:
+            found[window.name] = audit.activity(window)
+        return found[window.name]
 
     @cached_property
     def form(self) -> EventsForm:
@@ -79,8 +84,8 @@ class ConnectionsBlock(Asked, Block):
     permission_required = (SEE,)
     same_for_all = True
 
-    def stamp(self, current: Current) -> str | None:
-        return None if super().stamp(current) is None else self.activity.stamp
+    def version(self, state: Current) -> str:
+        return f"{super().version(state)} {self.activity.stamp}"
 
 
 class ConnectionsExport(Asked, export.TableExport):

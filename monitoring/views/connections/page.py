@@ -34,5 +34,5 @@ class ConnectionsPage(Asked, Page):
         return {"may_capture": may(self.request.user, CAPTURE)}
 
     def version(self, state: Current) -> str:
-        """The audit is not in the snapshot: its stamp stands beside the snapshot's version."""
-        return f"{super().version(state)}{self.activity.stamp}"
+        """Add the version of the audit, which is not in the snapshot."""
+        return f"{super().version(state)} {self.activity.stamp}"

@@ -36,19 +36,15 @@ class PipelineBlock(Block):
 
     same_for_all = True
 
-    def instead(self, state: Current) -> HttpResponse | None:
+    def replacement(self, state: Current) -> HttpResponse | None:
         subject_or_404(self.request, state, self.kwargs["entity"])
         return None
-
-    def stamp(self, current: Current) -> str | None:
-        # What the snapshot has not got is read for who asks.
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
-        return None if subject.pipeline is None else super().stamp(current)
 
     def context(self, current: Current) -> Context:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
         context: Context = {"subject": subject, "pipeline": subject.pipeline, "entity": subject.name}
         if subject.pipeline is None:
+            self.keep_seconds = 0  # what was read live changes without a new version
             return {**context, **self.unsampled(current, subject)}
         return {**context, **self.filled(current, subject.pipeline)}
 

@@ -40,20 +40,11 @@ def checks_of(request: HttpRequest, current: Current, name: str) -> LastChecks:
 
 
 class PipelineChecks(PipelineBlock):
-    """The last checks: what each found, its evidence, cost and age.
-
-    Somebody else may run them at any time: the page's version holds their stamp.
-    """
+    """The last checks: what each found, its evidence, cost and age."""
 
     name = "pipeline-checks"
-    rights = (RUN_CHECKS,)
+    same_for_all = False  # it has a form
     template_name = "monitoring/pipelines/_checks.html"
-
-    def stamp(self, current: Current) -> str | None:
-        if super().stamp(current) is None:
-            return None
-        name = subject_or_404(self.request, current, self.kwargs["entity"]).name
-        return checks_of(self.request, current, name).stamp
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import ClassVar
 
 from monitoring.selectors import pipelines
@@ -39,12 +38,10 @@ class PipelinePage(Page):
         return {"subject": subject, "names": pipelines.names(current)}
 
     def version(self, state: Current) -> str:
-        """The integrity checks are not in the snapshot: their stamp stands beside the snapshot's version. So does until
-        when this reader sees personal data: who hides it again in one window hides it in all.
+        """Add what is not in the snapshot: the integrity checks, and until when this user sees personal data.
 
-        A pipeline whose control row is gone: the page says so, not each block.
+        Raises Http404 for a pipeline without a control row.
         """
         subject = subject_or_404(self.request, state, self.kwargs["entity"])
         until = unmasked_until(self.request, subject.name, state.now)
-        stamp = f"{checks_of(self.request, state, subject.name).stamp}{until or ''}"
-        return f"{super().version(state)}-{hashlib.blake2b(stamp.encode(), digest_size=4).hexdigest()}"
+        return f"{super().version(state)} {checks_of(self.request, state, subject.name).stamp} {until}"

@@ -1,7 +1,7 @@
 """The newest source rows: read when somebody looks at them, masked unless somebody may and asks.
 
-The page itself carries a place for them, which fetches the rows when it is shown. A refresh leaves
-them alone until the watermark moves: the block's etag is the watermark, not its HTML.
+The page itself carries a place for them, which fetches the rows once it is visible. A refresh keeps the rows until
+the watermark moves (`data-rows` in the template, static/js/live.js).
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from typing import Any
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone, translation
-from django.utils.safestring import SafeString
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.generic import View
 
 from monitoring.actions.unmask import unmask
 from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Pipeline, Problem
+from monitoring.policies.facts import ControlRow, Pipeline, Problem
 from monitoring.selectors import pipelines
 from monitoring.selectors.snapshot import Current, current
-from monitoring.selectors.source_rows import KEPT_SECONDS, SourceSample, source_sample
+from monitoring.selectors.source_rows import SourceSample, source_sample
 from monitoring.sight import may
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
 from monitoring.views import export
-from monitoring.views.pipelines.base import Context, PipelineBlock, subject_of, subject_or_404
+from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.wording import problem_text
 
 UNMASK = "monitoring.unmask"
@@ -47,50 +46,14 @@ def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime |
 
 class PipelineSample(PipelineBlock):
     name = "pipeline-sample"
-    rights = (UNMASK,)
+    same_for_all = False  # it has a form
     template_name = "monitoring/pipelines/_sample.html"
-
     with_rows = False
-    """Whether this rendering reads the rows; else it leaves a place that asks for them."""
-    _decisions: pipelines.Decisions | None = None
+    """Whether to read the rows, or to leave a place that asks for them once it is visible."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.with_rows = True
         return super().get(request, *args, **kwargs)
-
-    def render(self, current: Current, *, wait: bool = True) -> SafeString:
-        known = self.request.headers.get("X-Live-Etags", "").split(",")
-        # A refresh brings the rows at once where the watermark moved: the old ones stay until then.
-        if "X-Live" in self.request.headers and f"{self.name}={self.etag(current, '')}" not in known:
-            self.with_rows = True
-        if self.request.GET.get("rows") == "1":  # without JavaScript
-            self.with_rows = True
-        return super().render(current, wait=wait)
-
-    def stamp(self, current: Current) -> str | None:
-        """Masked rows are rendered once for all, as long as one reading of them serves all; what somebody unmasked is
-        theirs alone. A further column that is to be masked is masked at once."""
-        if super().stamp(current) is None or self._until(current) is not None:
-            return None
-        return f"{self.with_rows} {self.etag(current, '')}"
-
-    def etag(self, current: Current, html: str) -> str:
-        """What the rows depend on: the place for them and the rows themselves have the same."""
-        subject = subject_of(self.request, current, self.kwargs["entity"])
-        control = subject.control if subject else None
-        shown = (control and control.watermark, self._decided(current), self._until(current))
-        parts = (self.kwargs["entity"], *shown, translation.get_language())
-        return hashlib.blake2b(repr((*parts, timezone.get_current_timezone_name())).encode(), digest_size=8).hexdigest()
-
-    def _decided(self, current: Current) -> pipelines.Decisions:
-        subject = subject_of(self.request, current, self.kwargs["entity"])
-        if self._decisions is None:
-            self._decisions = pipelines.decisions(subject.name) if subject else pipelines.Decisions()
-        return self._decisions
-
-    def _until(self, current: Current) -> datetime | None:
-        subject = subject_of(self.request, current, self.kwargs["entity"])
-        return unmasked_until(self.request, subject.name, current.now) if subject else None
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)
@@ -100,8 +63,10 @@ class PipelineSample(PipelineBlock):
 
     def _context(self, current: Current, name: str) -> Context:
         subject = subject_or_404(self.request, current, name)
-        until = self._until(current)
+        decided = pipelines.decisions(name)
+        until = unmasked_until(self.request, name, current.now)
         context: Context = {
+            "rows_key": _rows_key(subject.control, decided, until),
             "control": subject.control,
             "may_unmask": may(self.request.user, UNMASK),
             "until": until,
@@ -110,10 +75,10 @@ class PipelineSample(PipelineBlock):
             "table": None,
             "words": None,
         }
-        if not self.with_rows or subject.control is None:
+        # "rows" is in the address of a browser without JavaScript.
+        if subject.control is None or not (self.with_rows or self.request.GET.get("rows") == "1"):
             return context
-        sample = source_sample(subject.control, self._decided(current), unmasked=until is not None)
-        self.keep_seconds = 0 if sample.problem else KEPT_SECONDS - (timezone.now() - sample.read_at).total_seconds()
+        sample = source_sample(subject.control, decided, unmasked=until is not None)
         return {**context, "sample": sample, **self._rows(sample, name)}
 
     def _rows(self, sample: SourceSample, name: str) -> Context:
@@ -122,6 +87,12 @@ class PipelineSample(PipelineBlock):
         table = SourceRowsTable.of(sample)
         table.caption = gettext("Table of the newest source rows")
         return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
+
+
+def _rows_key(control: ControlRow | None, decided: pipelines.Decisions, until: datetime | None) -> str:
+    """Return what the rows depend on. A refresh keeps the rows that the browser shows while this stays the same."""
+    shown = repr((control and control.watermark, decided, until))
+    return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
 
 class Unmask(PermissionRequiredMixin, View):
