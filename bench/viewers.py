@@ -1,8 +1,8 @@
 """Locust's viewers: each is one signed-in browser that refreshes its page as static/js/live.js does (bench/load.py).
 
-Five seconds after an answer it asks again, with the version that the answer brought (or the one before it) and the
-etags of the blocks that it has by now. Runs in Locust's environment: nothing of the portal's is imported here. Reads
-VIEWERS (one line per viewer: address, cookie, version, etags, by tabs), writes RESULT as JSON. Times are in
+Five seconds after an answer it asks again, with the version of the last answer that brought one. Runs in Locust's
+environment: nothing of the portal's is imported here. Reads VIEWERS (one line per viewer: address, cookie, version, by
+tabs), writes RESULT as JSON. Times are in
 milliseconds, and none of the first WARM_SECONDS: all 1,000 come within five seconds then, to processes that never
 served anything. Errors count from the beginning.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import time
 from collections import Counter, defaultdict
 from itertools import cycle
@@ -25,7 +24,6 @@ from locust import FastHttpUser, constant, events, task
 SECONDS = 5
 WARM_SECONDS = 30
 LINES = cycle(Path(os.environ["VIEWERS"]).read_text(encoding="utf-8").splitlines())
-BLOCK = re.compile(r'name="([\w-]+)" etag="(\w+)"')
 
 began = time.monotonic()
 times: list[float] = []
@@ -38,8 +36,7 @@ class Viewer(FastHttpUser):
     network_timeout = connection_timeout = 10.0
 
     def on_start(self) -> None:
-        self.path, self.cookie, self.version, etags = next(LINES).split("\t")
-        self.etags = dict(pair.split("=", 1) for pair in etags.split(","))
+        self.path, self.cookie, self.version = next(LINES).split("\t")
         gevent.sleep(random.uniform(0, SECONDS))  # viewers do not begin together
 
     @task
@@ -47,20 +44,18 @@ class Viewer(FastHttpUser):
         headers = {
             "Host": "localhost",
             "Cookie": self.cookie,
+            "HX-Request": "true",
             "X-Live": self.version,
-            "X-Live-Etags": ",".join(f"{name}={etag}" for name, etag in self.etags.items()),
             "Accept-Encoding": "gzip",
         }
         with self.client.get(
             self.path, name="refresh", headers=headers, allow_redirects=False, catch_response=True
         ) as answer:
             version = answer.headers.get("X-Live") if answer.headers else None
-            if answer.status_code not in (200, 204) or version is None:
+            if answer.status_code == 200 and version:
+                self.version = version
+            elif answer.status_code != 204:
                 answer.failure(f"{answer.status_code}")
-                return
-            self.version = version or self.version  # none: the server renders for somebody else just now
-            if answer.status_code == 200:
-                self.etags.update(BLOCK.findall(answer.text))
 
 
 @events.request.add_listener

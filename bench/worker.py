@@ -130,16 +130,13 @@ class Worker:
         return {"statements": total}
 
     def moved(self) -> Answer:
-        """One pipeline's watermark moves, and what waits with it: what a refresh of each page then sends, and what it
-        costs who comes second (the first one's request rendered the blocks for all)."""
-        from monitoring.views import in_turn
-
+        """One pipeline moves: what a refresh of each page then sends, and what it costs the second
+        viewer (the first one's request rendered the blocks for all)."""
         known = {name: self._known(self.client, name) for name in PAGES}
         move(self.folder, "-1 day")
         self._tick()
         found = {}
         for name in PAGES:
-            in_turn.forget()  # one reader who asks that fast would have one page's turn in four seconds
             answer = self.client.get(self.paths[name], headers=known[name])
             cpu = []
             for _ in range(MOVED_TIMES):
@@ -160,7 +157,7 @@ class Worker:
             client, name = self._client(user), PAGES[index % len(PAGES)]
             known = self._known(client, name)
             cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
-            found.append("\t".join((self.paths[name], cookie, known["X-Live"], known["X-Live-Etags"])))
+            found.append("\t".join((self.paths[name], cookie, known["X-Live"])))
         return {"viewers": found}
 
     def _users(self, number: int) -> list[Any]:
@@ -243,13 +240,12 @@ class Worker:
         return int(said[0][:3]), content
 
     def _known(self, client: Any, name: str) -> dict[str, str]:
-        """What live.js would send on its next refresh: the page's version and its blocks' etags."""
+        """Return what live.js would send on its next refresh: the version of the page."""
         response = client.get(self.paths[name])
         body = response.content
         html = (gzip.decompress(body) if response.get("Content-Encoding") == "gzip" else body).decode()
-        etags = ",".join(f"{block}={etag}" for block, etag in re.findall(r'name="([\w-]+)" etag="(\w+)"', html))
         (version,) = re.findall(r'data-live-version="([\w-]+)"', html)
-        return {"X-Live": version, "X-Live-Etags": etags}
+        return {"X-Live": version, "HX-Request": "true"}
 
     def _counted(self, act: Callable[[], object]) -> dict[str, int]:
         from django.db import connections

@@ -149,6 +149,18 @@ def test_lost_contact_is_told_and_forgiven(open_page: OpenPage) -> None:
     expect(box).not_to_have_attribute("data-state", "lost")
     expect(box.get_by_role("status")).to_be_empty()
     page.forgive("net::ERR_FAILED")  # type: ignore[attr-defined]
+    page.forgive("htmx:")  # type: ignore[attr-defined]  # it logs requests that fail
+
+
+def test_signed_out_elsewhere_stops_and_offers_the_sign_in_page(
+    open_page: OpenPage, as_before: Callable[[str], str]
+) -> None:
+    page = open_page("/", user=as_before("viewer"))
+    page.context.clear_cookies()
+    page.evaluate("document.querySelector('[data-refresh-now]').click()")
+    expect(page.locator("#live")).to_have_attribute("data-state", "out")
+    expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+    assert page.locator("live-block").count() > 2, "the page itself stays"
 
 
 def test_the_switch_and_the_interval_are_remembered(

@@ -19,6 +19,8 @@ from tests.support.html import VOID
 BLOCK = "live-block"
 IGNORED = {("input", "csrfmiddlewaretoken")}
 """(tag, name) whose value differs at every rendering by design."""
+TOKEN = "hx-headers"
+"""The attribute with the CSRF token, which differs at every rendering, too."""
 
 FRESHNESS = "live"
 """The id of the part that live.js keeps up to date from the answer's headers, not from HTML."""
@@ -67,7 +69,7 @@ class Node:
             return []  # live.js moves these, also when no block changed
         if "data-ticked" in self.attrs:  # live.js moves it on, also where the block stays
             return []
-        attrs = "".join(f' {name}="{value}"' for name, value in sorted(self.attrs.items()))
+        attrs = "".join(f' {name}="{value}"' for name, value in sorted(self.attrs.items()) if name != TOKEN)
         lines = [f"{'  ' * depth}<{self.tag}{attrs}>"]
         for child in self.children:
             if isinstance(child, Node):
