@@ -11,7 +11,6 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from monitoring import scope
 from monitoring.enums import RunStatus
 from monitoring.filters import TEXT_LENGTH, TableForm
 from monitoring.selectors.runs import PERIODS, RunFilter
@@ -69,10 +68,10 @@ class RunsForm(TableForm):
         error_messages={"invalid_choice": _("There is no period “%(value)s”: all periods are shown.")},
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, logins: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not scope.sight().personal:
-            del self.fields["by"]  # who may not see a login finds none by it either
+        if not logins:
+            del self.fields["by"]
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
         """Return the other blocks' part of the address. The place in the list goes: another filter, another list."""

@@ -32,6 +32,7 @@ from monitoring.policies.pipeline import judged
 from monitoring.policies.preflight import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts, preflight
 from monitoring.policies.preflight_facts import Rights
 from monitoring.policies.terms import Terms
+from monitoring.rules.error_text import execution_errors, run_errors
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)
@@ -114,7 +115,11 @@ def execution(run_id: int = 100, entity_name: str = "dim_cliente", **changes: An
         "watermark_to": None if running else W,
         "error_message": UNIQUE_ERROR if failed else "",
     }
-    return Execution(**{**defaults, **changes})
+    values = {**defaults, **changes}
+    if "error" not in values:
+        error, with_logins = execution_errors(values["error_message"], failed=status is ExecutionStatus.FAILED)
+        values |= {"error": error, "error_with_logins": with_logins}
+    return Execution(**values)
 
 
 def executions(
@@ -151,7 +156,10 @@ def run(run_id: int = 100, **changes: Any) -> Run:
         "error_message": UNIQUE_ERROR if status is RunStatus.FAILED else "",
         "executions": (),
     }
-    return Run(**{**defaults, **changes})
+    values = {**defaults, **changes}
+    if "error" not in values:
+        values |= dict(zip(("error", "error_with_logins"), run_errors(values["error_message"]), strict=True))
+    return Run(**values)
 
 
 def source(**changes: Any) -> SourceReading:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Min, Model
+from django.db.models import Min, Model, Q
 from django.utils import timezone
 
 from monitoring.actions.lease import fence
@@ -21,9 +21,8 @@ from monitoring.actions.progress import not_beyond, note_kept, rolled_before
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Execution, Run
-from monitoring.policies.failures import classify
-from monitoring.policies.fingerprint import fingerprint
 from monitoring.policies.rollups import day_of
+from monitoring.rules.error_text import FINGERPRINT_VERSION, execution_errors, run_errors
 
 BATCH = 200
 """Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
@@ -129,13 +128,13 @@ def run_copy(run: Run) -> RunCopy:
         entities_succeeded=run.entities_succeeded,
         entities_failed=run.entities_failed,
         error_message=run.error_message,
+        **run_error_columns(run.error_message),
     )
 
 
 def execution_copy(execution: Execution) -> RunEntityCopy:
     """Return an unsaved copy of a run entity."""
     start, end = execution.watermark_from, execution.watermark_to
-    error_class, same = failure_columns(execution.status, execution.error_message)
     return RunEntityCopy(
         run_entity_id=execution.run_entity_id,
         run_id=execution.run_id,
@@ -151,17 +150,59 @@ def execution_copy(execution: Execution) -> RunEntityCopy:
         watermark_to_updated_at=end.updated_at if end else None,
         watermark_to_id=end.id if end else None,
         error_message=execution.error_message,
-        error_class=error_class,
-        fingerprint=same,
+        **execution_error_columns(execution.status, execution.error_message),
     )
 
 
-def failure_columns(status: ExecutionStatus, error_message: str) -> tuple[str, str | None]:
-    """Return the class and the fingerprint of an execution that failed; of any other "" and None."""
-    if status is not ExecutionStatus.FAILED:
-        return "", None
-    failure = classify(error_message)
-    return failure.error_class.value, fingerprint(failure)
+@transaction.atomic
+def update_errors(*, limit: int) -> bool:
+    """Parse the messages of at most `limit` copied executions again, newest first; return whether all are up to date.
+
+    For copies stored by another FINGERPRINT_VERSION. New copies are stored with their errors.
+    """
+    state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).first()
+    if state is None or state.fingerprint_version == FINGERPRINT_VERSION:
+        return state is not None
+    found = RunEntityCopy.objects.filter(Q(status=ExecutionStatus.FAILED.value) | ~Q(error_message=""))
+    if state.fingerprinted_from is not None:
+        found = found.filter(run_entity_id__lt=state.fingerprinted_from)
+    copies = list(found.only("run_id", "status", "error_message").order_by("-run_entity_id")[:limit])
+    for copy in copies:
+        _set(copy, execution_error_columns(ExecutionStatus.parse(copy.status), copy.error_message))
+    RunEntityCopy.objects.bulk_update(copies, EXECUTION_ERRORS, batch_size=BATCH)
+    for ids in _batches(sorted({copy.run_id for copy in copies})):
+        runs = list(RunCopy.objects.filter(run_id__in=ids).only("error_message").order_by("run_id"))
+        for run in runs:
+            _set(run, run_error_columns(run.error_message))
+        RunCopy.objects.bulk_update(runs, RUN_ERRORS, batch_size=BATCH)
+    done = len(copies) < limit
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        fingerprint_version=FINGERPRINT_VERSION if done else state.fingerprint_version,
+        fingerprinted_from=None if done else copies[-1].run_entity_id,
+    )
+    return done
+
+
+RUN_ERRORS = ("error", "error_with_logins")
+EXECUTION_ERRORS = (*RUN_ERRORS, "error_class", "fingerprint")
+
+
+def run_error_columns(message: str) -> dict[str, Any]:
+    """Return the columns made of a run's message."""
+    return dict(zip(RUN_ERRORS, run_errors(message), strict=True))
+
+
+def execution_error_columns(status: ExecutionStatus, message: str) -> dict[str, Any]:
+    """Return the columns made of an execution's message: class and fingerprint are set of failed ones only."""
+    failed = status is ExecutionStatus.FAILED
+    error, with_logins = execution_errors(message, failed=failed)
+    group = (error.error_class.value, error.fingerprint) if failed and error else ("", None)
+    return dict(zip(EXECUTION_ERRORS, (error, with_logins, *group), strict=True))
+
+
+def _set(copy: Model, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(copy, name, value)
 
 
 def _status(known: RunStatus | ExecutionStatus, text: str) -> str:

@@ -22,6 +22,7 @@ from django.utils.functional import cached_property
 
 from etlportal.budget import budget
 from monitoring import files
+from monitoring.admin.masking import mask_rows
 from monitoring.templatetags.formats import number_text
 
 WINDOW = "window"
@@ -142,9 +143,17 @@ class KeysetPaginator(UncountedPaginator):
     newer: int | None = None
 
     def __init__(
-        self, object_list: QuerySet[Any], per_page: int, *, times: TimeIndex, place: Place, filtered: bool
+        self,
+        object_list: QuerySet[Any],
+        per_page: int,
+        *,
+        times: TimeIndex,
+        place: Place,
+        filtered: bool,
+        logins: bool,
     ) -> None:
         super().__init__(object_list, per_page)
+        self.logins = logins
         self.times, self.place, self.key = times, place, times.page_key
         self.of_run = place.run if times.other_key else None
         self.period, self.keys = Period(), Keys()
@@ -167,7 +176,7 @@ class KeysetPaginator(UncountedPaginator):
             found = list(self.rows_below()[: self.per_page + 1])
             rows, self.has_more = found[: self.per_page], len(found) > self.per_page
             has_newer = older is not None or moment is not None
-        self.rows = rows
+        self.rows = rows = mask_rows(rows, logins=self.logins)
         if rows:
             self.newer = getattr(rows[0], self.key) if has_newer else None
             self.older = getattr(rows[-1], self.key) if self.has_more else None
@@ -194,7 +203,7 @@ class KeysetPaginator(UncountedPaginator):
         left, key = EXPORT_SECONDS, None
         while True:
             with budget(left, anew=True) as waits:
-                chunk = list(self.rows_below(key)[:EXPORT_CHUNK])
+                chunk = mask_rows(self.rows_below(key)[:EXPORT_CHUNK], logins=self.logins)
                 left = waits.left()
             yield from chunk
             if len(chunk) < EXPORT_CHUNK:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 
 from etlportal.databases import WATCHED
 from monitoring.files.sheet import json_text
-from monitoring.models.fields import UtcDateTimeField, VarCharField
+from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
 
 SPECIAL = {
     ("connectionloginevent", "login_name"): "SYSNAME",
@@ -46,8 +46,9 @@ class Stored(NamedTuple):
 
 
 def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
-    """Return the columns without the binary ones, in the table's order."""
-    return [field for field in model._meta.concrete_fields if not isinstance(field, models.BinaryField)]
+    """Return the readable columns in the table's order, without those derived from another column."""
+    derived = (models.BinaryField, ErrorTextField)
+    return [field for field in model._meta.concrete_fields if not isinstance(field, derived)]
 
 
 def sql_type(field: Field[Any, Any]) -> str:

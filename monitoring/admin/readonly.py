@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.budget import budget
 from monitoring import files, scope
 from monitoring.admin import columns, paging, raw
+from monitoring.admin.masking import mask_rows, may_see_logins, searchable
 from monitoring.admin.related_rows import Related, detail_url
 from monitoring.selectors.snapshot import current
 from monitoring.warehouse.errors import problem_from
@@ -102,9 +103,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     @cached_property
     def shown_fields(self) -> list[Any]:
         """Every column, in the table's order: names, or functions that show them."""
-        names = [field.name for field in self.opts.concrete_fields if field.name not in self.hidden_fields]
+        names = [field.name for field in raw.fields_of(self.model) if field.name not in self.hidden_fields]
         shown = [self.replaced_fields.get(name) or columns.detail(self.model, name) for name in names]
         return [*shown, *self.more_fields]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        return row if row is None else mask_rows([row], logins=may_see_logins(request))[0]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.read_parameters(request)
@@ -278,7 +283,12 @@ class KeyedAdmin(ReadOnlyAdmin):
         )
         place = getattr(request, "place", paging.Place())
         return paging.KeysetPaginator(
-            queryset, per_page, times=times, place=place, filtered=self.needs_a_period(request)
+            queryset,
+            per_page,
+            times=times,
+            place=place,
+            filtered=self.needs_a_period(request),
+            logins=may_see_logins(request),
         )
 
     def needs_a_period(self, request: HttpRequest) -> bool:
@@ -313,13 +323,6 @@ class KeyedAdmin(ReadOnlyAdmin):
         if key is not None:
             return queryset.filter(**{self.key_column(term): key}), False
         wanted = Q()
-        for name in searchable(self.model, self.search_fields[1:]):
+        for name in searchable(self.model, self.search_fields[1:], logins=may_see_logins(request)):
             wanted |= Q(**{f"{name}__icontains": term})
         return (queryset.filter(wanted) if wanted else queryset.none()), False
-
-
-def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
-    """Return those of the columns in which this user may search for a text (monitoring/models/fields.py)."""
-    sight = scope.sight()
-    fields = [(name, model._meta.get_field(name)) for name in names]
-    return [name for name, field in fields if not hasattr(field, "searchable") or field.searchable(sight)]

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import columns
+from monitoring.admin.masking import mask_rows, may_see_logins
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.templatetags import parts
@@ -194,7 +195,7 @@ def _table(
         return []
     names, statuses = COLUMNS[model], STATUSES.get(model)
     shown = [columns.detail(model, name) for name in names]
-    found = list(rows[: most + 1])
+    found = mask_rows(rows[: most + 1], logins=may_see_logins(request))
     if len(found) > most:
         note = gettext("The newest %(rows)s; the link above leads to all of them.") % {"rows": number_text(most)}
     lines = [

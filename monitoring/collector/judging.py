@@ -12,7 +12,7 @@ from django.conf import settings
 from monitoring.collector.arrivals import arrival_per_second
 from monitoring.collector.memory import Memory, RunFigures
 from monitoring.collector.reading import DW, OLTP, Looked
-from monitoring.enums import PipelineStatus, ProblemCode, WatermarkState
+from monitoring.enums import ExecutionStatus, PipelineStatus, ProblemCode, WatermarkState
 from monitoring.policies.facts import (
     ControlRow,
     Execution,
@@ -24,6 +24,7 @@ from monitoring.policies.facts import (
     TargetReading,
 )
 from monitoring.policies.pipeline import judged
+from monitoring.rules.error_text import execution_errors
 from monitoring.selectors import history as past
 from monitoring.selectors.pipeline_settings import Decisions
 
@@ -182,11 +183,19 @@ def _history(
 def _newest(looked: Looked, name: str, history: History, previous: Pipeline | None) -> Execution | None:
     """The newest run entity: of the copies, or what control's last_run_id points to if that is newer."""
     pointed = looked.control.executions.get(name) if looked.control is not None else None
+    pointed = None if pointed is None else _with_errors(pointed)
     candidates = [each for each in (history.recent[0] if history.recent else None, pointed) if each is not None]
     if not candidates:
         return previous.newest if previous is not None and not looked.copied else None
     # The copy comes first: it was read later than the control row.
     return max(candidates, key=lambda each: (each.run_id, each.run_entity_id))
+
+
+def _with_errors(execution: Execution) -> Execution:
+    """Return an execution read from the warehouse with its errors masked, as one read from a copy has them."""
+    failed = execution.status is ExecutionStatus.FAILED
+    error, with_logins = execution_errors(execution.error_message, failed=failed)
+    return replace(execution, error_message="", error=error, error_with_logins=with_logins)
 
 
 def _unjudged(

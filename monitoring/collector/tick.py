@@ -17,8 +17,7 @@ import msgspec
 from django.conf import settings
 from django.utils import timezone
 
-from monitoring.actions.copies import prune_copies
-from monitoring.actions.fingerprints import fingerprint_copies
+from monitoring.actions.copies import prune_copies, update_errors
 from monitoring.actions.lease import collecting_as
 from monitoring.actions.retention import prune_days, prune_hours, prune_samples
 from monitoring.actions.rollups import roll_up
@@ -178,7 +177,7 @@ def _upkeep(memory: Memory, now: datetime, holder: str) -> None:
         if progress.steps:
             memory.medians = None
     if not memory.fingerprinted:
-        memory.fingerprinted = fingerprint_copies(limit=FINGERPRINT_ROWS)
+        memory.fingerprinted = update_errors(limit=FINGERPRINT_ROWS)
     monotonic = time.monotonic()
     if memory.pruned_at is not None and monotonic - memory.pruned_at < PRUNE_EVERY_SECONDS:
         return

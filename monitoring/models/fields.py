@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from django.db import models
 
-from monitoring import scope
 from monitoring.models import lookups
-from monitoring.personal import mask_login, mask_message
+from monitoring.rules.error_text import ErrorText
 
 
 class UtcDateTimeField(models.DateTimeField):
@@ -105,92 +106,14 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-class _Shown(models.Field):
-    """A column that is read as the reader of this request may see it (monitoring/scope.py).
+class ErrorTextField(ForeignJSONField):
+    """An ErrorText (monitoring/rules/error_text.py), stored as JSON without its empty fields."""
 
-    Whatever way it is read, `values()` and expressions included. Migrations see the plain column.
-    """
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> ErrorText | None:
+        stored = super().from_db_value(value, expression, connection)
+        return None if stored is None else msgspec.convert(stored, ErrorText)
 
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        return value if not value or scope.sight().whole else self.shown(value, scope.sight())
-
-    def shown(self, value: str, sight: scope.Sight) -> str:
-        raise NotImplementedError
-
-    def searchable(self, sight: scope.Sight) -> bool:
-        """Whether the reader may look for a text in it: finding what is hidden would tell it."""
-        return sight.personal
-
-    def deconstruct(self) -> tuple[str, str, Any, Any]:
-        name, path, args, kwargs = super().deconstruct()
-        if path.startswith(__name__):
-            path = f"{__name__}.{VarCharField.__name__}"
-        return name, path, args, kwargs
-
-
-class _Login(_Shown):
-    """Whose account it was."""
-
-    def shown(self, value: str, sight: scope.Sight) -> str:
-        return value if sight.personal else mask_login(value)
-
-
-class _Message(_Shown):
-    """What a server or a driver said: it may quote a login, a host, an address, a value."""
-
-    def shown(self, value: str, sight: scope.Sight) -> str:
-        return value if sight.personal else mask_message(value)
-
-
-class _RunMessage(_Message):
-    """The messages of all of a run's pipelines in one text, without their names: not for who sees some of them."""
-
-    def shown(self, value: str, sight: scope.Sight) -> str:
-        return super().shown(value, sight) if sight.pipelines is None else ""
-
-    def searchable(self, sight: scope.Sight) -> bool:
-        return sight.whole
-
-
-class _Pipelines(_Shown):
-    """Names of pipelines, separated by commas: those that the reader may see."""
-
-    def shown(self, value: str, sight: scope.Sight) -> str:
-        if sight.pipelines is None:
-            return value
-        return ",".join(name for name in value.split(",") if name.strip() in sight.pipelines)
-
-    def searchable(self, sight: scope.Sight) -> bool:
-        return sight.pipelines is None
-
-
-class ForeignLoginField(_Login, ForeignCharField):
-    pass
-
-
-class ForeignMessageField(_Message, ForeignTextField):
-    pass
-
-
-class ForeignRunMessageField(_RunMessage, ForeignTextField):
-    pass
-
-
-class ForeignPipelinesField(_Pipelines, ForeignCharField):
-    pass
-
-
-class VarCharLoginField(_Login, VarCharField):
-    pass
-
-
-class VarCharMessageField(_Message, VarCharField):
-    pass
-
-
-class VarCharRunMessageField(_RunMessage, VarCharField):
-    pass
-
-
-class VarCharPipelinesField(_Pipelines, VarCharField):
-    pass
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, ErrorText):
+            value = {name: part for name, part in asdict(value).items() if part not in ("", None) and part is not False}
+        return super().get_prep_value(value)

@@ -1,7 +1,7 @@
-"""Tables about pipelines, as far as the reader of this request may see them (docs/adr/0016).
+"""Tables about pipelines, narrowed to the pipelines that the reader of this request may see (docs/adr/0016).
 
-Each such model's `objects` narrows by itself. A run is about all its pipelines: who may see some of
-them sees it with the status, counts, finish and error that those alone give it.
+The default manager of each such model filters by itself. A run belongs to all its pipelines: a reader limited to some
+of them sees the status, counts, finish and error that the executions of those alone give (`fill_in`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,18 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from monitoring import scope
 from monitoring.enums import ExecutionStatus, RunStatus
 
-HIDDEN = ("status", "finished_at", "entities_succeeded", "entities_failed")
-"""What a run's row says of all its pipelines together (its texts: monitoring/models/fields.py)."""
+HIDDEN: dict[str, Any] = {
+    "status": RunStatus.UNKNOWN.value,
+    "finished_at": None,
+    "entities_succeeded": None,
+    "entities_failed": None,
+    "error_message": "",
+    "error": None,
+    "error_with_logins": None,
+}
+"""The columns that a run's row has about all its pipelines together, and what replaces them for a limited reader."""
 BATCH = 500
-"""Runs whose entities are read in one statement: they are its parameters."""
+"""Runs whose executions are read in one statement: their ids are its parameters."""
 
 
 def of_pipelines(queryset_class: type[QuerySet[Any]] = QuerySet) -> models.Manager[Any]:
@@ -34,16 +42,9 @@ def of_pipelines(queryset_class: type[QuerySet[Any]] = QuerySet) -> models.Manag
 
 
 def of_runs(queryset_class: type[QuerySet[Any]] = QuerySet) -> models.Manager[Any]:
-    """Return the manager of a table of runs, whose pipelines are its `run_entities`."""
+    """Return the manager of a table of runs, whose executions are its `run_entities`."""
 
-    class RunsAsSeen(queryset_class):  # type: ignore[misc, valid-type]
-        def _fetch_all(self) -> None:
-            fresh = self._result_cache is None
-            super()._fetch_all()
-            if fresh and scope.pipelines() is not None:
-                _fill_in([row for row in self._result_cache if isinstance(row, RunAsSeen)])
-
-    class RunsManager(models.Manager.from_queryset(RunsAsSeen)):  # type: ignore[misc]
+    class RunsManager(models.Manager.from_queryset(queryset_class)):  # type: ignore[misc]
         def get_queryset(self) -> QuerySet[Any]:
             rows = super().get_queryset()
             return rows if scope.pipelines() is None else rows.filter(_own(rows.model))
@@ -75,33 +76,36 @@ def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
     return rows.filter(asked)
 
 
-class RunAsSeen:
-    """A run's row. For who may see some pipelines only, what it says of all of them together is hidden as it
-    is read, whatever way; its manager then puts in its place what it is of theirs."""
+class ScopedRun:
+    """A run's row. For a reader limited to some pipelines it is loaded without what it says of all of them."""
 
     entities_finish = "finished_at"
 
     @classmethod
     def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
         row = super().from_db(db, field_names, values)  # type: ignore[misc]
-        if scope.pipelines() is not None:
-            for name in HIDDEN:
-                if name in row.__dict__:
-                    setattr(row, name, RunStatus.UNKNOWN.value if name == "status" else None)
+        names = scope.pipelines()
+        if names is not None:
+            for name in HIDDEN.keys() & row.__dict__.keys():
+                setattr(row, name, HIDDEN[name])
+            if "entities_requested" in row.__dict__:
+                own = [name for name in row.entities_requested.split(",") if name.strip() in names]
+                row.entities_requested = ",".join(own)
         return row
 
 
 def _entities(model: type[Any]) -> QuerySet[Any]:
-    """Return the run entities of that table of runs which the reader may see, unordered."""
-    entities: type[models.Model] = model._meta.get_field("run_entities").related_model
-    return entities._base_manager.filter(entity_name__in=sorted(scope.pipelines() or ())).order_by()
+    """Return the executions of that table of runs which the reader may see, unordered."""
+    entities: type[Any] = model._meta.get_field("run_entities").related_model
+    found: QuerySet[Any] = entities.objects.order_by()
+    return found
 
 
 def _own(model: type[Any], condition: Q | None = None) -> Q:
-    """Return the condition that a run has such an entity among those that the reader may see.
+    """Return the condition that a run has such an execution among those that the reader may see.
 
-    On `default` a look per run, by an index. On `dw` as a list, which SQL Server joins as it likes best: EXISTS
-    reaches it wrapped in CASE.
+    On `default` a seek per run, by an index. On `dw` a list, which SQL Server joins as it likes best: EXISTS reaches
+    it wrapped in CASE.
     """
     own = _entities(model) if condition is None else _entities(model).filter(condition)
     if getattr(model, "database_alias", "") == "dw":
@@ -109,29 +113,24 @@ def _own(model: type[Any], condition: Q | None = None) -> Q:
     return Q(Exists(own.filter(run_id=OuterRef("pk"))))
 
 
-def _fill_in(runs: list[Any]) -> None:
-    """Give the runs what their entities say that the reader may see. One statement for BATCH of them."""
+def fill_in(runs: Iterable[Any]) -> None:
+    """Set what the executions that a limited reader may see make of these runs. One statement per BATCH runs."""
     by_key = {run.pk: run for run in runs}
     keys = sorted(by_key)
     for start in range(0, len(keys), BATCH):
         own: dict[Any, list[Any]] = {}
-        rows = _entities(type(runs[0])).filter(run_id__in=keys[start : start + BATCH])
+        rows = _entities(type(by_key[keys[0]])).filter(run_id__in=keys[start : start + BATCH])
         for row in rows.order_by("run_id", "pk"):
             own.setdefault(row.run_id, []).append(row)
         for key, entities in own.items():
-            _say(by_key[key], entities)
+            _set_from(by_key[key], entities)
 
 
-def _say(run: Any, entities: list[Any]) -> None:
+def _set_from(run: Any, entities: list[Any]) -> None:
     statuses = [ExecutionStatus.parse(each.status) for each in entities]
     ends = [getattr(each, run.entities_finish) for each in entities]
-    said = {
-        "status": RunStatus.of(statuses).value,
-        "finished_at": None if None in ends else max(ends),
-        "entities_succeeded": statuses.count(ExecutionStatus.SUCCESS),
-        "entities_failed": statuses.count(ExecutionStatus.FAILED),
-        "error_message": " | ".join(each.error_message for each in entities if each.error_message)[:4000],
-    }
-    for name, value in said.items():
-        if name in run.__dict__:
-            setattr(run, name, value)
+    run.status = RunStatus.of(statuses).value
+    run.finished_at = None if None in ends else max(ends)
+    run.entities_succeeded = statuses.count(ExecutionStatus.SUCCESS)
+    run.entities_failed = statuses.count(ExecutionStatus.FAILED)
+    run.error_message = " | ".join(each.error_message for each in entities if each.error_message)[:4000]

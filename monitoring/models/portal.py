@@ -12,14 +12,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.models.fields import (
-    ForeignCharField,
-    ForeignLoginField,
-    ForeignMessageField,
-    ForeignPipelinesField,
-    ForeignRunMessageField,
-)
-from monitoring.models.managers import RunAsSeen, of_pipelines, of_runs
+from monitoring.models.fields import ErrorTextField, ForeignCharField, ForeignTextField
+from monitoring.models.managers import ScopedRun, of_pipelines, of_runs
 
 
 class CollectorState(models.Model):
@@ -96,18 +90,20 @@ class PipelineSample(models.Model):
         return f"{self.entity_name} {self.sampled_at:%Y-%m-%d %H:%M:%S}"
 
 
-class RunCopy(RunAsSeen, models.Model):
+class RunCopy(ScopedRun, models.Model):
     """The portal's copy of one `audit.etl_run` row, refreshed until the run has finished."""
 
     run_id = models.BigIntegerField(primary_key=True)
-    entities_requested = ForeignPipelinesField(max_length=500)
-    started_by = ForeignLoginField(max_length=128)
+    entities_requested = ForeignCharField(max_length=500)
+    started_by = ForeignCharField(max_length=128)
     started_at = models.DateTimeField(db_index=True)
     finished_at = models.DateTimeField(null=True)
     status = ForeignCharField(max_length=20)
     entities_succeeded = models.BigIntegerField()
     entities_failed = models.BigIntegerField()
-    error_message = ForeignRunMessageField(blank=True)
+    error_message = ForeignTextField(blank=True)
+    error = ErrorTextField(null=True, help_text="The message parsed and masked, for every reader.")
+    error_with_logins = ErrorTextField(null=True, help_text="For readers who may see logins; NULL: the same.")
 
     objects = of_runs()
 
@@ -140,7 +136,9 @@ class RunEntityCopy(models.Model):
     watermark_from_id = models.BigIntegerField(null=True)
     watermark_to_updated_at = models.DateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
-    error_message = ForeignMessageField(blank=True)
+    error_message = ForeignTextField(blank=True)
+    error = ErrorTextField(null=True, help_text="The message parsed and masked, for every reader.")
+    error_with_logins = ErrorTextField(null=True, help_text="For readers who may see logins; NULL: the same.")
     error_class = models.CharField(max_length=30, blank=True, help_text="What kind of failure it is, of a failed one.")
     fingerprint = models.CharField(
         max_length=16, null=True, help_text="The same for failures that are the same; NULL: it did not fail."

@@ -11,15 +11,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.guard import WarehouseReadOnly
-from monitoring.models.fields import (
-    UtcDateTimeField,
-    VarCharField,
-    VarCharLoginField,
-    VarCharMessageField,
-    VarCharPipelinesField,
-    VarCharRunMessageField,
-)
-from monitoring.models.managers import RunAsSeen, of_pipelines, of_runs
+from monitoring.models.fields import UtcDateTimeField, VarCharField
+from monitoring.models.managers import ScopedRun, of_pipelines, of_runs
 from monitoring.querysets import ConnectionLoginEventQuerySet, ReadOnlyQuerySet, RunEntityQuerySet, RunQuerySet
 
 
@@ -71,20 +64,20 @@ class EtlControl(WarehouseModel):
         return self.entity_name
 
 
-class EtlRun(RunAsSeen, WarehouseModel):
+class EtlRun(ScopedRun, WarehouseModel):
     """One row per execution of the runner."""
 
     entities_finish = "entity_finished_at"
 
     run_id = models.BigAutoField(primary_key=True)
-    entities_requested = VarCharPipelinesField(max_length=500)
-    started_by = VarCharLoginField(max_length=128)
+    entities_requested = VarCharField(max_length=500)
+    started_by = VarCharField(max_length=128)
     started_at = UtcDateTimeField()
     finished_at = UtcDateTimeField(null=True)
     status = VarCharField(max_length=20)
     entities_succeeded = models.IntegerField()
     entities_failed = models.IntegerField()
-    error_message = VarCharRunMessageField(max_length=4000, null=True)
+    error_message = VarCharField(max_length=4000, null=True)
     created_at = UtcDateTimeField()
 
     objects = of_runs(RunQuerySet)
@@ -116,7 +109,7 @@ class EtlRunEntity(WarehouseModel):
     watermark_from_id = models.BigIntegerField(null=True)
     watermark_to_updated_at = UtcDateTimeField(null=True)
     watermark_to_id = models.BigIntegerField(null=True)
-    error_message = VarCharMessageField(max_length=4000, null=True)
+    error_message = VarCharField(max_length=4000, null=True)
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
 

@@ -19,6 +19,7 @@ from monitoring.enums import (
     WatermarkState,
 )
 from monitoring.policies.terms import Terms
+from monitoring.rules.error_text import ErrorText
 
 NEVER_LOADED_YEAR = 1900
 """A watermark in this year was never moved (CONTRACT: default 1900-01-01)."""
@@ -79,7 +80,11 @@ class ControlRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1)."""
+    """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1).
+
+    `error_message` is the whole message, set only on the way from the warehouse to the copy and never shown.
+    `error` is masked for every reader, `error_with_logins` for readers who may see logins (None: the same).
+    """
 
     run_entity_id: int
     run_id: int
@@ -94,6 +99,13 @@ class Execution:
     watermark_from: Watermark | None = None
     watermark_to: Watermark | None = None
     error_message: str = ""
+    error: ErrorText | None = None
+    error_with_logins: ErrorText | None = None
+
+    @property
+    def shown_error(self) -> ErrorText | None:
+        """The error as the reader that the execution was read for may see it."""
+        return self.error_with_logins or self.error
 
     @property
     def finished(self) -> bool:
@@ -102,7 +114,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run, with its executions when they were asked for."""
+    """One run, with its executions when they were asked for. Errors as in Execution."""
 
     run_id: int
     status: RunStatus
@@ -114,7 +126,14 @@ class Run:
     entities_succeeded: int
     entities_failed: int
     error_message: str = ""
+    error: ErrorText | None = None
+    error_with_logins: ErrorText | None = None
     executions: tuple[Execution, ...] = ()
+
+    @property
+    def shown_error(self) -> ErrorText | None:
+        """The error as the reader that the run was read for may see it."""
+        return self.error_with_logins or self.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A snapshot as who sees some pipelines only may know it: as if the others did not exist."""
+"""A snapshot narrowed to a reader: to their pipelines, as if the others did not exist, and without logins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from monitoring.enums import CheckState, ExecutionStatus, RunStatus
-from monitoring.personal import mask_connection, mask_login, mask_message
 from monitoring.policies.alerts import open_verdicts, preflight_verdicts
 from monitoring.policies.facts import (
     Check,
@@ -20,9 +19,9 @@ from monitoring.policies.facts import (
     Verdict,
 )
 from monitoring.policies.preflight import all_of, any_of
+from monitoring.rules.error_text import ErrorText, join
+from monitoring.rules.masking import mask_connection, mask_login, mask_logins
 
-JOINED_AT = 4000
-"""As long as the runner lets the joined messages of a run become (CONTRACT)."""
 ANSWERS = {CheckState.PASSED: True, CheckState.FAILED: False}
 COUNTED = "pipelines.active"
 """The pre-flight's check that counts the pipelines."""
@@ -38,7 +37,6 @@ def run_within(run: Run, names: Collection[str]) -> Run | None:
         return None
     status = RunStatus.of(each.status for each in executions)
     ends = [each.finished_at for each in executions if each.finished_at is not None]
-    messages = [each.error_message for each in executions if each.error_message]
     return replace(
         run,
         status=status,
@@ -47,9 +45,16 @@ def run_within(run: Run, names: Collection[str]) -> Run | None:
         entities_requested=",".join(name for name in run.entities_requested.split(",") if name.strip() in names),
         entities_succeeded=sum(each.status is ExecutionStatus.SUCCESS for each in executions),
         entities_failed=sum(each.status is ExecutionStatus.FAILED for each in executions),
-        error_message=" | ".join(messages)[:JOINED_AT],
+        error_message="",
+        error=_joined(each.error for each in executions),
+        error_with_logins=_joined(each.shown_error for each in executions),
         executions=executions,
     )
+
+
+def _joined(errors: Iterable[ErrorText | None]) -> ErrorText | None:
+    texts = [error for error in errors if error is not None and error.text]
+    return join(texts) if texts else None
 
 
 def runs_within(runs: Iterable[Run], names: Collection[str]) -> tuple[Run, ...]:
@@ -121,14 +126,14 @@ def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
     )
 
 
-def impersonal(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot without login names, hosts and addresses: in who started what, and in texts."""
+def without_logins(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with login names, hosts and addresses masked: in `started_by` and in texts."""
     return replace(
         snapshot,
         connections=tuple(
             replace(
                 each,
-                problem=impersonal_problem(each.problem),
+                problem=problem_without_logins(each.problem),
                 connection_string=mask_connection(each.connection_string),
             )
             for each in snapshot.connections
@@ -136,48 +141,49 @@ def impersonal(snapshot: Snapshot) -> Snapshot:
         preflight=replace(
             snapshot.preflight,
             checks=tuple(
-                replace(each, values=_values(each.values), problem=impersonal_problem(each.problem))
+                replace(each, values=_values(each.values), problem=problem_without_logins(each.problem))
                 for each in snapshot.preflight.checks
             ),
         ),
-        pipelines=tuple(_impersonal_pipeline(each) for each in snapshot.pipelines),
-        overview=replace(snapshot.overview, last_run=_impersonal_run(snapshot.overview.last_run)),
+        pipelines=tuple(_pipeline_without_logins(each) for each in snapshot.pipelines),
+        overview=replace(snapshot.overview, last_run=_run_without_logins(snapshot.overview.last_run)),
         verdicts=_verdicts(snapshot.verdicts),
-        running=tuple(impersonal_run(each) for each in snapshot.running),
-        recent_runs=tuple(impersonal_run(each) for each in snapshot.recent_runs),
-        problem=impersonal_problem(snapshot.problem),
+        running=tuple(run_without_logins(each) for each in snapshot.running),
+        recent_runs=tuple(run_without_logins(each) for each in snapshot.recent_runs),
+        problem=problem_without_logins(snapshot.problem),
     )
 
 
-def impersonal_run(run: Run) -> Run:
-    """Return the run with its starter masked, and what its messages quote."""
+def run_without_logins(run: Run) -> Run:
+    """Return the run with the logins masked."""
     return replace(
         run,
         started_by=mask_login(run.started_by),
-        error_message=mask_message(run.error_message),
-        executions=tuple(_impersonal_execution(each) for each in run.executions),
+        error_message="",
+        error_with_logins=None,
+        executions=tuple(_execution_without_logins(each) for each in run.executions),
     )
 
 
-def impersonal_problem(problem: Problem | None) -> Problem | None:
-    """Return the problem with what its text quotes masked."""
-    return None if problem is None else replace(problem, detail=mask_message(problem.detail))
+def problem_without_logins(problem: Problem | None) -> Problem | None:
+    """Return the problem with the logins in its text masked."""
+    return None if problem is None else replace(problem, detail=mask_logins(problem.detail))
 
 
-def _impersonal_run(run: Run | None) -> Run | None:
-    return None if run is None else impersonal_run(run)
+def _run_without_logins(run: Run | None) -> Run | None:
+    return None if run is None else run_without_logins(run)
 
 
-def _impersonal_execution(execution: Execution) -> Execution:
-    return replace(execution, error_message=mask_message(execution.error_message))
+def _execution_without_logins(execution: Execution) -> Execution:
+    return replace(execution, error_message="", error_with_logins=None)
 
 
-def _impersonal_pipeline(pipeline: Pipeline) -> Pipeline:
+def _pipeline_without_logins(pipeline: Pipeline) -> Pipeline:
     return replace(
         pipeline,
-        source=replace(pipeline.source, problem=impersonal_problem(pipeline.source.problem)),
-        target=replace(pipeline.target, problem=impersonal_problem(pipeline.target.problem)),
-        newest=None if pipeline.newest is None else _impersonal_execution(pipeline.newest),
+        source=replace(pipeline.source, problem=problem_without_logins(pipeline.source.problem)),
+        target=replace(pipeline.target, problem=problem_without_logins(pipeline.target.problem)),
+        newest=None if pipeline.newest is None else _execution_without_logins(pipeline.newest),
         verdicts=_verdicts(pipeline.verdicts),
     )
 
@@ -193,9 +199,9 @@ def _values(values: dict[str, str | int | float | None] | None) -> dict[str, str
 
 
 def _value(name: str, value: str | int | float | None) -> str | int | float | None:
-    """What a server said, or whose login is meant; what a check found otherwise is no person's."""
+    """Mask error texts and connection strings; no other value of an alert or a check contains a login."""
     if not isinstance(value, str):
         return value
     if name == "connection_string":
         return mask_connection(value)
-    return mask_message(value) if name == "error" else value
+    return mask_logins(value) if name == "error" else value

@@ -12,7 +12,7 @@ from monitoring.policies.cooccurrence import Factor
 from monitoring.policies.facts import Problem
 from monitoring.selectors.connections import LONG_FRESH_SECONDS, PROBLEM_SECONDS, Activity
 from monitoring.selectors.run_lines import RunLine, run_line
-from monitoring.selectors.runs import run_of_copy
+from monitoring.selectors.runs import listed_runs
 from monitoring.selectors.shared import cached_once
 from monitoring.warehouse.login_events import factors_in
 from monitoring.warehouse.reader import ReadFailed
@@ -80,7 +80,8 @@ def window_runs(activity: Activity) -> WindowRuns:
 def _runs(activity: Activity) -> WindowRuns:
     since, until = _ends(activity)
     runs = RunCopy.objects.filter(started_at__gte=since, started_at__lt=until).order_by("-started_at", "-run_id")
-    lines = tuple(run_line(run_of_copy(copy)) for copy in runs[:MOST_RUNS])
+    # Only readers of the connection audit get here: they may see logins.
+    lines = tuple(run_line(run) for run in listed_runs(runs[:MOST_RUNS], logins=True))
     return WindowRuns(lines=lines, total=len(lines) if len(lines) < MOST_RUNS else runs.count())
 
 

@@ -12,11 +12,10 @@ from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 from monitoring.enums import ErrorClass, ExecutionStatus, FailureState
 from monitoring.models import CollectorState, RunEntityCopy
 from monitoring.policies.failure_groups import GONE_AFTER, Standing, state_of, unresolved_in
-from monitoring.policies.failures import Failure, classify
-from monitoring.policies.fingerprint import FINGERPRINT_VERSION
-from monitoring.policies.personal_text import masked_failure, masked_message
+from monitoring.rules.error_text import FINGERPRINT_VERSION, ErrorText, parse
 from monitoring.selectors import readings
 from monitoring.selectors.charts import days_until
+from monitoring.selectors.runs import message_for
 from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
 
@@ -48,11 +47,10 @@ class PipelinePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroup:
-    """Failures that are the same. `told` and `message` are the newest one's, masked."""
+    """Failures with the same fingerprint. `error` is the newest one's, as the reader may see it."""
 
     fingerprint: str
-    told: Failure
-    message: str
+    error: ErrorText
     state: FailureState
     count: int
     runs: int
@@ -65,7 +63,11 @@ class FailureGroup:
 
     @property
     def kind(self) -> ErrorClass:
-        return self.told.error_class
+        return self.error.error_class
+
+    @property
+    def message(self) -> str:
+        return self.error.text
 
     @property
     def pipelines(self) -> tuple[str, ...]:
@@ -87,17 +89,17 @@ class FailureGroups:
     regrouping: bool = False
 
 
-def failure_groups(current: Current, zone: tzinfo) -> FailureGroups:
-    """Return all groups that the copy holds: worked out once per snapshot and zone, whoever looks."""
+def failure_groups(current: Current, zone: tzinfo, *, logins: bool) -> FailureGroups:
+    """Return all groups in the copy, computed once per snapshot, zone and permission."""
     at, known = current.sampled_at or current.now, newest_known(current)
-    key = f"failure-groups:{zone}:{current.version}:{known}"
-    return cached_once(key, lambda: _all(at, zone, known), fresh=lambda _: SAME_SECONDS)
+    key = f"failure-groups:{zone}:{current.version}:{known}:{logins}"
+    return cached_once(key, lambda: _all(at, zone, known, logins), fresh=lambda _: SAME_SECONDS)
 
 
-def failure_group(fingerprint: str, current: Current, zone: tzinfo) -> FailureGroup | None:
+def failure_group(fingerprint: str, current: Current, zone: tzinfo, *, logins: bool) -> FailureGroup | None:
     """Return one group, None when the copy holds no such failure."""
     at = current.sampled_at or current.now
-    rows = _grouped(_failed().filter(fingerprint=fingerprint), at, zone, newest_known(current))[0]
+    rows = _grouped(_failed().filter(fingerprint=fingerprint), at, zone, newest_known(current), logins)[0]
     return rows[0] if rows else None
 
 
@@ -132,7 +134,7 @@ def select(
         and (not wanted or row.state in wanted)
         and (not name or any(name == each.casefold() for each in row.pipelines))
         and (not unresolved or row.unresolved or row.state is FailureState.UNKNOWN)
-        and (not needle or needle in "\n".join((row.message, row.told.message, *row.pipelines)).casefold())
+        and (not needle or needle in "\n".join((row.message, row.error.words, *row.pipelines)).casefold())
     ]
 
 
@@ -140,14 +142,14 @@ def _failed() -> QuerySet[RunEntityCopy]:
     return RunEntityCopy.objects.filter(fingerprint__isnull=False)
 
 
-def _all(now: datetime, zone: tzinfo, known: bool) -> FailureGroups:
-    rows, cut = _grouped(_failed(), now, zone, known)
+def _all(now: datetime, zone: tzinfo, known: bool, logins: bool) -> FailureGroups:
+    rows, cut = _grouped(_failed(), now, zone, known, logins)
     version = CollectorState.objects.values_list("fingerprint_version", flat=True).first()
     return FailureGroups(rows=rows, cut=cut, regrouping=version is not None and version != FINGERPRINT_VERSION)
 
 
 def _grouped(
-    failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo, known: bool
+    failed: QuerySet[RunEntityCopy], now: datetime, zone: tzinfo, known: bool, logins: bool
 ) -> tuple[tuple[FailureGroup, ...], bool]:
     aggregated: QuerySet[Any, Any] = (
         failed.values("fingerprint", "entity_name")
@@ -168,10 +170,10 @@ def _grouped(
         by_print.setdefault(pair["fingerprint"], []).append(pair)
     newest = {pair["entity_name"]: pair["newest_id"] for pair in sorted(pairs, key=lambda each: each["newest_id"])}
     standings = _standings(newest.values()) if known else None
-    texts = _texts(max(pair["newest_id"] for pair in group) for group in by_print.values())
+    errors = _shown_errors((max(pair["newest_id"] for pair in group) for group in by_print.values()), logins)
     runs = _runs([fingerprint for fingerprint, group in by_print.items() if len(group) > 1])
     days = _days(failed, days_until(now, zone))
-    read = _Read(standings=standings, texts=texts, runs=runs, days=days)
+    read = _Read(standings=standings, errors=errors, runs=runs, days=days)
     groups = [_group(fingerprint, group, read, now) for fingerprint, group in by_print.items()]
     return tuple(groups), len(pairs) > PAIRS
 
@@ -181,7 +183,7 @@ class _Read:
     """What the groups are put together from, beside their parts."""
 
     standings: dict[str, Standing] | None
-    texts: dict[int, str]
+    errors: dict[int, ErrorText]
     runs: dict[str, int]
     days: dict[str, tuple[DayCount, ...]]
 
@@ -191,12 +193,10 @@ def _group(fingerprint: str, pairs: list[dict[str, Any]], read: _Read, now: date
     first_seen = min(pair["first_seen"] for pair in pairs)
     still = None if read.standings is None else unresolved_in(fingerprint, last_runs, read.standings)
     newest = max(pairs, key=lambda pair: pair["newest_id"])
-    message = read.texts.get(newest["newest_id"], "")
     count = sum(pair["times"] for pair in pairs)
     return FailureGroup(
         fingerprint=fingerprint,
-        told=masked_failure(classify(message)),
-        message=masked_message(message),
+        error=read.errors.get(newest["newest_id"]) or parse(""),
         state=state_of(first_seen, last_runs, read.standings, now),
         count=count,
         runs=read.runs.get(fingerprint, count),
@@ -256,11 +256,14 @@ def _days(failed: QuerySet[RunEntityCopy], days: Sequence[tuple[date, datetime]]
     return {**found, "": tuple(DayCount(day=day, count=0) for day, _ in days)}
 
 
-def _texts(newest_ids: Iterable[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
+def _shown_errors(newest_ids: Iterable[int], logins: bool) -> dict[int, ErrorText]:
+    found: dict[int, ErrorText] = {}
     for ids in _batches(newest_ids):
         rows = RunEntityCopy.objects.filter(run_entity_id__in=ids)
-        found |= dict(rows.values_list("run_entity_id", "error_message"))
+        for copy in rows.only("status", "error_message", "error", "error_with_logins"):
+            error = message_for(copy, logins=logins)
+            if error is not None:
+                found[copy.run_entity_id] = error
     return found
 
 

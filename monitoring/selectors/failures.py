@@ -1,4 +1,4 @@
-"""The newest failed executions, from the portal's copy of the audit tables, with what their messages tell."""
+"""The newest failed executions with their errors, from the portal's copy of the audit tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from monitoring.enums import ErrorClass, ExecutionStatus
 from monitoring.models import RunEntityCopy
-from monitoring.policies.failures import Failure, classify
-from monitoring.policies.personal_text import masked_failure, masked_message
+from monitoring.rules.error_text import ErrorText, parse
 from monitoring.selectors.readings import Missing, Reading, reading
+from monitoring.selectors.runs import message_for
 
 FAILURES_SHOWN = 8
 FAILURES_DAYS = 7
@@ -20,7 +20,7 @@ FAILURES_READ = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedExecution:
-    """One failed run entity. `told`: its message, taken apart. `seconds` None: no finish after its start."""
+    """One failed run entity. `seconds` None: no finish after its start."""
 
     run_entity_id: int
     run_id: int
@@ -28,8 +28,7 @@ class FailedExecution:
     started_at: datetime
     finished_at: datetime | None
     seconds: float | None
-    message: str
-    told: Failure
+    error: ErrorText
 
     @property
     def at(self) -> datetime:
@@ -42,7 +41,11 @@ class FailedExecution:
 
     @property
     def kind(self) -> ErrorClass:
-        return self.told.error_class
+        return self.error.error_class
+
+    @property
+    def message(self) -> str:
+        return self.error.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +57,13 @@ class Failures:
     cut: bool
 
 
-def recent_failures(now: datetime, days: int = FAILURES_DAYS) -> Failures:
+def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> Failures:
     """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
     since = now - timedelta(days=days)
     copies = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value).order_by(
         "-started_at", "-run_entity_id"
     )[: FAILURES_READ + 1]
-    rows = [_failed(copy) for copy in copies]
+    rows = [_failed(copy, logins) for copy in copies]
     return Failures(since=since, rows=tuple(rows[:FAILURES_READ]), cut=len(rows) > FAILURES_READ)
 
 
@@ -75,7 +78,7 @@ def select(rows: Iterable[FailedExecution], *, kind: ErrorClass | None = None, t
     ]
 
 
-def _failed(copy: RunEntityCopy) -> FailedExecution:
+def _failed(copy: RunEntityCopy, logins: bool) -> FailedExecution:
     seconds = (copy.finished_at - copy.started_at).total_seconds() if copy.finished_at else None
     return FailedExecution(
         run_entity_id=copy.run_entity_id,
@@ -84,6 +87,5 @@ def _failed(copy: RunEntityCopy) -> FailedExecution:
         started_at=copy.started_at,
         finished_at=copy.finished_at,
         seconds=seconds if seconds is not None and seconds >= 0 else None,
-        message=masked_message(copy.error_message),
-        told=masked_failure(classify(copy.error_message)),
+        error=message_for(copy, logins=logins) or parse(""),
     )

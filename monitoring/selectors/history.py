@@ -1,7 +1,7 @@
 """What the copies and samples in `default` say: the past that policies compare with.
 
 Everything is read by pipeline or by window through an index, never by walking the history. All
-times are the warehouse's UTC.
+times are the warehouse's UTC. Errors are read with logins: selectors/seen.py removes them for other readers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> Exe
     counting the week a walk over one pipeline's part of an index.
     """
     own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
-    newest = [execution_of_copy(copy) for copy in own[:LOOKED_AT]]
+    newest = [execution_of_copy(copy, logins=True) for copy in own[:LOOKED_AT]]
     ended = finished(newest)
     successes = [each for each in ended if each.status is ExecutionStatus.SUCCESS]
     finishes = [each.finished_at for each in ended[: USUAL + 1] if each.finished_at is not None]
@@ -98,7 +98,7 @@ def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | N
     own = RunEntityCopy.objects.filter(entity_name=entity_name)
     success = own.filter(status=ExecutionStatus.SUCCESS).aggregate(run_id=Max("run_id"))["run_id"]
     first = own.filter(status=ExecutionStatus.FAILED, run_id__gt=success or 0).order_by("run_id").first()
-    return ended_at(execution_of_copy(first)) if first is not None else ended_at(streak[-1])
+    return ended_at(execution_of_copy(first, logins=True)) if first is not None else ended_at(streak[-1])
 
 
 def open_executions() -> dict[str, tuple[Execution, ...]]:
@@ -106,7 +106,7 @@ def open_executions() -> dict[str, tuple[Execution, ...]]:
     copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
     found: dict[str, tuple[Execution, ...]] = {}
     for copy in copies:
-        execution = execution_of_copy(copy)
+        execution = execution_of_copy(copy, logins=True)
         if execution.status is ExecutionStatus.RUNNING:
             found[copy.entity_name] = (*found.get(copy.entity_name, ()), execution)
     return found
@@ -114,13 +114,13 @@ def open_executions() -> dict[str, tuple[Execution, ...]]:
 
 def newest_runs(limit: int) -> tuple[Run, ...]:
     """Return the newest copied runs with their executions, newest first."""
-    return with_executions(RunCopy.objects.order_by("-run_id")[:limit])
+    return with_executions(RunCopy.objects.order_by("-run_id")[:limit], logins=True)
 
 
 def open_runs(limit: int) -> tuple[Run, ...]:
     """Return the newest copied runs that say they run, with their executions, newest first."""
     copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
-    return with_executions(copies[:limit])
+    return with_executions(copies[:limit], logins=True)
 
 
 def run_counts(since: datetime) -> RunCounts:

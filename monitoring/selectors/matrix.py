@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from monitoring.enums import ExecutionStatus, PipelineStatus, ProblemCode, Severity, WatermarkState
 from monitoring.policies.facts import Count, Execution, Pipeline, Problem, Snapshot, Watermark
-from monitoring.policies.personal_text import masked_message
+from monitoring.rules.error_text import ErrorText
 from monitoring.selectors import readings
 from monitoring.selectors.readings import Missing, Reading
 
@@ -62,7 +62,12 @@ class MatrixRow:
     throughput: Reading[float]
     watermark: Watermark
     watermark_state: WatermarkState
-    last_error: str
+    error: ErrorText | None
+
+    @property
+    def last_error(self) -> str:
+        """The newest execution's error message."""
+        return self.error.text if self.error else ""
 
     @property
     def running(self) -> bool:
@@ -143,7 +148,7 @@ def matrix_row(pipeline: Pipeline, snapshot: Snapshot) -> MatrixRow:
         throughput=readings.kept(readings.throughput(pipeline), target),
         watermark=control.watermark,
         watermark_state=pipeline.watermark_state,
-        last_error=masked_message(newest.error_message) if newest else "",
+        error=newest.shown_error if newest else None,
     )
 
 

@@ -13,8 +13,7 @@ from monitoring import scope
 from monitoring.enums import ExecutionStatus
 from monitoring.models import RunEntityCopy
 from monitoring.policies.facts import Execution
-from monitoring.policies.failures import Failure, classify
-from monitoring.policies.personal_text import masked_failure
+from monitoring.rules.error_text import ErrorText
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.run_lines import ExecutionLine, execution_line
 from monitoring.selectors.runs import execution_of_copy
@@ -43,33 +42,33 @@ def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedFailure:
-    """A failed execution, with what its message tells. To show: `line` and `told`, whose texts are masked."""
+    """A failed execution with its error."""
 
     execution: Execution
     line: ExecutionLine
-    told: Failure
+    error: ErrorText
 
 
-def failures(name: str, now: datetime, shown: int = FAILURES) -> tuple[list[ExplainedFailure], bool]:
+def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[ExplainedFailure], bool]:
     """Return the pipeline's newest failures, and whether there are more.
 
-    One statement per snapshot (`now`) and sight, whoever looks: copies change only when a snapshot does.
+    One statement per snapshot (`now`) and scope: copies change only when a snapshot does.
     """
     sight, who = scope.sight().stamp, name.encode("utf-8", "surrogatepass").hex()
-    key = f"pipeline-failures-{now.timestamp()}-{shown}-{who}-{sight}"
+    key = f"pipeline-failures-{now.timestamp()}-{shown}-{who}-{logins}-{sight}"
     kept: tuple[list[ExplainedFailure], bool] | None = cache.get(key)
     if kept is None:
-        kept = _failures(name, shown)
+        kept = _failures(name, shown, logins)
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 
 
-def _failures(name: str, shown: int) -> tuple[list[ExplainedFailure], bool]:
+def _failures(name: str, shown: int, logins: bool) -> tuple[list[ExplainedFailure], bool]:
     copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
-    return [explained(execution_of_copy(copy)) for copy in copies[:shown]], len(copies) > shown
-
-
-def explained(execution: Execution) -> ExplainedFailure:
-    """Return the execution with its message taken apart."""
-    told = masked_failure(classify(execution.error_message))
-    return ExplainedFailure(execution=execution, line=execution_line(execution), told=told)
+    found = [execution_of_copy(copy, logins=logins) for copy in copies[:shown]]
+    explained = [
+        ExplainedFailure(execution=each, line=execution_line(each), error=each.shown_error)
+        for each in found
+        if each.shown_error is not None
+    ]
+    return explained, len(copies) > shown

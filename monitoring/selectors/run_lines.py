@@ -7,10 +7,9 @@ from datetime import datetime
 
 from monitoring.enums import RUN_FINISHED, ErrorClass, ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
 from monitoring.policies.facts import Execution, Pipeline, Run, Snapshot, Watermark
-from monitoring.policies.failures import classify
 from monitoring.policies.figures import throughput
-from monitoring.policies.personal_text import masked_message, masked_run_message
 from monitoring.policies.watermark import watermark_moved
+from monitoring.rules.error_text import ErrorText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,11 @@ class RunLine:
     entities_requested: str
     entities_succeeded: int | None
     entities_failed: int | None
-    error_message: str
+    error: ErrorText | None
+
+    @property
+    def error_message(self) -> str:
+        return self.error.text if self.error else ""
 
     @property
     def running(self) -> bool:
@@ -49,7 +52,7 @@ def run_line(run: Run) -> RunLine:
         entities_requested=run.entities_requested.replace(",", ", "),
         entities_succeeded=run.entities_succeeded if counted else None,
         entities_failed=run.entities_failed if counted else None,
-        error_message=masked_run_message(run.error_message),
+        error=run.shown_error,
     )
 
 
@@ -71,8 +74,15 @@ class ExecutionLine:
     watermark_from: Watermark | None
     watermark_to: Watermark | None
     moved: bool | None
-    error_class: ErrorClass | None
-    error_message: str
+    error: ErrorText | None
+
+    @property
+    def error_class(self) -> ErrorClass | None:
+        return self.error.error_class if self.error else None
+
+    @property
+    def error_message(self) -> str:
+        return self.error.text if self.error else ""
 
     @property
     def running(self) -> bool:
@@ -96,16 +106,8 @@ def execution_line(execution: Execution) -> ExecutionLine:
         watermark_from=execution.watermark_from,
         watermark_to=execution.watermark_to,
         moved=watermark_moved(execution),
-        error_class=_failure_class(execution),
-        error_message=masked_message(execution.error_message),
+        error=execution.shown_error,
     )
-
-
-def _failure_class(execution: Execution) -> ErrorClass | None:
-    """What kind of failure it was; a failed execution without a message is of the kind "other"."""
-    if execution.error_message or execution.status is ExecutionStatus.FAILED:
-        return classify(execution.error_message).error_class
-    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

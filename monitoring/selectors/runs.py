@@ -18,21 +18,24 @@ from monitoring.models import EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
 from monitoring.models.managers import of_status
 from monitoring.policies.facts import Execution, Run, Watermark
 from monitoring.policies.scope import run_within
+from monitoring.rules.error_text import Errors, ErrorText, execution_errors, run_errors
+from monitoring.rules.masking import mask_login
 
 SORTABLE = {"run_id": "run_id", "started_at": "started_at", "status": "status", "started_by": "started_by"}
 """What the list may be sorted by, each a column that is never NULL."""
 
 
-def sortable() -> dict[str, str]:
-    """Return what this reader may sort by: an order by what is hidden would tell it."""
-    sight = scope.sight()
+def sortable(*, logins: bool) -> dict[str, str]:
+    """Return the columns that a reader may sort by: the order by a hidden column would reveal its values."""
     hidden = {
-        *({"status"} if sight.pipelines is not None else ()),
-        *({"started_by"} if not sight.personal else ()),
+        *({"status"} if scope.pipelines() is not None else ()),
+        *({"started_by"} if not logins else ()),
     }
     return {name: column for name, column in SORTABLE.items() if name not in hidden}
 
 
+BATCH = 500
+"""Runs whose executions are read in one statement: their ids are its parameters."""
 NEIGHBOURS = 200
 """Executions of one run shown at most; a run has one per pipeline."""
 
@@ -49,10 +52,10 @@ class RunFilter:
     run_id: int | None = None
 
 
-def runs(wanted: RunFilter) -> QuerySet[RunCopy]:
+def runs(wanted: RunFilter, *, logins: bool) -> QuerySet[RunCopy]:
     """Return the copied runs that match, unordered and not yet evaluated.
 
-    What the reader may not see cannot be asked for either: not who started a run, not a pipeline of others.
+    A filter by something that the reader may not see (`logins`, other pipelines) matches nothing.
     """
     found: QuerySet[RunCopy] = RunCopy.objects.all()
     if wanted.run_id is not None:
@@ -60,8 +63,7 @@ def runs(wanted: RunFilter) -> QuerySet[RunCopy]:
     if wanted.statuses:
         found = of_status(found, [status.value for status in wanted.statuses])
     if wanted.started_by:
-        known = scope.sight().personal
-        found = found.filter(started_by__icontains=wanted.started_by) if known else found.none()
+        found = found.filter(started_by__icontains=wanted.started_by) if logins else found.none()
     if wanted.since:
         found = found.filter(started_at__gte=wanted.since)
     if wanted.until:
@@ -85,7 +87,7 @@ class RunDetail:
     later: int | None = None
 
 
-def run_detail(run_id: int) -> RunDetail | None:
+def run_detail(run_id: int, *, logins: bool) -> RunDetail | None:
     """Return the run, or None when neither copy nor warehouse has it. At most three statements.
 
     Raises DatabaseError when the copy lacks it and the warehouse cannot be asked.
@@ -100,71 +102,109 @@ def run_detail(run_id: int) -> RunDetail | None:
         .first()
     )
     if copy is None:
-        return _from_warehouse(run_id)
+        return _from_warehouse(run_id, logins=logins)
     executions = RunEntityCopy.objects.filter(run_id=run_id).order_by("started_at", "run_entity_id")[:NEIGHBOURS]
-    return RunDetail(run=run_of_copy(copy, executions), copied=True, earlier=copy.earlier, later=copy.later)
+    run = run_of_copy(copy, executions, logins=logins)
+    return RunDetail(run=run, copied=True, earlier=copy.earlier, later=copy.later)
 
 
-def _from_warehouse(run_id: int) -> RunDetail | None:
+def _from_warehouse(run_id: int, *, logins: bool) -> RunDetail | None:
     row = EtlRun.objects.filter(pk=run_id).first()
     if row is None:
         return None
     entities = EtlRunEntity.objects.filter(run_id=run_id).order_by("run_id", "entity_name")[:NEIGHBOURS]
+    error, with_logins = _for_reader(run_errors(row.error_message), logins=logins)
     run = Run(
         run_id=row.run_id,
         status=RunStatus.parse(row.status),
         status_text=row.status,
-        started_by=row.started_by,
+        started_by=row.started_by if logins else mask_login(row.started_by),
         started_at=row.started_at,
         finished_at=row.finished_at,
         entities_requested=row.entities_requested,
         entities_succeeded=row.entities_succeeded,
         entities_failed=row.entities_failed,
-        error_message=row.error_message or "",
-        executions=tuple(_execution_of_warehouse(entity) for entity in entities),
+        executions=tuple(_execution_of_warehouse(entity, logins=logins) for entity in entities),
+        error=error,
+        error_with_logins=with_logins,
     )
-    return RunDetail(run=_as_seen(run), copied=False)
+    return RunDetail(run=_within_scope(run), copied=False)
 
 
-def run_of_copy(copy: RunCopy, executions: Iterable[RunEntityCopy] = ()) -> Run:
-    """Return the copied run as facts, with the executions given."""
+def run_of_copy(copy: RunCopy, executions: Iterable[RunEntityCopy] = (), *, logins: bool) -> Run:
+    """Return the copied run as facts, with the executions given. `logins`: the reader may see logins."""
+    error, with_logins = _for_reader(errors_of(copy), logins=logins)
     run = Run(
         run_id=copy.run_id,
         status=RunStatus.parse(copy.status),
         status_text=copy.status,
-        started_by=copy.started_by,
+        started_by=copy.started_by if logins else mask_login(copy.started_by),
         started_at=copy.started_at,
         finished_at=copy.finished_at,
         entities_requested=copy.entities_requested,
         entities_succeeded=copy.entities_succeeded,
         entities_failed=copy.entities_failed,
-        error_message=copy.error_message,
-        executions=tuple(execution_of_copy(execution) for execution in executions),
+        executions=tuple(execution_of_copy(execution, logins=logins) for execution in executions),
+        error=error,
+        error_with_logins=with_logins,
     )
-    return _as_seen(run)
+    return _within_scope(run)
 
 
-def _as_seen(run: Run) -> Run:
-    """Return the run as its executions alone make it, for who sees some pipelines only; without executions as
-    its row is, which is seen so already (models/managers.py)."""
+def errors_of(copy: RunCopy | RunEntityCopy) -> Errors:
+    """Return the stored errors of a copy. One that was stored without them, by an earlier version, is parsed here."""
+    if copy.error is not None:
+        return copy.error, copy.error_with_logins
+    if isinstance(copy, RunCopy):
+        return run_errors(copy.error_message)
+    return execution_errors(copy.error_message, failed=_failed(copy))
+
+
+def _failed(row: RunEntityCopy | EtlRunEntity) -> bool:
+    return ExecutionStatus.parse(row.status) is ExecutionStatus.FAILED
+
+
+def message_for(copy: RunCopy | RunEntityCopy, *, logins: bool) -> ErrorText | None:
+    """Return the error of a copy as a reader may see it. `logins`: the reader may see logins."""
+    error, with_logins = errors_of(copy)
+    return with_logins or error if logins else error
+
+
+def _for_reader(errors: Errors, *, logins: bool) -> Errors:
+    """Return the two errors, without the one with logins for a reader who may not see them."""
+    return errors[0], errors[1] if logins else None
+
+
+def _within_scope(run: Run) -> Run:
+    """Return the run as the reader's pipelines make it, for a reader who is limited to some."""
     names = scope.pipelines()
     return run if names is None else run_within(run, names) or run
 
 
-def with_executions(copies: Iterable[RunCopy]) -> tuple[Run, ...]:
-    """Return the copied runs as facts, with their executions. One statement."""
+def listed_runs(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
+    """Return the copied runs as facts without executions.
+
+    Costs a statement per BATCH runs for a reader limited to some pipelines: their executions decide what the run is.
+    """
+    if scope.pipelines() is None:
+        return tuple(run_of_copy(copy, logins=logins) for copy in copies)
+    return with_executions(copies, logins=logins)
+
+
+def with_executions(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
+    """Return the copied runs as facts, with their executions. One statement per BATCH runs."""
     listed = list(copies)
-    if not listed:
-        return ()
     own: dict[int, list[RunEntityCopy]] = {}
-    entities = RunEntityCopy.objects.filter(run_id__in=[copy.run_id for copy in listed]).order_by("run_entity_id")
-    for entity in entities:
-        own.setdefault(entity.run_id, []).append(entity)
-    return tuple(run_of_copy(copy, own.get(copy.run_id, ())) for copy in listed)
+    for start in range(0, len(listed), BATCH):
+        ids = [copy.run_id for copy in listed[start : start + BATCH]]
+        for entity in RunEntityCopy.objects.filter(run_id__in=ids).order_by("run_entity_id"):
+            own.setdefault(entity.run_id, []).append(entity)
+    return tuple(run_of_copy(copy, own.get(copy.run_id, ()), logins=logins) for copy in listed)
 
 
-def execution_of_copy(copy: RunEntityCopy) -> Execution:
-    """Return the copied run entity as facts."""
+def execution_of_copy(copy: RunEntityCopy, *, logins: bool) -> Execution:
+    """Return the copied run entity as facts. `logins`: the reader may see logins."""
+    error, with_logins = _for_reader(errors_of(copy), logins=logins)
     return Execution(
         run_entity_id=copy.run_entity_id,
         run_id=copy.run_id,
@@ -178,11 +218,13 @@ def execution_of_copy(copy: RunEntityCopy) -> Execution:
         soft_deleted=copy.soft_deleted,
         watermark_from=_watermark(copy.watermark_from_updated_at, copy.watermark_from_id),
         watermark_to=_watermark(copy.watermark_to_updated_at, copy.watermark_to_id),
-        error_message=copy.error_message,
+        error=error,
+        error_with_logins=with_logins,
     )
 
 
-def _execution_of_warehouse(row: EtlRunEntity) -> Execution:
+def _execution_of_warehouse(row: EtlRunEntity, *, logins: bool) -> Execution:
+    error, with_logins = _for_reader(execution_errors(row.error_message, failed=_failed(row)), logins=logins)
     return Execution(
         run_entity_id=row.run_entity_id,
         run_id=row.run_id,
@@ -196,7 +238,8 @@ def _execution_of_warehouse(row: EtlRunEntity) -> Execution:
         soft_deleted=row.soft_deleted_count,
         watermark_from=_watermark(row.watermark_from_updated_at, row.watermark_from_id),
         watermark_to=_watermark(row.watermark_to_updated_at, row.watermark_to_id),
-        error_message=row.error_message or "",
+        error=error,
+        error_with_logins=with_logins,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.policies.facts import Overview, Snapshot
 from monitoring.policies.overview import overview
-from monitoring.policies.scope import impersonal, pipelines_within, runs_within, within
+from monitoring.policies.scope import pipelines_within, runs_within, within, without_logins
 from monitoring.scope import Sight
 from monitoring.selectors import history
 
@@ -20,7 +20,7 @@ def seen(snapshot: Snapshot, sight: Sight) -> Snapshot:
     """
     if sight.pipelines is not None:
         snapshot = _narrowed(snapshot, sight.pipelines)
-    return snapshot if sight.personal else impersonal(snapshot)
+    return snapshot if sight.personal else without_logins(snapshot)
 
 
 def _narrowed(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from monitoring.enums import ProblemCode
 from monitoring.policies.cells import Cell, cell
 from monitoring.policies.facts import ControlRow, Problem
-from monitoring.policies.masking import Kind, kind_of, mask
+from monitoring.rules.masking import Kind, kind_of, mask
 from monitoring.selectors.pipelines import Decisions
 from monitoring.selectors.shared import cached_once
 from monitoring.warehouse.describe import SourceRows, newest_rows

@@ -26,7 +26,7 @@ class GroupColumn(Column):
     """The class, as the link to the group's page, the names in its message, and what it means."""
 
     def render(self, record: FailureGroup) -> SafeString:
-        words = failure_text(record.told)
+        words = failure_text(record.error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
             '<div class="failure"><p class="failure__kind"><a href="{}">{}</a></p><p>{} {}</p></div>',
@@ -73,7 +73,7 @@ class DaysColumn(Column):
         return " ".join(str(day.count) for day in record.days)
 
 
-class ToldColumn(Column):
+class ErrorPartColumn(Column):
     """A part of the message; only in exports, as the page shows it inside another column."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -83,19 +83,19 @@ class ToldColumn(Column):
         return "" if value is None else value
 
 
-class WordsColumn(ToldColumn):
+class WordsColumn(ErrorPartColumn):
     """One of the class's explanations."""
 
     def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="told", **kwargs)
+        super().__init__(*args, accessor="error", **kwargs)
         self.part = part
 
     def value(self, record: FailureGroup) -> str:
-        return str(getattr(failure_text(record.told), self.part))
+        return str(getattr(failure_text(record.error), self.part))
 
 
 class FailureGroupsTable(PortalTable):
-    """Last seen first unless told."""
+    """Last seen first by default."""
 
     key = staticmethod(lambda row: row.fingerprint)
 
@@ -108,17 +108,17 @@ class FailureGroupsTable(PortalTable):
     last_seen = TimeColumn(verbose_name=_("Last seen"), unit="UTC")
     last_run_id = RunIdColumn(verbose_name=_("Last run"))
     days = DaysColumn(verbose_name=_("Per day"), orderable=False)
-    unresolved = ToldColumn(verbose_name=_("Unresolved in"))
+    unresolved = ErrorPartColumn(verbose_name=_("Unresolved in"))
     meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", verbose_name=_("What to do"))
-    native = ToldColumn(verbose_name=_("Error number"), accessor="told__native")
-    sqlstate = ToldColumn(verbose_name=_("SQLSTATE"), accessor="told__sqlstate")
-    severity = ToldColumn(verbose_name=_("Severity"), accessor="told__severity")
-    constraint = ToldColumn(verbose_name=_("Constraint"), accessor="told__constraint")
-    object = ToldColumn(verbose_name=_("Table or object"), accessor="told__object")
-    column = ToldColumn(verbose_name=_("Column"), accessor="told__column")
-    message = ToldColumn(verbose_name=_("Newest message"))
-    fingerprint = ToldColumn(verbose_name=_("Fingerprint"))
+    native = ErrorPartColumn(verbose_name=_("Error number"), accessor="error__number")
+    sqlstate = ErrorPartColumn(verbose_name=_("SQLSTATE"), accessor="error__sqlstate")
+    severity = ErrorPartColumn(verbose_name=_("Severity"), accessor="error__severity")
+    constraint = ErrorPartColumn(verbose_name=_("Constraint"), accessor="error__constraint")
+    object = ErrorPartColumn(verbose_name=_("Table or object"), accessor="error__object")
+    column = ErrorPartColumn(verbose_name=_("Column"), accessor="error__column")
+    message = ErrorPartColumn(verbose_name=_("Newest message"))
+    fingerprint = ErrorPartColumn(verbose_name=_("Fingerprint"))
 
     class Meta:
         order_by = "-last_seen"

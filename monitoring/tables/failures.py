@@ -31,10 +31,10 @@ class PipelineColumn(Column):
 
 
 class MeaningColumn(Column):
-    """The class of the failure, what it means, which names it tells, what to do."""
+    """The class of the failure, its meaning, the names in the message, what to do."""
 
     def render(self, record: FailedExecution) -> SafeString:
-        words = failure_text(record.told)
+        words = failure_text(record.error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
             '<div class="failure"><p class="failure__kind">{}</p><p>{} {}</p><p class="failure__advice">{}</p></div>',
@@ -52,11 +52,11 @@ class WordsColumn(Column):
     """One of the message's explanations; only in exports, as the page shows it inside another column."""
 
     def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="told", visible=False, orderable=False, **kwargs)
+        super().__init__(*args, accessor="error", visible=False, orderable=False, **kwargs)
         self.part = part
 
     def value(self, record: FailedExecution) -> str:
-        return str(getattr(failure_text(record.told), self.part))
+        return str(getattr(failure_text(record.error), self.part))
 
 
 class MessageColumn(Column):
@@ -70,13 +70,13 @@ class MessageColumn(Column):
             '<summary>{}<span class="failure__first">{}</span></summary><p class="mono small wrap">{}</p></details>',
             record.run_entity_id,
             parts.icon("chevron-right", "disclosure__sign"),
-            record.told.message,
+            record.error.words,
             value,
         )
 
 
 class FailuresTable(PortalTable):
-    """Newest first unless told."""
+    """Newest first by default."""
 
     key = staticmethod(lambda row: -row.run_entity_id)
 

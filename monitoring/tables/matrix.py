@@ -99,9 +99,9 @@ class ErrorColumn(Column):
 
     def render(self, value: str, record: MatrixRow) -> SafeString:
         unread = readings.mark(record.runs_unread)
-        if not value:
+        if record.error is None or not value:
             return format_html("{} {}", unread, parts.none(gettext("no error in the last execution")))
-        return format_html("{} {}", unread, parts.error_text(value, ERROR_SHOWN))
+        return format_html("{} {}", unread, parts.error_text(record.error, ERROR_SHOWN))
 
 
 class ServedLagColumn(ReadingColumn):

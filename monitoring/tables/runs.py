@@ -69,10 +69,18 @@ class SecondsColumn(Column):
 
 
 class MessageColumn(Column):
-    """The driver's words: cut on the page, whole on hover and in the export."""
+    """The server's words: cut on the page, the whole message on hover and in the export."""
+
+    def render(self, record: RunLine | ExecutionLine) -> SafeString:
+        error = record.error
+        return parts.error_text(error, ERROR_SHOWN) if error and error.text else parts.none(gettext("no error"))
+
+
+class NamesColumn(Column):
+    """Names of pipelines: cut on the page, all of them on hover and in the export."""
 
     def render(self, value: str) -> SafeString:
-        return parts.error_text(value, ERROR_SHOWN) if value else parts.none(gettext("no error"))
+        return parts.cut_text(value, ERROR_SHOWN) if value else parts.none(gettext("no error"))
 
 
 class RunIdColumn(Column):
@@ -100,7 +108,7 @@ class RunsTable(PagedTable):
     finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
     seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="duration")
     started_by = Column(verbose_name=_("Started by"))
-    entities_requested = MessageColumn(verbose_name=_("Pipelines requested"), orderable=False)
+    entities_requested = NamesColumn(verbose_name=_("Pipelines requested"), orderable=False)
     entities_succeeded = CountColumn(verbose_name=_("Succeeded"), orderable=False)
     entities_failed = CountColumn(verbose_name=_("Failed"), orderable=False)
     error_message = MessageColumn(verbose_name=_("Error"), orderable=False)

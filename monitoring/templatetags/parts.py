@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 
 from monitoring.enums import ProblemCode
 from monitoring.policies.facts import Count, Problem
-from monitoring.policies.failures import classify
+from monitoring.rules.error_text import ErrorText
 from monitoring.templatetags import formats
 from monitoring.templatetags.remembered import remembered
 from monitoring.templatetags.signs import inactive as inactive_sign
@@ -78,10 +78,15 @@ def none(why: str = "") -> SafeString:
     )
 
 
-def error_text(message: str, shown: int) -> SafeString:
-    """Return the first `shown` characters of what an error says, without the driver's preamble; whole on hover."""
-    told = Truncator(classify(message).message or message).chars(shown)
-    return format_html('<span class="error-text" tabindex="0" data-tip="{}">{}</span>', message, told)
+def error_text(error: ErrorText, shown: int) -> SafeString:
+    """Return the first `shown` characters of the server's words; the whole message on hover."""
+    return cut_text(error.words or error.text, shown, whole=error.text)
+
+
+def cut_text(text: str, shown: int, *, whole: str = "") -> SafeString:
+    """Return the first `shown` characters of a text; `whole`, or all of the text, on hover."""
+    cut = Truncator(text).chars(shown)
+    return format_html('<span class="error-text" tabindex="0" data-tip="{}">{}</span>', whole or text, cut)
 
 
 def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:

@@ -13,12 +13,13 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.views.generic import View
 
+from monitoring.access import CONNECTIONS
 from monitoring.actions.unmask import unmask
 from monitoring.charts import failure_days_chart, failure_days_rows, failure_days_sentence
 from monitoring.failure_filters import FailureGroupsForm
 from monitoring.models import RunEntityCopy
-from monitoring.policies.failures import classify
-from monitoring.policies.masking import BULLET
+from monitoring.rules.error_text import parse
+from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.selectors import keyset, run_lines, runs
 from monitoring.selectors.failure_groups import FailureGroup, FailureGroups, executions, failure_group
 from monitoring.selectors.snapshot import Current, current
@@ -100,14 +101,13 @@ class FailureGroupFacts(GroupBlock):
         return unmasked_until(self.request, subject_of(self.kwargs["fingerprint"]), timezone.now())
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
-        told, message, until = group.told, group.message, self.until
+        error, until = group.error, self.until
         if until is not None:
             message = RunEntityCopy.objects.values_list("error_message", flat=True).get(pk=group.newest_id)
-            told = classify(message)
+            error = parse(message if may(self.request.user, CONNECTIONS) else mask_logins(message))
         return {
-            "told": told,
-            "message": message,
-            "words": failure_text(told, masked=until is None),
+            "error": error,
+            "words": failure_text(error),
             "until": until,
             "may_unmask": may(self.request.user, UNMASK) and BULLET in group.message,
             "connections_url": self._around(group) if may(self.request.user, SEE) else "",
@@ -152,7 +152,7 @@ class FailureGroupExecutions(GroupBlock):
             page = keyset.page(found, field=FIELD, descending=True, after=after, before=before, size=EXECUTIONS_SHOWN)
         except keyset.BadCursor:
             page, lost = keyset.page(found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN), True
-        table = GroupExecutionsTable(_lines(page.rows))
+        table = GroupExecutionsTable(_lines(page.rows, request.user))
         table.caption = gettext("Executions that failed like this")
         table.around = around_failed(request)
         return {
@@ -182,7 +182,7 @@ class FailureGroupPage(Page):
 
     def context(self, current: Current) -> dict[str, Any]:
         group = group_or_404(self.request, current, self.kwargs["fingerprint"])
-        return {"group": group, "words": failure_text(group.told)}
+        return {"group": group, "words": failure_text(group.error)}
 
 
 class FailureGroupExecutionsExport(export.TableExport):
@@ -192,7 +192,8 @@ class FailureGroupExecutionsExport(export.TableExport):
         fingerprint = self.kwargs["fingerprint"]
         group_or_404(self.request, current, fingerprint)
         self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
-        return GroupExecutionsTable(_lines(executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]))
+        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]
+        return GroupExecutionsTable(_lines(copies, self.request.user))
 
 
 class FailureUnmask(PermissionRequiredMixin, View):
@@ -221,7 +222,7 @@ def subject_of(fingerprint: str) -> str:
 
 def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsForm, FailureGroupsTable, FailureGroups]:
     """Return the form with what was asked, the table of the groups that match, and all groups."""
-    found = found_groups(current)
+    found = found_groups(current, request.user)
     form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
     order = form.values.get("sort") or LAST_SEEN_FIRST
     return form, FailureGroupsTable(form.apply(found.rows), order_by=order), found
@@ -231,12 +232,15 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
     """Return the group of this request. Raises NothingHere when no failure kept has that fingerprint."""
     cached: dict[str, FailureGroup | None] = request.__dict__.setdefault("_failure_groups", {})
     if fingerprint not in cached:
-        cached[fingerprint] = failure_group(fingerprint, current, timezone.get_current_timezone())
+        cached[fingerprint] = failure_group(
+            fingerprint, current, timezone.get_current_timezone(), logins=may(request.user, CONNECTIONS)
+        )
     group = cached[fingerprint]
     if group is None:
         raise NothingHere(gettext("The portal keeps no failure “%(name)s”.") % {"name": fingerprint[:20]})
     return group
 
 
-def _lines(copies: Any) -> list[run_lines.ExecutionLine]:
-    return [run_lines.execution_line(runs.execution_of_copy(copy)) for copy in copies]
+def _lines(copies: Any, reader: Any) -> list[run_lines.ExecutionLine]:
+    logins = may(reader, CONNECTIONS)
+    return [run_lines.execution_line(runs.execution_of_copy(copy, logins=logins)) for copy in copies]

@@ -6,10 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from monitoring.access import CONNECTIONS
 from monitoring.charts import failure_days_sentence
 from monitoring.enums import FailureState
 from monitoring.selectors.failure_groups import FailureGroups, failure_groups
 from monitoring.selectors.snapshot import Current
+from monitoring.sight import may
 from monitoring.wording import failure_text
 
 SHORT = 5
@@ -23,7 +25,7 @@ def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, An
     items = [
         {
             "group": group,
-            "words": failure_text(group.told),
+            "words": failure_text(group.error),
             "bars": [day.count for day in group.days],
             "sentence": failure_days_sentence(group.days),
         }
@@ -34,6 +36,6 @@ def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, An
     return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping, "known": known}
 
 
-def found_groups(current: Current) -> FailureGroups:
-    """Return the groups, their days in the reader's zone."""
-    return failure_groups(current, timezone.get_current_timezone())
+def found_groups(current: Current, reader: Any) -> FailureGroups:
+    """Return the groups as the reader (a user) may see them, their days in the current time zone."""
+    return failure_groups(current, timezone.get_current_timezone(), logins=may(reader, CONNECTIONS))

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from monitoring.access import CONNECTIONS
 from monitoring.enums import ExecutionStatus
 from monitoring.filters import TableForm
 from monitoring.policies.facts import Problem
-from monitoring.policies.failures import classify
-from monitoring.policies.fingerprint import fingerprint
+from monitoring.rules.error_text import ErrorText
 from monitoring.selectors import readings, run_lines, runs
 from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
@@ -82,11 +82,11 @@ class RunEntities(RunBlock):
     def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
         form, table = executions_table(self.request, detail)
         table.caption = gettext("Executions of this run")
-        failed = [line for line in map(run_lines.execution_line, detail.run.executions) if line.error_class]
+        lines = map(run_lines.execution_line, detail.run.executions)
         return {
             "form": form,
             "table": table,
-            "failures": [_failure(line, current, detail) for line in failed],
+            "failures": [_failure(line, line.error, current, detail) for line in lines if line.error],
             "exports": export.links(self.request, "monitoring:run-entities-export", run_id=detail.run.run_id),
         }
 
@@ -149,16 +149,17 @@ def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunD
     cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
-            key = f"run:{run_id}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
-            refresh = VERSION_HEADER in request.headers
-            cached[run_id] = cached_once(key, lambda: _read(run_id), fresh=lambda _: KEPT_SECONDS, wait=not refresh)
+            logins = may(request.user, CONNECTIONS)
+            key = f"run:{run_id}:{logins}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
+            wait = VERSION_HEADER not in request.headers
+            cached[run_id] = cached_once(key, lambda: _read(run_id, logins), fresh=lambda _: KEPT_SECONDS, wait=wait)
         except Error as error:
             raise RunUnread(problem_from(error, "dw")) from error
     return cached[run_id]
 
 
-def _read(run_id: int) -> runs.RunDetail:
-    detail = runs.run_detail(run_id)
+def _read(run_id: int, logins: bool) -> runs.RunDetail:
+    detail = runs.run_detail(run_id, logins=logins)
     if detail is None:  # raised here: it is not kept that there is none
         raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
     return detail
@@ -171,17 +172,18 @@ def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[Tabl
     return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
 
 
-def _failure(line: run_lines.ExecutionLine, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+def _failure(
+    line: run_lines.ExecutionLine, error: ErrorText, current: Current, detail: runs.RunDetail
+) -> dict[str, Any]:
     """Return a failure with its explanation, and where the pipeline's watermark stands now."""
     pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
     control = pipeline.control if pipeline else None
-    raw = next(each for each in detail.run.executions if each.run_entity_id == line.run_entity_id)
-    told, copied = classify(raw.error_message), detail.copied and raw.status is ExecutionStatus.FAILED
+    grouped = detail.copied and line.status is ExecutionStatus.FAILED
     stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
     return {
         "execution": line,
-        "words": failure_text(told),
-        "group_url": reverse("monitoring:failure-group", args=(fingerprint(told),)) if copied else "",
+        "words": failure_text(error),
+        "group_url": reverse("monitoring:failure-group", args=(error.fingerprint,)) if grouped else "",
         "moved": moved_text(line.moved, line),
         "control": control,
         "unread": readings.blind(current.snapshot)[1] if current.snapshot else None,

@@ -9,12 +9,14 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from monitoring.access import CONNECTIONS
 from monitoring.charts import timeline_chart, timeline_sentence
 from monitoring.filters import TableForm
 from monitoring.run_filters import RunsForm
 from monitoring.selectors import keyset, run_grid, run_lines, runs
 from monitoring.selectors.snapshot import Current
 from monitoring.selectors.timeline import timeline
+from monitoring.sight import may
 from monitoring.tables.runs import ControlTable, RunsTable
 from monitoring.views import export
 from monitoring.views.blocks import Block, Page
@@ -93,8 +95,8 @@ class RunsList(Block):
         page, lost = _page(form, current, order, request)
         if lost:
             form.add_error(None, gettext("This address names no place in the list: it starts again."))
-        table = RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in page.rows], order_by=order)
-        hidden = set(runs.SORTABLE) - set(runs.sortable())
+        table = RunsTable(_lines(page.rows, request), order_by=order)
+        hidden = set(runs.SORTABLE) - set(runs.sortable(logins=_logins(request)))
         for name in hidden:
             table.columns[name].column.orderable = False
         table.caption = gettext("Runs")
@@ -136,14 +138,24 @@ class RunsExport(export.TableExport):
     def get_table(self, current: Current) -> RunsTable:
         form = runs_form(self.request)
         order = form.values.get("sort") or NEWEST_FIRST
-        found = runs.runs(form.wanted(current.now)).order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
-        return RunsTable([run_lines.run_line(runs.run_of_copy(copy)) for copy in found], order_by=order)
+        wanted = runs.runs(form.wanted(current.now), logins=_logins(self.request))
+        found = wanted.order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
+        return RunsTable(_lines(found, self.request), order_by=order)
 
 
 def runs_form(request: HttpRequest) -> RunsForm:
     """Return what the address asks of the runs."""
-    names = runs.sortable()
-    return RunsForm(request.GET, sortable=frozenset([*names, *(f"-{name}" for name in names)]))
+    logins = _logins(request)
+    names = runs.sortable(logins=logins)
+    return RunsForm(request.GET, sortable=frozenset([*names, *(f"-{name}" for name in names)]), logins=logins)
+
+
+def _logins(request: HttpRequest) -> bool:
+    return may(request.user, CONNECTIONS)
+
+
+def _lines(copies: Any, request: HttpRequest) -> list[run_lines.RunLine]:
+    return [run_lines.run_line(run) for run in runs.listed_runs(copies, logins=_logins(request))]
 
 
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
@@ -155,7 +167,7 @@ def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, Co
 
 def _page(form: RunsForm, current: Current, order: str, request: HttpRequest) -> tuple[keyset.KeysetPage[Any], bool]:
     """Return the page that the address asks for, and whether it named a place that does not exist."""
-    found, field = runs.runs(form.wanted(current.now)), runs.SORTABLE[order.lstrip("-")]
+    found, field = runs.runs(form.wanted(current.now), logins=_logins(request)), runs.SORTABLE[order.lstrip("-")]
     falling = order.startswith("-")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     try:

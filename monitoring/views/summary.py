@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from monitoring import charts
+from monitoring.access import CONNECTIONS
 from monitoring.filters import FailuresForm, MatrixForm, TableForm
 from monitoring.policies.facts import Run, Snapshot, Verdict
 from monitoring.policies.ranges import DEFAULT_RANGE, RANGES
@@ -19,6 +20,7 @@ from monitoring.selectors import failures, kpis, matrix, run_grid, running, summ
 from monitoring.selectors.charts import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
+from monitoring.sight import may
 from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
 from monitoring.views import export, kpi_cards
@@ -170,7 +172,7 @@ class SummaryFailureGroups(SummaryBlock):
     template_name = "monitoring/summary/_failure_groups.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
-        return in_short(found_groups(current), reverse("monitoring:failures"))
+        return in_short(found_groups(current, self.request.user), reverse("monitoring:failures"))
 
 
 BLOCKS: tuple[type[Block], ...] = (
@@ -242,7 +244,8 @@ class MatrixExport(export.TableExport):
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, failures.Failures]:
     """Return the form with what was asked, the table of the failures that match, and all that were found."""
     at = current.snapshot.sampled_at if current.snapshot else current.now
-    found = _per_version(current, "failures", lambda: failures.recent_failures(at))
+    logins = may(request.user, CONNECTIONS)
+    found = _per_version(current, f"failures-{logins}", lambda: failures.recent_failures(at, logins=logins))
     form = FailuresForm(request.GET, prefix=FailuresForm.PREFIX, sortable=FailuresTable.sortable())
     return form, FailuresTable(form.apply(found.rows), order_by=form.values.get("sort") or "-at"), found
 

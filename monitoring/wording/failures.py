@@ -8,8 +8,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.enums import ErrorClass
-from monitoring.policies.failures import Failure
-from monitoring.policies.personal_text import masked_failure
+from monitoring.rules.error_text import ErrorText
 from monitoring.wording.labels import label
 
 
@@ -182,18 +181,14 @@ _BY_NUMBER[18488] = _BY_NUMBER[18487]
 _NO_MESSAGE = _("The run says that it failed, but not why.")
 
 
-def failure_text(failure: Failure, *, masked: bool = True) -> FailureWords:
-    """Return class, meaning, advice and names of a failure, in the active language.
-
-    `masked` False: with the values of its row, for who may see them and asked.
-    """
-    meaning, advice = _WORDS[failure.error_class]
-    if failure.native in _BY_NUMBER and failure.error_class is not ErrorClass.CHECK:
-        meaning, advice = _BY_NUMBER[failure.native]
-    if not failure.message:
+def failure_text(error: ErrorText) -> FailureWords:
+    """Return class, meaning, advice and names of a failure, in the active language."""
+    meaning, advice = _WORDS[error.error_class]
+    if error.number in _BY_NUMBER and error.error_class is not ErrorClass.CHECK:
+        meaning, advice = _BY_NUMBER[error.number]
+    if not error.words:
         meaning = _NO_MESSAGE
-    shown = masked_failure(failure) if masked else failure
-    return FailureWords(label(failure.error_class), str(meaning), str(advice), _names(shown))
+    return FailureWords(label(error.error_class), str(meaning), str(advice), _names(error))
 
 
 def error_class_label(error_class: ErrorClass) -> str:
@@ -212,11 +207,11 @@ def class_text(error_class: ErrorClass) -> tuple[str, str]:
     return str(meaning), str(advice)
 
 
-def _names(failure: Failure) -> str:
+def _names(error: ErrorText) -> str:
     found = (
-        (gettext("table or object %(name)s"), failure.object),
-        (gettext("column %(name)s"), failure.column),
-        (gettext("constraint %(name)s"), failure.constraint),
-        (gettext("key or value %(name)s"), failure.key),
+        (gettext("table or object %(name)s"), error.object),
+        (gettext("column %(name)s"), error.column),
+        (gettext("constraint %(name)s"), error.constraint),
+        (gettext("key or value %(name)s"), error.key),
     )
     return ", ".join(template % {"name": name} for template, name in found if name)

@@ -36,9 +36,11 @@ from monitoring.access import (
     WHOLE_ONLY,
     Kind,
 )
+from monitoring.actions.copies import execution_error_columns, run_error_columns
 from monitoring.actions.trail import record
+from monitoring.admin.masking import MASKS
 from monitoring.admin.readonly import UnrestrictedUsersAdmin
-from monitoring.enums import TrailAction
+from monitoring.enums import ExecutionStatus, TrailAction
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
 from monitoring.sight import RIGHTS_SECONDS, may
 from monitoring.views.blocks import Block, Page
@@ -129,16 +131,15 @@ def test_the_groups_of_a_new_portal_are_the_list() -> None:
     assert Group.objects.count() == len(GROUPS)
 
 
-def test_every_column_that_is_masked_is_listed() -> None:
-    sight_needs = {access.CONNECTIONS}
+def test_every_column_with_a_login_is_listed_and_masked() -> None:
     found = {
         f"{model._meta.label_lower}.{field.name}"
         for model in apps.get_app_config("monitoring").get_models()
         for field in model._meta.concrete_fields
-        if hasattr(field, "searchable") and field.name != "entities_requested"
+        if field.name in MASKS
     }
     assert found == set(COLUMNS)
-    assert set(COLUMNS.values()) == sight_needs
+    assert set(COLUMNS.values()) == {access.CONNECTIONS}
 
 
 def test_the_admins_tables_are_the_list() -> None:
@@ -267,8 +268,9 @@ def test_what_a_role_may_not_see_is_in_nothing_that_it_gets_and_no_link_is_close
     client_as: Clients, furnished: dict[str, Any], warehouse: Warehouse, snapshot_stored: Any, role: str
 ) -> None:
     quoted = "OperationalError: Login failed for user 'cnry.quoted'. [CLIENT: 203.0.113.77] (18456)"
-    worlds.RunCopy.objects.update(started_by="cnry.starter", error_message=quoted)
-    worlds.RunEntityCopy.objects.filter(status="failed").update(error_message=quoted)
+    worlds.RunCopy.objects.update(started_by="cnry.starter", error_message=quoted, **run_error_columns(quoted))
+    columns = execution_error_columns(ExecutionStatus.FAILED, quoted)
+    worlds.RunEntityCopy.objects.filter(status="failed").update(error_message=quoted, **columns)
     snapshot = worlds.build_snapshot(worlds.EVERY)
     snapshot_stored(snapshot)
     forbidden = [text for needs, texts in CANARIES.items() if needs not in GROUPS[role] for text in texts]

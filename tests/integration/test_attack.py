@@ -22,8 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
-from monitoring.policies.failures import classify
-from monitoring.policies.fingerprint import FINGERPRINT_VERSION, fingerprint
+from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
 from monitoring.views.blocks import PREFIX
 from monitoring.views.preflight import OPENING
 from tests.factories import troubled_snapshot
@@ -79,7 +78,7 @@ SEGMENTS = st.one_of(st.sampled_from(("dim_cliente", "100", "csv", *NASTY)), st.
 
 
 ERROR = "IntegrityError: ('23000', \"[23000] Violation of UNIQUE KEY constraint 'UQ_x'. (2627)\")"
-FAILURE = fingerprint(classify(ERROR))
+FAILURE = parse(ERROR).fingerprint
 USUAL = {"run_id": "100", "entity": "dim_cliente", "kind": "csv", "fingerprint": FAILURE}
 
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monitoring.actions.fingerprints import fingerprint_copies
+from monitoring.actions.copies import update_errors
 from monitoring.collector import copying
 from monitoring.enums import ExecutionStatus, PipelineStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
-from monitoring.policies.fingerprint import FINGERPRINT_VERSION
 from monitoring.policies.rollups import day_of
+from monitoring.rules.error_text import FINGERPRINT_VERSION
 from monitoring.selectors import history
 from tests import factories
 from tests.support.collecting import Watcher, in_real_time
@@ -321,10 +321,10 @@ def test_earlier_fingerprints_are_worked_through_a_part_at_a_time(
     right = fingerprints()
     RunEntityCopy.objects.filter(status="failed").update(fingerprint="0" * 16, error_class="")
     CollectorState.objects.update(fingerprint_version=0)
-    assert not fingerprint_copies(limit=2)
+    assert not update_errors(limit=2)
     assert [known == wanted for known, wanted in zip(fingerprints(), right, strict=True)] == [False] * 3 + [True] * 3
-    assert not fingerprint_copies(limit=2)
-    assert fingerprint_copies(limit=2)
+    assert not update_errors(limit=2)
+    assert update_errors(limit=2)
     assert fingerprints() == right
     state = CollectorState.objects.get()
     assert (state.fingerprint_version, state.fingerprinted_from) == (FINGERPRINT_VERSION, None)

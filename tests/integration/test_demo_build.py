@@ -19,7 +19,7 @@ from demo.files import WarehouseFiles
 from demo.jobs import JOBS
 from demo.runner import extract
 from monitoring.enums import ErrorClass
-from monitoring.policies.failures import classify
+from monitoring.rules.error_text import parse
 
 NOW = datetime.fromisoformat("2026-03-10 15:00:20")
 TEXT = NOW.isoformat(sep=" ")
@@ -125,7 +125,7 @@ def test_the_stories_are_told(warehouse: Warehouse) -> None:
     assert len(entities) == 1
     assert entities[0][6:9] == (0, 0, 0)
     messages = warehouse.rows("SELECT error_message FROM audit.etl_run_entity WHERE error_message IS NOT NULL")
-    classes = {classify(message).error_class for (message,) in messages}
+    classes = {parse(message).error_class for (message,) in messages}
     assert classes == {
         ErrorClass.DEADLOCK, ErrorClass.UNIQUE, ErrorClass.FOREIGN_KEY, ErrorClass.TRUNCATION, ErrorClass.CONVERSION,
         ErrorClass.PERMISSION, ErrorClass.LOCK_TIMEOUT, ErrorClass.TIMEOUT, ErrorClass.NETWORK,

@@ -14,12 +14,11 @@ from django.core.cache import caches
 from django.test import Client
 
 from monitoring import scope
-from monitoring.actions.copies import failure_columns
+from monitoring.actions.copies import execution_error_columns
 from monitoring.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
 from monitoring.event_filters import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry
-from monitoring.policies.failures import classify
-from monitoring.policies.fingerprint import FINGERPRINT_VERSION, fingerprint
+from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
 from monitoring.selectors import failure_groups as groups
 from monitoring.selectors.snapshot import Current
 from tests import factories
@@ -37,7 +36,7 @@ PERSONAL = said(
     "23000",
 )
 DEADLOCK = said("Transaction (Process ID 61) was deadlocked on lock resources.", 1205, "40001")
-UNIQUE = fingerprint(classify(UNIQUE_ERROR))
+UNIQUE = parse(UNIQUE_ERROR).fingerprint
 CURRENT = Current(snapshot=None, version="v", sampled_at=NOW, ticked_at=NOW, now=NOW)
 
 
@@ -55,7 +54,6 @@ def _execution(run_id: int, name: str, status: ExecutionStatus, message: str, at
     RunCopy.objects.get_or_create(
         run_id=run_id, defaults={**values, "started_at": at, "finished_at": at, "status": "failed"}
     )
-    error_class, same = failure_columns(status, message)
     RunEntityCopy.objects.create(
         run_entity_id=run_id * 10 + RunEntityCopy.objects.filter(run_id=run_id).count(),
         run_id=run_id,
@@ -67,14 +65,13 @@ def _execution(run_id: int, name: str, status: ExecutionStatus, message: str, at
         upserted=0,
         soft_deleted=0,
         error_message=message,
-        error_class=error_class,
-        fingerprint=same,
+        **execution_error_columns(status, message),
     )
 
 
 def found(zone: Any = UTC) -> groups.FailureGroups:
     caches["local"].clear()
-    return groups.failure_groups(CURRENT, zone)
+    return groups.failure_groups(CURRENT, zone, logins=True)
 
 
 def by_kind() -> dict[ErrorClass, groups.FailureGroup]:
@@ -96,8 +93,8 @@ class TestFigures:
         assert (unique.first_seen, unique.last_seen, unique.last_run_id) == (ago(days=20), ago(days=2), 2)
         assert {part.entity_name: part.count for part in unique.parts} == {"dim_cliente": 2, "fact_vendas": 1}
         assert unique.fingerprint == UNIQUE
-        assert groups.failure_group(UNIQUE, CURRENT, UTC) == unique
-        assert groups.failure_group("0" * 16, CURRENT, UTC) is None
+        assert groups.failure_group(UNIQUE, CURRENT, UTC, logins=True) == unique
+        assert groups.failure_group("0" * 16, CURRENT, UTC, logins=True) is None
 
     def test_days_are_the_readers(self) -> None:
         failed(1, at=datetime(2024, 5, 14, 1, 0, tzinfo=UTC))
@@ -153,7 +150,7 @@ class TestFigures:
         for run_id, word in enumerate("abcd", start=1):
             failed(run_id, message=f"ValueError: {word}")
         assert found().cut
-        assert [row.told.message for row in found().rows] == ["d", "c", "b"]
+        assert [row.error.words for row in found().rows] == ["d", "c", "b"]
 
     def test_a_scope_sees_its_own_part(self) -> None:
         failed(1)
@@ -162,7 +159,7 @@ class TestFigures:
         with scope.seeing(scope.Sight(pipelines=frozenset({"dim_cliente"}))):
             (only,) = found().rows
             assert (only.count, only.pipelines) == (1, ("dim_cliente",))
-            assert groups.failure_group(fingerprint(classify(DEADLOCK)), CURRENT, UTC) is None
+            assert groups.failure_group(parse(DEADLOCK).fingerprint, CURRENT, UTC, logins=True) is None
         assert len(found().rows) == 2
 
     def test_regrouping_is_said(self) -> None:
@@ -183,7 +180,7 @@ def page(client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]
     return client_as("viewer")
 
 
-MAIL = fingerprint(classify(PERSONAL))
+MAIL = parse(PERSONAL).fingerprint
 
 
 def shown(html: str) -> list[str]:
@@ -267,7 +264,7 @@ class TestPages:
         assert not [record for record in caplog.records if "failed" in record.getMessage()]
 
     def test_only_what_is_masked_can_be_shown(self, page: Client, client_as: Callable[[str], Client]) -> None:
-        admin, deadlock = client_as("admin"), fingerprint(classify(DEADLOCK))
+        admin, deadlock = client_as("admin"), parse(DEADLOCK).fingerprint
         assert "Show personal data" in admin.get(f"/runs/failures/{MAIL}/").content.decode()
         assert "Show personal data" not in admin.get(f"/runs/failures/{deadlock}/").content.decode()
 
@@ -339,7 +336,7 @@ class TestPages:
         for path in ("/", "/runs/5/", "/pipelines/dim_cliente/"):
             assert f"/runs/failures/{MAIL}/" in page.get(path).content.decode(), path
         assert "/runs/failures/" in page.get("/runs/").content.decode()
-        assert fingerprint(classify(DEADLOCK)) not in page.get("/pipelines/dim_cliente/").content.decode()
+        assert parse(DEADLOCK).fingerprint not in page.get("/pipelines/dim_cliente/").content.decode()
 
     @pytest.mark.parametrize("role", ROLES)
     def test_the_way_to_the_connections_is_for_who_may_see_them(

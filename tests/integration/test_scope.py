@@ -16,9 +16,10 @@ from openpyxl import load_workbook
 from monitoring import scope
 from monitoring.enums import RunStatus
 from monitoring.models import EtlRun, EtlRunEntity, GroupScope, PipelineSettings, RunCopy, RunEntityCopy, TrailEntry
-from monitoring.models.managers import of_status
+from monitoring.models.managers import fill_in, of_status
 from monitoring.scope import Sight, seeing
 from monitoring.selectors.connections import failures_between
+from monitoring.selectors.runs import listed_runs
 from tests.conftest import ROLES
 from tests.integration.test_every_page import ADDRESSES, BLOCKS, PAGES
 from tests.support import htmx, worlds
@@ -190,6 +191,7 @@ def test_a_run_is_what_the_seen_pipelines_make_it(both: None) -> None:
     with seeing(LIMITED):
         for model in (RunCopy, EtlRun):
             rows = {row.pk: row for row in model.objects.order_by("pk")}
+            fill_in(rows.values())
             assert list(rows) == [1, 3, 4, 5, 7, 8, 10], model
             assert {pk: row.status for pk, row in rows.items()} == {
                 **dict.fromkeys((1, 5, 7), "success"),
@@ -207,10 +209,13 @@ def test_a_run_is_what_the_seen_pipelines_make_it(both: None) -> None:
             for status in RunStatus:
                 found = [row.pk for row in of_status(model.objects.order_by("pk"), [status.value])]
                 assert found == [pk for pk, row in rows.items() if row.status == status.value], (model, status)
-            assert list(model.objects.order_by("pk").values_list("entities_requested", "error_message"))[2] == (
-                f"{MINE},{ALSO_MINE}",
-                "",
-            )
+            loaded = model.objects.get(pk=4)
+            assert (loaded.entities_requested, loaded.error_message) == (f"{MINE},{ALSO_MINE}", "")
+        for run in listed_runs(RunCopy.objects.all(), logins=True):
+            row = RunCopy.objects.get(pk=run.run_id)
+            fill_in([row])
+            assert (run.status.value, run.finished_at) == (row.status, row.finished_at)
+            assert (run.shown_error.text if run.shown_error else "") == row.error_message
         # Reached past the manager, through a foreign key, it says nothing rather than too much.
         run = EtlRunEntity.objects.select_related("run").filter(run_id=4).order_by("pk")[0].run
         assert (run.status, run.entities_failed, run.finished_at) == (RunStatus.UNKNOWN, None, None)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.policies.facts import Watermark
-from monitoring.policies.masking import BULLET
+from monitoring.rules.masking import BULLET
 from tests import factories
 from tests.support.htmx import blocks, refresh
 from tests.support.queries import queries

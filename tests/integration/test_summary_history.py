@@ -121,7 +121,7 @@ def test_failures_are_the_newest_first_with_what_they_mean() -> None:
     _execution(3, started_at=ago(hours=1), status="FAILED", error_message="", finished_at=None)
     _execution(4, started_at=ago(hours=1))
     with queries(default=1):
-        found = failures.recent_failures(NOW)
+        found = failures.recent_failures(NOW, logins=True)
     assert [row.run_entity_id for row in found.rows] == [3, 2]
     assert not found.cut
     assert (found.rows[0].kind, found.rows[0].at, found.rows[0].seconds) == (ErrorClass.OTHER, ago(hours=1), None)
@@ -135,7 +135,7 @@ def test_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failures, "FAILURES_READ", 3)
     for number in range(1, 5):
         _execution(number, status="failed", started_at=ago(minutes=number))
-    found = failures.recent_failures(NOW)
+    found = failures.recent_failures(NOW, logins=True)
     assert [row.run_entity_id for row in found.rows] == [1, 2, 3]
     assert found.cut
 

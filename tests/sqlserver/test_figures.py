@@ -10,6 +10,7 @@ import pytest
 
 from monitoring.enums import ErrorClass, PipelineStatus, ProblemCode
 from monitoring.policies.facts import Count, Execution, Pipeline
+from monitoring.rules.error_text import parse
 from tests.sqlserver import expected
 from tests.sqlserver.conftest import Portal
 from tests.sqlserver.server import DW, OLTP
@@ -153,14 +154,13 @@ def test_what_is_not_there_says_so(portal: Portal) -> None:
 
 def test_the_failures_are_the_servers_own(portal: Portal) -> None:
     """And are told apart by the driver's number (547: a CHECK constraint), not by prose."""
-    from monitoring.policies.failures import classify
 
     failed = expected.executions(portal.server, "status = 'failed'")
     refused = [row for row in failed if "ck_test_deadline" in row["error_message"].casefold()]
     assert {row["entity_name"] for row in refused} == {"dim_cliente", "fact_metas"}
     for row in refused:
-        told = classify(row["error_message"])
-        assert (told.error_class, told.native, told.exception_type) == (ErrorClass.CHECK, 547, "IntegrityError")
+        told = parse(row["error_message"])
+        assert (told.error_class, told.number, told.exception_type) == (ErrorClass.CHECK, 547, "IntegrityError")
     # A customer that was refused is missing for the facts that come after it in that run.
     assert all("MissingDimensionRow" in row["error_message"] for row in failed if row not in refused)
 

@@ -12,9 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from monitoring.enums import ErrorClass
-from monitoring.policies.failures import Failure
-from monitoring.policies.fingerprint import fingerprint
+from monitoring.rules.error_text import parse
 from tests.support import chromium
 from tests.support.demo import ROOT, Demo
 
@@ -23,7 +21,7 @@ WIDTHS = {360: 780, 1440: 900, 2560: 1440}
 LANGUAGES = {"en": "en-US", "pt-br": "pt-BR"}
 THEMES = ("light", "dark")
 ZONE = "America/Sao_Paulo"
-DEADLOCK = fingerprint(Failure(error_class=ErrorClass.DEADLOCK, native=1205))
+DEADLOCK = parse("(1205, b'deadlock')").fingerprint
 """Every demonstration has had some."""
 PAGES = {
     "sign-in": ("/account/login/", ""),

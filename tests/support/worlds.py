@@ -11,6 +11,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitoring.actions.copies import execution_error_columns, run_error_columns
 from monitoring.enums import ExecutionStatus, PipelineStatus, RunStatus
 from monitoring.models import (
     CollectorState,
@@ -24,9 +25,8 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.policies.facts import Count, Execution, Pipeline, Snapshot
-from monitoring.policies.failures import classify
-from monitoring.policies.fingerprint import fingerprint
 from monitoring.policies.overview import overview
+from monitoring.rules.error_text import parse
 from monitoring.selectors import history
 from tests import factories
 from tests.factories import NOW
@@ -60,7 +60,7 @@ def error(name: str) -> str:
 
 def group_of(name: str) -> str:
     """Return the fingerprint of what failed in that pipeline; of no failure for one that there is not."""
-    return fingerprint(classify(error(name))) if name in EVERY else "0" * 16
+    return parse(error(name)).fingerprint if name in EVERY else "0" * 16
 
 
 def build(names: Collection[str] = EVERY) -> Snapshot:
@@ -116,11 +116,11 @@ def _run(run_id: int, started: datetime, statuses: dict[str, ExecutionStatus]) -
                 upserted=0 if status is not S else 1000 * (EVERY.index(name) + 1) + run_id,
                 soft_deleted=0,
                 error_message=error(name) if status is F else "",
-                fingerprint=group_of(name) if status is F else None,
-                error_class=classify(error(name)).error_class.value if status is F else "",
+                **execution_error_columns(status, error(name) if status is F else ""),
             )
         )
     ends = [row.finished_at for row in rows]
+    message = " | ".join(row.error_message for row in rows if row.error_message)
     RunCopy.objects.create(
         run_id=run_id,
         entities_requested=",".join(statuses),
@@ -130,7 +130,8 @@ def _run(run_id: int, started: datetime, statuses: dict[str, ExecutionStatus]) -
         status=RunStatus.of(statuses.values()).value,
         entities_succeeded=sum(status is S for status in statuses.values()),
         entities_failed=sum(status is F for status in statuses.values()),
-        error_message=" | ".join(row.error_message for row in rows if row.error_message),
+        error_message=message,
+        **run_error_columns(message),
     )
     RunEntityCopy.objects.bulk_create(rows)
 
@@ -181,7 +182,7 @@ def _pipeline(name: str) -> Pipeline:
 def _execution(row: RunEntityCopy) -> Execution:
     from monitoring.selectors.runs import execution_of_copy
 
-    return execution_of_copy(row)
+    return execution_of_copy(row, logins=True)
 
 
 def in_warehouse(warehouse: Any) -> None:

@@ -22,7 +22,7 @@ SERVER = f"{CLIENT}[SQL Server]"
 
 
 class Real(NamedTuple):
-    """One message as the runner would store it. `tells`: fields of Failure."""
+    """One message as the runner would store it. `tells`: fields of ErrorText."""
 
     source: str
     text: str
@@ -37,7 +37,7 @@ def said(words: str, native: int, state: str = "42000", kind: str = "Programming
 
 
 def _docs(words: str, native: int, kind: C, state: str = "42000", source: str = DOCS, **tells: Any) -> Real:
-    return Real(source, said(words, native, state), kind, {"native": native, **tells})
+    return Real(source, said(words, native, state), kind, {"number": native, **tells})
 
 
 # fmt: off
@@ -91,7 +91,7 @@ ENGLISH = [
          "[ODBC Driver 17 for SQL Server][SQL Server]Transaction (Process ID 55) was deadlocked on lock resources with "
          "another process and has been chosen as the deadlock victim. Rerun the transaction. (1205) "
          "(SQLExecDirectW)')", C.DEADLOCK,
-         {"native": 1205, "sqlstate": "40001", "severity": 13, "exception_type": "DBAPIError"}),
+         {"number": 1205, "sqlstate": "40001", "severity": 13, "exception_type": "DBAPIError"}),
     _docs("Lock request time out period exceeded.", 1222, C.LOCK_TIMEOUT, severity=16),
     _docs("A timeout occurred while waiting for memory resources to execute the query in resource pool 'default' (2). "
           "Rerun the query.", 8645, C.TIMEOUT),
@@ -142,7 +142,7 @@ PORTUGUESE = [
     Real("a public T-SQL course (Msg as printed)",
          "Mensagem 2627, Nível 14, Estado 1, Linha 44\nViolação da restrição UNIQUE KEY 'UQ_UNICO_CPF'. Não é possível "
          "inserir a chave duplicada no objeto 'dbo.UNICO'. O valor de chave duplicada é (32929453800).", C.UNIQUE,
-         {"native": 2627, "severity": 14, "constraint": "UQ_UNICO_CPF", "object": "dbo.UNICO", "key": "32929453800"}),
+         {"number": 2627, "severity": 14, "constraint": "UQ_UNICO_CPF", "object": "dbo.UNICO", "key": "32929453800"}),
     _docs("Não é possível inserir uma linha de chave duplicada no objeto 'dim.D' com índice exclusivo 'IX_d'. O valor "
           "de chave duplicada é (7).", 2601, C.UNIQUE, "23000", SERENITY, object="dim.D", constraint="IX_d", key="7"),
     _docs("A instrução INSERT conflitou com a restrição do FOREIGN KEY \"FK_Cliente_Endereco\". O conflito ocorreu no "
@@ -151,21 +151,21 @@ PORTUGUESE = [
     Real("a public T-SQL course (Msg as printed)",
          "Mensagem 547, Nível 16, Estado 0, Linha 75\nA instrução INSERT conflitou com a restrição do CHECK "
          "\"CK_VALIDAR_IDADE\". O conflito ocorreu no banco de dados \"anotacoes\", tabela \"dbo.VALIDAR_IDADE\", "
-         "column 'Idade'.", C.CHECK, {"native": 547, "severity": 16, "column": "Idade"}),
+         "column 'Idade'.", C.CHECK, {"number": 547, "severity": 16, "column": "Idade"}),
     Real("a public T-SQL course (Msg as printed)",
          "Mensagem 515, Nível 16, Estado 2, Linha 1\nNão é possível inserir o valor NULL na coluna 'Unome', tabela "
          "'EMPRESA.dbo.FUNCIONARIO'; a coluna não permite nulos. Falha em INSERT.", C.NOT_NULL,
-         {"native": 515, "column": "Unome", "object": "EMPRESA.dbo.FUNCIONARIO"}),
+         {"number": 515, "column": "Unome", "object": "EMPRESA.dbo.FUNCIONARIO"}),
     Real("a public T-SQL course (Msg as printed)",
          "Mensagem 8115, Nível 16, Estado 2, Linha 1297\nErro de estouro aritmético ao converter expression no tipo de "
-         "dados int.", C.CONVERSION, {"native": 8115, "severity": 16}),
+         "dados int.", C.CONVERSION, {"number": 8115, "severity": 16}),
     _docs("A transação (ID do processo 72) entrou em deadlock em bloquear recursos com outro processo e foi escolhida "
           "como a vítima do deadlock. Execute a transação novamente.", 1205, C.DEADLOCK, "40001", DOCS_PT, severity=13),
     Real("a public bug report", "ProgrammingError: ('42S02', \"[42S02] [Microsoft][ODBC Driver 17 for SQL Server]"
          "[SQL Server]Nome de objeto '#BASE_DEM' inválido. (208) (SQLExecDirectW)\")", C.MISSING_OBJECT,
-         {"native": 208, "object": "#BASE_DEM", "sqlstate": "42S02"}),
+         {"number": 208, "object": "#BASE_DEM", "sqlstate": "42S02"}),
     Real("a public PHP course", "PDOException: SQLSTATE[28000]: [Microsoft][ODBC Driver 17 for SQL Server][SQL Server]"
-         "Falha de logon do usuário 'sa'.", C.LOGIN, {"native": None, "sqlstate": "28000"}),
+         "Falha de logon do usuário 'sa'.", C.LOGIN, {"number": None, "sqlstate": "28000"}),
     _docs("O log de transações do banco de dados 'DW' está cheio. Para saber o motivo pelo qual o espaço no log não "
           "pode ser usado novamente, consulte a coluna log_reuse_wait_desc em sys.databases.", 9002, C.LOG_FULL,
           source=DOCS_PT, object="DW"),
@@ -176,11 +176,11 @@ SPANISH = [
          "Mens. 2627, Nivel 14, Estado 1, Línea 1\nInfracción de la restricción UNIQUE KEY \"uq_cliente_dni\".\nNo se "
          "puede insertar una clave duplicada en el objeto \"dbo.cliente\". El valor de la clave duplicada es "
          "(35123456).\nSe terminó la instrucción.", C.UNIQUE,
-         {"native": 2627, "severity": 14, "constraint": "uq_cliente_dni", "object": "dbo.cliente", "key": "35123456"}),
+         {"number": 2627, "severity": 14, "constraint": "uq_cliente_dni", "object": "dbo.cliente", "key": "35123456"}),
     Real("a public T-SQL course (SQL Server 2000's form)",
          "Servidor: mensaje 2627, nivel 14, estado 1, procedimiento usp_Venta, línea 45\nInfracción de la restricción "
          "PRIMARY KEY 'pk_DETALLE'. No se puede insertar una clave duplicada en el objeto 'DETALLE'.", C.UNIQUE,
-         {"native": 2627, "severity": 14, "constraint": "pk_DETALLE", "object": "DETALLE", "key": ""}),
+         {"number": 2627, "severity": 14, "constraint": "pk_DETALLE", "object": "DETALLE", "key": ""}),
     _docs("No se puede insertar una fila de clave duplicada en el objeto 'dim.D' con índice único 'IX_d'. El valor de "
           "la clave duplicada es (7).", 2601, C.UNIQUE, "23000", SERENITY, object="dim.D", constraint="IX_d", key="7"),
     _docs("Instrucción INSERT en conflicto con la restricción FOREIGN KEY \"FK_visitaProgramada_rutaProgramada\". El "
@@ -220,60 +220,60 @@ OTHER_LANGUAGES = [
 DRIVERS = [
     Real("github.com/matt-bertoncello/python-pyodbc-buildpack#1", "OperationalError: ('HYT00', '[HYT00] [unixODBC]"
          "[Microsoft][ODBC Driver 17 for SQL Server]Login timeout expired (0) (SQLDriverConnect)')", C.NETWORK,
-         {"sqlstate": "HYT00", "native": None, "message": "Login timeout expired"}),
+         {"sqlstate": "HYT00", "number": None, "words": "Login timeout expired"}),
     Real(ODBC, f"OperationalError: ('HYT00', '[HYT00] {CLIENT}Query timeout expired (0) (SQLExecDirectW)')", C.TIMEOUT,
-         {"sqlstate": "HYT00", "native": None, "severity": None}),
+         {"sqlstate": "HYT00", "number": None, "severity": None}),
     Real(ODBC, f"OperationalError: ('08S01', '[08S01] {CLIENT}TCP Provider: Error code 0x2746 (10054) (SQLExecDirectW)"
-         f"; [08S01] {CLIENT}Communication link failure (10054)')", C.NETWORK, {"native": 10054, "severity": None}),
+         f"; [08S01] {CLIENT}Communication link failure (10054)')", C.NETWORK, {"number": 10054, "severity": None}),
     Real("learn.microsoft.com, Network-related errors", f"OperationalError: ('08001', '[08001] {CLIENT}Named Pipes "
          "Provider: Could not open a connection to SQL Server [53].  (53) (SQLDriverConnect)')", C.NETWORK,
-         {"native": 53}),
+         {"number": 53}),
     Real("learn.microsoft.com, error 121", f"OperationalError: ('08S01', '[08S01] {CLIENT}TCP Provider: The semaphore "
-         "timeout period has expired. (121) (SQLExecDirectW)')", C.NETWORK, {"native": 121}),
+         "timeout period has expired. (121) (SQLExecDirectW)')", C.NETWORK, {"number": 121}),
     Real("learn.microsoft.com, DBNETLIB", "OperationalError: ('08001', '[08001] [Microsoft][ODBC SQL Server Driver]"
-         "[DBNETLIB]SQL Server does not exist or access denied. (17) (SQLDriverConnect)')", C.NETWORK, {"native": 17}),
+         "[DBNETLIB]SQL Server does not exist or access denied. (17) (SQLDriverConnect)')", C.NETWORK, {"number": 17}),
     Real("github.com/mkleehammer/pyodbc#554", "Error: ('HYC00', '[HYC00] [Microsoft][ODBC SQL Server Driver]Optional "
          "feature not implemented (0) (SQLBindParameter)')", C.DRIVER, {"sqlstate": "HYC00"}),
     Real("github.com/pallets-eco/flask-session#247", "sqlalchemy.exc.DBAPIError: (pyodbc.Error) ('HY104', '[HY104] "
          "[Microsoft][ODBC SQL Server Driver]Valeur de précision non valide (0) (SQLBindParameter)')\n[SQL: SELECT "
          "1 WHERE [x] = ?]\n[parameters: ('BASE TABLE', 'dbo')]\n(Background on this error at: "
          "https://sqlalche.me/e/20/dbapi)", C.DRIVER,
-         {"sqlstate": "HY104", "message": "Valeur de précision non valide"}),
+         {"sqlstate": "HY104", "words": "Valeur de précision non valide"}),
     Real("github.com/mkleehammer/pyodbc#1351", "Error: ('HY000', 'The driver did not supply an error!')", C.OTHER,
-         {"message": "The driver did not supply an error!"}),
+         {"words": "The driver did not supply an error!"}),
     Real("github.com/sqlalchemy/sqlalchemy#6073", "ProgrammingError: ('42000', '[42000] [Microsoft][ODBC Driver 17 for "
          "SQL Server][SQL Server]The server failed to resume the transaction. Desc:42b00000004. (3971) "
-         "(SQLExecDirectW)')", C.OTHER, {"native": 3971}),
+         "(SQLExecDirectW)')", C.OTHER, {"number": 3971}),
     Real("github.com/mkleehammer/pyodbc#636", "ProgrammingError: ('42000', '[42000] [Microsoft][ODBC Driver 17 for SQL "
          "Server][SQL Server]HdfsBridge::recordReaderFillBuffer - Unexpected error encountered filling record reader "
          "buffer: NumberFormatException: For input string: \"5,41E+18\" (107090) (SQLExecDirectW)')", C.OTHER,
-         {"native": 107090}),
+         {"number": 107090}),
     Real("a public web application (pymssql)", "IntegrityError: (2627, b\"Violation of UNIQUE KEY constraint "
          "'unq_tch_ema'. Cannot insert duplicate key in object 'dbo.teacher'. The duplicate key value is "
          "(teacher6@gmail.com).DB-Lib error message 20018, severity 14:\\nGeneral SQL Server error: Check messages from "
          "the SQL Server\\n\")", C.UNIQUE,
-         {"native": 2627, "severity": 14, "key": "teacher6@gmail.com", "constraint": "unq_tch_ema"}),
+         {"number": 2627, "severity": 14, "key": "teacher6@gmail.com", "constraint": "unq_tch_ema"}),
     Real("a public test of pymssql", "OperationalError: (20009, b'DB-Lib error message 20009, severity 9:\\nUnable to "
          "connect: Adaptive Server is unavailable or does not exist (db.example)\\n')", C.NETWORK,
-         {"native": 20009, "severity": 9}),
+         {"number": 20009, "severity": 9}),
     Real("github.com/pymssql/pymssql#1018", "OperationalError: (20003, b'DB-Lib error message 20003, severity 6:\\n"
          "Adaptive Server connection timed out (db.example:1433)\\n')", C.TIMEOUT, {"severity": 6}),
     Real("the form of python-tds, tds_base.IntegrityError", "pytds.tds_base.IntegrityError: Violation of PRIMARY KEY constraint "
          "'PK_a'. Cannot insert duplicate key in object 'dbo.a'. The duplicate key value is (1).", C.UNIQUE,
-         {"native": None, "exception_type": "IntegrityError"}),
+         {"number": None, "exception_type": "IntegrityError"}),
     Real("github.com/microsoft/SqlNexus#95", "System.Data.SqlClient.SqlException (0x80131904): Violation of PRIMARY KEY "
          "constraint 'PK__tbl_Anal__FEB4B4CB7B8E923A'. Cannot insert duplicate key in object 'dbo.tbl_AnalysisSummary'."
          " The duplicate key value is (f9bbf034-acfe-4c98-ad32-6010573afd3d).\r\nThe statement has been terminated.\r\n"
          "   at System.Data.SqlClient.SqlConnection.OnError(SqlException exception, Boolean breakConnection)\r\n"
          "ClientConnectionId:5d6a7cb1-1111-4c98-ad32-6010573afd3d\r\nError Number:2627,State:1,Class:14", C.UNIQUE,
-         {"native": 2627, "severity": 14, "key": "f9bbf034-acfe-4c98-ad32-6010573afd3d"}),
+         {"number": 2627, "severity": 14, "key": "f9bbf034-acfe-4c98-ad32-6010573afd3d"}),
     Real("a public support article", "java.sql.SQLException: com.microsoft.sqlserver.jdbc.SQLServerException: Login "
-         "failed for user 'xxxxxx'. ClientConnectionId:0a1b2c3d-1111-4c98-ad32-6010573afd3d", C.LOGIN, {"native": None}),
+         "failed for user 'xxxxxx'. ClientConnectionId:0a1b2c3d-1111-4c98-ad32-6010573afd3d", C.LOGIN, {"number": None}),
     Real("the form of docs.spring.io, SQLException translation", "UncategorizedSQLException: uncategorized SQLException; SQL state "
          "[S0001]; error code [1205]; Transaction (Process ID 60) was deadlocked", C.DEADLOCK,
-         {"native": 1205, "sqlstate": "S0001"}),
+         {"number": 1205, "sqlstate": "S0001"}),
     Real("learn.microsoft.com, SSMS's box", "Falha de logon do usuário 'NT AUTHORITY\\ANONYMOUS LOGON'. (Microsoft SQL "
-         "Server, Erro: 18456)", C.LOGIN, {"native": 18456}),
+         "Server, Erro: 18456)", C.LOGIN, {"number": 18456}),
 ]
 # fmt: on
 

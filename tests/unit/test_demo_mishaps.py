@@ -10,7 +10,7 @@ from demo import mishaps
 from demo.jobs import JOBS
 from demo.mishaps import Mishap, Mishaps
 from monitoring.enums import ErrorClass
-from monitoring.policies.failures import classify
+from monitoring.rules.error_text import parse
 
 RNG = random.Random(1)
 
@@ -35,10 +35,10 @@ def test_a_mishap_reads_like_the_drivers_error(
     mishap: Mishap, kind: str, sqlstate: str, native: int | None, error_class: ErrorClass
 ) -> None:
     error = mishap.error()
-    failure = classify(f"{type(error).__name__}: {error}")
+    failure = parse(f"{type(error).__name__}: {error}")
     assert (failure.exception_type, failure.sqlstate) == (kind, sqlstate)
     assert failure.error_class is error_class
-    assert native is None or failure.native == native
+    assert native is None or failure.number == native
     if sqlstate:
         assert str(error).startswith(f"('{sqlstate}', ")
         assert f"[{sqlstate}] [Microsoft][ODBC Driver 18 for SQL Server]" in str(error)
@@ -52,7 +52,7 @@ def test_every_shape_of_the_issue_happens_by_chance() -> None:
     for run_id in range(1, 6000):
         for entity in JOBS:
             if mishap := dice.of(run_id, entity):
-                seen.add(classify(f"{type(mishap.error()).__name__}: {mishap.error()}").error_class)
+                seen.add(parse(f"{type(mishap.error()).__name__}: {mishap.error()}").error_class)
                 struck.add(entity)
     assert seen == {shape[4] for shape in SHAPES} - {ErrorClass.MISSING_DIMENSION_ROW}
     assert struck == set(JOBS)

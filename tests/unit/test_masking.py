@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from monitoring.policies.masking import BULLET, CLOSED, CONTRACT, Kind, kind_of, mask
+from monitoring.rules.masking import BULLET, CLOSED, CONTRACT, Kind, kind_of, mask
 
 CONTRACT_COLUMNS = [
     "full_name",

@@ -31,10 +31,10 @@ from monitoring.policies.facts import (
     Thresholds,
     Watermark,
 )
-from monitoring.policies.failures import classify
 from monitoring.policies.overview import overview
 from monitoring.policies.pipeline import judged
 from monitoring.policies.verdict_sentence import verdict_sentence
+from monitoring.rules.error_text import parse
 from tests import factories as make
 from tests.factories import NOW
 
@@ -188,8 +188,9 @@ def test_a_snapshot_of_anything_survives_json(drawn: tuple[Pipeline, History]) -
 @settings(deadline=None, max_examples=200, derandomize=True)
 @given(st.text(max_size=600) | st.text(alphabet="[](){}';:\"\\ 0123456789AHYTSQLbx.,|", max_size=600))
 def test_any_text_is_classified(text: str) -> None:
-    failure = classify(text)
-    assert bool(failure.message) is bool(text.replace("\x00", "").strip())
+    failure = parse(text)
+    visible = "".join(character for character in text if character >= " " and character != "\x7f")
+    assert bool(failure.words) is bool(visible.strip())
 
 
 @pytest.mark.parametrize("snapshot", [make.healthy_snapshot(), make.troubled_snapshot(), make.unreachable_snapshot()])

@@ -14,9 +14,9 @@ from monitoring import enums, wording
 from monitoring.enums import CheckState, ErrorClass, PipelineStatus, ProblemCode, Rule, SentenceCode, Severity
 from monitoring.policies.alerts import preflight_verdicts
 from monitoring.policies.facts import Check, Count, Verdict
-from monitoring.policies.failures import classify
 from monitoring.policies.preflight import SchemaFacts, collector_check
 from monitoring.policies.verdict_sentence import Sentence, verdict_sentence
+from monitoring.rules.error_text import parse
 from monitoring.wording import Part, Text
 from monitoring.wording.checks import LABELS as CHECK_LABELS
 from tests import factories as make
@@ -510,10 +510,10 @@ class TestProblemsChecksAndFailures:
         assert meaning.endswith(".") and advice.endswith(".")
 
     def test_a_failure_names_what_the_message_names(self):
-        words = wording.failure_text(classify(make.UNIQUE_ERROR))
+        words = wording.failure_text(parse(make.UNIQUE_ERROR))
         assert words.title == "Duplicate key"
         assert words.names == ("table or object dim.DIM_CLIENTE, constraint UQ_DIM_CLIENTE_original, key or value 4711")
-        assert wording.failure_text(classify("")).meaning == "The run says that it failed, but not why."
+        assert wording.failure_text(parse("")).meaning == "The run says that it failed, but not why."
 
 
 def test_every_figure_has_its_definition():

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitoring.enums import FINISHED, ExecutionStatus, PipelineStatus, Rule, RunStatus, Severity
+from monitoring.enums import FINISHED, ErrorClass, ExecutionStatus, PipelineStatus, Rule, RunStatus, Severity
 from monitoring.policies.alerts.facts import Facts, evidence_of
 from monitoring.policies.executions import ended_at, finished, newest_finish, running
 from monitoring.policies.facts import Execution, Verdict
-from monitoring.policies.failures import classify
 from monitoring.policies.figures import seconds_between
 from monitoring.policies.numbers import percentile, usable
-from monitoring.policies.personal_text import masked_failure
 
 STUCK_PERCENTILE = 95
 
@@ -146,15 +144,15 @@ def _no_session(facts: Facts, started_at: datetime) -> bool:
 
 
 def _failed_execution(facts: Facts, execution: Execution) -> Verdict:
-    failure = masked_failure(classify(execution.error_message))
+    error = execution.shown_error
     return facts.open(
         Rule.FAILED,
         Severity.CRITICAL,
         {
             "run_id": execution.run_id,
             "run_entity_id": execution.run_entity_id,
-            "error_class": failure.error_class.value,
-            "error": failure.message[:500] or None,
+            "error_class": (error.error_class if error else ErrorClass.OTHER).value,
+            "error": (error.words[:500] if error else "") or None,
         },
         since=facts.history.failing_since or ended_at(execution),
         evidence=evidence_of(execution),

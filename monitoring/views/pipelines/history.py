@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from monitoring.access import CONNECTIONS
 from monitoring.pipeline_charts import trend_charts, trend_rows
 from monitoring.pipeline_filters import ExecutionsForm
 from monitoring.policies.facts import Pipeline
 from monitoring.selectors import keyset, pipeline_history, pipeline_trends, readings
 from monitoring.selectors.pipelines import Subject
-from monitoring.selectors.run_lines import execution_line
+from monitoring.selectors.run_lines import ExecutionLine, execution_line
 from monitoring.selectors.runs import execution_of_copy
 from monitoring.selectors.snapshot import Current
+from monitoring.sight import may
 from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
 from monitoring.tables.trends import TrendsTable
@@ -85,13 +88,12 @@ class PipelineLast(PipelineBlock):
         if newest is None:
             return {"execution": None}
         line = execution_line(newest)
-        told = pipeline_history.explained(newest).told if newest.error_message or line.error_class else None
         return {
             "execution": newest,
             "line": line,
             "moved": moved_text(line.moved, line),
-            "failure": failure_text(told) if told else None,
-            "told": told,
+            "failure": failure_text(line.error) if line.error else None,
+            "error": line.error,
             "extracted": readings.rows_of(newest, newest.extracted),
             "upserted": readings.rows_of(newest, newest.upserted),
             "soft_deleted": readings.rows_of(newest, newest.soft_deleted),
@@ -111,7 +113,9 @@ class PipelineFailures(PipelineBlock):
     template_name = "monitoring/pipelines/_failures.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        found, more = pipeline_history.failures(pipeline.name, current.snapshot.sampled_at)
+        found, more = pipeline_history.failures(
+            pipeline.name, current.snapshot.sampled_at, logins=may(self.request.user, CONNECTIONS)
+        )
         here = reverse("monitoring:pipeline", args=(pipeline.name,))
         around = around_failed(self.request)
         return {
@@ -119,7 +123,7 @@ class PipelineFailures(PipelineBlock):
                 {
                     "failed": failed,
                     "id": f"failure-{failed.execution.run_entity_id}",
-                    "words": failure_text(failed.told),
+                    "words": failure_text(failed.error),
                     "moved": moved_text(failed.line.moved, failed.line),
                     "connections_url": around(failed.line) if around else "",
                 }
@@ -144,7 +148,7 @@ class PipelineFailureGroups(PipelineBlock):
 
     def _context(self, current: Current, name: str) -> Context:
         url = f"{reverse('monitoring:failures')}?{urlencode({'pipeline': name})}"
-        return in_short(found_groups(current), url, pipeline=name)
+        return in_short(found_groups(current, self.request.user), url, pipeline=name)
 
 
 class PipelineExecutions(PipelineBlock):
@@ -165,7 +169,7 @@ class PipelineExecutions(PipelineBlock):
         except keyset.BadCursor:
             form.add_error(None, gettext("This address names no place in the list: it starts again."))
             page = keyset.page(found, field="run_id", descending=True, size=15)
-        table = PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in page.rows])
+        table = PipelineExecutionsTable(_lines(page.rows, request.user))
         table.caption = gettext("Table of the executions")
         table.around = around_failed(request)
         query = request.GET.copy()
@@ -200,4 +204,9 @@ class PipelineExecutionsExport(export.TableExport):
         self.file_name = f"executions-{subject.name}"
         found = pipeline_history.executions(subject.name, executions_form(self.request).statuses)
         copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
-        return PipelineExecutionsTable([execution_line(execution_of_copy(copy)) for copy in copies])
+        return PipelineExecutionsTable(_lines(copies, self.request.user))
+
+
+def _lines(copies: Any, reader: Any) -> list[ExecutionLine]:
+    logins = may(reader, CONNECTIONS)
+    return [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.policies.failures import CUT_AT, classify
-from monitoring.policies.fingerprint import FINGERPRINT_VERSION, fingerprint, name_that_stays, normalised
+from monitoring.rules.error_text import CUT_AT, FINGERPRINT_VERSION, normalised, parse, stable_name
 from tests.unit.error_messages import REAL, SERVER, said
 
 UNIQUE = (
@@ -25,7 +24,7 @@ PINNED = ("d7fb709be02cfe78", "9aaa3956ef53c923", "ac9e928b09194ff0")
 
 
 def of(text: str) -> str:
-    return fingerprint(classify(text))
+    return parse(text).fingerprint
 
 
 def unique(constraint: str = "UQ_c", table: str = "dim.D", key: str = "42", text: str = UNIQUE) -> str:
@@ -123,10 +122,10 @@ def test_the_version_counts_and_the_fingerprints_are_pinned() -> None:
 @settings(deadline=None, max_examples=300, derandomize=True)
 @given(st.text(max_size=4100) | st.text(alphabet="#_'\"()[]{}0aF-:., é«“\n\x00", max_size=4100))
 def test_any_text_has_one(text: str) -> None:
-    failure = classify(text)
-    assert len(fingerprint(failure)) == 16
+    failure = parse(text)
+    assert len(failure.fingerprint) == 16
     assert normalised(normalised(text)) is not None
-    name_that_stays(text)
+    stable_name(text)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +138,8 @@ def test_twice_as_long_costs_about_twice_as_much(body: str, head: str) -> None:
         times = []
         for _ in range(3):
             started = time.perf_counter()
-            fingerprint(classify(text))
-            name_that_stays(text)
+            parse(text)
+            stable_name(text)
             times.append(time.perf_counter() - started)
         return min(times)
 

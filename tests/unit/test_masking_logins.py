@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitoring.personal import mask_connection, mask_login, mask_message
+from monitoring.rules.masking import mask_connection, mask_login, mask_logins
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,10 @@ from monitoring.personal import mask_connection, mask_login, mask_message
     ],
 )
 def test_what_goes_and_what_stays(text: str, gone: list[str], stays: list[str]) -> None:
-    masked = mask_message(text)
+    masked = mask_logins(text)
     assert [part for part in gone if part in masked] == []
     assert [part for part in stays if part not in masked] == []
-    assert mask_message(masked) == masked
+    assert mask_logins(masked) == masked
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_goes_and_what_stays(text: str, gone: list[str], stays: list[str]) 
     ],
 )
 def test_what_names_nobody_stays_as_it_is(text: str) -> None:
-    assert mask_message(text) == text
+    assert mask_logins(text) == text
 
 
 def test_a_login_keeps_its_domain_its_shape_and_its_end() -> None:
@@ -67,4 +67,4 @@ def test_a_connection_string_keeps_the_server() -> None:
 
 def test_a_hostile_message_costs_little() -> None:
     for text in ("user '" * 700, "(" * 4000, "a@" * 2000, "1." * 2000, ":" * 4000, "x\\" * 2000):
-        mask_message(text[:4000])
+        mask_logins(text[:4000])

@@ -9,8 +9,8 @@ import pytest
 
 from demo import mishaps
 from monitoring.enums import ErrorClass
-from monitoring.policies.error_numbers import BY_NATIVE, NAMES
-from monitoring.policies.failures import Failure, classify, split_run_message
+from monitoring.rules.error_numbers import BY_NATIVE, NAMES
+from monitoring.rules.error_text import parse
 from tests.unit.error_messages import PORTUGUESE, REAL, SPANISH, Real
 
 CLIENT = "[Microsoft][ODBC Driver 18 for SQL Server]"
@@ -30,7 +30,7 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
     (
         said(f"Violation of UNIQUE KEY constraint 'UQ_c'. {DUPLICATE}", 2627, state="23000", more=ENDED),
         ErrorClass.UNIQUE,
-        {"constraint": "UQ_c", "object": "dim.DIM_CLIENTE", "key": "42, Ana", "sqlstate": "23000", "native": 2627},
+        {"constraint": "UQ_c", "object": "dim.DIM_CLIENTE", "key": "42, Ana", "sqlstate": "23000", "number": 2627},
     ),
     (
         said(f"Violation of PRIMARY KEY constraint 'PK_c'. {DUPLICATE}", 2627, state="23000"),
@@ -144,7 +144,7 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
             kind="Error",
         ),
         ErrorClass.DEADLOCK,
-        {"native": 1205},
+        {"number": 1205},
     ),
     (
         said("A transação (ID do processo 61) entrou em deadlock e foi escolhida como a vítima.", 1205, state="40001"),
@@ -155,7 +155,7 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
     (
         f"OperationalError: ('HYT00', '[HYT00] {CLIENT}Query timeout expired (0) (SQLExecDirectW)')",
         ErrorClass.TIMEOUT,
-        {"sqlstate": "HYT00", "native": None, "message": "Query timeout expired"},
+        {"sqlstate": "HYT00", "number": None, "words": "Query timeout expired"},
     ),
     (
         f"OperationalError: ('HYT00', '[HYT00] {CLIENT}Login timeout expired (0) (SQLDriverConnect)')",
@@ -168,8 +168,8 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
         ErrorClass.NETWORK,
         {
             "sqlstate": "08S01",
-            "native": 10054,
-            "message": "TCP Provider: Error code 0x2746; Communication link failure",
+            "number": 10054,
+            "words": "TCP Provider: Error code 0x2746; Communication link failure",
         },
     ),
     (
@@ -206,7 +206,7 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
             more=f"; [42S02] {SERVER}Statement(s) could not be prepared. (8180)",
         ),
         ErrorClass.MISSING_OBJECT,
-        {"object": "dim.DEADLOCK_TIMEOUT", "message": "Invalid object name 'dim.DEADLOCK_TIMEOUT'."},
+        {"object": "dim.DEADLOCK_TIMEOUT", "words": "Invalid object name 'dim.DEADLOCK_TIMEOUT'."},
     ),
     (said("Could not find stored procedure 'audit.x'.", 2812), ErrorClass.MISSING_OBJECT, {"object": "audit.x"}),
     (said("Invalid column name 'STOCK_QTY'.", 207, state="42S22"), ErrorClass.MISSING_COLUMN, {"column": "STOCK_QTY"}),
@@ -249,39 +249,40 @@ CASES: list[tuple[str, ErrorClass, dict[str, object]]] = [
         "pymssql.exceptions.OperationalError: (1205, b'Transaction (Process ID 55) was deadlocked.DB-Lib error message "
         "20018, severity 13:\\nGeneral SQL Server error: Check messages from the SQL Server\\n')",
         ErrorClass.DEADLOCK,
-        {"native": 1205, "exception_type": "OperationalError"},
+        {"number": 1205, "exception_type": "OperationalError"},
     ),
     (
         f"Msg 2627, Level 14, State 1, Line 1\nViolation of PRIMARY KEY constraint 'PK_a'. {DUPLICATE}",
         ErrorClass.UNIQUE,
-        {"native": 2627, "constraint": "PK_a"},
+        {"number": 2627, "constraint": "PK_a"},
     ),
     (
         "IntegrityError: ('23000', '[23000] [FreeTDS][SQL Server]Violation of UNIQUE KEY constraint (2627) "
         "(SQLExecDirectW)')",
         ErrorClass.UNIQUE,
-        {"native": 2627},
+        {"number": 2627},
     ),
-    ("ValueError: bad", ErrorClass.OTHER, {"exception_type": "ValueError", "message": "bad"}),
-    ("KeyError: 'x'", ErrorClass.OTHER, {"message": "'x'"}),
-    ("boom", ErrorClass.OTHER, {"message": "boom", "exception_type": ""}),
-    (said("Something new.", 59999), ErrorClass.OTHER, {"native": 59999}),
+    ("ValueError: bad", ErrorClass.OTHER, {"exception_type": "ValueError", "words": "bad"}),
+    ("KeyError: 'x'", ErrorClass.OTHER, {"words": "'x'"}),
+    ("boom", ErrorClass.OTHER, {"words": "boom", "exception_type": ""}),
+    (said("Something new.", 59999), ErrorClass.OTHER, {"number": 59999}),
 ]
 
 
 @pytest.mark.parametrize(("message", "error_class", "parts"), CASES, ids=[str(number) for number in range(len(CASES))])
 def test_real_messages(message, error_class, parts):
-    failure = classify(message)
+    failure = parse(message)
     assert failure.error_class is error_class
     assert {name: getattr(failure, name) for name in parts} == parts
     assert not failure.cut
     for wrapping in ("SQLExecDirectW", "[Microsoft]", "[SQL Server]", "(3621)", "could not be prepared"):
-        assert wrapping not in failure.message
+        assert wrapping not in failure.words
 
 
 @pytest.mark.parametrize("message", [None, "", "   ", "\x00"])
 def test_no_message(message):
-    assert classify(message) == Failure(error_class=ErrorClass.OTHER)
+    found = parse(message)
+    assert (found.error_class, found.words, found.number, found.sqlstate) == (ErrorClass.OTHER, "", None, "")
 
 
 @pytest.mark.parametrize(
@@ -289,29 +290,29 @@ def test_no_message(message):
     ["Column STOCK_QTY is odd.", "BLOCK_DEADLOCKS is odd", "Coluna 'TIMEOUT' e 'LOCK' invalidas", "UNIQUELY strange"],
 )
 def test_names_that_look_like_errors_are_not(text):
-    assert classify(text).error_class is ErrorClass.OTHER
-    assert classify(said(text, 59999)).error_class is ErrorClass.OTHER
+    assert parse(text).error_class is ErrorClass.OTHER
+    assert parse(said(text, 59999)).error_class is ErrorClass.OTHER
 
 
 def test_a_value_that_imitates_a_number_does_not_decide():
     text = "Conversion failed when converting the varchar value '(1205) (SQLExecDirectW)' to data type int."
-    assert classify(said(text, 245, state="22018")).native == 245
+    assert parse(said(text, 245, state="22018")).number == 245
     text = "Invalid column name 'deadlocked on (1205)'."
-    assert classify(said(text, 207, state="42S22")).error_class is ErrorClass.MISSING_COLUMN
+    assert parse(said(text, 207, state="42S22")).error_class is ErrorClass.MISSING_COLUMN
 
 
 @pytest.mark.parametrize("length", range(30, 400, 7))
 def test_cut_in_the_middle(length):
     message = said(f"Violation of UNIQUE KEY constraint 'UQ_c'. {DUPLICATE}", 2627, state="23000")
-    failure = classify(message[:length])
+    failure = parse(message[:length])
     assert failure.error_class in (ErrorClass.UNIQUE, ErrorClass.OTHER)
-    assert failure.message
+    assert failure.words
 
 
 def test_cut_at_four_thousand():
     message = said("Violation of UNIQUE KEY constraint 'UQ_c'. " + "x" * 5000, 2627, state="23000")[:4000]
-    failure = classify(message)
-    assert (failure.error_class, failure.cut, failure.native, failure.sqlstate) == (
+    failure = parse(message)
+    assert (failure.error_class, failure.cut, failure.number, failure.sqlstate) == (
         ErrorClass.UNIQUE,
         True,
         None,
@@ -326,7 +327,7 @@ def test_cut_at_four_thousand():
 @pytest.mark.parametrize("head", ["", f"Error: ('23000', '[23000] {SERVER}"])
 def test_no_message_takes_long(body, head):
     started = time.perf_counter()
-    classify((head + body * 4000)[:4000])
+    parse((head + body * 4000)[:4000])
     assert time.perf_counter() - started < 0.5
 
 
@@ -345,14 +346,9 @@ def test_everything_that_goes_wrong_in_the_demo_is_known():
     }
     for mishap, error_class in expected.items():
         error = mishap.error()
-        assert classify(f"{type(error).__name__}: {error}").error_class is error_class
+        assert parse(f"{type(error).__name__}: {error}").error_class is error_class
     missing = mishaps.MissingDimensionRow(mishaps.missing_row_text("fact_vendas", "dim.DIM_CLIENTE", "id", 4))
-    assert classify(f"{type(missing).__name__}: {missing}").error_class is ErrorClass.MISSING_DIMENSION_ROW
-
-
-def test_a_runs_message_is_its_entities_messages():
-    assert split_run_message("a: x | b: y | ") == ("a: x", "b: y")
-    assert split_run_message(None) == ()
+    assert parse(f"{type(missing).__name__}: {missing}").error_class is ErrorClass.MISSING_DIMENSION_ROW
 
 
 def test_every_class_but_those_without_numbers_has_one():
@@ -369,16 +365,16 @@ def test_quotes_that_python_escaped_do_not_end_up_in_names() -> None:
         'conflicted with the FOREIGN KEY constraint "FK_FACT_DESCONTOS_desconto". The conflict occurred in database '
         '"DW_ECOMMERCE", table "dim.DIM_DESCONTO", column \\\'desconto_id\\\'. (547) (SQLExecDirectW)\')'
     )
-    found = classify(message)
-    assert (found.native, found.column, found.constraint) == (547, "desconto_id", "FK_FACT_DESCONTOS_desconto")
+    found = parse(message)
+    assert (found.number, found.column, found.constraint) == (547, "desconto_id", "FK_FACT_DESCONTOS_desconto")
 
 
 @pytest.mark.parametrize("real", REAL, ids=[f"{n}-{real.kind}" for n, real in enumerate(REAL)])
 def test_what_servers_and_drivers_really_say(real: Real) -> None:
-    failure = classify(real.text)
+    failure = parse(real.text)
     assert failure.error_class is real.kind
     assert {name: getattr(failure, name) for name in real.tells} == real.tells
-    assert failure.message
+    assert failure.words
 
 
 def test_there_are_enough_of_them_each_with_its_source_in_three_languages() -> None:
@@ -391,4 +387,4 @@ def test_a_check_is_one_in_whatever_case_the_server_writes_it() -> None:
     """As PostgreSQL says it behind TDS, with SQL Server's number."""
     words = "[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]new row violates check constraint"
     message = f"IntegrityError: ('23000', '{words} \"ck_x\" (547) (SQLExecDirectW)')"
-    assert classify(message).error_class is ErrorClass.CHECK
+    assert parse(message).error_class is ErrorClass.CHECK

@@ -1,0 +1,52 @@
+"""Rows of the admin as a reader may see them: logins masked, runs narrowed to the reader's pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpRequest
+
+from monitoring import scope
+from monitoring.access import COLUMNS, CONNECTIONS
+from monitoring.models import EtlRunEntity
+from monitoring.models.managers import HIDDEN, ScopedRun, fill_in
+from monitoring.rules.masking import mask_login, mask_logins
+from monitoring.sight import may
+
+MASKS: dict[str, Callable[[str], str]] = {"started_by": mask_login, "error_message": mask_logins}
+
+
+def may_see_logins(request: HttpRequest) -> bool:
+    return may(request.user, CONNECTIONS)
+
+
+def mask_rows(rows: Iterable[Any], *, logins: bool) -> list[Any]:
+    """Return the rows, changed in place to what the reader may see. `logins`: the reader may see logins."""
+    found = list(rows)
+    if scope.pipelines() is not None:
+        fill_in(row for row in found if isinstance(row, ScopedRun))
+    if not logins:
+        for row in found:
+            _mask(row)
+    return found
+
+
+def _mask(row: Any) -> None:
+    for name, mask in MASKS.items():
+        if _is_masked(type(row), name) and (value := getattr(row, name)):
+            setattr(row, name, mask(value))
+    if isinstance(row, EtlRunEntity) and EtlRunEntity.run.is_cached(row):
+        _mask(row.run)
+
+
+def searchable(model: type[Model], names: Iterable[str], *, logins: bool) -> list[str]:
+    """Return the columns that a reader may search: a search in a hidden column would reveal its values."""
+    limited = issubclass(model, ScopedRun) and scope.pipelines() is not None
+    hidden = {*HIDDEN, "entities_requested"} if limited else set()
+    return [name for name in names if name not in hidden and (logins or not _is_masked(model, name))]
+
+
+def _is_masked(model: type[Model], name: str) -> bool:
+    return f"{model._meta.label_lower}.{name}" in COLUMNS

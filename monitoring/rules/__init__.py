@@ -1,0 +1,1 @@
+"""Pure rules: facts in, conclusions out. No Django, no clock."""

@@ -1,0 +1,303 @@
+"""Masking of personal data: columns of source rows, values in error messages, logins, hosts and addresses.
+
+Masking keeps what helps to find a fault: NULL, the length, the last characters of a number, the domain of an
+e-mail address, the domain of a login.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections.abc import Callable, Iterable
+from datetime import date
+from enum import Enum
+
+BULLET = "•"
+CLOSED = BULLET * 3
+"""For values whose length would already tell (gender: one of few words)."""
+
+
+class Kind(Enum):
+    """How a personal column is masked."""
+
+    EMAIL = "email"
+    NUMBER = "number"  # phones, documents, postal codes: the last two stay
+    TEXT = "text"  # names, addresses: only the shape stays
+    CLOSED = "closed"  # few possible values: nothing stays
+
+
+CONTRACT = {
+    "full_name": Kind.TEXT,
+    "email": Kind.EMAIL,
+    "phone": Kind.NUMBER,
+    "document_number": Kind.NUMBER,
+    "birth_date": Kind.CLOSED,
+    "gender": Kind.CLOSED,
+    "credit_score": Kind.CLOSED,
+    "address_line": Kind.TEXT,
+    "district": Kind.TEXT,
+    "zip_code": Kind.NUMBER,
+    "nome_cliente": Kind.TEXT,
+    "telefone": Kind.NUMBER,
+    "cpf_cnpj": Kind.NUMBER,
+    "data_nascimento": Kind.CLOSED,
+    "genero": Kind.CLOSED,
+    "score_credito": Kind.CLOSED,
+    "endereco_completo": Kind.TEXT,
+    "cep": Kind.NUMBER,
+    "nome_vendedor": Kind.TEXT,
+    "cpf": Kind.NUMBER,
+    "email_pessoal": Kind.EMAIL,
+}
+"""CONTRACT.md's columns with personal data (its telefone_* is covered by the words below)."""
+
+# fmt: off
+_WORDS = (
+    (Kind.EMAIL, frozenset({"email", "mail", "correio"})),
+    (
+        Kind.NUMBER,
+        frozenset(
+            (
+                "phone", "telephone", "telefone", "tel", "mobile", "celular", "cell", "fax", "whatsapp", "cpf", "cnpj",
+                "rg", "cnh", "pis", "passport", "passaporte", "ssn", "document", "documento", "zip", "zipcode", "cep",
+                "postal", "postcode", "iban", "pix", "card", "cartao",
+            )
+        ),
+    ),
+    (
+        Kind.CLOSED,
+        frozenset(
+            (
+                "birth", "birthday", "birthdate", "dob", "nascimento", "gender", "genero", "sex", "sexo", "race",
+                "raca", "religion", "religiao", "salary", "salario", "password", "senha", "token", "secret", "ip",
+            )
+        ),
+    ),
+    (
+        Kind.TEXT,
+        frozenset(
+            (
+                "address", "endereco", "street", "rua", "logradouro", "bairro", "district", "neighborhood",
+                "neighbourhood", "complement", "complemento", "fullname", "firstname", "lastname", "surname",
+                "sobrenome", "username", "latitude", "longitude",
+            )
+        ),
+    ),
+)
+
+_PEOPLE = frozenset(
+    (
+        "full", "first", "last", "middle", "maiden", "mother", "father", "spouse", "customer", "client", "cliente",
+        "seller", "vendedor", "person", "pessoa", "people", "contact", "contato", "employee", "funcionario", "user",
+        "usuario", "owner", "manager", "gerente", "mae", "pai", "completo", "social",
+    )
+)
+# fmt: on
+"""A name is personal beside one of these words: customer_name is, product_name is not."""
+
+_PERSON_TABLES = re.compile(
+    r"customer|client|seller|vendedor|person|people|pessoa|employee|funcionario|user|usuario|contact|contato", re.I
+)
+_PAIRS = (
+    ({"credit", "score"}, Kind.CLOSED),
+    ({"score", "credito"}, Kind.CLOSED),
+    ({"bank", "account"}, Kind.NUMBER),
+    ({"conta", "bancaria"}, Kind.NUMBER),
+)
+_VISIBLE = frozenset(string.punctuation + string.whitespace)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def kind_of(column: str, table: str = "", extra: Iterable[str] = ()) -> Kind | None:
+    """Return how the column is masked, None when it is not personal.
+
+    A bare `name` is personal if `table` is about people; `extra` are the columns listed in the pipeline's settings.
+    """
+    plain = _plain(column)
+    if plain in CONTRACT:
+        return CONTRACT[plain]
+    words = frozenset(re.split(r"[^a-z0-9]+|(?<=[a-z])(?=\d)", plain)) - {""}
+    for kind, known in _WORDS:
+        if words & known:
+            return kind
+    for pair, kind in _PAIRS:
+        if pair <= words:
+            return kind
+    if words & {"name", "nome"} and (words & _PEOPLE or (len(words) == 1 and _PERSON_TABLES.search(table))):
+        return Kind.TEXT
+    if plain in {_plain(name) for name in extra}:
+        return Kind.TEXT
+    return None
+
+
+def mask(value: object, kind: Kind) -> str | None:
+    """Return the masked value. None (NULL) and the empty text stay: they help to find a fault."""
+    if value is None:
+        return None
+    if kind is Kind.CLOSED or isinstance(value, bool | bytes | bytearray | memoryview | date):
+        return CLOSED
+    text = str(value)
+    if kind is Kind.EMAIL:
+        return _email(text)
+    if kind is Kind.NUMBER:
+        return _number(text)
+    return _shape(text)
+
+
+def _email(text: str) -> str:
+    name, at, domain = text.rpartition("@")
+    # Without an @ it is no address: a name or a phone number typed into the wrong field.
+    return f"{_shape(name)}{at}{domain}" if at else _shape(text)
+
+
+def _number(text: str) -> str:
+    return _all_but_last_two(text, str.isalnum)
+
+
+def _all_but_last_two(text: str, secret: Callable[[str], bool]) -> str:
+    """Hide all secret characters but the last two; all of them where there are fewer than six."""
+    count = sum(secret(character) for character in text)
+    left, shown = count - (2 if count >= 6 else 0), []
+    for character in text:
+        if secret(character):
+            shown.append(BULLET if left > 0 else character)
+            left -= 1
+        else:
+            shown.append(character)
+    return "".join(shown)
+
+
+def _shape(text: str) -> str:
+    """Replace all but blanks and ASCII punctuation: the length and a stray character stay visible."""
+    return "".join(character if character in _VISIBLE else BULLET for character in text)
+
+
+def _plain(name: str) -> str:
+    """Return the name in lower case, CamelCase split, without accents."""
+    split = _CAMEL.sub("_", name.strip())
+    decomposed = unicodedata.normalize("NFKD", split)
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
+
+
+# Values that an error message quotes from a row.
+
+_NUMBER_OR_DATE = re.compile(
+    r"-?\d{1,8}(?:[.,]\d{1,4})?|"
+    r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,7})?)?)?|"
+    r"[A-Z][a-z]{2} {1,2}\d{1,2} \d{4} {1,2}\d{1,2}:\d{2}[AP]M",
+    re.IGNORECASE,
+)
+_NOT_PERSONAL = re.compile(r"<?NULL>?|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_KEYS = frozenset({"pk", "original", "id", "ids", "key", "sk", "nk", "bk", "code", "codigo", "chave", "guid", "uuid"})
+"""A constraint with one of these words in its name is about what names a row (the contract: x_original_id)."""
+_DIGITS = re.compile(r"[\d .()/+-]{6,}")
+
+
+def mask_quoted(value: str, column: str = "", table: str = "", constraint: str = "") -> str:
+    """Return a quoted key (its values separated by ", ") or value, masked.
+
+    Short whole numbers and dates stay only if they identify a row: `column` is known, or `constraint` is on key
+    columns. Otherwise they may be a score or a birthday. GUIDs and NULL always stay (docs/adr/0009).
+    """
+    name = column or constraint
+    kind = kind_of(name, table) if name else None
+    if kind is not None:
+        return mask(value, kind) or ""
+    known = bool(column) or _on_keys(constraint)
+    return ", ".join(_mask_part(part, known) for part in value.split(", "))
+
+
+def _on_keys(constraint: str) -> bool:
+    """Return whether the constraint's name says that it is on key columns: PK_x, UQ_x_customer_id, UQ_x_code."""
+    return bool(_KEYS & set(re.split(r"[^a-z]+", _CAMEL.sub("_", constraint).lower())))
+
+
+def _mask_part(value: str, known: bool) -> str:
+    plain = value.strip()
+    if not plain or _NOT_PERSONAL.fullmatch(plain):
+        return value
+    if _NUMBER_OR_DATE.fullmatch(plain):
+        return value if known else mask(value, Kind.TEXT) or ""
+    if "@" in plain:
+        return mask(value, Kind.EMAIL) or ""
+    return mask(value, Kind.NUMBER if _DIGITS.fullmatch(plain) else Kind.TEXT) or ""
+
+
+# Logins, hosts and addresses, which only readers of the connection audit may see.
+
+_QUOTE = r"(?P<open>['\"“«])(?P<value>[^'\"”»]{1,300})(?=['\"”»])"
+_LOGIN_WORDS = r"user|users|login|logon|principal|account|usu[aá]rio|utilizador|conta|inicio de sesi[oó]n"
+_HOST_WORDS = r"server|host|workstation|client|servidor|m[aá]quina|cliente"
+_VALUE_WORDS = r"value|values|valor|valores"
+_NAMED = r"(?:\s+(?:name|nome|nombre))?\s*[:=]?\s*"
+_QUOTED_LOGIN = re.compile(rf"\b(?:{_LOGIN_WORDS})\b{_NAMED}{_QUOTE}", re.IGNORECASE)
+_QUOTED = re.compile(rf"\b(?:{_HOST_WORDS}|{_VALUE_WORDS})\b{_NAMED}{_QUOTE}", re.IGNORECASE)
+_VALUE_OF_TYPE = re.compile(rf"\b(?:varchar|nvarchar|char|nchar)\s+(?:value|valor)\s*{_QUOTE}", re.IGNORECASE)
+_KEY_VALUE = re.compile(
+    r"\b(?:key value is|valor da chave duplicada [ée]|valor de la clave duplicada es)\s*"
+    r"\((?P<value>[^()]{1,300})\)",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(
+    r"\b(?:UID|User ID|User|WSID|Workstation ID|CLIENT|HOST|SERVER)\s*[=:]\s*"
+    r"(?P<value>[^;\]\s'\")]{1,128})",
+    re.IGNORECASE,
+)
+_EMAIL = re.compile(r"(?<![\w.+•-])(?P<value>[\w.+-]{1,64})@(?=[\w-]{1,63}(?:\.[\w-]{1,63})+)")
+_DOMAIN_USER = re.compile(r"(?<![\\/\w.])[A-Za-z][\w-]{0,14}\\{1,2}(?P<value>[\w.$-]{2,64})")
+_IPV4 = re.compile(r"(?<![\d.])(?P<value>\d{1,3}(?:\.\d{1,3}){3})(?![\d.]*\d)")
+_IPV6 = re.compile(
+    r"(?<![\w:])(?P<value>(?:[0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{1,4}|(?:[0-9A-Fa-f]{1,4}:){1,6}:[0-9A-Fa-f:]{1,30})(?![\w:])"
+)
+_DOCUMENT = re.compile(
+    r"(?<![\d.-])(?P<value>\d{3}\.\d{3}\.\d{3}-\d{2}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}|\+\d{1,3}[ \d()-]{8,18}\d)(?!\d)"
+)
+_UID = re.compile(r"\b(?:UID|User ID|WSID)\s*=\s*(?P<value>[^;]{1,128})", re.IGNORECASE)
+_HOST = re.compile(r"\b(?:host|hostname|workstation)\s+(?P<value>(?=[\w-]*[\d.-])[\w.-]{2,128})", re.IGNORECASE)
+_PATTERNS = (
+    *(_EMAIL, _DOMAIN_USER, _IPV4, _IPV6, _DOCUMENT),
+    *(_QUOTED_LOGIN, _QUOTED, _VALUE_OF_TYPE, _KEY_VALUE, _SETTING, _HOST),
+)
+_OF_VALUES = (_QUOTED, _VALUE_OF_TYPE, _KEY_VALUE)
+_NUMBERS = re.compile(r"[\d\s,.:-]*")
+
+
+def mask_login(text: str) -> str:
+    """Return a login name masked: its shape, its domain, and the last two characters of a long one stay."""
+    domain, slash, name = text.rpartition("\\")
+    return f"{domain}{slash}{_hidden(name)}"
+
+
+def mask_logins(text: str) -> str:
+    """Return a message with the logins, hosts, addresses and personal values that it quotes masked.
+
+    Numbers stay, because a key may be one, unless they are a document or a telephone number.
+    """
+    for pattern in _PATTERNS:
+        text = pattern.sub(_masked_match, text)
+    return text
+
+
+def mask_connection(text: str) -> str:
+    """Return a connection string with the login masked. The server stays: it is the one that the portal watches."""
+    return _UID.sub(_masked_match, text)
+
+
+def _masked_match(found: re.Match[str]) -> str:
+    start, end = found.start("value") - found.start(), found.end("value") - found.start()
+    parts = found["value"].split(",") if found.re is _KEY_VALUE else [found["value"]]
+    hidden = ",".join(_part(part, found.re) for part in parts)
+    return f"{found[0][:start]}{hidden}{found[0][end:]}"
+
+
+def _part(text: str, pattern: re.Pattern[str]) -> str:
+    """Hide a value, unless it is a plain number or an earlier pattern has hidden it."""
+    if pattern is _QUOTED_LOGIN:
+        return mask_login(text)
+    hidden_before = BULLET in text and "@" in text
+    return text if hidden_before or (pattern in _OF_VALUES and _NUMBERS.fullmatch(text)) else _hidden(text)
+
+
+def _hidden(text: str) -> str:
+    return _all_but_last_two(text, lambda character: character not in _VISIBLE)
