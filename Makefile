@@ -63,8 +63,8 @@ lint: .venv/test.stamp  ## Style, templates, imports, migrations, deployment, tr
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PORTAL_DATA_DIR="$$folder" && set -x && \
 	$(BIN)/python manage.py makemigrations --check --dry-run && \
 	env $(PRODUCTION) $(BIN)/python -W error::RuntimeWarning manage.py check --deploy --fail-level WARNING
-	$(BIN)/python -m tests.support.messages --check
-	$(BIN)/python -m tests.support.access --check
+	$(BIN)/python -m tools.messages --check
+	$(BIN)/python -m tools.access --check
 
 # Statements are put together from the project's own names in two places only: there ruff's and bandit's
 # warning about it is off, as is bandit's about the pretended shop's randomness.
@@ -73,7 +73,7 @@ STATEMENTS := monitoring/warehouse,demo
 audit: .venv/test.stamp  ## Dangerous calls, and known holes in what is pinned (says so where it cannot ask)
 	$(BIN)/bandit --quiet --recursive etlportal monitoring demo --exclude $(STATEMENTS)
 	$(BIN)/bandit --quiet --recursive $(subst $(comma), ,$(STATEMENTS)) --skip B608,B311
-	$(BIN)/python -m tests.support.audit
+	$(BIN)/python -m tools.audit
 
 types: .venv/test.stamp  ## mypy --strict on policies, selectors, actions, warehouse
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && PORTAL_DATA_DIR="$$folder" $(BIN)/mypy
@@ -89,7 +89,7 @@ browser: .venv/test.stamp  ## The tests in a real Chromium, with a running demo
 ON_POSTGRES := tests/integration tests/contract tests/unit/test_settings.py
 
 test-postgres: .venv/test.stamp  ## Every test that touches the portal's own tables again, with these on PostgreSQL
-	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest $(ON_POSTGRES) -n auto --dist worksteal -q
+	$(BIN)/python -m tools.postgres $(BIN)/python -m pytest $(ON_POSTGRES) -n auto --dist worksteal -q
 
 # Needs Debian's postgresql, redis-server and nginx-light; what is started listens on this machine only, and is removed.
 # CLUSTER_KILLS and CLUSTER_SEED choose another story.
@@ -97,7 +97,7 @@ test-cluster: .venv/test.stamp  ## Kill fifty parts of a cluster while people wa
 	REQUIRE_CLUSTER=1 $(BIN)/python -m pytest tests/cluster -q -s
 
 image-steps: .venv/test.stamp  ## Carry out the Dockerfile without an engine, start what it made, check, stop (a minute)
-	$(BIN)/python -m tests.support.image
+	$(BIN)/python -m tools.image
 
 test-sqlserver: odbc  ## The tests over the SQL Server in TEST_SQLSERVER_HOST (tests/sqlserver/README.md)
 	$(BIN)/python -m pytest tests/sqlserver --ds=tests.sqlserver.settings -q
@@ -121,13 +121,13 @@ static: .venv/test.stamp  ## Bundle static/css and static/js into static/dist, a
 		$(ESBUILD) static/js/chart-library.js --format=esm --legal-comments=eof --outfile=static/dist/chart-library.js; \
 		for page in shell:portal entrance:entrance; do \
 			$(ESBUILD) static/js/$${page%:*}.js --format=esm --outfile=static/dist/$${page#*:}.js; done'
-	$(BIN)/python -m tests.support.bundles
+	$(BIN)/python -m tools.bundles
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
-	$(BIN)/python -m tests.support.messages
+	$(BIN)/python -m tools.messages
 
 screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
-	$(BIN)/python -m tests.support.screenshots
+	$(BIN)/python -m tools.screenshots
 
 bench: .venv/test.stamp  ## Measure what docs/performance.md says, twenty-five minutes
 	$(BIN)/python -m bench

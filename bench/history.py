@@ -1,7 +1,7 @@
 """`python -m bench.history`: how big `default` gets with 200 pipelines in five years, and what the trends cost over it.
 
 Writes every table at its retention by SQL alone, in the database of DATABASE_URL (an SQLite file of its own without
-one; on PostgreSQL: `python -m tests.support.postgres .venv/bin/python -m bench.history`). The database must be empty:
+one; on PostgreSQL: `python -m tools.postgres .venv/bin/python -m bench.history`). The database must be empty:
 it is filled twice, with two days and with the whole history, to compare what a trend costs. Prints Markdown.
 """
 

@@ -26,7 +26,7 @@ from bench import document
 from bench.serving import web
 from tests.support import chromium
 from tests.support.demo import Demo, free_port
-from tests.support.screenshots import LIVE_SECONDS, PAGES, ZONE
+from tools.screenshots import LIVE_SECONDS, PAGES, ZONE
 
 LIGHTHOUSE = "lighthouse@12.8.2"
 MEASURED = ("sign-in", "summary", "pipelines", "pipeline", "runs", "run", "failures", "failure", "connections")

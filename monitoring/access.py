@@ -1,7 +1,7 @@
 """Who may open what: every page, block, file, action, column and admin page with the permission that it needs.
 
 The one place. The middleware closes an address of the portal's own that is not listed here; tests hold views,
-groups, columns, the admin and docs/access.md (`python -m tests.support.access`) to this list.
+groups, columns, the admin and docs/access.md (`python -m tools.access`) to this list.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.support.screenshots import PAGES
+from tools.screenshots import PAGES
 
 MOST_REQUESTS, MOST_BYTES = 10, 200 * 1024
 VISITED = {name: page for name, page in PAGES.items() if name != "admin"} | {

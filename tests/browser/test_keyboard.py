@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.screenshots import PAGES
+from tools.screenshots import PAGES
 
 OpenPage = Callable[..., Page]
 

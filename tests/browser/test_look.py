@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.chromium import axe_violations
 from tests.support.demo import Demo
-from tests.support.screenshots import PAGES
+from tools.screenshots import PAGES
 
 OpenPage = Callable[..., Page]
 Remember = Callable[[str], str]

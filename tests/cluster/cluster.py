@@ -18,7 +18,7 @@ import psycopg
 from tests.cluster import programs
 from tests.cluster.watch import holder_pid, rows
 from tests.support.demo import KEPT, ROOT
-from tests.support.postgres import url_of
+from tools.postgres import url_of
 
 TICK_SECONDS = 6
 LEASE_SECONDS = 0.6 * TICK_SECONDS

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.cluster import programs
-from tests.support.postgres import NoPostgres, binaries
+from tools.postgres import NoPostgres, binaries
 
 
 def _missing() -> str:

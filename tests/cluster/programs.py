@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support import postgres
 from tests.support.demo import KEPT, ROOT, free_port
+from tools import postgres
 
 READY_SECONDS = 60.0
 MISSING = "needed: apt-get install --no-install-recommends postgresql redis-server nginx-light"

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from tests.support.postgres import OWNER
+from tools.postgres import OWNER
 
 
 def rows(folder: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -45,11 +45,11 @@ from monitoring.models import GroupPolicy, GroupScope, UserPreferences
 from monitoring.sight import RIGHTS_SECONDS, may
 from monitoring.views.blocks import Block, Page
 from tests.conftest import ROLES
-from tests.support import access as document
 from tests.support import worlds
 from tests.support.queries import counted
 from tests.support.warehouse import Warehouse
 from tests.support.worlds import MINE
+from tools import access as document
 
 Clients = Callable[[str], Client]
 
@@ -150,7 +150,7 @@ def test_the_admins_tables_are_the_list() -> None:
 
 def test_the_document_is_the_list() -> None:
     text = document.DOCUMENT.read_text(encoding="utf-8")
-    assert document.written(text) == text, "python -m tests.support.access"
+    assert document.written(text) == text, "python -m tools.access"
     for name, entry in PORTAL.items():
         assert f"`{name.removeprefix('monitoring:')}`" in text
         assert entry.needs == () or f"`{entry.needs[0]}`" in text

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.audit import Audit, read, verdict
+from tools.audit import Audit, read, verdict
 
 HOLE = {"id": "PYSEC-2026-1", "fix_versions": ["2.0"], "aliases": [], "description": "x"}
 

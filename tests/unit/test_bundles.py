@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.bundles import RECORD, STATIC, digests
+from tools.bundles import RECORD, STATIC, digests
 
 
 def test_they_are_made_of_the_sources_as_they_are() -> None:

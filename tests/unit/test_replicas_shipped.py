@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from etlportal import gunicorn_settings
-from tests.support.dockerfile import ROOT
 from tests.unit.test_ship import COMPOSE
+from tools.dockerfile import ROOT
 
 NGINX = re.sub(r"#.*", "", (ROOT / "docker/nginx.conf").read_text())
 SERVICES = COMPOSE["compose.prod.yaml"]["services"]

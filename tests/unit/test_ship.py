@@ -16,7 +16,7 @@ import yaml
 
 from etlportal import gunicorn_settings, healthcheck
 from etlportal.environment import FROM_FILE
-from tests.support.dockerfile import ROOT, instructions, last
+from tools.dockerfile import ROOT, instructions, last
 
 DOCKERFILE = instructions()
 FINAL = [each for each in DOCKERFILE if each.stage == DOCKERFILE[-1].stage]

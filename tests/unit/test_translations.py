@@ -9,8 +9,8 @@ import polib
 import pytest
 
 from monitoring.views.context import words
-from tests.support import messages
 from tests.support.visible import unmarked
+from tools import messages
 
 TEMPLATES = sorted((messages.ROOT / "templates").rglob("*.html"))
 

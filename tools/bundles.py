@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-STATIC = Path(__file__).parents[2] / "static"
+STATIC = Path(__file__).parents[1] / "static"
 RECORD = STATIC / "dist" / "sources.json"
 
 

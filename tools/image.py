@@ -23,7 +23,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tests.support.dockerfile import ROOT, Instruction, instructions, last
+from tools.dockerfile import ROOT, Instruction, instructions, last
 
 NOBODY = 65534
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

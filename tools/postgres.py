@@ -1,4 +1,4 @@
-"""Run a command with a throw-away PostgreSQL server: `python -m tests.support.postgres pytest ...`.
+"""Run a command with a throw-away PostgreSQL server: `python -m tools.postgres pytest ...`.
 
 The server is the distribution's own program over an empty folder of its own, reached by a socket in
 that folder and by nothing else: no port, no password, no cluster of this machine. The command gets its

@@ -1,4 +1,4 @@
-"""docs/access.md from monitoring/access.py: `python -m tests.support.access` writes it, `--check` compares."""
+"""docs/access.md from monitoring/access.py: `python -m tools.access` writes it, `--check` compares."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from monitoring import access
 from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "access.md"
-BEGIN, END = "<!-- begin: python -m tests.support.access -->", "<!-- end -->"
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "access.md"
+BEGIN, END = "<!-- begin: python -m tools.access -->", "<!-- end -->"
 TITLES = {Kind.PAGE: "Pages", Kind.BLOCK: "Blocks", Kind.FILE: "Files", Kind.ACTION: "Actions"}
 
 
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
     new = written(text)
     if "--check" in arguments:
         if new != text:
-            print("docs/access.md is not what monitoring/access.py says: python -m tests.support.access")  # noqa: T201
+            print("docs/access.md is not what monitoring/access.py says: python -m tools.access")  # noqa: T201
         return int(new != text)
     DOCUMENT.write_text(new, encoding="utf-8")
     return 0

@@ -1,6 +1,6 @@
 """Known vulnerabilities in what requirements.txt pins, from PyPI's own advisories; honest where it cannot ask.
 
-`python -m tests.support.audit`: exit code 1 for a finding; 0 when there is none, or when the advisories are
+`python -m tools.audit`: exit code 1 for a finding; 0 when there is none, or when the advisories are
 out of reach (a closed network), which it says in one line: not audited is not the same as clean.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements.txt"
 SECONDS = 120
 

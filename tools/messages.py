@@ -1,6 +1,6 @@
 """The translations, without GNU gettext: extract, update, compile, check.
 
-`python -m tests.support.messages` (`make messages`) brings locale/pt_BR up to date with the code and
+`python -m tools.messages` (`make messages`) brings locale/pt_BR up to date with the code and
 templates and compiles it; with `--check` it only says what is wrong. Extraction is Babel's for Python
 and Django's own `templatize` for templates.
 """
@@ -18,7 +18,7 @@ import polib
 from babel.messages.extract import extract_python
 from django.utils.translation.template import templatize
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 CATALOG = ROOT / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
 PYTHON = ("etlportal", "monitoring")
 TEMPLATES = ("templates",)

@@ -1,0 +1,1 @@
+"""Developer scripts: `python -m tools.messages` and so on. Nothing here is part of the product."""
