@@ -32,14 +32,18 @@ def check(found: dict[str, dict[str, Any]]) -> None:
 
 
 def differences(wanted: Any, found: Any, place: str = "") -> list[str]:
-    """Return one line per name whose value differs. Blanks do not matter."""
-    if _bare(wanted) == _bare(found):
+    """Return one line per name whose value differs. Blanks do not matter, and a page may take fewer statements."""
+    if _bare(wanted) == _bare(found) or (".statements / pages" in place and _is_fewer(wanted, found)):
         return []
     if isinstance(wanted, dict) and isinstance(found, dict):
         return _of_mappings(wanted, found, place)
     if isinstance(wanted, list) and isinstance(found, list):
         return _of_lines(wanted, found, place)
     return [f"{place}: {_short(wanted)} -> {_short(found)}"]
+
+
+def _is_fewer(wanted: Any, found: Any) -> bool:
+    return isinstance(wanted, int) and isinstance(found, int) and found <= wanted
 
 
 def _bare(value: Any) -> Any:
