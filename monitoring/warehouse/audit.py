@@ -1,4 +1,4 @@
-"""Runs with their run entities, in bounded pieces, read by run_id: the one index that both tables have."""
+"""Control rows, runs and executions. Runs are read in bounded pieces by run_id, the one index of both audit tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RUN_WIDTH = 9
 
 
 def newest_run_id(alias: str) -> int | None:
-    """Return the newest run's id, None without runs: one look at the end of an index. Raises ReadFailed."""
+    """Return the newest run's id, or None without runs: one index seek. Raises ReadFailed."""
     found: int | None = rows(alias, Sql("SELECT MAX(run_id) FROM [audit].[etl_run]"))[0][0]
     return found
 
@@ -40,7 +40,7 @@ def newest_runs(alias: str, limit: int) -> list[Run]:
 def runs_since(alias: str, from_run_id: int, also: Collection[int], limit: int) -> list[Run]:
     """Return runs with run_id >= `from_run_id` (at most `limit`) or among `also`, oldest first.
 
-    Raises ReadFailed. `also` are run ids still open when last seen; keep it to some hundreds.
+    Raises ReadFailed. `also`: ids of runs that were open when last read, a few hundred at most.
     """
     condition = Sql("WHERE run_id >= %s", (from_run_id,))
     if also:
@@ -144,7 +144,7 @@ def execution_from(row: Row) -> Execution | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """A time of an audit row; what SQLite let in and is none counts as not written."""
+    """Return a time of an audit row. SQLite accepts any text; one that is not a time counts as NULL."""
     try:
         return utc(value)
     except ValueError:
@@ -173,11 +173,11 @@ _WIDTH = 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlReading:
-    """What stands in ctl.etl_control, at the database's own time `now`.
+    """The rows of ctl.etl_control at the database's own time `now`.
 
-    `executions`: by pipeline, the run entity of the row's last_run_id, where it is still there.
-    `broken`: by pipeline, why its row cannot be used although it was read. `audit_problem`: the
-    audit tables could not be read with it; then `max_run_id` and `executions` say nothing.
+    `executions`: by pipeline, the execution in the row's last_run_id, if it still exists.
+    `broken`: by pipeline, why its row cannot be used. `audit_problem`: why the audit tables could not be read with
+    the control rows; then `max_run_id` and `executions` are unknown.
     """
 
     now: datetime
@@ -203,7 +203,7 @@ def read_control(alias: str = "dw") -> ControlReading:
 
 
 def _with_audit(now: str) -> Sql:
-    # LEFT JOIN on a row that is always there: an empty control table still tells the time.
+    # LEFT JOIN on a row that always exists, so that an empty control table still gives the time.
     return Sql(
         f"SELECT k.clock, k.max_run_id, {_CONTROL_COLUMNS}, {EXECUTION_COLUMNS} "
         f"FROM (SELECT {now} AS clock, (SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r) AS max_run_id) AS k "
@@ -245,7 +245,7 @@ def _reading(found: list[Row], audit_problem: Problem | None = None) -> ControlR
 
 
 def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
-    """Return the row, and why it cannot be judged: SQLite lets anything into a column."""
+    """Return the row, and why it cannot be used: a column of SQLite accepts any value."""
     name, source, target, key, updated_at, key_id, cutoff, batch, active, run_id, status, *times = row
     success, created, changed = times
     problem = None
@@ -266,9 +266,9 @@ def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
         is_active=bool(active),
         last_run_id=run_id,
         last_status=status,
-        last_success_at=_or_none(success),
-        created_at=_or_none(created),
-        updated_at=_or_none(changed),
+        last_success_at=_moment(success),
+        created_at=_moment(created),
+        updated_at=_moment(changed),
     )
     return control, problem
 
@@ -278,10 +278,3 @@ def _required(value: object) -> datetime:
     if moment is None:
         raise ValueError("watermark_updated_at is NULL")
     return moment
-
-
-def _or_none(value: object) -> datetime | None:
-    try:
-        return utc(value)
-    except ValueError:
-        return None

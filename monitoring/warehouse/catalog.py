@@ -1,8 +1,10 @@
 """Which of the wanted tables exist in a watched database, with columns, indexes and the right to read.
 
-One statement per database on SQL Server (catalog_sqlserver.py), one on SQLite (catalog_sqlite.py), and one
-more where a synonym stands for a table. What a login may not see at all looks missing: SQL Server hides
-the metadata too.
+One statement per database, and one more per database that synonyms lead into. A table that the login may not see at
+all looks missing, because SQL Server hides its metadata too.
+
+SQL Server compares names in the collation of the database, so each row says which wanted name it answers: in a
+case-sensitive database `core.Customers` is not core.customers. Names of SQLite are case-insensitive.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _CHUNK = 600
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as stored. `declared` is its type without length, upper case; `scale` of a datetime."""
+    """A column. `declared`: its type in upper case, without length. `scale`: that of a datetime."""
 
     name: str
     declared: str
@@ -44,7 +46,7 @@ class Column:
 
     @property
     def moment_type(self) -> str:
-        """The type to cast a compared parameter to, so that the column itself is not converted."""
+        """Return the type for a parameter that is compared with the column, so that the column is not converted."""
         if self.declared in _WITH_SCALE:
             return f"{self.declared}({7 if self.scale is None else int(self.scale)})"
         return self.declared if self.is_moment else "DATETIME2(0)"
@@ -52,9 +54,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view that exists, named as its database spells it. `readable`: whether this login may SELECT from it.
+    """A table or view that exists, as its database spells it. `readable`: whether the login may SELECT from it.
 
-    `base`: what it stands for, where it is a synonym. Columns and indexes by `naming`'s folded names.
+    `base`: the table that a synonym stands for. Columns and indexes have names folded by `naming`.
     """
 
     name: TableName
@@ -67,7 +69,7 @@ class Table:
 
     @property
     def counted(self) -> TableName:
-        """The table whose rows the engine counts."""
+        """Return the table whose rows the engine counts."""
         return self.base or self.name
 
     def column(self, name: str) -> Column | None:
@@ -75,16 +77,16 @@ class Table:
         return self.columns.get(self.naming.fold(name))
 
     def indexed_by(self, *names: str) -> bool:
-        """Return whether an index begins with exactly these columns in this order."""
+        """Return whether an index begins with these columns in this order."""
         wanted = tuple(self.naming.fold(name) for name in names)
         return any(index[: len(wanted)] == wanted for index in self.indexes)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The wanted tables that exist, by their wanted names; which of the wanted schemas exist.
+    """The wanted tables that exist, by their wanted names, and the wanted schemas that exist.
 
-    `refused`: why a wanted synonym cannot be followed.
+    `refused`: why a synonym cannot be followed.
     """
 
     schemas: frozenset[str] = frozenset()
@@ -92,12 +94,12 @@ class Catalog:
     refused: dict[TableName, Problem] = field(default_factory=dict)
 
     def find(self, name: TableName) -> Table | None:
-        """Return the table, or None where it does not exist (or is hidden from this login)."""
+        """Return the table, or None if it does not exist or is hidden from the login."""
         return self.tables.get(name)
 
 
 def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
-    """Return what exists of the `wanted` tables. Raises ReadFailed."""
+    """Return which of the `wanted` tables exist. Raises ReadFailed."""
     names = sorted(set(wanted))
     read = _read_sqlserver if dialect_of(alias).vendor == "microsoft" else _read_sqlite
     found: list[Row] = []
@@ -109,7 +111,7 @@ def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
 
 
 def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName | Problem]) -> Catalog:
-    """Return the catalog with the tables that its synonyms stand for: one statement per database of theirs."""
+    """Return the catalog with the tables that its synonyms stand for: one statement per database."""
     tables, refused = dict(catalog.tables), dict(catalog.refused)
     bases = {name: base for name, base in synonyms.items() if isinstance(base, TableName)}
     refused |= {name: base for name, base in synonyms.items() if isinstance(base, Problem)}
@@ -133,7 +135,7 @@ def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName 
 
 
 def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | Problem]]:
-    """Return the catalog of rows (wanted name, kind, schema, table, ...), and what is a synonym in it."""
+    """Return the catalog of rows (wanted name, kind, schema, table, ...), and its synonyms."""
     schemas: set[str] = set()
     tables: dict[TableName, Table] = {}
     indexes: dict[TableName, dict[str, list[tuple[int, str]]]] = {}
@@ -158,7 +160,7 @@ def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | P
 
 
 def _column(name: str, declared: str | None, scale: int | None, nullable: int) -> Column:
-    # SQLite says "DATETIME2(0)", SQL Server "datetime2" and the scale beside it.
+    # SQLite gives "DATETIME2(0)", SQL Server "datetime2" and the scale in a column of its own.
     text, _, rest = (declared or "").upper().partition("(")
     if rest and scale is None:
         digits = rest.rstrip(")").split(",")[-1].strip()
@@ -167,7 +169,7 @@ def _column(name: str, declared: str | None, scale: int | None, nullable: int) -
 
 
 # `{sys}` is the schema of the catalog: of this database, or of another one that a synonym leads into.
-# There HAS_PERMS_BY_NAME does not look: whoever sees the columns is taken for a reader.
+# HAS_PERMS_BY_NAME does not work there: a login that sees the columns is assumed to be able to read.
 _SQLSERVER = """
 ), found AS (
   SELECT w.place, s.name AS schema_name, o.name AS table_name, o.object_id, RTRIM(o.type) AS kind
@@ -206,7 +208,7 @@ _READABLE = "HAS_PERMS_BY_NAME(QUOTENAME(f.schema_name) + N'.' + QUOTENAME(f.tab
 
 
 def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return rows of (place in `wanted` or None, kind, schema, table, ...). All of one database. Raises ReadFailed."""
+    """Return rows of (place in `wanted` or None, kind, schema, table, ...), all of one database."""
     if not wanted:
         return []
     listed = joined(
@@ -230,9 +232,9 @@ def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
 
 
 def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableName | Problem:
-    """Return the table that a synonym stands for, or why it is not read: it is on another server.
+    """Return the table that a synonym stands for, or the problem with it, such as a table on another server.
 
-    `text` is what the server keeps: up to four parts, bracketed where they were typed so.
+    `text`: as stored by the server, with up to four parts, in brackets if they were typed so.
     """
     parts = _parts(text)
     told = f"{synonym} → {text}"[:300]
@@ -246,7 +248,7 @@ def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableN
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a name of several parts: `[a.b].c` has two, `a..c` three of which one is empty."""
+    """Return the parts of a name: `[a.b].c` has two; `a..c` has three, one of them empty."""
     parts: list[str] = []
     part, quoted, at = "", False, 0
     while at < len(text):
@@ -273,7 +275,7 @@ _SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
 
 
 def _read_sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return rows of (place in `wanted` or None, kind, schema, table, ...). SQLite's names have no case."""
+    """Return the same rows from SQLite's pragma functions."""
     places: dict[tuple[str, str], list[int]] = {}
     for place, name in enumerate(wanted):
         places.setdefault(name.key, []).append(place)
@@ -323,7 +325,7 @@ def _sqlite_tables(alias: str, wanted: list[TableName]) -> list[Row]:
 
 
 def _sqlite_view(alias: str, view: TableName) -> list[Row]:
-    """The columns of one view: asked by itself, because a broken view makes the whole statement fail."""
+    """Return the columns of one view. Read alone, because a broken view makes the whole statement fail."""
     statement = Sql(
         f"SELECT 'column', %s, %s, 1, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 "
         "FROM pragma_table_info(%s, %s) AS c",

@@ -1,7 +1,8 @@
-"""One table as its database describes it: columns, what is unique, what a CHECK allows.
+"""One table, read on demand: its columns, unique keys and CHECK constraints, and its newest rows.
 
-For the questions that are asked on demand about one pipeline. What the collector reads every tick
-for all of them is in catalog.py.
+The collector reads the structure of all tables with catalog.py. The newest rows are a bounded read by the index on
+(updated_at, key). The database cuts long values, and types that the driver cannot carry (geography, sql_variant) come
+as text. Nothing is masked here: the caller decides.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ _WORD = re.compile(r"N?'((?:[^']|'')*)'")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A table that exists. `unique`: the column sets (in lower case) that its indexes keep unique.
+    """A table that exists. `unique`: the sets of columns (in lower case) that its indexes keep unique.
 
-    `domains`: for a column (lower case) the words that a trusted CHECK constraint allows. `base`: what
-    the table's name is a synonym for.
+    `domains`: by column (lower case), the words that a trusted CHECK constraint allows. `base`: the table that the
+    name is a synonym for.
     """
 
     table: TableName
@@ -48,16 +49,16 @@ class Description:
         return next((column for column in self.columns if fold(column.name) == fold(name)), None)
 
     def keeps_unique(self, names: Iterable[str]) -> bool:
-        """Whether an index refuses two rows with the same values in `names`."""
+        """Return whether an index refuses two rows with the same values in `names`."""
         wanted = frozenset(name.casefold() for name in names)
         return any(keys <= wanted for keys in self.unique)
 
 
 def describe(alias: str, table: TableName) -> Description | None:
-    """Return what `alias` says of the table, None when it shows none of that name.
+    """Return the description of a table, or None if the login sees none of that name.
 
-    One statement; two more where the name is a synonym (or nothing). Raises ReadFailed, also for a
-    synonym of a table on another server.
+    One statement, two more if there is no table of that name. Raises ReadFailed, also for a synonym of a table on
+    another server.
     """
     dialect = dialect_of(alias)
     if dialect.vendor != "microsoft":
@@ -70,7 +71,7 @@ def describe(alias: str, table: TableName) -> Description | None:
 
 
 def _base(alias: str, dialect: Dialect, table: TableName) -> TableName | None:
-    """Return what the name is a synonym for, None where it is none."""
+    """Return the table that the name is a synonym for, or None."""
     sql = Sql(
         "SELECT TOP (1) y.base_object_name, SCHEMA_NAME() FROM sys.synonyms AS y WHERE y.object_id = OBJECT_ID(%s)",
         (_plain(dialect, table),),
@@ -84,7 +85,7 @@ def _base(alias: str, dialect: Dialect, table: TableName) -> TableName | None:
 
 
 def _plain(dialect: Dialect, table: TableName) -> str:
-    """Return the quoted name as a value: its per cent signs stand for themselves."""
+    """Return the quoted name as a parameter's value, without doubled per cent signs."""
     return dialect.table(table).replace("%%", "%")
 
 
@@ -112,13 +113,13 @@ ORDER BY what, place
 
 
 def _sqlserver(dialect: Dialect, table: TableName) -> Sql:
-    """Rows of (what, group, name, type, nullable, scale)."""
+    """Return a statement for rows of (what, group, name, type, nullable, scale)."""
     sys = f"{dialect.quote(table.database)}.sys" if table.database else "sys"
     return Sql(_SQLSERVER.format(sys=sys), (_plain(dialect, table),) * 3)
 
 
 def _sqlite(table: TableName) -> Sql:
-    # An INTEGER PRIMARY KEY is the rowid: never NULL, unique, without an index of its own.
+    # An INTEGER PRIMARY KEY is the rowid: unique and never NULL, without an index of its own.
     return Sql(
         "SELECT 'column' AS what, c.cid AS place, c.name AS name, c.type AS type,"
         " CASE WHEN c.\"notnull\" = 1 OR (c.pk = 1 AND UPPER(c.type) = 'INTEGER') THEN 0 ELSE 1 END AS nullable,"
@@ -150,7 +151,7 @@ def _read(table: TableName, found: list[Row]) -> Description | None:
         elif what == "naming":
             naming = Naming(bool(nullable), bool(scale))
         elif what == "unique":
-            # An index over an expression has no column name: it guarantees nothing here.
+            # An index on an expression has no column name and guarantees nothing here.
             unique.setdefault(place, set()).add(str(name).casefold() if name is not None else "\0")
         else:
             domains.update(allowed_words(str(name or "")))
@@ -166,7 +167,7 @@ def _read(table: TableName, found: list[Row]) -> Description | None:
 
 
 def allowed_words(definition: str) -> dict[str, tuple[str, ...]]:
-    """Return {column: words} when a CHECK's definition is a plain list of words for one column, else {}.
+    """Return {column: words} if a CHECK's definition is a plain list of words for one column, else {}.
 
     SQL Server stores `c IN ('A', 'B')` as `([c]='B' OR [c]='A')`.
     """
@@ -196,7 +197,7 @@ CARRIED = frozenset(
         *("DATE", "TIME", "DATETIME", "DATETIME2", "SMALLDATETIME", "UNIQUEIDENTIFIER"),
     }
 )
-"""Types that the driver carries as they are, and that are never long."""
+"""Types that the driver carries unchanged and that are never long."""
 
 
 def readable(name: str, declared: str, *, text: int, binary: int) -> str:
@@ -208,34 +209,34 @@ def readable(name: str, declared: str, *, text: int, binary: int) -> str:
         **dict.fromkeys(_BINARY, f"SUBSTRING(CAST({name} AS VARBINARY(MAX)), 1, {binary})"),
         **dict.fromkeys(_CLR, f"LEFT({name}.ToString(), {text})"),
         "DATETIMEOFFSET": f"CAST({name} AS NVARCHAR(40))",
-        # Bytes taken for characters would be no text: they are written in hexadecimal digits.
+        # Binary values are written in hexadecimal digits.
         "SQL_VARIANT": (
             f"CASE WHEN SQL_VARIANT_PROPERTY({name}, 'BaseType') IN ('binary', 'varbinary', 'timestamp')"
             f" THEN CONVERT(NVARCHAR({text}), CONVERT(VARBINARY({binary}), {name}), 1)"
             f" ELSE TRY_CAST({name} AS NVARCHAR({text})) END"
         ),
     }
-    # A type of the future (json, vector): text if the server can make it text, else NULL.
+    # A newer type (json, vector): text if the server can convert it, else NULL.
     return cut.get(declared) or f"LEFT(TRY_CAST({name} AS NVARCHAR(MAX)), {text})"
 
 
 ROWS = 20
 COLUMNS = 60
-"""More columns than this are not read; the sample says that it is cut."""
+"""At most this many columns are read; the page says when there are more."""
 
 TEXT, BYTES = 200, 32
-"""Characters of a text and bytes of a binary value that are read; one more is read to know that it was cut."""
+"""Characters of a text and bytes of a binary value that are shown; one more is read to know that it was cut."""
 
 SECONDS = 5.0
-"""How long the database may take."""
+"""Time limit for both statements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
-    """What was read: `rows` has one tuple per row, in the order of `columns`, newest first.
+    """`rows`: one tuple per row, in the order of `columns`, newest first.
 
-    `columns_in_all` is larger than the number of columns where they were cut. `base`: what the source's
-    name is a synonym for, else empty.
+    `columns_in_all`: the number of columns that the table has. `base`: the table that the source's name is a synonym
+    for, or empty.
     """
 
     columns: tuple[str, ...]
@@ -250,7 +251,7 @@ class SourceRows:
 def newest_rows(source: TableName, key: str, updated: str, limit: int = ROWS) -> SourceRows:
     """Return the newest `limit` rows of `source` by (updated, key). Two statements on oltp.
 
-    Raises ReadFailed: table missing, column missing, timeout, whatever the database says.
+    Raises ReadFailed, also for a missing table or column.
     """
     started = time.perf_counter()
     with budget(SECONDS):
@@ -288,7 +289,7 @@ def _statement(dialect: Dialect, table: Description, shown: tuple[Column, ...], 
 
 
 def _expression(dialect: Dialect, column: Column) -> str:
-    """Return the column cut to what is shown. On SQLite any column may hold a value of any type."""
+    """Return the column cut to the shown length. In SQLite any column may hold a value of any type."""
     name = f"s.{dialect.quote(column.name)}"
     if dialect.vendor == "sqlite":
         return (

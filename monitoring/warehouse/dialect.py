@@ -1,9 +1,9 @@
-"""The few things that SQL Server and SQLite say differently, and how their values come back.
+"""The differences between SQL Server and SQLite, and the conversion of their values.
 
-Statements are built from `Sql` fragments: text with `%s` and its parameters, never a value in the text but whole
-numbers of the portal's own or of the control row (`int`): how many rows, how many minutes. These stay the same from
-tick to tick; as parameters they would cut one statement over 200 pipelines in two. T-SQL comes first; SQLite follows
-so that the embedded warehouse answers the same questions.
+Statements are built from `Sql` fragments: text with `%s`, and its parameters. The only values in the text are whole
+numbers (numbers of rows, minutes) of the portal or of the control row. They do not change from tick to tick, and as
+parameters they would split one statement over 200 pipelines in two. T-SQL comes first; SQLite is for the embedded
+warehouse.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SqlServer:
     vendor = "microsoft"
     join_in_order = "INNER JOIN"
     now = "SYSUTCDATETIME()"
-    # A compound SELECT may be long; what a statement may carry is parameters (2,100).
+    # The limit of a statement is its parameters (2,100), not the length of a compound SELECT.
     max_branches = 400
     max_params = 2000
 
@@ -66,13 +66,13 @@ class SqlServer:
         return Sql(f"SELECT TOP ({int(limit)}) ") + columns + " " + rest
 
     def moment(self, value: datetime, declared: str = "DATETIME2(0)") -> Sql:
-        """Return `value` as a parameter of the column's own type, so that an index is sought, not scanned."""
+        """Return `value` as a parameter of the column's own type, so that the index is seeked, not scanned."""
         return Sql(f"CAST(%s AS {declared})", (_naive(value),))
 
     def cutoff(self, minutes: int, declared: str = "DATETIME2(0)") -> Sql:
         """Return now - minutes in whole seconds, rounded down.
 
-        CAST rounds to the nearest second; half a second less makes it the floor.
+        CAST rounds to the nearest second, so half a second is subtracted first.
         """
         return Sql(
             f"CAST(DATEADD(MILLISECOND, -500, DATEADD(MINUTE, {-int(minutes)}, SYSUTCDATETIME())) AS {declared})"
@@ -85,10 +85,10 @@ class SqlServer:
         return "CAST(" + expression + " AS DATETIME2(3))"
 
     def row_count(self, name: TableName) -> Sql:
-        """Return the rows of a table from the engine's own metadata: constant cost, no lock, no extra right.
+        """Return a table's number of rows from metadata: constant cost, no lock, no extra permission.
 
-        sys.partitions shows to whoever may see the table; sys.dm_db_partition_stats has the same
-        number but wants VIEW DATABASE STATE. A view has rows there only where it is indexed, else NULL.
+        sys.dm_db_partition_stats has the same number but needs VIEW DATABASE STATE. A view has rows in sys.partitions
+        only if it is indexed, else the result is NULL.
         """
         catalog = f"{self.quote(name.database)}.sys.partitions" if name.database else "sys.partitions"
         return Sql(
@@ -101,7 +101,7 @@ class Sqlite:
     """The embedded warehouse: datetimes are text, `YYYY-MM-DD HH:MM:SS`, UTC."""
 
     vendor = "sqlite"
-    # SQLite's way to keep the order of a join: the first table leads, by its index.
+    # In SQLite CROSS JOIN keeps the order of the tables: the first one leads, by its index.
     join_in_order = "CROSS JOIN"
     now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
     # SQLITE_MAX_COMPOUND_SELECT is 500.
@@ -119,7 +119,7 @@ class Sqlite:
         return "SELECT " + (Sql("") + columns) + " " + rest + Sql(f" LIMIT {int(limit)}")
 
     def moment(self, value: datetime, declared: str = "") -> Sql:
-        """Return `value` as text of the stored form, so that comparing text compares times."""
+        """Return `value` as text in the stored format, so that comparing text compares times."""
         return Sql("%s", (_naive(value).isoformat(sep=" "),))
 
     def cutoff(self, minutes: int, declared: str = "") -> Sql:
@@ -131,7 +131,7 @@ class Sqlite:
         return expression
 
     def row_count(self, name: TableName) -> Sql:
-        """Return the rows of a table. SQLite keeps no count: it walks the smallest index."""
+        """Return a table's number of rows. SQLite keeps no count and scans the smallest index."""
         return Sql(f"(SELECT COUNT(*) FROM {self.table(name)})")
 
 
@@ -141,14 +141,14 @@ _DIALECTS: dict[str, Dialect] = {"microsoft": SqlServer(), "sqlite": Sqlite()}
 
 
 def dialect_of(alias: str) -> Dialect:
-    """Return how to speak to the database of `alias`."""
+    """Return the dialect of the database of `alias`."""
     return _DIALECTS[connections[alias].vendor]
 
 
 def utc(value: object) -> datetime | None:
-    """Return a value of a datetime column as aware UTC. Raises ValueError for what is none.
+    """Return a value of a datetime column as aware UTC. Raises ValueError if it is not a time.
 
-    SQL Server gives naive datetimes (or aware ones, from DATETIMEOFFSET), SQLite gives text.
+    SQL Server returns naive datetimes (aware ones from DATETIMEOFFSET), SQLite returns text.
     """
     if value is None:
         return None

@@ -1,7 +1,7 @@
 """What a driver's exception means: from SQLSTATE and native number to a Problem.
 
-Prose is read only where a driver gives no number: SQLite's generic error. On Linux every failure of
-TLS has the native number -1; the number that says which is OpenSSL's own, in brackets in the text.
+Message text is read only where there is no number: for SQLite's generic error. On Linux every TLS failure has the
+native number -1, and OpenSSL's own number is in brackets in the text.
 Numbers: Microsoft, "Database Engine events and errors"; SQLSTATEs: "Appendix A: ODBC error codes".
 """
 
@@ -36,36 +36,20 @@ _SQLSERVER_NUMBERS: dict[Code, tuple[int, ...]] = {
     Code.COLUMN_MISSING: (207,),
     Code.LOCKED: (1222,),
     Code.DEADLOCK: (1205,),
-    # SChannel's, in Windows: untrusted root, another name, expired; the last three as X.509 errors.
+    # SChannel (Windows): untrusted root, wrong name, expired; then the same three as X.509 errors.
     Code.CERTIFICATE: (-2146893019, -2146893022, -2146893016, -2146762487, -2146762481, -2146762495),
     Code.UNREACHABLE: (
-        2,
-        26,
-        53,
-        64,
-        104,
-        110,
-        111,
-        113,
-        121,
-        233,
-        258,
-        10053,
-        10054,
-        10060,
-        10061,
-        11001,
-        10013,
-        11002,
+        *(2, 26, 53, 64, 104, 110, 111, 113, 121, 233, 258),
+        *(10013, 10053, 10054, 10060, 10061, 11001, 11002),
     ),
-    # The server has no TLS; SChannel: no common algorithm, not a TLS answer; OpenSSL's -1 (see _tls).
+    # The server has no TLS; SChannel: no common algorithm, no TLS answer; OpenSSL: -1 (see _tls).
     Code.ENCRYPTION: (20, -2146893007, -2146893048, -1),
 }
 _BY_NUMBER = {number: code for code, numbers in _SQLSERVER_NUMBERS.items() for number in numbers}
 _COMPANIONS = frozenset({8180, 18456})
-"""`Statement(s) could not be prepared`, `Login failed`: may come with the error that says why."""
+"""`Statement(s) could not be prepared`, `Login failed`: often accompany the error that says why."""
 _OF_THE_NETWORK = frozenset({Code.UNREACHABLE, Code.ENCRYPTION})
-"""Their numbers are small and mean something else outside class 08."""
+"""Outside SQLSTATE class 08 their small numbers mean something else."""
 
 _BY_SQLSTATE = {
     "IM002": Code.DRIVER_MISSING,
@@ -81,10 +65,10 @@ _BY_SQLSTATE = {
 }
 _BY_SQLSTATE_CONNECTING = {
     "HYT00": Code.UNREACHABLE,
-    "HY000": Code.UNREACHABLE,  # what answers there speaks another protocol
-    "01000": Code.DRIVER_MISSING,  # the driver manager cannot load the library: a warning is no error else
+    "HY000": Code.UNREACHABLE,  # something with another protocol answers there
+    "01000": Code.DRIVER_MISSING,  # the driver manager cannot load the library
 }
-"""What a state means where there is no number and no connection yet."""
+"""For a state without a number, before there is a connection."""
 
 _BY_SQLITE_CODE = {
     3: Code.PERMISSION_DENIED,  # SQLITE_PERM
@@ -104,7 +88,6 @@ _SQLITE_GENERIC = (
     (re.compile(r"unknown database"), Code.OBJECT_MISSING),
 )
 
-# Codes of the whole connection, not of one statement on it.
 CONNECTION_CODES = frozenset(
     {
         Code.DRIVER_MISSING,
@@ -119,21 +102,22 @@ CONNECTION_CODES = frozenset(
         Code.SERVER_BUSY,
     }
 )
+"""Problems of the whole connection, not of one statement."""
 
 _ODBC_SHAPE = re.compile(r"^[0-9A-Z]{5}$")
 _NATIVE = re.compile(r"\((-?\d+)\)(?= \(SQL\w+\)|; ?\[|$)")
-"""pyodbc writes "[state] text (native) (SQLFunction); [state] text (native)": numbers inside the text are none."""
+"""pyodbc writes "[state] text (native) (SQLFunction); [state] text (native)". Numbers inside the text do not count."""
 _OPENSSL = re.compile(r"\[error:([0-9A-F]{8}):")
 _CERTIFICATE_VERIFY_FAILED = 134
-"""OpenSSL's SSL_R_CERTIFICATE_VERIFY_FAILED: an unknown authority, another host's name, or expired."""
+"""OpenSSL's SSL_R_CERTIFICATE_VERIFY_FAILED: unknown authority, wrong host name, or expired."""
 _SECRET = re.compile(r"\b(pwd|password|access_?token|secret)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;\s]*)", re.IGNORECASE)
 
 
 def problem_from(error: BaseException, alias: str = "", *, connecting: bool = False) -> Problem:
-    """Return what `error`, raised by a driver or by Django around it, means.
+    """Return the problem behind `error`, which a driver raised, or Django around it.
 
-    `alias` lets its password be removed wherever it appears. `connecting`: it was raised before a
-    connection stood, where a timeout means that nobody answered (our backends also say so themselves).
+    The password of `alias` is removed from the text. `connecting`: there was no connection yet, so a timeout means
+    that no server answered; the backends also mark their errors so themselves.
     """
     chain = list(_chain(error))
     refused = next((each for each in chain if isinstance(each, NotAsked)), None)
@@ -161,17 +145,17 @@ _BY_TYPE: tuple[tuple[type[BaseException], Code], ...] = (
 
 
 def scrub(text: str, alias: str = "") -> str:
-    """Return `text` without passwords, on one line, cut at 500."""
+    """Return `text` without passwords, on one line, cut at DETAIL_LENGTH."""
     text = _SECRET.sub(lambda match: f"{match[1]}=***", text)
     password = str(connections.settings[alias].get("PASSWORD") or "") if alias else ""
     if password:
-        # As it is, and as it stands in a connection string.
+        # As it is, and as it is written in a connection string.
         text = text.replace(password.replace("}", "}}"), "***").replace(password, "***")
     return " ".join(text.split())[:DETAIL_LENGTH]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it: Django keeps the driver's exception as `__cause__`."""
+    """Yield the error and its causes: Django keeps the driver's exception as `__cause__`."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
@@ -181,7 +165,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: BaseException) -> str:
-    """The driver's message: an ODBC error is (SQLSTATE, message), whose second half says it all."""
+    """Return the driver's message: an ODBC error is (SQLSTATE, message)."""
     args: tuple[Any, ...] = error.args
     if len(args) > 1 and isinstance(args[1], str):
         return args[1]
@@ -206,7 +190,7 @@ def _from_odbc(error: BaseException, detail: str, connecting: bool) -> Problem:
 
 
 def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: bool) -> Code:
-    """`nothing_known`: connecting failed, and no number says why."""
+    """Return the code. `nothing_known`: the connect failed without a number that says why."""
     if native is not None and (_BY_NUMBER[native] not in _OF_THE_NETWORK or sqlstate.startswith(("08", "HYT"))):
         return _tls(message) if _BY_NUMBER[native] is Code.ENCRYPTION else _BY_NUMBER[native]
     if nothing_known and sqlstate in _BY_SQLSTATE_CONNECTING:
@@ -217,14 +201,14 @@ def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: b
 
 
 def _tls(message: str) -> Code:
-    """Whether TLS failed by the certificate: OpenSSL's number holds its library and, lowest, its reason."""
+    """Return CERTIFICATE if that is why TLS failed: the low bits of OpenSSL's number are its reason."""
     found = _OPENSSL.search(message)
     reason = int(found[1], 16) & 0xFFF if found else None
     return Code.CERTIFICATE if reason == _CERTIFICATE_VERIFY_FAILED else Code.ENCRYPTION
 
 
 def _from_sqlite(error: sqlite3.Error, detail: str) -> Problem:
-    # An extended code carries the primary one in its low byte. Absent: raised by the module itself.
+    # The low byte of an extended code is the primary code. There is none if Python's module raised the error.
     number = getattr(error, "sqlite_errorcode", None)
     code = _BY_SQLITE_CODE.get(number & 0xFF) if number is not None else None
     if code is None:

@@ -1,8 +1,7 @@
-"""audit.connection_login_events, read the cheap way.
+"""audit.connection_login_events, and the procedure that adds to it.
 
-The one index is on event_time_utc and holds neither session_id nor login_time, so a window is looked
-up there once and becomes a range of keys; grouping then reads that range of the table and nothing
-else, however long the history is.
+The table's one index is on event_time_utc and has neither session_id nor login_time. So a window of time is looked up
+there once and becomes a range of keys, and grouping reads that range only, however long the history is.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from monitoring.warehouse.reader import execute_snapshot, rows
 ALIAS = "dw"
 
 MOST_GROUPS = 60_000
-"""Groups (an hour's sessions by their values) that one statement brings, the newest. A week of 200 sessions: 40,000."""
+"""Groups (an hour's sessions by their values) that one statement returns, newest first. 200 sessions: 40,000 a week."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TABLE = "[audit].[connection_login_events]"
@@ -29,10 +28,10 @@ _TABLE = "[audit].[connection_login_events]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """A window as keys. `now`: the database's clock. `first` None: nothing was sampled in it.
+    """A window of time as keys. `now`: the database's clock. `first` None: there is no event in the window.
 
-    `newest`: its last key; where it ends now (`until` None) the newest of the whole table, None when that is
-    empty. `offset`: how far the server's own clock, by which login_time is written, is before UTC at this moment.
+    `newest`: its last key; if the window ends now (`until` None) the newest key of the table, None if that is empty.
+    `offset`: UTC offset of the server's local time, in which login_time is stored.
     """
 
     now: datetime
@@ -45,16 +44,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoursRead:
-    """Hours with their events, oldest first. `cut`: there was too much before this hour, and it was left out."""
+    """Hours with their events, oldest first. `cut`: the hours before it were too many and are left out."""
 
     hours: tuple[HourEvents, ...] = ()
     cut: datetime | None = None
 
 
 _OFFSET = {"microsoft": "DATEPART(TZOFFSET, SYSDATETIMEOFFSET())", "sqlite": "0"}
-"""Minutes. Only the present offset can be had from every version of SQL Server (ADR 13)."""
+"""In minutes. Every version of SQL Server can give the present offset only (ADR 13)."""
 _SINCE = {
-    # The start of the hour, counted in whole hours from a fixed point: right in UTC, on any server.
+    # The start of the hour, in whole hours from a fixed time: correct in UTC on any server.
     "microsoft": "DATEADD(HOUR, DATEDIFF(HOUR, '20000101', SYSUTCDATETIME()) - %s, CAST('20000101' AS DATETIME2(3)))",
     "sqlite": "strftime('%%Y-%%m-%%d %%H:00:00', 'now', '-' || %s || ' hours')",
 }
@@ -64,24 +63,36 @@ _HOUR = {
 }
 
 
+def _end(order: str) -> Sql:
+    """Select the smallest ("ASC") or largest ("DESC") key."""
+    return dialect_of(ALIAS).first(1, "connection_event_id", f"FROM {_TABLE} ORDER BY connection_event_id {order}")
+
+
+def _time(value: object) -> datetime:
+    """Return the database's time."""
+    found = utc(value)
+    if found is None:
+        raise ValueError("the database has no clock")
+    return found
+
+
 def bounds(hours: int) -> Bounds:
     """Return the window of the current hour and the `hours - 1` before it: three index seeks. Raises ReadFailed.
 
-    One snapshot's events have one time, and an index gives them in any order of keys: the first time
+    All events of a snapshot have the same time, and the index returns them in any order of keys. So the first time
     is looked up, then the smallest key of that time.
     """
     dialect = dialect_of(ALIAS)
     since = Sql(_SINCE[dialect.vendor], (hours - 1,))
     first_time = f"SELECT MIN(event_time_utc) FROM {_TABLE} WHERE event_time_utc >= " + since
     first = f"SELECT MIN(connection_event_id) FROM {_TABLE} WHERE event_time_utc = (" + first_time + ")"
-    newest = dialect.first(1, "connection_event_id", Sql(f"FROM {_TABLE} ORDER BY connection_event_id DESC"))
     (clock, start, first_id, newest_id, minutes), *_ = rows(
-        ALIAS, f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + newest + f"), {_OFFSET[dialect.vendor]}"
+        ALIAS,
+        f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + _end("DESC") + f"), {_OFFSET[dialect.vendor]}",
     )
-    now, start = utc(clock), utc(start)
-    if now is None or start is None:  # neither is a column: a database always says what time it is
-        raise ValueError("the database has no clock")
-    return Bounds(now=now, since=start, first=first_id, newest=newest_id, offset=timedelta(minutes=minutes))
+    return Bounds(
+        now=_time(clock), since=_time(start), first=first_id, newest=newest_id, offset=timedelta(minutes=minutes)
+    )
 
 
 def bounds_between(since: datetime, until: datetime) -> Bounds:
@@ -96,14 +107,13 @@ def bounds_between(since: datetime, until: datetime) -> Bounds:
     ]
     sql = f"SELECT {dialect.now}, " + ends[0] + ", " + ends[1] + f", {_OFFSET[dialect.vendor]}"
     (clock, first, last, minutes), *_ = rows(ALIAS, sql)
-    now = utc(clock)
-    if now is None:
-        raise ValueError("the database has no clock")
-    return Bounds(now=now, since=since, first=first, newest=last, offset=timedelta(minutes=minutes), until=until)
+    return Bounds(
+        now=_time(clock), since=since, first=first, newest=last, offset=timedelta(minutes=minutes), until=until
+    )
 
 
 def server_offset() -> timedelta:
-    """Return how far the server's own clock is before UTC now. No statement on the embedded one. Raises ReadFailed."""
+    """Return the UTC offset of the server's local time. Sends no statement to SQLite. Raises ReadFailed."""
     dialect = dialect_of(ALIAS)
     if dialect.vendor == "sqlite":
         return timedelta(0)
@@ -111,10 +121,10 @@ def server_offset() -> timedelta:
 
 
 def hours(first_key: int, since: datetime, last_key: int | None = None, until: datetime | None = None) -> HoursRead:
-    """Return the events from `first_key` on that are not older than `since`, by hour, one statement.
+    """Return the events from `first_key` and `since` up to `last_key` and `until`, by hour, in one statement.
 
-    A row comes back per hour, session and values: as many as there were sessions, however often they
-    were sampled, and no more than MOST_GROUPS. `last_key`, `until`: up to there. Raises ReadFailed.
+    There is one row per hour, session and values, however often a session was sampled, and at most MOST_GROUPS rows.
+    Raises ReadFailed.
     """
     dialect = dialect_of(ALIAS)
     columns = f"{', '.join(FACETS)}, session_id, login_time"
@@ -135,14 +145,14 @@ def hours(first_key: int, since: datetime, last_key: int | None = None, until: d
         found[number].append(tuple(group))
     cut = None
     if len(groups) > MOST_GROUPS and len(found) > 1:
-        del found[groups[-1][0]]  # not all of that hour came
+        del found[groups[-1][0]]  # that hour is incomplete
         cut = _EPOCH + timedelta(hours=min(found))
     read = (_hour(_EPOCH + timedelta(hours=number), found[number]) for number in sorted(found))
     return HoursRead(hours=tuple(read), cut=cut)
 
 
 def _hour(hour: datetime, groups: list[tuple[Any, ...]]) -> HourEvents:
-    """Return one hour from its groups: events, first and last key and time, FACETS, session_id, login_time."""
+    """Return one hour from rows of (events, first and last key, first and last time, *FACETS, session, login time)."""
     found: defaultdict[Values, list[tuple[Any, ...]]] = defaultdict(list)
     for events, _first, _last, first, last, *values, session_id, login_time in groups:
         found[tuple(values)].append((events, utc(first), utc(last), session_id, utc(login_time)))
@@ -155,7 +165,7 @@ def _hour(hour: datetime, groups: list[tuple[Any, ...]]) -> HourEvents:
 
 
 def _sampled(parts: list[tuple[Any, ...]]) -> Sampled:
-    """Return what the groups of the same values are together; a group is one session, or events without one."""
+    """Combine the groups with the same values. A group is one session, or events without a session."""
     named = [(session_number(part[3], part[4]), part[2]) for part in parts if part[3] is not None and part[4]]
     sessions: dict[int, datetime] = {}
     for number, last in named:
@@ -171,8 +181,7 @@ def _sampled(parts: list[tuple[Any, ...]]) -> Sampled:
 
 def newest_key() -> int:
     """Return the table's newest key, 0 when it is empty. Raises ReadFailed."""
-    rest = f"FROM {_TABLE} ORDER BY connection_event_id DESC"
-    found = rows(ALIAS, dialect_of(ALIAS).first(1, "connection_event_id", rest))
+    found = rows(ALIAS, _end("DESC"))
     return int(found[0][0]) if found else 0
 
 
@@ -182,14 +191,14 @@ def count_after(key: int) -> int:
 
 
 FACTORS = ("login_name", "host_name", "program_name", "database_name")
-"""Held by the index on event_time_utc: a look at some minutes reads nothing else."""
+"""Columns of the index on event_time_utc: a query for some minutes reads nothing else."""
 MOST_FACTORS = 500
-"""Combinations of one look at some minutes."""
+"""Combinations that are read of one window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The table's ends. Keys None: it is empty."""
+    """The table's smallest and largest key, None if it is empty."""
 
     now: datetime
     oldest: int | None
@@ -198,7 +207,7 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Values of REMEMBERED together in one hour."""
+    """A combination of the values of REMEMBERED in one hour."""
 
     values: tuple[str | None, ...]
     first: datetime
@@ -207,18 +216,13 @@ class Seen:
 
 def ends() -> Ends:
     """Return the table's smallest and largest key and the time: two index seeks. Raises ReadFailed."""
-    dialect = dialect_of(ALIAS)
-    oldest = dialect.first(1, "connection_event_id", f"FROM {_TABLE} ORDER BY connection_event_id")
-    newest = dialect.first(1, "connection_event_id", f"FROM {_TABLE} ORDER BY connection_event_id DESC")
-    (clock, first, last), *_ = rows(ALIAS, f"SELECT {dialect.now}, (" + oldest + "), (" + newest + ")")
-    now = utc(clock)
-    if now is None:
-        raise ValueError("the database has no clock")
-    return Ends(now, first, last)
+    sql = f"SELECT {dialect_of(ALIAS).now}, (" + _end("ASC") + "), (" + _end("DESC") + ")"
+    (clock, first, last), *_ = rows(ALIAS, sql)
+    return Ends(_time(clock), first, last)
 
 
 def seen_between(first_key: int, last_key: int) -> list[Seen]:
-    """Return who was seen in the events of these keys, per hour: no more rows than keys. Raises ReadFailed."""
+    """Return the combinations in the events of these keys, by hour. Raises ReadFailed."""
     hour = _HOUR[dialect_of(ALIAS).vendor]
     columns = ", ".join(FACETS[place] for place in REMEMBERED)
     sql = Sql(
@@ -235,9 +239,9 @@ def seen_between(first_key: int, last_key: int) -> list[Seen]:
 
 
 def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[set[tuple[str | None, ...]]]:
-    """Return for each window (from, until excluded) the values of FACTORS that were sampled together in it.
+    """Return for each window (from, until excluded) the combinations of FACTORS in it.
 
-    One statement, a seek of the covering index per window. Raises ReadFailed.
+    One statement with one seek of the covering index per window. Raises ReadFailed.
     """
     dialect = dialect_of(ALIAS)
     columns = ", ".join(FACTORS)

@@ -1,7 +1,7 @@
-"""Names typed by people: parsed, validated and quoted. The only quoting of names in the portal.
+"""Names of tables and columns: parsed, validated and quoted. The portal quotes names nowhere else.
 
-Control rows name tables as free text. What is not exactly `schema.table` or `[schema].[table]` is
-refused here and never becomes part of a statement.
+Control rows name tables as free text. Anything but `schema.table` or `[schema].[table]` is refused here and never
+becomes part of a statement.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COLUMN = re.compile(rf"{_BLANK}({_PART}){_BLANK}")
 
 
 class InvalidName(ValueError):
-    """The text is not a usable name. `text` is what was typed, cut at 200."""
+    """The text is not a usable name. `text`: the text, cut at 200 characters."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a name of the form schema.table")
@@ -35,10 +35,7 @@ class InvalidName(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A table of one watched database, as it was typed. Which table that is, the database says.
-
-    `database` is never typed: a synonym may stand for a table of another database of the server.
-    """
+    """A table of a watched database, as typed. `database`: set only for the table behind a synonym."""
 
     schema: str
     table: str
@@ -49,19 +46,19 @@ class TableName:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What two spellings of a table of the contract share."""
+        """Return the same key for all spellings of a table of the contract."""
         return (self.schema.casefold(), self.table.casefold())
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a database takes for the same name. The usual collations of SQL Server ignore case, not accents."""
+    """How a database compares names. The usual collations of SQL Server ignore case, but not accents."""
 
     case_sensitive: bool = False
     accent_sensitive: bool = True
 
     def fold(self, name: str) -> str:
-        """Return what all spellings of one name share."""
+        """Return the same text for all spellings of a name."""
         if not self.case_sensitive:
             name = name.casefold()
         if not self.accent_sensitive:
@@ -111,9 +108,9 @@ def double_quoted(name: str) -> str:
 
 
 def _refuse_control(name: str) -> None:
-    """Names from a catalog come here unparsed: the same characters are refused.
+    """Refuse the same characters in names from a catalog, which are not parsed.
 
-    `%` is doubled by the callers because every statement goes through Django's parameter style.
+    The callers double `%`, because every statement goes through Django's parameter style.
     """
     if not name or len(name) > MAX_PART or not name.isprintable():
         raise InvalidName(name)

@@ -1,6 +1,7 @@
-"""What the portal's login may do on `dw` besides reading tables: one statement, SQL Server only.
+"""The rights of the portal's login on `dw`, and the T-SQL that a DBA could run to grant what is missing.
 
-Which tables it may SELECT from comes with the catalog. The embedded warehouse knows no logins.
+The catalog knows which tables the login may SELECT from; the embedded warehouse has no logins. The T-SQL is only
+printed, never executed, so its names are quoted without the doubled `%` of Django's parameter style.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ PROCEDURES = ("audit.sp_capture_connection_snapshot", "audit.sp_connection_audit
 """CONTRACT: the two procedures over the connection audit."""
 
 AZURE_DATABASE = 5
-"""SERVERPROPERTY('EngineEdition') of Azure SQL Database, where nobody has a right on the server."""
+"""SERVERPROPERTY('EngineEdition') of Azure SQL Database, which has no server permissions."""
 SPLIT_SINCE = 16
-"""SQL Server 2022 cut VIEW SERVER STATE in two, and asks for one half per view."""
+"""SQL Server 2022 split VIEW SERVER STATE in two permissions; each view needs one of them."""
 
-# HAS_PERMS_BY_NAME is NULL, not an error, for a permission that this version does not know and for an
-# object that is not there; what a login has no right on at all is hidden from it, and looks the same.
+# HAS_PERMS_BY_NAME is NULL, not an error, for an unknown permission and for a missing object. An object on which the
+# login has no right at all is hidden and looks missing.
 _STATEMENT = """
 SELECT
   HAS_PERMS_BY_NAME(N'[audit].[sp_capture_connection_snapshot]', 'OBJECT', 'EXECUTE') AS capture_allowed,
@@ -39,7 +40,7 @@ SELECT
 
 
 def read_rights(alias: str = "dw") -> Rights | None:
-    """Return the login's rights; None for the embedded warehouse: nothing to grant there. Raises ReadFailed."""
+    """Return the login's rights, or None for the embedded warehouse. Raises ReadFailed."""
     if dialect_of(alias).vendor != "microsoft":
         return None
     row = rows(alias, Sql(_STATEMENT))[0]
@@ -63,12 +64,12 @@ def read_rights(alias: str = "dw") -> Rights | None:
 
 
 ONLINE_EDITIONS = frozenset({3, 5, 8})
-"""SERVERPROPERTY('EngineEdition') of what builds an index online: Enterprise (and Developer), Azure SQL."""
+"""SERVERPROPERTY('EngineEdition') of editions that build an index online: Enterprise (and Developer), Azure SQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One statement for one database, and why, as a code with its values (wording/doctor.py)."""
+    """One statement for one database, and the reason as a code with its values (wording/doctor.py)."""
 
     database: str
     statement: str
@@ -77,7 +78,7 @@ class Remedy:
 
 
 def quoted(name: str) -> str:
-    """Return a name in brackets, as a script wants it."""
+    """Return a name in brackets."""
     return bracketed(name).replace("%%", "%")
 
 
@@ -121,6 +122,6 @@ def allow_snapshot(database: str) -> str:
 
 
 def create_user(login: str) -> str:
-    """Return the statement that makes a user for the login, where there is none."""
+    """Return the statement that creates a user for the login if there is none."""
     literal = login.replace("'", "''")
     return f"IF DATABASE_PRINCIPAL_ID(N'{literal}') IS NULL CREATE USER {quoted(login)} FOR LOGIN {quoted(login)};"

@@ -1,7 +1,15 @@
-"""Where a pipeline's `ts` comes from: a column of its source, or the latest over joined tables.
+"""Totals, newest times and backlog of every source and target: one statement per database.
 
-CONTRACT: every source has updated_at; two facts take the latest over the tables that they are made
-of. Which column of the target tells how far the load came is known by its usual names.
+A statement is a UNION ALL of one bounded part per pipeline (and per joined table, see below). The cost of a part does
+not grow with its table: totals come from metadata, times from the end of an index, and pending rows are counted in the
+order of the index, up to a cap.
+
+A row's `ts` is the source's update column, or the latest update time over joined tables. Joined rows fall into one
+case per table: the rows whose latest time is that table's. Each case reads that table's own index on its update time,
+and the cases are added up.
+
+The tuple comparison `(ts, key) > W` is written `ts >= W AND (ts > W OR key > id)`, because both engines seek by the
+first half.
 """
 
 from __future__ import annotations
@@ -26,7 +34,7 @@ TARGET_COLUMNS = ("data_ultima_atualizacao", "data_atualizacao")
 """The usual update columns of a target, in the order in which they are looked for."""
 
 LOAD_TIME_COLUMNS = frozenset({"data_atualizacao"})
-"""Update columns that hold when a row was loaded, not when its source changed: no latency from these."""
+"""Update columns with the time of the load, not of the change in the source: they give no latency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,12 @@ def joins_of(source: TableName, configured_column: str = "") -> tuple[Join, ...]
 Answer = TypeVar("Answer")
 
 FALLBACK_SECONDS = 10.0
-"""How long one tick may look for the guilty part of a statement that failed."""
+"""How long one tick may search for the failing part of a statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """One table of a source: `ts` its update column; joined to the table before by two columns."""
+    """One table of a source: `ts` is its update column; `column` equals `to_column` of the table before it."""
 
     table: Table
     ts: Column
@@ -73,7 +81,7 @@ class Linked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceProbe:
-    """What to ask of one source: its tables (the source first), its key, from where on, how young."""
+    """What to read of one source: its tables (the source first), its key, its watermark and its cutoff window."""
 
     chain: tuple[Linked, ...]
     key: str
@@ -83,7 +91,7 @@ class SourceProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetProbe:
-    """What to ask of one target. `update_column` None: only its total."""
+    """What to read of one target. `update_column` None: only its total."""
 
     table: Table
     update_column: Column | None = None
@@ -91,7 +99,7 @@ class TargetProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAnswer:
-    """Rows and times of one source. `clock` is the database's, read in the same statement."""
+    """Rows and times of one source. `clock`: the database's time, read in the same statement."""
 
     clock: datetime
     total: int | None
@@ -111,9 +119,9 @@ class TargetAnswer:
 def probe_sources(
     alias: str, probes: Mapping[str, SourceProbe], cap: int, alone: frozenset[str] = frozenset()
 ) -> dict[str, SourceAnswer | Problem]:
-    """Return for every name in `probes` what its source says, or why it says nothing.
+    """Return the answer for every name in `probes`, or the problem with it.
 
-    Pending rows are counted up to `cap`. Names in `alone` are asked one by one (they failed lately).
+    Pending rows are counted up to `cap`. Names in `alone` failed lately and are read one by one.
     Raises ReadFailed only when the database as a whole does not answer.
     """
     dialect = dialect_of(alias)
@@ -124,7 +132,7 @@ def probe_sources(
 def probe_targets(
     alias: str, probes: Mapping[str, TargetProbe], alone: frozenset[str] = frozenset()
 ) -> dict[str, TargetAnswer | Problem]:
-    """Return for every name in `probes` what its target says, or why it says nothing. Raises as above."""
+    """Return the answer for every name in `probes`, or the problem with it. Raises as above."""
     dialect = dialect_of(alias)
     parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
     return _answers(alias, parts, alone, _target_answer)
@@ -146,13 +154,13 @@ def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
 
 
 def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
-    """The rows whose ts is the one of table `leader`: clock, total, newest, then eligible and cooling
-    as (rows looked at, rows found, oldest)."""
+    """Select for the rows whose ts is table `leader`'s: clock, total, newest, then eligible and cooling rows as
+    (rows examined, rows found, oldest)."""
     base = probe.chain[0].table
     total = dialect.row_count(base.counted) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
     ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
     cutoff = dialect.cutoff(probe.cutoff_minutes, declared)
-    # The newest over all rows is the newest of the tables' newest: no need to ask which one leads.
+    # The newest over all rows is the newest of the tables' newest times, whichever table leads.
     newest = dialect.first(1, ts, f"FROM {_from(dialect, probe, leader)} ORDER BY {ts} DESC")
     return (
         f"SELECT {dialect.now} AS clock, "
@@ -172,7 +180,7 @@ def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
 
 
 def _waiting(dialect: Dialect, probe: SourceProbe, leader: int, cap: int, age: Sql) -> Sql:
-    """Count rows past W and of that age, looking at no more than cap + 1 of them in the index's order."""
+    """Count the rows past the watermark and of that age, examining at most cap + 1 in the order of the index."""
     ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
     w = dialect.moment(probe.watermark.updated_at, declared)
     key = f"t0.{dialect.quote(probe.key)}"
@@ -194,7 +202,7 @@ def _ts(dialect: Dialect, probe: SourceProbe, index: int) -> str:
 
 
 def _leads(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
-    """1 where the leader's time is the latest; a tie belongs to the table that comes first."""
+    """Return 1 where the leader's time is the latest; a tie belongs to the first table."""
     mine = _ts(dialect, probe, leader)
     conditions = [
         f"{mine} {'>' if other < leader else '>='} {_ts(dialect, probe, other)}"
@@ -205,10 +213,10 @@ def _leads(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
 
 
 def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
-    """The chain's tables as t0, t1, ..., the leader first, then its neighbours outwards."""
+    """Join the chain's tables as t0, t1, ..., the leader first, then its neighbours outwards."""
     text = f"{dialect.table(probe.chain[leader].table.name)} AS t{leader}"
     for index in [*range(leader - 1, -1, -1), *range(leader + 1, len(probe.chain))]:
-        # A link is kept at its later table.
+        # The later table of two holds their link.
         link, earlier = (index + 1, index) if index < leader else (index, index - 1)
         linked = probe.chain[link]
         on = f"t{link}.{dialect.quote(linked.column)} = t{earlier}.{dialect.quote(linked.to_column)}"
@@ -235,7 +243,7 @@ def _target_answer(found: list[Row]) -> TargetAnswer:
 
 
 def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:
-    """Add the cases up. Capped as soon as one was left before its end: then it is "at least"."""
+    """Add up the cases. The count is capped ("at least") if one case was not read to its end."""
     value = sum(found or 0 for _, found in cases)
     capped = value > cap or any(examined > cap for examined, _ in cases)
     return Count(min(value, cap), capped)
@@ -248,7 +256,7 @@ def _oldest(moments: Iterable[object]) -> datetime | None:
 def _answers(
     alias: str, parts: Mapping[str, list[Sql]], alone: frozenset[str], read: Callable[[list[Row]], Answer]
 ) -> dict[str, Answer | Problem]:
-    """Ask all together; where that fails, one by one, so that only the guilty part stays unknown."""
+    """Read all together, and one by one if that fails, so that only the failing part stays unknown."""
     answers: dict[str, Answer | Problem] = {}
     singly = [name for name in parts if name in alone]
     for chunk in _chunks(dialect_of(alias), {name: own for name, own in parts.items() if name not in alone}):
@@ -268,13 +276,13 @@ def _answers(
             except ReadFailed as failure:
                 if failure.problem.code in CONNECTION_CODES:
                     raise
-                # Beyond the budget nothing is asked: that is NOT_READ, which is nobody's fault.
+                # Beyond the budget nothing is sent: NOT_READ.
                 answers[name] = failure.problem
     return answers
 
 
 def _chunks(dialect: Dialect, parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
-    """Cut what would be longer than one statement may be: at some 280 pipelines of one table each."""
+    """Split what would be too long for one statement, at about 280 pipelines of one table each."""
     chunks: list[dict[str, list[Sql]]] = [{}] if parts else []
     branches = params = 0
     for name, own in parts.items():

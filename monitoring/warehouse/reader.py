@@ -24,12 +24,12 @@ from monitoring.warehouse.errors import problem_from, scrub
 Row = tuple[Any, ...]
 
 ANSWER_SECONDS = 6.0
-"""A server that says not even what time it is within this does not answer. A little more than the driver's own limit
-for connecting, so that its own words are heard."""
+"""A server that does not return its time within this does not answer. A little more than the driver's login timeout, so
+that the driver's own error is shown."""
 
 
 class ReadFailed(Exception):
-    """A statement could not be answered. `problem` says why, in the driver's own numbers."""
+    """A statement failed. `problem`: why, with the driver's own numbers."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -39,8 +39,8 @@ class ReadFailed(Exception):
 def rows(alias: str, sql: Sql) -> list[Row]:
     """Run one SELECT and return its rows. Raises ReadFailed.
 
-    A kept connection whose server restarted since is only noticed when it is used: then the SELECT is
-    asked once more, on a new one.
+    A kept connection to a server that has restarted fails when it is used: then the SELECT is sent once more, on a
+    new connection.
     """
     kept = _kept(alias)
     try:
@@ -66,7 +66,7 @@ def _fetched(alias: str, sql: Sql) -> list[Row]:
     except WarehouseReadOnly:
         raise
     except Error as error:
-        # Error itself: pyodbc raises its base class for a deadlock and for whatever is HY000.
+        # The base class, because pyodbc raises it for a deadlock and for HY000.
         raise ReadFailed(problem_from(error, alias)) from error
 
 
@@ -85,24 +85,24 @@ def execute_snapshot(alias: str) -> None:
 
 
 def _kept(alias: str) -> bool:
-    """Whether a connection from earlier is about to be used, outside a transaction (which a new one would lose)."""
+    """Return whether an open connection is about to be used, outside a transaction (which a new one would lose)."""
     try:
         wrapper = connections[alias]
     except Exception:
-        return False  # no driver: _connect says so
+        return False  # _connect raises the same error
     return wrapper.connection is not None and not wrapper.in_atomic_block
 
 
 def _link_died(problem: Problem) -> bool:
-    """Class 08, connection exception; IMC, the driver's own words for a session that it could not revive."""
+    """Return whether it is class 08 (connection exception) or IMC (the driver could not revive a session)."""
     return (problem.sqlstate or "").startswith(("08", "IMC"))
 
 
 def release(*aliases: str) -> None:
-    """Let go of connections that are too old or broken, as a web request does at its ends.
+    """Close connections that are too old or broken, as Django does around a request.
 
-    The embedded ones are closed each time: so a file that was deleted or replaced is noticed.
-    Inside a transaction nothing is let go of.
+    Embedded ones are closed each time, so that a deleted or replaced file is noticed. Inside a transaction nothing is
+    closed.
     """
     for alias in aliases:
         if not connections[alias].in_atomic_block:
@@ -110,8 +110,7 @@ def release(*aliases: str) -> None:
 
 
 def _connect(alias: str) -> None:
-    # A missing driver shows as ImportError or ImproperlyConfigured, a missing server as the driver's
-    # error: nothing that can go wrong here may take the caller down.
+    # Any error, because none may stop the caller: a wrong setting is ImproperlyConfigured, a dead server the driver's.
     try:
         connections[alias].close_if_health_check_failed()
         connections[alias].ensure_connection()
@@ -126,7 +125,7 @@ _IDENTITY = {
 
 
 def connection_reading(alias: str) -> ConnectionReading:
-    """Return whether `alias` answers, how fast (one round trip, milliseconds), and who it is. Never raises."""
+    """Return whether `alias` answers, its latency (one round trip, milliseconds) and its identity. Never raises."""
     described = _described(alias)
     try:
         with budget(ANSWER_SECONDS):
@@ -151,17 +150,17 @@ def connection_reading(alias: str) -> ConnectionReading:
 
 
 def failed_reading(alias: str, problem: Problem) -> ConnectionReading:
-    """Return the reading of a connection that was just seen to fail, without trying it again."""
+    """Return the reading of a connection that has just failed, without another attempt."""
     return ConnectionReading(alias=alias, reachable=False, problem=problem, **_described(alias))
 
 
 def _skew(clock: datetime | None, asked_at: datetime, elapsed: float) -> float | None:
-    """The database's clock minus ours, seconds, against the middle of the round trip."""
+    """Return the database's clock minus ours in seconds, at the middle of the round trip."""
     return None if clock is None else round((clock - asked_at).total_seconds() - elapsed / 2, 3)
 
 
 def _described(alias: str) -> dict[str, Any]:
-    """What the settings say about a connection, its password left out."""
+    """Describe a connection from its settings, without the password."""
     config = connections.settings[alias]
     options = config.get("OPTIONS", {})
     if "schemas" in options:

@@ -1,4 +1,8 @@
-"""The SQL of the checks: every read of a table goes through `scanned`, which is bounded."""
+"""Integrity checks of one pipeline, on demand: a few bounded statements, each with a time limit.
+
+A check is skipped if a constraint of the table already guarantees it. The others read at most SCAN_CAP rows (through
+`scanned`) and report at most FOUND_CAP violations. A statement that takes too long is cancelled, and its check says so.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +31,19 @@ from monitoring.warehouse.integrity.sides import (
 from monitoring.warehouse.reader import Row
 
 EVIDENCE_TEXT = 60
-"""Characters of a value that evidence shows."""
+"""Characters of a value that are shown as details."""
 
 SCAN_CAP = 1_000_000
-"""Rows of a table that one check looks at."""
+"""Rows of a table that one check reads."""
 
 
 def cut_at(side: Side) -> int | None:
-    """SCAN_CAP where the table is larger or its size is not known; None where all of it was looked at."""
+    """Return SCAN_CAP if the table is larger or its size is unknown, or None if all of it is read."""
     return None if side.total is not None and side.total <= SCAN_CAP else SCAN_CAP
 
 
 def violations(side: Side, shown: Sequence[str], asked: Sequence[str], condition: str) -> Sql:
-    """Rows that meet the condition: their columns `shown`. `asked`: the columns that the condition names."""
+    """Select the columns `shown` of rows that meet the condition. `asked`: the columns that the condition names."""
     rest = "FROM (" + scanned(side, list(dict.fromkeys([*shown, *asked]))) + f") AS s WHERE {condition}"
     return side.dialect.first(FOUND_CAP + 1, told(side, shown), rest)
 
@@ -53,15 +57,14 @@ def listed(side: Side, columns: Sequence[str], prefix: str = "") -> str:
 
 
 def told(side: Side, columns: Sequence[str]) -> str:
-    """The columns of `s` as evidence: what the driver cannot carry comes as text."""
-    return ", ".join(_told(side, name) for name in columns)
-
-
-def _told(side: Side, name: str) -> str:
-    quoted, column = f"s.{side.dialect.quote(name)}", side.description.column(name)
-    if side.dialect.vendor == "sqlite" or column is None:
-        return quoted
-    return readable(quoted, column.declared, text=EVIDENCE_TEXT, binary=EVIDENCE_TEXT // 2)
+    """Return the columns of `s` as they are shown; types that the driver cannot carry come as text."""
+    found = []
+    for name in columns:
+        quoted, column = f"s.{side.dialect.quote(name)}", side.description.column(name)
+        if side.dialect.vendor != "sqlite" and column is not None:
+            quoted = readable(quoted, column.declared, text=EVIDENCE_TEXT, binary=EVIDENCE_TEXT // 2)
+        found.append(quoted)
+    return ", ".join(found)
 
 
 def any_null(side: Side, columns: Sequence[str]) -> str:
@@ -81,7 +84,7 @@ WORDS = 50
 
 
 def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
-    """Rows without a key, or without a part of it."""
+    """Find rows without a key, or without a part of it."""
     key = side.key
     nullable = [name for name in key if side.nullable(name)]
     if not nullable:
@@ -91,7 +94,7 @@ def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult
 
 
 def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckResult:
-    """Keys that more than one row has; evidence says how many."""
+    """Find keys of more than one row, with the number of rows."""
     key = side.key
     if side.keeps_unique(key):
         return policy.guaranteed(code, key)
@@ -103,7 +106,7 @@ def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckR
 
 
 def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
-    """Rows without a time of change: the runner would never see them."""
+    """Find rows without an update time, which the runner never loads."""
     column = side.updated
     if not side.nullable(column):
         return policy.guaranteed(code, [column])
@@ -112,7 +115,7 @@ def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckRe
 
 
 def check_status(session: Session, side: Side, code: CheckCode, words: Sequence[str]) -> CheckResult:
-    """Rows whose status is not a word of its domain; `words` are those that people named."""
+    """Find rows whose status is not an allowed word. `words`: those that users configured."""
     column = status_column(side)
     constrained = side.domain(column)
     if constrained and not side.nullable(column):
@@ -142,14 +145,14 @@ DELETED_CAP = 5000
 """Deleted source rows that are looked up in the target."""
 
 KEYS_AT_ONCE = 1000
-"""Keys per statement: each is a parameter, and SQL Server takes 2,100."""
+"""Keys per statement: each is a parameter, and SQL Server accepts 2,100."""
 
 _VARCHAR = frozenset({"CHAR", "VARCHAR"})
 _TEXTS = _VARCHAR | {"NCHAR", "NVARCHAR"}
 
 
 def check_soft_delete(session: Session, source: Side, target: Side, watermark: Watermark) -> CheckResult:
-    """Rows deleted in the source, loaded since, and still active in the target."""
+    """Find rows that were deleted in the source and loaded since, but are still active in the target."""
     deleted = source.column("deleted_at")
     flag = target.column("eh_ativo") or target.column("eh_ativa")
     if deleted is None:
@@ -172,7 +175,7 @@ def check_soft_delete(session: Session, source: Side, target: Side, watermark: W
 
 
 def _deleted(side: Side, deleted: str, watermark: Watermark) -> Sql:
-    """Keys of deleted rows at or before the watermark: a deletion that still waits is no error."""
+    """Select the keys of deleted rows up to the watermark: a deletion that is not loaded yet is no error."""
     key, updated, quote = side.key[0], side.updated, side.dialect.quote
     moment = side.moment(updated, watermark.updated_at)
     inner = side.dialect.first(SCAN_CAP, listed(side, (key, updated, deleted)), f"FROM {side.quoted}")
@@ -189,7 +192,7 @@ def _still_active(side: Side, flag: str, keys: list[object]) -> Sql:
 
 
 def _as_stored(side: Side, keys: list[object]) -> Sql:
-    """The keys as parameters of the type of the target's column: a text is compared with texts."""
+    """Return the keys as parameters of the type of the target's column, so that text is compared with text."""
     column = side.description.column(side.key[0])
     if column is None or column.declared not in _TEXTS or side.dialect.vendor == "sqlite":
         return values(keys)
@@ -198,9 +201,9 @@ def _as_stored(side: Side, keys: list[object]) -> Sql:
 
 
 def check_required_null(session: Session, target: Side, entity_name: str) -> CheckResult:
-    """Rows of a fact without one of its foreign keys.
+    """Find rows of a fact without one of its foreign keys.
 
-    A column that allows NULL may mean it: what is found is a warning, to be looked at.
+    The NULL may be intended, so a violation is a warning.
     """
     _refuse_others(target, entity_name)
     columns = required_keys(target)
@@ -214,7 +217,7 @@ def check_required_null(session: Session, target: Side, entity_name: str) -> Che
 
 
 def check_negative(session: Session, target: Side, entity_name: str) -> CheckResult:
-    """Rows of a fact with a measure below 0."""
+    """Find rows of a fact with a measure below 0."""
     _refuse_others(target, entity_name)
     columns = measures(target)
     if not columns:
@@ -227,7 +230,7 @@ def check_negative(session: Session, target: Side, entity_name: str) -> CheckRes
 def _wrong(
     session: Session, target: Side, columns: Sequence[str], condition: str, wrong: Callable[..., bool]
 ) -> list[str]:
-    """Return "key: column = value" of the first wrong column of each row that meets the condition."""
+    """Return "key: column = value" for the first wrong column of each row that meets the condition."""
     named = [name for name in target.named_by() if name not in columns]
     found = session.ask(target.alias, violations(target, [*named, *columns], columns, condition))
     return [_violation(row, len(named), columns, wrong) for row in found]
@@ -247,9 +250,9 @@ def _refuse_others(target: Side, entity_name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The pipeline to check: its control row as it stands, and what people decided about it.
+    """The pipeline to check: its control row and its settings.
 
-    Totals are the last sample's; they only tell whether SCAN_CAP cut something off.
+    The totals are the latest sample's. They only tell whether SCAN_CAP is lower.
     """
 
     entity_name: str

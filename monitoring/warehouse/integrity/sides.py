@@ -1,4 +1,4 @@
-"""Asking the statements of the checks: each has its time, and so have all of them together."""
+"""The two tables of a pipeline for the integrity checks, which column has which role, and the checks' time limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 STATEMENT_SECONDS = 6.0
 TOTAL_SECONDS = 20.0
-"""How long one statement, and all checks of one pipeline together, may take."""
+"""Time limits of one statement, and of all checks of one pipeline together."""
 
 
 class CannotAsk(Exception):
@@ -32,11 +32,11 @@ class CannotAsk(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """Runs the statements, counts their time, and stops when the whole of it is used up."""
+    """Runs the statements, counts their time, and stops when the total is used up."""
 
     clock: Callable[[], float]
     ends_at: float
-    spent: float = 0.0  # seconds, by the check that is being answered
+    spent: float = 0.0  # seconds, by the present check
 
     @property
     def milliseconds(self) -> float:
@@ -55,7 +55,7 @@ class Session:
             self.spent += self.clock() - started
 
     def answer(self, code: CheckCode, look: Callable[[], CheckResult]) -> CheckResult:
-        """Return what `look` found, or why it could not look. Never raises for a database's answer."""
+        """Return the result of `look`, or why there is none. Never raises for an error of the database."""
         self.spent = 0.0
         try:
             return look()
@@ -73,14 +73,14 @@ class Session:
         looked_at: int | None,
         soft: bool = False,
     ) -> CheckResult:
-        """Return the result of having looked, with the time that it took."""
+        """Return the result of a check with the time that it took."""
         return policy.found(
             code, violations, columns=columns, milliseconds=self.milliseconds, looked_at=looked_at, soft=soft
         )
 
 
 SECONDS = 3.0
-"""How long describing a table may take."""
+"""Time limit for the description of a table."""
 
 NATURAL_KEYS = {("fact", "fact_metas"): ("vendedor_id", "data_id", "tipo_periodo")}
 """Targets whose natural key is not one column that ends in _original_id (CONTRACT, "Pipelines")."""
@@ -96,7 +96,7 @@ _NUMBERS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One table. Asking it for a part that it has not, or that could not be read, raises CannotAsk."""
+    """One table. A part that is missing or could not be read raises CannotAsk."""
 
     alias: str
     total: int | None = None
@@ -116,7 +116,7 @@ class Side:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns of the natural key; of a source its one key column."""
+        """Return the columns of the natural key; of a source, its one key column."""
         if not isinstance(self.table, Description):
             raise CannotAsk(self.table)
         if not isinstance(self.keys, tuple):
@@ -125,7 +125,7 @@ class Side:
 
     @property
     def updated(self) -> str:
-        """The column that says when a row changed (or was loaded)."""
+        """Return the column with the time of a row's change (or load)."""
         if not isinstance(self.table, Description):
             raise CannotAsk(self.table)
         # A Reason is a str too.
@@ -143,11 +143,11 @@ class Side:
 
     @property
     def beside_key(self) -> tuple[str, ...]:
-        """What else helps to find a row whose key is NULL."""
+        """Return the columns that help to find a row whose key is NULL."""
         return () if isinstance(self.changes, Reason | Problem) else (self.changes,)
 
     def column(self, name: str) -> str | None:
-        """Return the column's name as it is spelled in the table, None where there is none."""
+        """Return the column's name as spelled in the table, or None."""
         column = self.description.column(name)
         return None if column is None else column.name
 
@@ -159,7 +159,7 @@ class Side:
         return self.description.keeps_unique(names)
 
     def domain(self, name: str) -> tuple[str, ...]:
-        """Return the words that a constraint allows in the column, none where it says nothing."""
+        """Return the words that a constraint allows in the column, none without a constraint."""
         return self.description.domains.get(name.casefold(), ())
 
     def moment(self, name: str, value: datetime) -> Sql:
@@ -168,7 +168,7 @@ class Side:
         return self.dialect.moment(value, column.moment_type if column else "DATETIME2(0)")
 
     def named_by(self, *columns: str) -> tuple[str, ...]:
-        """Return the columns that name a row: its key, else `columns`."""
+        """Return the columns that identify a row: its key, else `columns`."""
         return self.keys if isinstance(self.keys, tuple) else columns
 
 
@@ -183,7 +183,7 @@ def source_side(text: str, key: str, updated: str, total: int | None) -> Side:
 
 
 def target_side(text: str, source_key: str, updated: str, total: int | None) -> Side:
-    """Return the target's table, with its natural key found by the contract or by its name."""
+    """Return the target's table, with its natural key by the contract or by its name."""
     table = _described("dw", text)
     if not isinstance(table, Description):
         return Side(alias="dw", table=table)
@@ -194,7 +194,7 @@ def target_side(text: str, source_key: str, updated: str, total: int | None) -> 
 
 
 def status_column(side: Side) -> str:
-    """Return the column that holds the row's status: situacao or status, else the first that begins so."""
+    """Return the column of the row's status: situacao or status, else the first that begins so."""
     for wanted in ("situacao", "status"):
         if (exact := side.column(wanted)) is not None:
             return exact
@@ -205,9 +205,9 @@ def status_column(side: Side) -> str:
 
 
 def required_keys(side: Side) -> tuple[str, ...]:
-    """Return the foreign keys of a fact: columns that end in _id, its own two keys left out.
+    """Return the foreign keys of a fact: its columns that end in _id, without its own two keys.
 
-    A foreign key may be part of the natural key; a column that is unique by itself is a row's own key.
+    A foreign key may be part of the natural key. A column that is unique by itself is the row's own key.
     """
     alone = {next(iter(names)) for names in side.description.unique if len(names) == 1}
     names = [column.name for column in side.description.columns]
@@ -221,7 +221,7 @@ def required_keys(side: Side) -> tuple[str, ...]:
 
 
 def measures(side: Side) -> tuple[str, ...]:
-    """Return the numeric columns that may not be below 0."""
+    """Return the numeric columns that may not be negative."""
     return tuple(
         column.name
         for column in side.description.columns
@@ -236,7 +236,7 @@ def _described(alias: str, text: str) -> Description | Reason | Problem:
     except InvalidName:
         return Reason.NAME_INVALID
     except ReadFailed as failure:
-        # SQLite says that the schema is unknown; SQL Server just shows no columns.
+        # SQLite raises an error for an unknown schema, SQL Server just returns no columns.
         return Reason.NO_TABLE if failure.problem.code is ProblemCode.OBJECT_MISSING else failure.problem
 
 
