@@ -1,1 +1,1 @@
-"""SQL Server through mssql-django: our connection string, our session, and a driver also where none is installed."""
+"""SQL Server through mssql-django, with our connection string and session."""

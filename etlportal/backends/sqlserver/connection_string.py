@@ -1,8 +1,7 @@
-"""From (keyword, value) to the text that ODBC takes, and from Django's settings to those keywords.
+"""Connection strings for ODBC from Django's settings. Needs neither Django nor a driver.
 
-Pure: no Django, no driver. Every value is put into braces, where by [MS-ODBCSTR] nothing but a closing
-brace means anything, and that is doubled. So a `;` in a password ends nothing and a `}` opens nothing:
-whatever a value holds, the driver gets it back whole, and only the keywords given here.
+Every value is written in braces unless it is plain. By [MS-ODBCSTR] only a closing brace has a meaning there, and it is
+doubled. So no value, whatever characters it has, can end early or add a keyword.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ _BRACES_ONLY_WHERE_NEEDED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\\,-]*")
 UNENCRYPTED = frozenset({"no", "optional"})
 """Values of `encrypt` with which data may travel in the clear."""
 WITHOUT_PASSWORD = frozenset({"activedirectorymsi", "activedirectoryintegrated"})
-"""Ways to sign in where a password is nobody's business."""
+"""Authentication methods without a password."""
 
 
 class ConnectionValueError(ValueError):
-    """A value that cannot be part of a connection string. Says which keyword, never the value."""
+    """A value that cannot be part of a connection string. Names the keyword, never the value."""
 
 
 def connection_string(keywords: Mapping[str, str]) -> str:
@@ -34,7 +33,7 @@ def connection_string(keywords: Mapping[str, str]) -> str:
 def _pair(keyword: str, value: str) -> str:
     if not _KEYWORD.fullmatch(keyword):
         raise ConnectionValueError(f"{keyword!r} is no keyword of a connection string.")
-    # The driver manager reads up to a NUL, and a line break is nobody's password but an accident.
+    # The driver manager stops at a NUL, and a line break in a password is an accident.
     if _CONTROL.search(value):
         raise ConnectionValueError(f"{keyword} holds a control character.")
     if _BRACES_ONLY_WHERE_NEEDED.fullmatch(value):
@@ -45,8 +44,8 @@ def _pair(keyword: str, value: str) -> str:
 def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -> dict[str, str]:
     """Return the keywords for one alias of DATABASES.
 
-    OPTIONS it knows: `encrypt`, `trust_server_certificate`, `authentication`, `application_intent`,
-    `multi_subnet_failover` (see base.py). There is no free text among them.
+    Its OPTIONS: `encrypt`, `trust_server_certificate`, `authentication`, `application_intent`, `multi_subnet_failover`
+    (see wrapper.py). None of them is free text.
     """
     options = settings.get("OPTIONS", {})
     host, port = str(settings.get("HOST") or "localhost"), str(settings.get("PORT") or "")
@@ -58,7 +57,7 @@ def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -
         "Encrypt": str(options.get("encrypt", "yes")),
         "TrustServerCertificate": str(options.get("trust_server_certificate", "no")),
         "APP": application,
-        # Django opens a new connection when one has died; the driver's own second try would take ten seconds.
+        # Django opens a new connection when one has died. The driver's own retry would take ten seconds.
         "ConnectRetryCount": "0",
     }
     if options.get("application_intent"):
@@ -69,7 +68,7 @@ def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -
 
 
 def masked(keywords: Mapping[str, str]) -> str:
-    """Return the connection string as a person may see it: without its password."""
+    """Return the connection string with the password masked."""
     return ";".join(
         f"{keyword}={MASK}" if keyword == "PWD" else _pair(keyword, value) for keyword, value in keywords.items()
     )

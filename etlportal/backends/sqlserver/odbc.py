@@ -1,10 +1,10 @@
-"""Which ODBC driver there is, and how pip's becomes one: a private odbcinst.ini, made before pyodbc loads.
+"""Find an ODBC driver, or register the one that pip installed.
 
-An installed Microsoft driver is taken first. Where there is none, the one in the package
-`mssql_python_odbc` is listed in an odbcinst.ini of our own, after everything that the machine's lists.
-Windows keeps its drivers in the registry: there Microsoft's is installed by its own installer.
+An installed Microsoft driver is used first. If there is none, the driver in the package `mssql_python_odbc` is added to
+a private odbcinst.ini, after the drivers of the machine's own. This must happen before pyodbc loads. On Windows the
+drivers are in the registry, and Microsoft's has its own installer.
 
-`python -m etlportal.backends.sqlserver.odbc` says in one line what is missing, and exits with 1.
+`python -m etlportal.backends.sqlserver.odbc` prints in one line what is missing, and exits with 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 NAMES = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
-"""Microsoft's drivers, the best first."""
+"""Microsoft's drivers, best first."""
 SYSTEM_FOLDERS = ("/etc", "/etc/unixODBC", "/usr/local/etc", "/opt/homebrew/etc")
 PACKAGE = "mssql_python_odbc"
 _FAMILIES = {
@@ -34,7 +34,7 @@ _MACHINES = {"amd64": "x86_64", "aarch64": "arm64"}
 
 
 def driver_manager_problem() -> str | None:
-    """Return in one line what pyodbc lacks on this machine and the command that brings it; None: nothing."""
+    """Return in one line what pyodbc lacks on this machine and the command that installs it, or None."""
     try:
         importlib.import_module("pyodbc")
     except ModuleNotFoundError:
@@ -50,7 +50,7 @@ def driver_manager_problem() -> str | None:
 
 
 def _driver_problem() -> str | None:
-    """What pip's driver lacks where no other is installed: it wants Kerberos' libraries."""
+    """Return what pip's driver lacks if no other is installed: it needs the Kerberos libraries."""
     library = packaged_library()
     if library is None or installed(_system_ini()) is not None:
         return None
@@ -65,10 +65,9 @@ def _driver_problem() -> str | None:
 
 
 def register(folder: Path) -> None:
-    """Make pip's driver known to the driver manager where no Microsoft driver is installed.
+    """Register pip's driver with the driver manager, unless a Microsoft driver is installed.
 
-    Writes `folder`/odbcinst.ini, or one in a private temporary folder where that cannot be written,
-    and points ODBCSYSINI at it. Does nothing when there is an installed driver, or no packaged one.
+    Writes odbcinst.ini to `folder`, or to a private temporary folder if that is read-only, and sets ODBCSYSINI.
     """
     system = _system_ini()
     library = packaged_library()
@@ -76,18 +75,18 @@ def register(folder: Path) -> None:
         return
     listed = system.read_text(encoding="utf-8", errors="replace").strip() if system else ""
     content = f"{listed}\n\n" if listed else ""
-    content += f"[{NAMES[0]}]\nDescription=Microsoft's driver as pip brought it\nDriver={library}\nUsageCount=1\n"
+    content += f"[{NAMES[0]}]\nDescription=Microsoft's driver, installed by pip\nDriver={library}\nUsageCount=1\n"
     os.environ["ODBCSYSINI"] = str(_written(folder, content))
     os.environ["ODBCINSTINI"] = "odbcinst.ini"
 
 
 def driver_name(explicit: str = "") -> str:
-    """Return the driver to connect with: the one asked for, else an installed one, else pip's."""
+    """Return the driver to connect with: the configured one, else an installed one, else pip's."""
     return explicit or installed(_system_ini()) or NAMES[0]
 
 
 def installed(ini: Path | None) -> str | None:
-    """Return the best Microsoft driver that `ini` lists and whose library is there."""
+    """Return the best Microsoft driver that `ini` lists and whose library exists."""
     if ini is None:
         return None
     parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
@@ -105,10 +104,9 @@ def packaged_library(
     machine: str | None = None,
     release: Mapping[str, str] | None = None,
 ) -> Path | None:
-    """Return the driver's library in pip's package that fits this machine, None where it has none.
+    """Return the library of the driver in pip's package for this machine, or None.
 
-    The package's own resolver is compiled into mssql-python and takes that whole driver with it;
-    a test holds the two together.
+    The package's own resolver is part of mssql-python, which the portal does not need. A test compares the two.
     """
     libs = libs or _libs()
     system, machine = system or platform.system(), (machine or platform.machine()).lower()
@@ -123,7 +121,7 @@ def packaged_library(
 
 
 def _family(release: Mapping[str, str]) -> str:
-    """The package's folder for a distribution, by what os-release says that it is or is like."""
+    """Return the package's folder for a distribution, by ID and ID_LIKE of os-release."""
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     names |= {name.split("-")[0] for name in names}
     return next((family for family, members in _FAMILIES.items() if names & members), "debian_ubuntu")
@@ -146,7 +144,7 @@ def _library(folder: Path, pattern: str) -> Path | None:
 
 
 def _system_ini() -> Path | None:
-    """The odbcinst.ini that the driver manager reads now."""
+    """Return the odbcinst.ini that the driver manager reads now."""
     name = os.environ.get("ODBCINSTINI") or "odbcinst.ini"
     chosen = os.environ.get("ODBCSYSINI")
     folders = (chosen,) if chosen else SYSTEM_FOLDERS
@@ -154,7 +152,7 @@ def _system_ini() -> Path | None:
 
 
 def _written(folder: Path, content: str) -> Path:
-    """Return a folder with this odbcinst.ini in it: `folder`, or a private one where that is read-only."""
+    """Write odbcinst.ini to `folder`, or to a private one if that is read-only. Return the folder."""
     try:
         return _write(folder, content)
     except OSError:
@@ -165,7 +163,7 @@ def _write(folder: Path, content: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "odbcinst.ini"
     if not path.is_file() or path.read_text(encoding="utf-8") != content:
-        # In one step: another process may be reading it at this moment.
+        # Atomically, because another process may be reading it.
         handle, name = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(content)
