@@ -89,10 +89,11 @@ class BoundedWrapper:
         if budget is None:
             return connect()
         if (late := _late.pop(self.alias, None)) is not None:
-            since, self._thread, future = late
+            since, self._thread, opened = late
             # An attempt that still hangs began before the server came back, so a new one is made.
-            if time.monotonic() - since < LATE_SECONDS and future.done() and future.exception() is None:
-                return future.result()  # type: ignore[no-any-return]
+            if time.monotonic() - since < LATE_SECONDS and opened.done() and opened.exception() is None:
+                connection: T = opened.result()
+                return connection
         self._thread = CallThread()
         future = self._thread.begin(connect)
         try:

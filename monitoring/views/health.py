@@ -45,7 +45,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     Everybody is told which part is not ready; only a signed-in user is told why.
     """
     until = time.monotonic() + PATIENCE
-    asked = {alias: _ask(alias, lambda alias=alias: _ping(alias)) for alias in ("default", "dw", "oltp")}
+    asked = {alias: _ask(alias, partial(_ping, alias)) for alias in ("default", "dw", "oltp")}
     asked["migrations"] = _ask("migrations", _migrations)
     asked["collector"] = _ask("collector", _collector)
     parts = {name: _answer(future, until) for name, future in asked.items()}

@@ -60,9 +60,9 @@ class DatabaseCreation(creation.DatabaseCreation):
         self.connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def test_db_signature(self) -> tuple[str, ...]:
-        # Both aliases have the same empty main database: without their names Django takes one for the other.
-        return (self.connection.settings_dict["ENGINE"], self.connection.alias)
+    def test_db_signature(self) -> tuple[str, str, str, str]:
+        # Both aliases have the same empty main database, so their names tell them apart.
+        return ("", "", self.connection.settings_dict["ENGINE"], self.connection.alias)
 
 
 class Cursor(base.SQLiteCursorWrapper):

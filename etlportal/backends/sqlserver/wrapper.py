@@ -45,7 +45,7 @@ SNAPSHOT_ALLOWED = 1
 """sys.databases.snapshot_isolation_state: ON. The other values are off or in transition."""
 
 
-class Cursor(base.CursorWrapper):  # type: ignore[misc]
+class Cursor(base.CursorWrapper):
     """mssql-django's cursor without two of its rewritings."""
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -66,7 +66,7 @@ class Cursor(base.CursorWrapper):  # type: ignore[misc]
         return grouped
 
 
-class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):  # type: ignore[misc]
+class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):
     """One connection to SQL Server. `isolation`: the level of its session, None before there is one."""
 
     isolation: str | None = None
