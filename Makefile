@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps static messages screenshots bench audit attack sqlmap
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps static messages screenshots bench audit attack
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -106,9 +106,6 @@ REQUESTS ?= 10000
 
 attack: .venv/test.stamp  ## Generated requests (REQUESTS to each page and form): none may break a page
 	ATTACK_REQUESTS=$(REQUESTS) $(BIN)/python -m pytest tests/integration/test_attack.py -n auto --dist worksteal -q
-
-sqlmap: .venv/test.stamp  ## sqlmap against a demo: every parameter and form, as each role (hours; SQLMAP=--once, docs/security.md)
-	$(BIN)/python -m tests.support.sqlmap $(SQLMAP)
 
 # One file each for styles and scripts: a first visit is ten requests instead of twenty. Made by whoever changes
 # static/css or static/js (needs Node.js), and committed: nobody else needs Node. A test holds it to its sources.

@@ -6,7 +6,6 @@ A wrong value raises ImproperlyConfigured, which names the variable.
 from __future__ import annotations
 
 import secrets as random_secrets
-import sys
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -104,7 +103,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
-    "django.contrib.humanize",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -160,9 +158,6 @@ TEMPLATES = [
 ]
 
 DATABASES = databases.build(env, DATA_DIR)
-if "postgresql" not in DATABASES["default"]["ENGINE"]:
-    # django-tables2 imports these fields if psycopg is installed. Without PostgreSQL that would cost each process 5 MB.
-    sys.modules.setdefault("django.contrib.postgres.fields", None)  # type: ignore[arg-type]
 DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

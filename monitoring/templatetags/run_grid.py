@@ -7,7 +7,7 @@ colour, a sign, a height and words, in under 200 bytes.
 from __future__ import annotations
 
 from django import template
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -52,23 +52,13 @@ def grid_run(run: Run) -> SafeString:
 def _linked(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
     """Only the runs' own marks are stops of the Tab key: hundreds of cells would be a wall."""
     stop = SafeString("") if focus else SafeString(' tabindex="-1"')
-    try:
-        return format_html(
-            '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
-            css,
-            tone,
-            reverse("monitoring:run", args=(run_id,)),
-            stop,
-            words,
-            words,
-            inside,
-        )
-    except NoReverseMatch:
-        return format_html(
-            '<span class="{} tone-{}" role="img" aria-label="{}" data-tip="{}">{}</span>',
-            css,
-            tone,
-            words,
-            words,
-            inside,
-        )
+    return format_html(
+        '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
+        css,
+        tone,
+        reverse("monitoring:run", args=(run_id,)),
+        stop,
+        words,
+        words,
+        inside,
+    )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from django import template
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -29,11 +29,8 @@ def draw(text: Text | str) -> SafeString:
 @register.simple_tag(name="pipeline_link")
 @remembered
 def pipeline_link(name: str) -> SafeString:
-    """Return a pipeline's name as a link to its page; a name that no address can hold stays text."""
-    try:
-        return format_html('<a class="entity" href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
-    except NoReverseMatch:
-        return format_html('<span class="entity">{}</span>', name)
+    """Return a pipeline's name as a link to its page."""
+    return format_html('<a class="entity" href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
 
 
 @register.simple_tag

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -167,10 +167,7 @@ def _last_run(make: _Maker) -> Card:
             note=readings.reason(make.kpis.last_run_missing),
             help="last_run",
         )
-    try:
-        url = reverse("monitoring:run", args=(run.run_id,))
-    except NoReverseMatch:
-        url = "#summary-grid"
+    url = reverse("monitoring:run", args=(run.run_id,))
     return make.card(
         "last",
         duration_text,

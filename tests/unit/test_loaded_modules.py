@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RARE = ("openpyxl", "psycopg", "faker", "sqlglot", "hypothesis", "time_machine", "demo.runner")
+RARE = ("openpyxl", "faker", "sqlglot", "hypothesis", "time_machine", "demo.runner")
 WEB = "import etlportal.wsgi, etlportal.urls"
 COLLECTOR = (
     "import django; django.setup(); from monitoring.management.commands.collect import Command; "
