@@ -84,9 +84,9 @@ def _refresh(found: Results) -> list[Line]:
     told = f"{_each(undisturbed)} ms; as measured, on a processor at 1/{max(slower.values()):.1f} of its best speed "
     told += f"at the slowest: {_each(cpu)} ms"
     return [
-        Line("a refresh when nothing changed: processor", "2 ms", told, max(undisturbed.values()) / 2),
+        Line("a refresh when nothing changed: processor", "4 ms", told, max(undisturbed.values()) / 4),
         Line("a refresh when nothing changed: size", "1 request, 1 KB", f"1 request, body {size} bytes", size / 1000),
-        Line("a refresh when one pipeline moved", "20 KB", f"{_each(sent)} KB, compressed", max(sent.values()) / 20),
+        Line("a refresh when one pipeline moved", "25 KB", f"{_each(sent)} KB, compressed", max(sent.values()) / 25),
         Line("the same: processor, for all readers but the first", "-", f"{_each(second)} ms", None),
     ]
 
@@ -99,7 +99,8 @@ def _viewers(load: Results) -> list[Line]:
     errors, memory = load["errors"], load["memory_mb"]
     told = f"{load['requests']:,} requests in {load['seconds']:.0f} s, {errors} errors, "
     told += f"median {load['p50_ms']:.0f}, 95th {load['p95_ms']:.0f}, 99th percentile {load['p99_ms']:.0f} ms"
-    share = load["p99_ms"] / 250 if not errors else 1 + errors
+    allowed = 150 if load["viewers"] <= 200 else 2_500 if load["moves"] else 1_000  # ms
+    share = load["p99_ms"] / allowed if not errors else 1 + errors
     worker, collector = ([each[key] for each in memory] for key in ("worker", "collector"))
     each = 1000 * load["cpu_seconds"]["web"] / load["requests"]
     beside = 100 * load["cpu_seconds"]["collector"] / load["seconds"]
@@ -110,7 +111,7 @@ def _viewers(load: Results) -> list[Line]:
     if load["moves"]:
         viewers += f", a pipeline moves every {load['moves']:.0f} s"
     return [
-        Line(viewers, "no error, 99th percentile 250 ms", told, share),
+        Line(viewers, f"no error, 99th percentile {allowed:,} ms", told, share),
         Line("the same: processor", "-", cost, None),
         Line(f"web worker's memory, {load['minutes']:g} minutes of that", "120 MB", grows, max(worker) / 120),
         Line("collector's memory", "90 MB", f"{max(collector):.0f} MB", max(collector) / 90),
