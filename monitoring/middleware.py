@@ -18,11 +18,11 @@ from django.utils.cache import patch_vary_headers
 from etlportal.budget import budget
 from etlportal.databases import WATCHED
 from monitoring import access, scope
-from monitoring.files import Busy
 from monitoring.models import UserPreferences
 from monitoring.sight import may, sight_of
 from monitoring.trail import acting
 from monitoring.views import errors
+from monitoring.web.export import Busy
 
 logger = logging.getLogger(__name__)
 

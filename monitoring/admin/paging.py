@@ -21,9 +21,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import cached_property
 
 from etlportal.budget import budget
-from monitoring import files
 from monitoring.admin.masking import mask_rows
 from monitoring.templatetags.formats import number_text
+from monitoring.web.sheets import MAX_ROWS
 
 WINDOW = "window"
 OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK = "older", "newer", "since", "until", "run", "on", "clock"
@@ -299,7 +299,7 @@ class ReadOnlyChangeList(ChangeList):
     """Django's change list, with the addresses that our templates need."""
 
     facet_rows = FACET_ROWS
-    most_rows = files.MAX_ROWS
+    most_rows = MAX_ROWS
 
     @property
     def files(self) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from etlportal.databases import WATCHED
-from monitoring.files.sheet import json_text
 from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
+from monitoring.web.sheets import json_text
 
 SPECIAL = {
     ("connectionloginevent", "login_name"): "SYSNAME",

@@ -19,12 +19,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
-from monitoring import files, scope
+from monitoring import scope
 from monitoring.admin import columns, paging, raw
 from monitoring.admin.masking import mask_rows, may_see_logins, searchable
 from monitoring.admin.related_rows import Related, detail_url
 from monitoring.selectors.snapshot import current
 from monitoring.warehouse.errors import problem_from
+from monitoring.web import export
+from monitoring.web.sheets import MEDIA_TYPES, Sheet
 from monitoring.wording.problems import problem_text
 
 DJANGOS_PARAMETERS = ("q", "o", "_facets")
@@ -199,30 +201,24 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=status).render()
 
     def _export(self, request: HttpRequest, kind: str) -> Any:
-        if kind not in files.MEDIA_TYPES:
+        if kind not in MEDIA_TYPES:
             raise Http404(f"no export as {kind[:20]}")
         if not self.has_view_permission(request):
             raise PermissionDenied
-        held = files.slot(request)
-        try:
-            with budget(paging.EXPORT_SECONDS, anew=True):
-                found = self.get_changelist_instance(request)
-            name = raw.table_name(self.model)
-            return files.send(request, self._sheet(found, kind), name=name, kind=kind, at=timezone.now())
-        except BaseException:
-            held.release()
-            raise
+        return export.send(request, lambda: self._sheet(request, kind), kind)
 
-    def _sheet(self, found: paging.ReadOnlyChangeList, kind: str) -> files.Sheet:
+    def _sheet(self, request: HttpRequest, kind: str) -> Sheet:
         """Return the list's rows with every column as it is stored; in a spreadsheet no value is the word NULL."""
         fields, null = raw.fields_of(self.model), None if kind == "jsonl" else "NULL"
+        with budget(paging.EXPORT_SECONDS, anew=True):
+            found = self.get_changelist_instance(request)
 
         def rows() -> Iterator[list[Any]]:
             for row in found.paginator.all_rows():
                 values = (raw.value_of(row, field) for field in fields)
                 yield [null if value is None else value for value in values]
 
-        return files.Sheet(raw.table_name(self.model), [field.column for field in fields], rows(), files.MAX_ROWS)
+        return Sheet(raw.table_name(self.model), [field.column for field in fields], rows(), timezone.now())
 
     def _row_as_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.get_object(request, unquote(object_id))

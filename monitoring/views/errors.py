@@ -173,7 +173,7 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 
 def busy(request: HttpRequest, *, own: bool) -> HttpResponse:
-    """No file can be made now (monitoring/files/slots.py)."""
+    """No file can be made now (monitoring/web/export.py)."""
     return answer(request, BUSY_WITH_YOURS if own else BUSY_WITH_OTHERS)
 
 

@@ -26,7 +26,6 @@ from monitoring.selectors.snapshot import Current, current
 from monitoring.sight import may
 from monitoring.tables.failure_groups import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.trail import address_of
-from monitoring.views import export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.base import SEE, audit_url
 from monitoring.views.connections.findings import AROUND, around_failed
@@ -35,6 +34,7 @@ from monitoring.views.failure_lines import found_groups
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.sample import SESSION_KEY, UNMASK, unmasked_until
 from monitoring.views.preflight import OPENING
+from monitoring.web import export
 from monitoring.wording import failure_text
 
 LAST_SEEN_FIRST = "-last_seen"
@@ -192,7 +192,7 @@ class FailureGroupExecutionsExport(export.TableExport):
         fingerprint = self.kwargs["fingerprint"]
         group_or_404(self.request, current, fingerprint)
         self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
-        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.MAX_ROWS + 1]
+        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.ROWS_TO_READ]
         return GroupExecutionsTable(_lines(copies, self.request.user))
 
 

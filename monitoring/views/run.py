@@ -19,13 +19,14 @@ from monitoring.selectors.shared import cached_once
 from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables.runs import ExecutionsTable, moved_text
-from monitoring.views import errors, export
+from monitoring.views import errors
 from monitoring.views.blocks import VERSION_HEADER, Block, Page
 from monitoring.views.connections.base import SEE
 from monitoring.views.connections.findings import around_run
 from monitoring.views.errors import NothingHere
 from monitoring.views.preflight import OPENING
 from monitoring.warehouse.errors import problem_from
+from monitoring.web import export
 from monitoring.wording import failure_text, problem_text
 
 KEPT_SECONDS = 10

@@ -18,12 +18,12 @@ from monitoring.selectors.snapshot import Current
 from monitoring.selectors.timeline import timeline
 from monitoring.sight import may
 from monitoring.tables.runs import ControlTable, RunsTable
-from monitoring.views import export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.base import SEE
 from monitoring.views.connections.findings import around_failed
 from monitoring.views.filtering import filters
 from monitoring.views.preflight import OPENING
+from monitoring.web import export
 
 GRID_RUNS = 30
 NEWEST_FIRST = "-run_id"
@@ -139,7 +139,7 @@ class RunsExport(export.TableExport):
         form = runs_form(self.request)
         order = form.values.get("sort") or NEWEST_FIRST
         wanted = runs.runs(form.wanted(current.now), logins=_logins(self.request))
-        found = wanted.order_by(order, NEWEST_FIRST)[: export.MAX_ROWS + 1]
+        found = wanted.order_by(order, NEWEST_FIRST)[: export.ROWS_TO_READ]
         return RunsTable(_lines(found, self.request), order_by=order)
 
 

@@ -23,13 +23,14 @@ from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables import FailuresTable, MatrixTable
 from monitoring.templatetags.signs import sign_of
-from monitoring.views import export, kpi_cards
+from monitoring.views import kpi_cards
 from monitoring.views.blocks import Block, Page
 from monitoring.views.connections.base import SEE
 from monitoring.views.connections.findings import around_failed
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.preflight import OPENING
 from monitoring.views.ranges import RANGE_LABELS
+from monitoring.web import export
 from monitoring.wording import verdict_clause, verdict_next, verdict_text
 
 T = TypeVar("T")

@@ -19,11 +19,9 @@ from django.utils import timezone, translation
 from openpyxl import load_workbook
 
 from etlportal import budget as budgets
-from monitoring import files
 from monitoring.admin import paging, raw, readonly
-from monitoring.files import sheet as sheets
-from monitoring.files import stream
 from monitoring.models import EtlRun, TrailEntry
+from monitoring.web import export, sheets
 from tests.support.queries import counted
 from tests.support.warehouse import NOW
 
@@ -63,7 +61,7 @@ def runs(warehouse: Any) -> Any:
 @pytest.fixture
 def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of a few rows are streamed, too, in chunks and pieces of a few rows."""
-    monkeypatch.setattr(stream, "AT_ONCE_ROWS", 5)
+    monkeypatch.setattr(export, "AT_ONCE_ROWS", 5)
     monkeypatch.setattr(paging, "EXPORT_CHUNK", 4)
     monkeypatch.setattr(sheets, "PIECE_ROWS", 3)
 
@@ -148,11 +146,11 @@ def test_a_key_longer_than_a_workbooks_numbers_stays_itself(auditor: Any, wareho
     assert page["A2"].value == str(2**63 - 5)
 
 
-@pytest.mark.parametrize("kind", files.MEDIA_TYPES)
+@pytest.mark.parametrize("kind", sheets.MEDIA_TYPES)
 def test_a_file_stops_at_the_most_rows_and_says_so(
     auditor: Any, runs: Any, streamed: None, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(files, "MAX_ROWS", 7)
+    monkeypatch.setattr(sheets, "MAX_ROWS", 7)
     content = auditor.get(file_url("etlrun", kind)).getvalue()
     if kind == "xlsx":
         page = load_workbook(BytesIO(content)).active
@@ -169,7 +167,7 @@ def test_the_page_says_the_limit_beforehand_and_links_with_the_filters(auditor: 
     page = auditor.get(reverse("admin:monitoring_etlrun_changelist") + "?status=partial&older=20")
     text = page.content.decode()
     assert "at most 50,000" in text
-    for kind in files.MEDIA_TYPES:
+    for kind in sheets.MEDIA_TYPES:
         assert f'href="export.{kind}?status=partial"' in text
 
 
@@ -288,7 +286,7 @@ def test_a_file_is_made_in_the_language_and_zone_of_its_request(rf: Any, users: 
     request = rf.get("/")
     request.user = users["auditor"]
     with translation.override("pt-br"), timezone.override("Asia/Tokyo"):
-        response = files.send(request, files.Sheet("x", ["n"], rows(), 15), name="x", kind="csv")
+        response = export.send(request, lambda: sheets.Sheet("x", ["n"], rows(), most=15), "csv")
     text = response.getvalue().decode()
     assert set(seen) == {("pt-br", "Asia/Tokyo")}
     assert "15 linhas" in text
@@ -299,7 +297,7 @@ def test_memory_stays_flat(rf: Any, users: Any) -> None:
     request = rf.get("/")
     request.user = users["auditor"]
     rows = ([number, "x" * 1_000] for number in range(40_000))
-    response = files.send(request, files.Sheet("x", ["n", "t"], rows), name="x", kind="jsonl")
+    response = export.send(request, lambda: sheets.Sheet("x", ["n", "t"], rows), "jsonl")
     tracemalloc.start()
     sent = sum(len(piece) for piece in response)
     _, peak = tracemalloc.get_traced_memory()

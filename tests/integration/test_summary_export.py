@@ -13,11 +13,10 @@ from django.http import HttpResponse
 from django.test import Client
 from openpyxl import load_workbook
 
-from monitoring.files import MEDIA_TYPES, harmless
-from monitoring.files.sheet import PIECES
 from monitoring.models import RunEntityCopy
 from monitoring.tables import MatrixTable
-from monitoring.views import export
+from monitoring.web import export, sheets
+from monitoring.web.sheets import MEDIA_TYPES, PIECES, harmless
 from tests import factories
 from tests.conftest import ROLES
 
@@ -141,10 +140,10 @@ def test_times_become_naive_utc() -> None:
 def test_a_file_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from monitoring.selectors.matrix import matrix
 
-    monkeypatch.setattr(export, "MAX_ROWS", 2)
+    monkeypatch.setattr(sheets, "MAX_ROWS", 2)
     table = MatrixTable(matrix(factories.troubled_snapshot()))
     for kind in MEDIA_TYPES:
-        text = b"".join(PIECES[kind](export.sheet(table, "x")))
+        text = b"".join(PIECES[kind](export.table_sheet(table, "x")))
         if kind == "xlsx":
             rows = [tuple(cell.value for cell in row) for row in load_workbook(BytesIO(text)).active.iter_rows()]
             assert len(rows) == 4

@@ -13,8 +13,8 @@ from monitoring.policies.sessions import Figures
 from monitoring.selectors import connections as audit
 from monitoring.selectors.snapshot import Current
 from monitoring.tables.connections import ExtractionTable, FacetTable
-from monitoring.views import export
 from monitoring.views.connections.base import WINDOWS, Asked, ConnectionsBlock, ConnectionsExport, words_of
+from monitoring.web import export
 
 SHOWN = 12
 """Values on the page; the file has all of them."""

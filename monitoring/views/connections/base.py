@@ -17,8 +17,8 @@ from monitoring.selectors import connections as audit
 from monitoring.selectors.connections import Activity
 from monitoring.selectors.snapshot import Current
 from monitoring.tables import PortalTable
-from monitoring.views import export
 from monitoring.views.blocks import Block
+from monitoring.web import export
 from monitoring.wording.connections import reading_problem
 from monitoring.wording.problems import ProblemWords
 

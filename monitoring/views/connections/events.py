@@ -16,10 +16,10 @@ from monitoring.selectors.connections import EventPage
 from monitoring.selectors.keyset import BadCursor
 from monitoring.selectors.snapshot import Current
 from monitoring.tables.connections import EventsTable
-from monitoring.views import export
 from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, words_of
 from monitoring.views.filtering import filters
 from monitoring.warehouse.errors import problem_from
+from monitoring.web import export
 from monitoring.wording.connections import reading_problem, utc_offset
 
 
@@ -71,7 +71,7 @@ class EventsExport(Asked, export.TableExport):
             found = self.activity
             if found.bounds is None:
                 raise export.Unreadable(reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
-            rows = list(audit.matching(found.bounds, self.form.wanted)[: export.MAX_ROWS + 1])
+            rows = list(audit.matching(found.bounds, self.form.wanted)[: export.ROWS_TO_READ])
         except Error as error:
             raise export.Unreadable(reading_problem(problem_from(error, "dw"))) from error
         return EventsTable(rows, offset=found.bounds.offset)

@@ -23,8 +23,8 @@ from monitoring.selectors.run_lines import ExecutionLine, RunLine
 from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
 from monitoring.tables.audit import FactorsTable, FindingsTable, WindowRunsTable
-from monitoring.views import export
 from monitoring.views.connections.base import SEE, Asked, ConnectionsBlock, ConnectionsExport, audit_url, words_of
+from monitoring.web import export
 from monitoring.wording import label
 
 SHOWN = 25

@@ -22,13 +22,13 @@ from monitoring.sight import may
 from monitoring.tables.pipelines import PipelineExecutionsTable
 from monitoring.tables.runs import moved_text
 from monitoring.tables.trends import TrendsTable
-from monitoring.views import export
 from monitoring.views.connections.base import SEE
 from monitoring.views.connections.findings import around_failed
 from monitoring.views.failure_lines import found_groups, in_short
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.views.ranges import RANGE_LABELS
+from monitoring.web import export
 from monitoring.wording import failure_text
 
 
@@ -203,7 +203,7 @@ class PipelineExecutionsExport(export.TableExport):
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
         self.file_name = f"executions-{subject.name}"
         found = pipeline_history.executions(subject.name, executions_form(self.request).statuses)
-        copies = found.order_by("-run_id", "-run_entity_id")[: export.MAX_ROWS + 1]
+        copies = found.order_by("-run_id", "-run_entity_id")[: export.ROWS_TO_READ]
         return PipelineExecutionsTable(_lines(copies, self.request.user))
 
 

@@ -14,11 +14,11 @@ from monitoring.filters import MatrixForm
 from monitoring.selectors import matrix, pipelines
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables.pipelines import PipelinesTable
-from monitoring.views import export
 from monitoring.views.blocks import Block, Page
 from monitoring.views.filtering import filters
 from monitoring.views.pipelines.base import Context
 from monitoring.views.preflight import OPENING
+from monitoring.web import export
 
 WORST_FIRST = "-severity"
 

@@ -26,8 +26,8 @@ from monitoring.selectors.source_rows import SourceSample, source_sample
 from monitoring.sight import may
 from monitoring.tables.source_rows import SourceRowsTable
 from monitoring.trail import address_of
-from monitoring.views import export
 from monitoring.views.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.web import export
 from monitoring.wording import problem_text
 
 UNMASK = "monitoring.unmask"

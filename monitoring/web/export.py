@@ -1,0 +1,204 @@
+"""Downloads: a table's filtered rows with all columns, streamed and recorded in the activity log.
+
+Making a file takes seconds of processor time, so each user has one slot and all users together AT_ONCE, whichever
+process makes the files.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.core.cache import cache
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.html import strip_tags
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+from django.views import View
+
+from etlportal.budget import budget
+from monitoring.enums import TrailOutcome
+from monitoring.selectors.snapshot import Current, current
+from monitoring.tables import PortalTable
+from monitoring.trail import note_export
+from monitoring.views import errors
+from monitoring.web import sheets
+from monitoring.web.sheets import MEDIA_TYPES, Sheet
+from monitoring.wording.problems import ProblemWords
+
+FORMATS = ("csv", "xlsx")
+SECONDS = 30.0
+"""How long the warehouse may take for a file. No page waits for it."""
+ROWS_TO_READ = sheets.MAX_ROWS + 1
+"""One row more than a file may have, so that the file says that it was cut."""
+AT_ONCE = 2
+"""Files that are made at the same time for all users together."""
+SLOT_SECONDS = 300
+"""When a slot is free again if its process ended without releasing it."""
+AT_ONCE_ROWS = 1_000
+"""A file of fewer rows is sent whole and has a length; a longer one is streamed."""
+
+
+class Busy(Exception):
+    """No slot is free. `own`: because another file of the same user is being made."""
+
+    def __init__(self, *, own: bool) -> None:
+        super().__init__("another file of this user" if own else "files of other users")
+        self.own = own
+
+
+class Slot:
+    """The right to make a file, until `release`. Creating one raises Busy where none is free."""
+
+    def __init__(self, user_id: Any) -> None:
+        self._token, own = secrets.token_hex(8), f"export:of:{user_id}"
+        if not cache.add(own, self._token, SLOT_SECONDS):
+            raise Busy(own=True)
+        places = (f"export:place:{number}" for number in range(AT_ONCE))
+        place = next((place for place in places if cache.add(place, self._token, SLOT_SECONDS)), None)
+        if place is None:
+            cache.delete(own)
+            raise Busy(own=False)
+        self._keys = [own, place]
+
+    def release(self) -> None:
+        """Free the slot, unless it has expired and belongs to another file."""
+        keys, self._keys = self._keys, []
+        cache.delete_many([key for key in keys if cache.get(key) == self._token])
+
+
+class Download:
+    """The pieces of a file. The client may go away at any of them; the end is recorded once, whichever it is.
+
+    Pieces are made after the request is over, but in its context (language, time zone).
+    """
+
+    def __init__(self, request: HttpRequest, sheet: Sheet, kind: str, slot: Slot) -> None:
+        self._request, self._sheet, self._kind, self._slot = request, sheet, kind, slot
+        self._pieces = sheets.PIECES[kind](sheet)
+        self._context = contextvars.copy_context()
+        self._over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return self._context.run(next, self._pieces)
+        except StopIteration:
+            self._context.run(self._end, "" if self._sheet.broken is None else "the database gave no answer")
+            raise
+
+    def close(self) -> None:
+        self._context.run(self._end, "the database gave no answer" if self._sheet.broken else "the reader went away")
+
+    def _end(self, failure: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._slot.release()
+        written = (self._request, self._sheet.title, self._kind, self._sheet.written)
+        if failure:
+            note_export(*written, outcome=TrailOutcome.FAILED, ended=failure)
+        else:
+            note_export(*written)
+
+
+def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResponseBase:
+    """Return the sheet as an attachment named after its title and time; `kind` is one of MEDIA_TYPES.
+
+    Raises Busy before `make` is called, and whatever `make` and reading the first rows raise.
+    """
+    slot = Slot(request.user.pk)
+    try:
+        sheet = make()
+        rows = iter(sheet.rows)
+        first = list(islice(rows, AT_ONCE_ROWS))
+        sheet.rows = chain(first, rows)
+        download = Download(request, sheet, kind, slot)
+        short = len(first) < AT_ONCE_ROWS
+        response = HttpResponse(b"".join(download)) if short else StreamingHttpResponse(download)
+    except BaseException:
+        slot.release()
+        raise
+    stamp = f"-{sheet.at.astimezone(UTC):%Y%m%dT%H%M%SZ}" if sheet.at else ""
+    response["Content-Type"] = MEDIA_TYPES[kind]
+    response["Content-Disposition"] = f'attachment; filename="{slugify(sheet.title)}{stamp}.{kind}"'
+    response["Cache-Control"] = "private, no-store"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+class Unreadable(Exception):
+    """The database could not be read: the response says why (`words`), instead of an empty file."""
+
+    def __init__(self, words: ProblemWords) -> None:
+        super().__init__(str(words.what))
+        self.words = words
+
+
+class TableExport(PermissionRequiredMixin, View):
+    """Download a table as CSV or XLSX.
+
+    Subclasses return the table from `get_table`, which may also set `file_name` and `sampled_at` (the time in the
+    file's name). It has SECONDS for the warehouse and may raise Unreadable.
+    """
+
+    file_name = ""
+    permission_required: str | Sequence[str] = ()
+    raise_exception = True
+    sampled_at: datetime | None
+
+    def get_table(self, current: Current) -> PortalTable:
+        """Return the table with the request's filters and order."""
+        raise NotImplementedError
+
+    def get(self, request: HttpRequest, *args: Any, kind: str, **kwargs: Any) -> HttpResponseBase:
+        """Raises Busy, which becomes a 429."""
+        if kind not in FORMATS:
+            raise Http404(f"no export as {kind[:20]}")
+        try:
+            return send(request, self._sheet, kind)
+        except Unreadable as unread:
+            return errors.unread(request, unread.words)
+
+    def _sheet(self) -> Sheet:
+        state = current()
+        self.sampled_at = state.figures_at
+        with budget(SECONDS, anew=True):
+            table = self.get_table(state)
+        return table_sheet(table, self.file_name, self.sampled_at)
+
+
+def links(request: HttpRequest, url_name: str, **kwargs: Any) -> list[tuple[str, str]]:
+    """Return (label, address) per format, with the filters and the order of this request."""
+    pairs = [(key, value) for key, values in request.GET.lists() for value in values]
+    query = f"?{urlencode(pairs)}" if pairs else ""
+    return [(kind.upper(), reverse(url_name, kwargs={**kwargs, "kind": kind}) + query) for kind in FORMATS]
+
+
+def table_sheet(table: PortalTable, title: str, at: datetime | None = None) -> Sheet:
+    """Return all columns of the table, hidden ones too: headers with units, bare values."""
+    columns = [column for column in table.columns.iterall() if not column.column.exclude_from_export]
+    rows = ([_plain(row.get_cell_value(column.name)) for column in columns] for row in table.rows)
+    return Sheet(title, [_header(column) for column in columns], rows, at)
+
+
+def _header(column: Any) -> str:
+    unit = str(getattr(column.column, "unit", ""))
+    # A header of HTML has no use in a file: its name has.
+    title = column.column.verbose_name if isinstance(column.header, SafeString) else column.header
+    return f"{title} ({unit})" if unit else str(title)
+
+
+def _plain(value: Any) -> Any:
+    """Return the text of a cell that is only available as HTML."""
+    return strip_tags(value) if isinstance(value, SafeString) else value
