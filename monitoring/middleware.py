@@ -22,7 +22,7 @@ from monitoring.models import UserPreferences
 from monitoring.sight import may, sight_of
 from monitoring.trail import acting
 from monitoring.views import errors
-from monitoring.web.export import Busy
+from monitoring.web.export import Busy, Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,8 @@ class ReaderMiddleware:
         """Return the error page for a database that does not answer. An error in a query stays a 500."""
         if isinstance(exception, Busy):
             return errors.busy(request, own=exception.own)
+        if isinstance(exception, Unreadable):
+            return errors.unread(request, exception.words)
         # pyodbc raises Error itself for unknown states.
         if not isinstance(exception, OperationalError | InterfaceError) and type(exception) is not DatabaseFault:
             return None

@@ -29,7 +29,6 @@ from monitoring.enums import TrailOutcome
 from monitoring.selectors.snapshot import Current, current
 from monitoring.tables import PortalTable
 from monitoring.trail import note_export
-from monitoring.views import errors
 from monitoring.web import sheets
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
 from monitoring.wording.problems import ProblemWords
@@ -138,7 +137,7 @@ def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResp
 
 
 class Unreadable(Exception):
-    """The database could not be read: the response says why (`words`), instead of an empty file."""
+    """The database could not be read: the middleware says why (`words`), instead of an empty file."""
 
     def __init__(self, words: ProblemWords) -> None:
         super().__init__(str(words.what))
@@ -162,13 +161,10 @@ class TableExport(PermissionRequiredMixin, View):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, kind: str, **kwargs: Any) -> HttpResponseBase:
-        """Raises Busy, which becomes a 429."""
+        """Raises Busy and Unreadable: the middleware answers with a 429 or a 503."""
         if kind not in FORMATS:
             raise Http404(f"no export as {kind[:20]}")
-        try:
-            return send(request, self._sheet, kind)
-        except Unreadable as unread:
-            return errors.unread(request, unread.words)
+        return send(request, self._sheet, kind)
 
     def _sheet(self) -> Sheet:
         state = current()
