@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from etlportal.budget import OutOfTime, begin, wait
 from monitoring.collector.memory import Memory, Structure
-from monitoring.collector.portal import PortalRead, deploy_messages, portal_facts, read_portal, unread_portal
+from monitoring.collector.portal import default_decisions, deploy_messages, read_portal, unread_portal
 from monitoring.collector.preflight import pipeline_facts, preflight_facts
 from monitoring.collector.reading import DW, OLTP, Looked, look
 from monitoring.collector.remedies import remedies
 from monitoring.enums import ProblemCode
-from monitoring.policies.doctor import Readiness, portal_checks, readiness
+from monitoring.policies.doctor import PortalFacts, Readiness, portal_checks, readiness
 from monitoring.policies.facts import ConnectionReading, Preflight, Problem
 from monitoring.policies.preflight import preflight
 from monitoring.selectors.pipeline_settings import Decisions, required_names
@@ -31,9 +31,9 @@ from monitoring.warehouse.permissions import Remedy
 from monitoring.warehouse.reader import connection_reading, failed_reading
 
 CONNECT_SECONDS = 7.0
-"""A connection has 5 s (etlportal.application) and its first answer a little; all of them are tried at once."""
+"""5 s for connecting (etlportal.application) and 2 for the first answer. The databases are tried at the same time."""
 LOOK_SECONDS = 30.0
-"""For everything that is asked of databases that answered."""
+"""For everything that is read from the databases that answered."""
 
 Answer = TypeVar("Answer")
 
@@ -57,23 +57,23 @@ class Diagnosis:
 
 
 class Doctor:
-    """One examination. SQLite is asked in this thread: it cannot keep anybody waiting for long."""
+    """One examination. SQLite is read in this thread, because its answers do not take long."""
 
     def __init__(self) -> None:
         self.abandoned = False
 
     def examine(self) -> Diagnosis:
-        """Look at everything once. Never raises for what a database does."""
+        """Examine everything once. A database that fails is a finding; only a defect raises."""
         deadline = time.monotonic() + CONNECT_SECONDS
         waiting = (
             {} if settings.EMBEDDED else {alias: begin(partial(connection_reading, alias)) for alias in (DW, OLTP)}
         )
-        portal = self._portal(deadline)
+        portal, decided = self._portal(deadline)
         dead = {alias: problem for alias, asked in waiting.items() if (problem := self._why(alias, asked, deadline))}
-        looked = self._look(portal.decided, dead)
-        facts = preflight_facts(looked, pipeline_facts(looked), required_names(portal.decided))
+        looked = self._look(decided, dead)
+        facts = preflight_facts(looked, pipeline_facts(looked), required_names(decided))
         found = preflight(facts)
-        own = portal_checks(portal_facts(portal, deploy_messages(portal)))
+        own = portal_checks(replace(portal, settings_messages=deploy_messages(portal)))
         return Diagnosis(
             preflight=replace(found, checks=(*found.checks, *own)),
             connections=(facts.dw, facts.oltp),
@@ -81,13 +81,13 @@ class Doctor:
             abandoned=self.abandoned,
         )
 
-    def _portal(self, deadline: float) -> PortalRead:
+    def _portal(self, deadline: float) -> tuple[PortalFacts, dict[str, Decisions]]:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             return read_portal()
         try:
             return self._answer(begin(read_portal), deadline - time.monotonic())
         except NoAnswer as error:
-            return unread_portal(Problem(code=ProblemCode.UNREACHABLE, detail=str(error)))
+            return unread_portal(Problem(code=ProblemCode.UNREACHABLE, detail=str(error))), default_decisions()
 
     def _why(self, alias: str, asked: Future[ConnectionReading], deadline: float) -> Problem | None:
         """Return why a database does not answer, None when it does."""
@@ -123,7 +123,7 @@ class Doctor:
 
 
 def _given_up(memory: Memory, dead: Mapping[str, Problem], problem: Problem) -> Looked:
-    """What is known when the databases answered, but not all that they were asked: perhaps their structure."""
+    """Return what is known after LOOK_SECONDS: perhaps the databases' structure."""
     structure = memory.structure or Structure(
         at=time.monotonic(),
         connections={alias: failed_reading(alias, dead.get(alias, problem)) for alias in (DW, OLTP)},

@@ -1,14 +1,13 @@
-"""The portal's own things, as the doctor wants to have them: its database, data folder, collector, settings.
+"""What the doctor reads about the portal itself: its database, data folder, collector, settings.
 
-Reads only, and what is not there yet (no database, no tables) is a finding, not an error.
+Only reads. A database or tables that do not exist yet are findings, not errors.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,61 +29,67 @@ from monitoring.warehouse.errors import problem_from
 
 DEFAULT = "default"
 OWN_CHECKS = frozenset({"etlportal.E001", "etlportal.W003"})
-"""The data folder and the encryption: the doctor's own checks and the pre-flight's say it better."""
+"""Reported by the doctor's own checks and the pre-flight: the data folder, the encryption."""
 _VENDORS = {"sqlite3": "SQLite", "postgresql": "PostgreSQL"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortalRead:
-    """What `default` said. `decided` are METRICS' defaults where it said nothing; `pending` None: not read."""
+def default_decisions() -> dict[str, Decisions]:
+    """Return the decisions about pipelines where the portal's own database has none."""
+    return {name: Decisions(required=True) for name in settings.REQUIRED_PIPELINES}
 
-    decided: dict[str, Decisions] = field(
-        default_factory=lambda: {name: Decisions(required=True) for name in settings.REQUIRED_PIPELINES}
+
+def unread_portal(problem: Problem) -> PortalFacts:
+    """Return what is known without `default`."""
+    return PortalFacts(
+        database=_described(),
+        database_problem=problem,
+        data_folder=str(settings.DATA_DIR),
+        data_folder_writable=os.access(settings.DATA_DIR, os.W_OK | os.X_OK),
+        driver_problem=None if settings.EMBEDDED else driver_manager_problem() or "",
+        drivers=_drivers(),
     )
-    problem: Problem | None = None
-    pending: int | None = None
-    collector: tuple[datetime | None, datetime | None] | None = None
-    """When the last tick ended and until when the lease is held; None: could not be read."""
 
 
-def unread_portal(problem: Problem) -> PortalRead:
-    """Return what is known when `default` cannot be asked."""
-    return PortalRead(problem=problem)
-
-
-def read_portal() -> PortalRead:
-    """Ask `default`. Never raises for what the database does."""
+def read_portal() -> tuple[PortalFacts, dict[str, Decisions]]:
+    """Read `default`. A database that cannot be read is a finding; only a defect raises."""
+    facts, decided = replace(unread_portal(Problem(code=ProblemCode.OTHER)), database_problem=None), default_decisions()
     try:
         connection = connections[DEFAULT]
         if _absent(connection):
-            return PortalRead(pending=len(MigrationLoader(None).graph.nodes))
+            return replace(facts, pending=len(MigrationLoader(None).graph.nodes), collector_read=True), decided
         connection.ensure_connection()
         executor = MigrationExecutor(connection)
-        read = PortalRead(pending=len(executor.migration_plan(executor.loader.graph.leaf_nodes())))
-    except Exception as error:  # a driver that is missing is neither a DatabaseError
+        pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except Exception as error:  # a missing driver raises no DatabaseError
         problem = problem_from(error, DEFAULT, connecting=True)
-        return unread_portal(replace(problem, code=ProblemCode.UNREACHABLE) if _unknown(problem) else problem)
+        code = ProblemCode.UNREACHABLE if problem.code is ProblemCode.OTHER else problem.code
+        return unread_portal(replace(problem, code=code)), decided
+    # A database without tables has no collector, which counts as read.
+    facts = replace(facts, pending=pending, collector_read=True)
     try:
         row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list("ticked_at", "lease_until").first()
-        return replace(read, decided=decisions(), collector=row or (None, None))
+        decided = decisions()
     except DatabaseError:
-        return read  # its tables are of another release, or not there: "migrated" tells it
+        return facts, decided  # tables of another release, or none: "migrated" reports it
+    now = timezone.now()
+    ticked_at, lease_until = row or (None, None)
+    return replace(
+        facts,
+        collector_age_seconds=(now - ticked_at).total_seconds() if ticked_at else None,
+        collecting=lease_until is not None and lease_until > now - TAKEOVER,
+    ), decided
 
 
 def _absent(connection: Any) -> bool:
-    """Whether `default` is an SQLite file that is not there: looking at it would make it."""
+    """Return whether `default` is an SQLite file that does not exist: connecting would create it."""
     if connection.vendor != "sqlite" or connection.is_in_memory_db():
         return False
     return not Path(connection.settings_dict["NAME"]).exists()
 
 
-def _unknown(problem: Problem) -> bool:
-    return problem.code is ProblemCode.OTHER
-
-
-def deploy_messages(read: PortalRead) -> tuple[tuple[str, str, str, bool], ...]:
-    """Return what Django's checks say, those of a deployment only where a real warehouse is watched."""
-    asked = [DEFAULT] if read.problem is None and read.pending == 0 else None
+def deploy_messages(facts: PortalFacts) -> tuple[tuple[str, str, str, bool], ...]:
+    """Return the messages of Django's checks; those of a deployment only with a SQL Server."""
+    asked = [DEFAULT] if facts.database_problem is None and facts.pending == 0 else None
     found = checks.run_checks(include_deployment_checks=not settings.EMBEDDED, databases=asked)
     return tuple(
         (message.id or "", message.msg, message.hint or "", message.level >= checks.ERROR)
@@ -93,28 +98,8 @@ def deploy_messages(read: PortalRead) -> tuple[tuple[str, str, str, bool], ...]:
     )
 
 
-def portal_facts(read: PortalRead, messages: tuple[tuple[str, str, str, bool], ...]) -> PortalFacts:
-    """Return the findings as the policy wants to have them."""
-    now = timezone.now()
-    ticked_at, lease_until = read.collector or (None, None)
-    return PortalFacts(
-        database=_described(),
-        database_problem=read.problem,
-        pending=read.pending,
-        data_folder=str(settings.DATA_DIR),
-        data_folder_writable=os.access(settings.DATA_DIR, os.W_OK | os.X_OK),
-        # A database without tables has no collector, which is as good as read.
-        collector_read=read.problem is None,
-        collector_age_seconds=(now - ticked_at).total_seconds() if ticked_at else None,
-        collecting=lease_until is not None and lease_until > now - TAKEOVER,
-        settings_messages=messages,
-        driver_problem=None if settings.EMBEDDED else driver_manager_problem() or "",
-        drivers=_drivers(),
-    )
-
-
 def _drivers() -> str:
-    """Say which ODBC drivers for SQL Server the driver manager knows."""
+    """Return the ODBC drivers for SQL Server that are installed."""
     if settings.EMBEDDED or driver_manager_problem():
         return ""
     pyodbc = importlib.import_module("pyodbc")
@@ -123,7 +108,7 @@ def _drivers() -> str:
 
 
 def _described() -> str:
-    """Say which database `default` is, without its secrets."""
+    """Return a description of `default` without secrets."""
     config = connections.settings[DEFAULT]
     vendor = _VENDORS.get(config["ENGINE"].rsplit(".", 1)[-1], "SQL Server")
     host = f" ({config['HOST']})" if config.get("HOST") else ""

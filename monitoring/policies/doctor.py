@@ -1,4 +1,4 @@
-"""The doctor's verdict: the pre-flight and the portal's own checks, and the exit code they add up to."""
+"""The doctor's result: the pre-flight, the checks of the portal itself, and the exit code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Readiness(StrEnum):
 
 
 class CheckGroup(StrEnum):
-    """Under which heading a check is printed, in this order."""
+    """The headings of the report, in their order."""
 
     CONNECTIONS = "connections"
     TABLES = "tables"
@@ -65,10 +65,10 @@ def group_of(check: Check) -> CheckGroup:
 
 
 def readiness(preflight: Preflight) -> Readiness:
-    """Not ready: something that the portal needs failed, or nobody can say that it has what it needs to watch.
+    """Return NOT_READY where something that the portal needs failed or could not be checked.
 
-    That one pipeline has no table is what the portal is there to show: like everything else that did
-    not pass, the unknown too, it is a warning. Unless the pipeline is a required one, or the last.
+    A pipeline without its table is a warning, unless the pipeline is required or the last active one. So is every
+    other check that did not pass, also an unknown one.
     """
     if preflight.ready_for_monitoring is not True or any(map(_needed, preflight.checks)):
         return Readiness.NOT_READY
@@ -77,12 +77,12 @@ def readiness(preflight: Preflight) -> Readiness:
 
 
 def _needed(check: Check) -> bool:
-    """Whether it failed and the portal cannot do without."""
+    """Return whether the check failed and the portal needs what it checks."""
     return check.state is CheckState.FAILED and not check.code.startswith("pipeline.")
 
 
 def portal_checks(facts: PortalFacts) -> tuple[Check, ...]:
-    """Return the checks of the portal's own things: driver, database, data folder, collector, settings."""
+    """Return the checks of the portal itself: driver, database, data folder, collector, settings."""
     return (*_driver(facts), *_database(facts), _folder(facts), _collector(facts), *_settings(facts))
 
 
@@ -113,7 +113,7 @@ def _folder(facts: PortalFacts) -> Check:
 
 
 def _collector(facts: PortalFacts) -> Check:
-    """One that is not started yet is no reason not to start the portal: it only warns here."""
+    """Return the collector's check, at most as a warning: the portal may be started before it."""
     if not facts.collector_read:
         return Check(code="collector.age", state=CheckState.UNKNOWN, problem=facts.database_problem)
     check = collector_check(facts.collector_age_seconds, collecting=facts.collecting)

@@ -16,7 +16,7 @@ from monitoring.collector.memory import Structure
 from monitoring.collector.reading import CONTRACT_TABLES, Looked
 from monitoring.collector.remedies import remedies
 from monitoring.enums import ProblemCode
-from monitoring.management.doctor.script import script
+from monitoring.management.doctor_report import script
 from monitoring.policies.facts import ControlRow, Problem
 from monitoring.selectors.pipeline_settings import Decisions
 from monitoring.warehouse import permissions as text

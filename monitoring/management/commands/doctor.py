@@ -1,4 +1,4 @@
-"""`manage.py doctor`: the pre-flight in a terminal. It reads, and says what lacks; it changes nothing."""
+"""`manage.py doctor`: the pre-flight in a terminal. It only reads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from django.utils import translation
 from etlportal.application import name_process
 from etlportal.refused import refuse
 from monitoring.collector.diagnosis import Doctor
-from monitoring.management.doctor.as_json import as_json
-from monitoring.management.doctor.as_text import SIGNS, TextReport
+from monitoring.management.doctor_report import SIGNS, TextReport, as_json
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ class Command(BaseCommand):
         "Look at the warehouse and at the portal itself, now, without a collector and without writing: what is wrong, "
         "what to do, and what a DBA could run. Exit code 0: ready, 1: ready with warnings, 2: not ready."
     )
-    # It runs the checks itself, and tells what they say among the others.
+    # The doctor runs Django's checks itself and reports them with its own.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -43,19 +42,19 @@ class Command(BaseCommand):
         try:
             diagnosis = Doctor().examine()
         except Exception as error:
-            # Whatever it is, it is not "ready with warnings", and --json stays JSON.
+            # An unexpected error is "not ready" too, and --json still writes JSON.
             logger.exception("the doctor itself failed")
             sys.exit(refuse(error, ["doctor", *(["--json"] if options["json"] else [])], self.stdout))
+        encoding = getattr(self.stdout._out, "encoding", None) or "utf-8"
         with translation.override(language):
             if options["json"]:
                 text = json.dumps(as_json(diagnosis, language), indent=2)
             else:
-                text = "\n".join(
-                    TextReport(diagnosis, colour=self._colour(options), plain=not self._can_print(SIGNS)).lines()
-                )
-        self.stdout.write(self._encodable(text))
+                plain = not _can_print("".join(SIGNS.values()), encoding)
+                text = "\n".join(TextReport(diagnosis, colour=self._colour(options), plain=plain).lines())
+        self.stdout.write(text.encode(encoding, "replace").decode(encoding))
         if diagnosis.abandoned:
-            # Something still waits inside the driver: nothing of ours is left to do, so it is not waited for.
+            # A thread still waits inside the driver: end the process without waiting for it.
             self.stdout.flush()
             os._exit(diagnosis.readiness.exit_code)
         sys.exit(diagnosis.readiness.exit_code)
@@ -65,22 +64,17 @@ class Command(BaseCommand):
             return True
         return self.stdout.isatty() and not options.get("no_color") and not os.environ.get("NO_COLOR")
 
-    def _can_print(self, signs: dict[Any, str]) -> bool:
-        try:
-            "".join(signs.values()).encode(self._encoding())
-        except UnicodeEncodeError:
-            return False
-        return True
 
-    def _encodable(self, text: str) -> str:
-        return text.encode(self._encoding(), "replace").decode(self._encoding())
-
-    def _encoding(self) -> str:
-        return getattr(self.stdout._out, "encoding", None) or "utf-8"
+def _can_print(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def language_of_terminal() -> str:
-    """Return the language that LC_ALL, LC_MESSAGES or LANG asks for, if we speak it."""
+    """Return the language of LC_ALL, LC_MESSAGES or LANG if the portal has it, else the settings'."""
     wanted = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
     spoken = wanted.split(".")[0].replace("_", "-").lower()
     for code, _ in settings.LANGUAGES:
