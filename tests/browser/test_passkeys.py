@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.chromium import axe_violations
 from tests.support.demo import KEPT, ROOT, Demo
+from tests.support.totp import code_of
 
 OpenPage = Callable[..., Page]
 PASSWORD = "demo"
@@ -138,9 +139,3 @@ def wait_for_a_whole_code(page: Page) -> None:
     left = CODE_SECONDS - datetime.now(UTC).timestamp() % CODE_SECONDS
     if left < CODE_SECONDS / 2:
         page.wait_for_timeout(1000 * left)
-
-
-def code_of(secret: str) -> str:
-    from allauth.mfa.totp.internal.auth import hotp_value
-
-    return f"{hotp_value(secret, int(datetime.now(UTC).timestamp()) // CODE_SECONDS):06}"

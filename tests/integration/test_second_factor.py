@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
@@ -19,6 +18,7 @@ from monitoring.accounts.second_factor import OPEN
 from monitoring.models import GroupPolicy, PortalSettings, TrailEntry
 from tests.support.passkey import SoftwareKey
 from tests.support.queries import queries
+from tests.support.totp import code_of
 
 Clients = Callable[[str], Client]
 LOGIN, SECURITY, CODE = "/account/login/", "/account/security/", "/account/second-factor/"
@@ -31,10 +31,6 @@ START = datetime(2026, 3, 2, 12, 0, 5, tzinfo=UTC)
 def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
-
-
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(datetime.now(UTC).timestamp()) // 30))
 
 
 def signed_in(client: Client) -> bool:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from allauth.account.signals import password_reset
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from time_machine import travel
 
 from monitoring.accounts import limits
 from monitoring.models import PortalSettings, TrailEntry
+from tests.support import totp
 
 LOGIN, CODE = "/account/login/", "/account/second-factor/"
 ATTACKER, OWNER = "203.0.113.7", "198.51.100.5"
@@ -159,13 +159,9 @@ def second(secret_of: User, address: str, code: str, client: Client | None = Non
 
 
 @pytest.fixture
-def code(users: Any, rf: RequestFactory) -> str:
+def code(users: Any) -> str:
     """The viewer's code of this moment."""
-    secret = generate_totp_secret()
-    TOTP.activate(users["viewer"], secret)
-    import time
-
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    return totp.code_of(totp.set_up(users["viewer"]))
 
 
 @pytest.fixture
