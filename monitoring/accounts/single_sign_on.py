@@ -55,14 +55,9 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Update the groups. Raises ImmediateHttpResponse when the user gets no access."""
-        oidc = _oidc()
-        names = names_in(claims_of(request), oidc.groups_claim)
-        allowed = groups_for(names, oidc.group_map, oidc.default_group)
-        groups = list(AuthGroup.objects.filter(name__in=allowed).order_by("name"))
-        if missing := allowed - {group.name for group in groups}:
-            logger.warning("PORTAL_OIDC_GROUP_MAP names groups that do not exist: %s", ", ".join(sorted(missing)))
+        groups = _groups(request)
         if sociallogin.is_existing:
-            follow(sociallogin.user, groups, oidc)
+            follow(sociallogin.user, groups)
         if not groups:
             refuse(request, sociallogin, "no group", errors.NO_GROUP)
         if not sociallogin.is_existing and _taken(sociallogin):
@@ -78,9 +73,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
         """Create the user, with the groups."""
         user: User = super().save_user(request, sociallogin, form)
-        oidc = _oidc()
-        allowed = groups_for(names_in(claims_of(request), oidc.groups_claim), oidc.group_map, oidc.default_group)
-        follow(user, list(AuthGroup.objects.filter(name__in=allowed).order_by("name")), oidc)
+        follow(user, _groups(request))
         return user
 
     def on_authentication_error(self, request: HttpRequest, provider: Any, error: Any = None, **kwargs: Any) -> None:
@@ -89,8 +82,19 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
         trail.sign_in_failed(request, "", method="oidc", reason=str(getattr(error, "value", error) or "error"))
 
 
-def follow(user: User, groups: list[AuthGroup], oidc: Oidc) -> None:
-    """Make the user's managed groups exactly `groups`; others stay."""
+def _groups(request: HttpRequest) -> list[AuthGroup]:
+    """Return the portal's groups for the provider's claims."""
+    oidc = _oidc()
+    allowed = groups_for(names_in(claims_of(request), oidc.groups_claim), oidc.group_map, oidc.default_group)
+    groups = list(AuthGroup.objects.filter(name__in=allowed).order_by("name"))
+    if missing := allowed - {group.name for group in groups}:
+        logger.warning("PORTAL_OIDC_GROUP_MAP names groups that do not exist: %s", ", ".join(sorted(missing)))
+    return groups
+
+
+def follow(user: User, groups: list[AuthGroup]) -> None:
+    """Make `groups` the user's managed groups. Other groups stay."""
+    oidc = _oidc()
     names = managed(oidc.group_map, oidc.default_group, Group)
     with trail.doing(BY):
         has = set(user.groups.filter(name__in=names))
