@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps static messages screenshots bench audit attack
+.PHONY: help demo demo-reset venv lock test odbc lint types unit browser test-postgres test-cluster test-sqlserver image-steps static schema messages screenshots bench audit attack
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -119,6 +119,9 @@ static: .venv/test.stamp  ## Bundle static/css and static/js into static/dist, a
 		for page in shell:portal entrance:entrance; do \
 			$(ESBUILD) static/js/$${page%:*}.js --format=esm --outfile=static/dist/$${page#*:}.js; done'
 	$(BIN)/python -m tools.bundles
+
+schema: .venv/test.stamp  ## Write sql/embedded/ from sql/sqlserver/, after a change to it
+	$(BIN)/python -m tools.embedded_schema
 
 messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates, and compile it
 	$(BIN)/python -m tools.messages

@@ -1,68 +1,72 @@
-"""Builds the embedded warehouse: tables, thirty days of history, and the last stretch by the real ETL.
+"""Builds the embedded warehouse: tables, a shop, and two weeks of runs by the ETL itself, in virtual time.
 
 The same seed and the same `now` give the same rows.
 """
 
 from __future__ import annotations
 
-import bisect
 import logging
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
+from demo import faults
 from demo.clock import VirtualClock
-from demo.dialects import SqliteDialect
-from demo.events import capturer, clean_up, insert_events
+from demo.dialects import Sqlite
+from demo.faults import Fault
 from demo.files import WarehouseFiles
-from demo.history import SCHEDULER, SWITCHED_OFF, History, Row, Simulation, text
-from demo.jobs import JOBS
-from demo.ledger import SOURCES, Ledger
-from demo.mishaps import Mishap, Mishaps, lock_timeout
-from demo.pacing import Pacing
-from demo.people import People
-from demo.runner import Runner, extract, write
-from demo.schema import create_schema
-from demo.sessions import Sessions
-from demo.shop import Shop
-from demo.shop_rows import KEYS
-from demo.store import Changes, upsert
+from demo.pipelines import PIPELINES
+from demo.runner import Runner
+from demo.sessions import SEED, capture
+from demo.shop import STORY_EVERY, Shop
+from etlportal.backends.embedded.schema import create_schema
 
-SEED = 20_260_101
-DAYS = 30
-STRETCH = timedelta(minutes=45)
-"""The last part of history, in which the real ETL runs every minute as it will go on to do."""
-BUSTLE = 6.0
-"""How much busier the shop is once somebody watches."""
+DAYS = 14
+EVERY = timedelta(minutes=30)
+STORY_AGE = timedelta(hours=3)
+"""How long ago the failure began that a newcomer sees."""
+CALM = timedelta(hours=10)
+"""Nothing else fails in the last hours, so that there is one problem to see."""
 
-_EVERYTHING = "9999-12-31 23:59:59"
-_EXTRA_CONTROLS = (
-    # (entity, source, target, key, minutes since it was put in)
-    ("dim_transportadora", "core.carriers", "dim.DIM_TRANSPORTADORA", "carrier_id", 50),
-    ("fact_devolucoes", "core.order_returns", "fact.FACT_DEVOLUCOES", "order_return_id", 3000),
+SCHEDULER = "svc_etl"
+SWITCHED_OFF, SWITCHED_OFF_DAYS = "dim_equipe", 9
+BATCH_SIZES = {"fact_vendas": 20, "fact_descontos": 20}
+"""Far smaller than a real warehouse's, so that a run of the demo commits more than one batch."""
+
+EPISODES = (
+    # (days ago, runs in a row, pipeline or "" for all, fault)
+    (13.1, 1, "fact_vendas", faults.DEADLOCK),
+    (12.3, 10, "dim_produto", faults.TRUNCATION),
+    (10.4, 2, "dim_cliente", faults.DUPLICATE_KEY),
+    (8.4, 3, "dim_vendedor", faults.PERMISSION),
+    (7.3, 2, "fact_vendas", faults.FOREIGN_KEY),
+    (5.1, 2, "", faults.LINK_FAILURE),
+    (3.3, 5, "fact_metas", faults.CONVERSION),
+    (2.2, 1, "fact_descontos", faults.QUERY_TIMEOUT),
+    (1.2, 2, "dim_cliente", faults.LOCK_TIMEOUT),
 )
-"""Beside the nine: one that no runner has run yet, and one whose tables do not exist."""
+_STRAY = (faults.DEADLOCK, faults.LOCK_TIMEOUT, faults.QUERY_TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was built: rows by "schema.table", and how many seconds it took."""
+    """What was built: the number of runs and executions, and the seconds that it took."""
 
-    rows: dict[str, int]
+    runs: int
+    executions: int
     seconds: float
 
 
 def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Built:
     """Build the warehouse in `folder`, replacing what is there; its history ends at `now` (naive UTC).
 
-    It is built beside and renamed at the end: a half-built one is never seen. Raises OSError and
+    It is built in another folder and renamed at the end, so that nobody sees half of it. Raises OSError and
     sqlite3.Error, for example when the disk is full.
     """
     began = perf_counter()
@@ -70,146 +74,103 @@ def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Bu
     shutil.rmtree(beside, ignore_errors=True)
     files = WarehouseFiles(beside)
     for schema, path in files.all().items():
-        create_schema(path, schema, extras=True)
-    now = now.replace(microsecond=0)
-    dw, oltp = (files.connect(alias, durable=False) for alias in ("dw", "oltp"))
-    with closing(dw), closing(oltp), _quiet():
-        _fill(dw, oltp, now, seed, days)
-        rows = _count(dw, oltp)
+        create_schema(path, schema)
+    with closing(files.connect("dw", building=True)) as dw, closing(files.connect("oltp", building=True)) as oltp:
+        with _quiet():
+            _live_through(dw, oltp, now.replace(microsecond=0), seed, days)
+        runs, executions = (
+            dw.execute(f"SELECT COUNT(*) FROM audit.{table}").fetchone()[0] for table in ("etl_run", "etl_run_entity")
+        )
+    for path in files.all().values():
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside.rename(folder)
-    return Built(rows=rows, seconds=perf_counter() - began)
+    return Built(runs, executions, perf_counter() - began)
 
 
-def _fill(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetime, seed: int, days: int) -> None:
-    end = now - STRETCH
-    start = _half_hour(end - timedelta(days=days))
-    ledger = Ledger()
-    shop = Shop(People(seed), random.Random(seed), start - timedelta(days=1), ledger.changed)
-    ledger.shop = shop
+def _live_through(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetime, seed: int, days: int) -> None:
+    """Let the shop and the ETL live through the days before `now`: a run every half hour."""
+    rng, dialect = random.Random(seed), Sqlite()
+    last = now - timedelta(minutes=1)
+    last = last.replace(minute=last.minute // 30 * 30, second=0)
+    start = last - timedelta(days=days)
+    add_pipelines(dw, start)
+    shop = Shop(oltp, dialect, rng, now=start - timedelta(hours=1))
     shop.open()
-    history = Simulation(shop, ledger, seed, start, end).run()
-    _write_audit(dw, history, now)
-    _write_core(oltp, shop)
-    _load_targets(dw, oltp, history)
-    upsert(oltp, SqliteDialect(), "teams", shop.rows["teams"].values())
-    oltp.commit()
-    _stretch(dw, oltp, shop, now, seed)
-    clean_up(dw, now)
+    clock = VirtualClock(start)
+    story = start + (timedelta(days=days) - STORY_AGE) % STORY_EVERY
+    stray: dict[str, Fault] = {}
+
+    def fault(entity: str) -> Fault | None:
+        for days_ago, runs, victim, found in EPISODES:
+            begin = last - timedelta(days=days_ago)
+            if victim in {entity, ""} and begin <= clock.now() < begin + runs * EVERY:
+                return found
+        return stray.get(entity)
+
+    def sample() -> None:
+        capture(dw, clock.now())
+        dw.commit()
+
+    runner = Runner(
+        dw=dw, oltp=oltp, dialect=dialect, clock=clock, capture=sample, fault=fault, pause=pacing(rng)
+    )  # fmt: skip
+    at = start
+    while at <= last:
+        clock.advance_to(at)
+        shop.advance(at)
+        if at >= story:
+            shop.tell_story(at)
+        if at >= now - timedelta(days=SWITCHED_OFF_DAYS) > at - EVERY:
+            dw.execute(
+                "UPDATE ctl.etl_control SET is_active = 0, updated_at = ? WHERE entity_name = ?",
+                (dialect.time(at), SWITCHED_OFF),
+            )
+        stray = stray_fault(rng, 1 / 30) if at < now - CALM else {}
+        runner.run(SCHEDULER)
+        at += EVERY
+    shop.advance(now)
 
 
-def _half_hour(moment: datetime) -> datetime:
-    """Return the last full or half hour: when a scheduler would start."""
-    return moment.replace(minute=moment.minute // 30 * 30, second=0)
-
-
-def _write_audit(dw: sqlite3.Connection, history: History, now: datetime) -> None:
-    """Write control rows, runs, run entities and login events."""
-    _insert(dw, "audit.etl_run", history.runs)
-    _insert(dw, "audit.etl_run_entity", history.run_entities)
-    insert_events(dw, history.events)
-    tables_of = {entity: f"core.{table}" for table, entity in SOURCES.items()}
-    for entity, control in history.controls.items():
-        job = JOBS[entity]
-        names = {"source_table": tables_of[entity], "target_table": job.target, "source_pk_column": job.key_name}
-        _insert(dw, "ctl.etl_control", [{"entity_name": entity, **names, **control}])
-    for entity, source, target, key, minutes in _EXTRA_CONTROLS:
-        at = text(now - timedelta(minutes=minutes))
-        names = {"entity_name": entity, "source_table": source, "target_table": target, "source_pk_column": key}
-        _insert(dw, "ctl.etl_control", [{**names, "created_at": at, "updated_at": at}])
+def add_pipelines(dw: sqlite3.Connection, at: datetime) -> None:
+    """Insert the nine control rows, never loaded."""
+    moment = Sqlite().time(at)
+    for pipeline in PIPELINES.values():
+        row = {
+            "entity_name": pipeline.entity,
+            "source_table": pipeline.source,
+            "target_table": pipeline.target,
+            "source_pk_column": pipeline.key,
+            "batch_size": BATCH_SIZES.get(pipeline.entity, 50),
+            "created_at": moment,
+            "updated_at": moment,
+        }
+        Sqlite().insert(dw.cursor(), "ctl.etl_control", "", row)
     dw.commit()
 
 
-def _write_core(oltp: sqlite3.Connection, shop: Shop) -> None:
-    for table in KEYS:
-        upsert(oltp, SqliteDialect(), table, shop.rows[table].values())
-    oltp.commit()
+def stray_fault(rng: random.Random, chance: float) -> dict[str, Fault]:
+    """Return, with this chance, one failure of one pipeline that the next run does not have."""
+    if rng.random() >= chance:
+        return {}
+    return {rng.choice(list(PIPELINES)): rng.choice(_STRAY)}
 
 
-def _load_targets(dw: sqlite3.Connection, oltp: sqlite3.Connection, history: History) -> None:
-    """Put into every target what its pipeline has loaded by now, through the ETL's own jobs.
+def pacing(rng: random.Random) -> Callable[[str, int], float]:
+    """Return how many seconds a load and its batches take: a run of eight pipelines takes some 20 s."""
 
-    The switched-off pipeline's target keeps what it held that day. Of the others, rows younger than
-    the cutoff come too: the stretch that follows loads them anyway.
-    """
-    dialect = SqliteDialect()
-    for entity, job in JOBS.items():
-        if entity == SWITCHED_OFF:
-            upsert(oltp, dialect, "teams", history.teams_when_switched_off)
-            oltp.commit()
-        rows = extract(oltp, dialect, job, watermark=("1900-01-01 00:00:00", 0), newest=_EVERYTHING, rows=10_000_000)
-        write(dw, dialect, job, rows, [_loaded_at(history.starts, row[0]) for row in rows])
-        dw.commit()
+    def pause(entity: str, batch: int) -> float:
+        heavy = 1.5 if entity.startswith("fact_") else 1.0
+        return rng.uniform(0.6, 1.0) if batch else heavy * rng.uniform(0.9, 2.1)
 
-
-def _loaded_at(starts: list[str], ts: str) -> str:
-    """Return the start of the first run after `ts`: near enough to when its row was loaded."""
-    position = min(bisect.bisect_right(starts, ts), len(starts) - 1)
-    return starts[position]
-
-
-def _stretch(dw: sqlite3.Connection, oltp: sqlite3.Connection, shop: Shop, now: datetime, seed: int) -> None:
-    """Run the real ETL every minute up to `now`, in virtual time."""
-    dialect = SqliteDialect()
-    changes = Changes()
-    shop.changed = changes.changed
-    shop.bustle = BUSTLE
-    clock = VirtualClock(shop.now)
-    begin = now - STRETCH + timedelta(minutes=2)
-    # New for everybody, so that waiting since always does not drown what is late by minutes.
-    shop.later("carrier_appears", *(begin - shop.now + timedelta(minutes=minute) for minute in (3, 3, 4, 6, 9, 14)))
-    minutes = int((now - begin) / timedelta(minutes=1))
-    first = dw.execute("SELECT MAX(run_id) + 1 FROM audit.etl_run").fetchone()[0]
-    runner = Runner(
-        dw=dw,
-        oltp=oltp,
-        dialect=dialect,
-        clock=clock,
-        snapshot=capturer(dw, clock, Sessions(seed)),
-        mishap=Mishaps(seed, _last_mishaps(first + minutes)).of,
-        pauses=Pacing(seed).of,
-    )
-    for minute in range(minutes):
-        clock.advance_to(begin + timedelta(minutes=minute))
-        shop.advance(clock.now())
-        changes.write(oltp, dialect)
-        if clock.now() + timedelta(seconds=50) > now:
-            break  # a slow run came before: another would end after `now`
-        runner.run(SCHEDULER)
-    shop.advance(now)
-    changes.write(oltp, dialect)
-
-
-def _last_mishaps(end: int) -> dict[int, dict[str, Mishap]]:
-    """Plan the runs before run number `end`: a failure that whoever opens the page sees, and sees end."""
-    blocked = lock_timeout(random.Random(end))
-    plan: dict[int, dict[str, Mishap]] = {run_id: {} for run_id in range(end - 8, end)}
-    plan |= {run_id: {"fact_descontos": blocked} for run_id in range(end - 4, end)}
-    return plan
-
-
-def _insert(connection: sqlite3.Connection, table: str, rows: list[Row]) -> None:
-    columns = list(rows[0])
-    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' for _ in columns)})"
-    connection.executemany(sql, [tuple(row.values()) for row in rows])
-
-
-def _count(dw: sqlite3.Connection, oltp: sqlite3.Connection) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for connection, schemas in ((dw, ("ctl", "audit", "dim", "fact")), (oltp, ("core",))):
-        for schema in schemas:
-            names: Any = connection.execute(
-                f"SELECT name FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1"
-            ).fetchall()
-            for (name,) in names:
-                counts[f"{schema}.{name}"] = connection.execute(f"SELECT COUNT(*) FROM {schema}.{name}").fetchone()[0]
-    return counts
+    return pause
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the runner from reporting failures that are months old before they begin."""
+    """Keep the ETL from logging failures that are days old."""
     logger = logging.getLogger("demo.runner")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,6 +1,6 @@
-"""Time as the demonstration's parts see it: real while it runs, virtual while history is made.
+"""The two clocks of the demo: the machine's while it runs, a virtual one while its history is built.
 
-All times are naive UTC, as the contract's tables hold them.
+All times are naive UTC, as the warehouse's tables hold them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long, in this clock's own time."""
+        """Wait that many seconds of this clock."""
         ...
 
 
 class RealClock:
-    """The machine's clock. With `pace` 2, every wait is half as long; after `stop`, there is no wait."""
+    """The machine's clock. With `pace` 2 every wait takes half as long; after `stop` no wait takes any time."""
 
     def __init__(self, pace: float = 1.0) -> None:
         self._pace = pace
@@ -35,7 +35,7 @@ class RealClock:
             self._stopped.wait(seconds / self._pace)
 
     def stop(self) -> None:
-        """End the present wait and all later ones: what is under way finishes at full speed."""
+        """End the current wait and skip all later ones, so that the run in progress finishes at once."""
         self._stopped.set()
 
     @property
@@ -44,7 +44,7 @@ class RealClock:
 
 
 class VirtualClock:
-    """A clock that only moves when somebody sleeps or sets it: hours of history in seconds."""
+    """A clock that moves only when it sleeps or is set: days of history in seconds."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -56,5 +56,5 @@ class VirtualClock:
         self._now += timedelta(seconds=max(0.0, seconds))
 
     def advance_to(self, moment: datetime) -> None:
-        """Move forward to `moment`; a moment that has passed changes nothing."""
+        """Move forward to `moment`. A moment in the past changes nothing."""
         self._now = max(self._now, moment)

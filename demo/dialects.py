@@ -1,59 +1,44 @@
-"""What the ETL says differently on SQLite and on SQL Server. Everything else is the same SQL.
+"""The SQL that differs between SQLite and SQL Server. All other statements of the shop and the ETL are the same.
 
-The demonstration runs on SQLite. The other dialect lets the very same ETL fill a real test server
-through any DB-API connection with `?` parameters (pyodbc).
+The demo runs on SQLite. `demo_etl --sqlserver` (compose.yaml) and tests/sqlserver run the same ETL through pyodbc.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 
-class Dialect(Protocol):
-    def time(self, moment: datetime) -> Any:
-        """Return a naive UTC time as a parameter for a DATETIME2(0) column."""
-        ...
-
-    def limit(self, rows: int) -> str:
-        """Return what follows ORDER BY to get the first `rows` rows."""
-        ...
-
-    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-        """Return the statement that inserts one row, or updates the row with the same `key`."""
-        ...
-
-    def insert(self, cursor: Any, table: str, identity: str, row: dict[str, Any]) -> int:
-        """Insert one row; return what its identity column got."""
-        ...
-
-
-class SqliteDialect:
+class Sqlite:
     """The embedded warehouse: times are text, schemas are attached files."""
 
-    def time(self, moment: datetime) -> str:
+    def time(self, moment: datetime) -> Any:
+        """Return a naive UTC time as a parameter for a DATETIME2(0) column."""
         return moment.isoformat(sep=" ", timespec="seconds")
 
     def limit(self, rows: int) -> str:
+        """Return what follows ORDER BY to get the first `rows` rows."""
         return f"LIMIT {rows:d}"
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+        """Return the statement that inserts one row, or updates the row with the same `key`."""
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
         return (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({_marks(columns)}) "
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks(columns)}) "
             f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
         )
 
     def insert(self, cursor: Any, table: str, identity: str, row: dict[str, Any]) -> int:
-        cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({_marks(row)})", tuple(row.values()))
+        """Insert one row and return the value of its identity column."""
+        cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks(row)})", tuple(row.values()))
         return int(cursor.lastrowid)
 
 
-class SqlServerDialect:
+class SqlServer(Sqlite):
     """SQL Server 2017 and later through pyodbc."""
 
-    def time(self, moment: datetime) -> datetime:
+    def time(self, moment: datetime) -> Any:
         return moment.replace(microsecond=0)
 
     def limit(self, rows: int) -> str:
@@ -64,19 +49,20 @@ class SqlServerDialect:
         match = " AND ".join(f"t.{name} = s.{name}" for name in key)
         changes = ", ".join(f"{name} = s.{name}" for name in columns if name not in key)
         values = ", ".join(f"s.{name}" for name in columns)
-        # HOLDLOCK: between not finding the key and inserting it, nobody else may insert it.
+        # HOLDLOCK: no other session may insert the key between the search and the insert.
         return (
-            f"MERGE {table} WITH (HOLDLOCK) AS t USING (VALUES ({_marks(columns)})) AS s ({names}) ON {match} "
+            f"MERGE {table} WITH (HOLDLOCK) AS t USING (VALUES ({marks(columns)})) AS s ({names}) ON {match} "
             f"WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values});"
         )
 
     def insert(self, cursor: Any, table: str, identity: str, row: dict[str, Any]) -> int:
         cursor.execute(
-            f"INSERT INTO {table} ({', '.join(row)}) OUTPUT INSERTED.{identity} VALUES ({_marks(row)})",
+            f"INSERT INTO {table} ({', '.join(row)}) OUTPUT INSERTED.{identity} VALUES ({marks(row)})",
             tuple(row.values()),
         )
         return int(cursor.fetchone()[0])
 
 
-def _marks(items: Any) -> str:
+def marks(items: Iterable[Any]) -> str:
+    """Return one `?` per item, separated by commas."""
     return ", ".join("?" for _ in items)

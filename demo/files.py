@@ -1,7 +1,7 @@
-"""The embedded warehouse's files, and connections of the demonstration's own to write to them.
+"""The embedded warehouse's files, and the demo's own connections, which may write to them.
 
-Only this package writes to them. It goes around Django on purpose: the ETL is a stranger to the
-portal, as on SQL Server, and its statements must not pass the portal's guard.
+They do not go through Django: as on SQL Server, the ETL is a program of its own that the portal's guard against
+writing does not concern.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class WarehouseFiles:
         return [schema for schema, path in self.all().items() if not path.is_file()]
 
     def identity(self) -> tuple[tuple[int, int], ...]:
-        """Return what tells these files from others in their place. Raises WarehouseGone.
+        """Return the device and inode of each file. Raises WarehouseGone.
 
-        A deleted file goes on working for whoever has it open, and what is written there is lost:
-        a writer compares this before it writes.
+        A deleted file stays writable for the process that has it open, and what is written there is lost. So the
+        ETL compares this before it writes.
         """
         try:
             stats = [path.stat() for path in self.all().values()]
@@ -57,19 +57,20 @@ class WarehouseFiles:
             raise WarehouseGone(f"{error.filename}: {error.strerror}") from error
         return tuple((stat.st_dev, stat.st_ino) for stat in stats)
 
-    def connect(self, alias: str, *, durable: bool = True) -> sqlite3.Connection:
-        """Open `alias` with its schemas attached, for writing. Nothing is ever created by opening.
+    def connect(self, alias: str, *, building: bool = False) -> sqlite3.Connection:
+        """Open `alias` with its schemas attached, for writing. Opening never creates a file.
 
-        Statements that change rows open a transaction; the caller commits. Without `durable`, a
-        power failure may ruin the files (while they are built, that does not matter). Raises
-        WarehouseGone.
+        Statements that change rows open a transaction; the caller commits. While `building`, commits are fast
+        and a power failure may ruin the files. Raises WarehouseGone.
         """
         connection = sqlite3.connect(":memory:", timeout=BUSY_SECONDS, uri=True)
         try:
             for schema in EMBEDDED_SCHEMAS[alias]:
                 path = self.path(alias, schema)
                 connection.execute(f"ATTACH DATABASE ? AS [{schema}]", (f"file:{quote(str(path))}?mode=rw",))
-                connection.execute(f"PRAGMA [{schema}].synchronous = {'NORMAL' if durable else 'OFF'}")
+                connection.execute(f"PRAGMA [{schema}].synchronous = {'OFF' if building else 'NORMAL'}")
+                if building:
+                    connection.execute(f"PRAGMA [{schema}].journal_mode = MEMORY")
         except sqlite3.OperationalError as error:
             connection.close()
             raise WarehouseGone(f"{path}: {error}") from error

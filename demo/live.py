@@ -1,102 +1,146 @@
-"""The demonstration goes on: the shop sells, and the ETL runs every minute, until somebody stops it."""
+"""The demo goes on: the shop sells and the ETL runs every minute, until it is stopped."""
 
 from __future__ import annotations
 
 import logging
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from demo.build import BUSTLE, SEED
+from demo.build import SCHEDULER, pacing, stray_fault
 from demo.clock import RealClock
-from demo.dialects import SqliteDialect
-from demo.events import capturer, clean_up
+from demo.dialects import Sqlite
 from demo.files import WarehouseFiles, WarehouseGone
-from demo.history import SCHEDULER
-from demo.mishaps import Mishaps
-from demo.pacing import Pacing
 from demo.runner import Runner
-from demo.sessions import Sessions
-from demo.store import Changes, load
+from demo.sessions import capture, clean_up
+from demo.shop import Shop
 
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
 SHOP_SECONDS = 5.0
 WAIT_SECONDS = 30.0
-"""The longest wait before looking again for a warehouse that is gone or locked."""
-BY_HAND = ("ana.souza", "dba_plantao")
+"""The longest wait before the next attempt to use a warehouse that is gone or locked."""
+BUSTLE = 30.0
+"""A minute of the running demo is as busy as half an hour of its history, so that runs load as much as usual."""
 MOST_AT_ONCE = 300
-"""Events of the shop per look: after a long stop, what is due is spread over some minutes."""
+CALM_RUNS = 10
+"""Runs without an injected failure after a start."""
+BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
 
 
+@dataclass(slots=True, kw_only=True)
 class LiveEtl:
-    """Shop and runner in turns. With `pace` 2, everything goes twice as fast: a run every 30 s."""
+    """Shop and ETL in turns. With `pace` 2 everything is twice as fast: a run every 30 s.
 
-    def __init__(self, files: WarehouseFiles, clock: RealClock, pace: float = 1.0, seed: int = SEED) -> None:
-        self._files = files
-        self._clock = clock
-        self._pace = pace
-        self._seed = seed
-        self._waits = 0
+    `connect` opens "dw" or "oltp". `admit(dw, oltp)` raises when the new connections may not be written to,
+    `check()` when those of before may not any more. `sample` and `prune` stand for the two audit procedures.
+    """
+
+    connect: Callable[[str], Any]
+    errors: tuple[type[Exception], ...]
+    clock: RealClock
+    pace: float = 1.0
+    dialect: Sqlite
+    admit: Callable[[Any, Any], None]
+    check: Callable[[], None]
+    sample: Callable[[Any], None]
+    prune: Callable[[Any], object]
+    failures: int = 0
 
     def run_forever(self) -> None:
-        """Work until the clock is stopped; outlive a locked, deleted or replaced warehouse."""
-        while not self._clock.stopped:
+        """Work until the clock is stopped. A warehouse that is locked, deleted or away is tried again."""
+        while not self.clock.stopped:
             try:
-                self._work()
+                with closing(self.connect("dw")) as dw, closing(self.connect("oltp")) as oltp:
+                    self._work(dw, oltp)
             except WarehouseGone as error:
-                logger.error("The embedded warehouse is gone (%s). `manage.py demo --reset` builds another.", error)
-                self._wait()
-            except sqlite3.Error as error:
-                logger.error("The embedded warehouse cannot be written (%s). Trying again.", error)
-                self._wait()
+                self._wait(f"The embedded warehouse is gone ({error}). `manage.py demo --reset` builds another.")
+            except self.errors as error:
+                self._wait(f"The warehouse cannot be used ({error}). Trying again.")
 
-    def _wait(self) -> None:
-        self._waits += 1
-        # A locked or missing file waits for somebody, at whatever pace.
-        self._clock.sleep(min(WAIT_SECONDS, 2.0**self._waits) * self._pace)
+    def _wait(self, message: str) -> None:
+        logger.error(message)
+        self.failures += 1
+        self.clock.sleep(min(WAIT_SECONDS, 2.0**self.failures) * self.pace)
 
-    def _work(self) -> None:
-        """Open the warehouse and go on until it is gone or the clock is stopped."""
-        identity = self._files.identity()
-        dialect, changes = SqliteDialect(), Changes()
-        with closing(self._files.connect("dw")) as dw, closing(self._files.connect("oltp")) as oltp:
-            now = self._clock.now()
-            shop = load(oltp, now=now, seed=self._seed, changes=changes, bustle=BUSTLE * self._pace)
-            runner = Runner(
-                dw=dw,
-                oltp=oltp,
-                dialect=dialect,
-                clock=self._clock,
-                snapshot=capturer(dw, self._clock, Sessions(self._seed)),
-                mishap=Mishaps(self._seed).of,
-                pauses=Pacing(self._seed).of,
-            )
-            logger.info("The demonstration's ETL runs every %g s.", EVERY_SECONDS / self._pace)
-            next_run = self._clock.now()
-            while not self._clock.stopped:
-                if self._files.identity() != identity:
-                    raise WarehouseGone("its files were replaced")
-                shop.advance(self._clock.now(), most=MOST_AT_ONCE)
-                changes.write(oltp, dialect)
-                if self._clock.now() >= next_run:
-                    self._once(runner, dw)
-                    next_run = max(next_run + timedelta(seconds=EVERY_SECONDS / self._pace), self._clock.now())
-                left = (next_run - self._clock.now()).total_seconds() * self._pace
-                self._clock.sleep(min(SHOP_SECONDS, max(0.0, left)))
+    def _work(self, dw: Any, oltp: Any) -> None:
+        rng = random.Random()
+        self.admit(dw, oltp)
+        shop = self._shop(oltp, rng)
+        stray: dict[str, Any] = {}
+        runner = Runner(
+            dw=dw,
+            oltp=oltp,
+            dialect=self.dialect,
+            clock=self.clock,
+            capture=lambda: self.sample(dw),
+            fault=stray.get,
+            pause=pacing(rng),
+        )
+        logger.info("The ETL runs every %g s.", EVERY_SECONDS / self.pace)
+        runs, next_run = 0, self.clock.now()
+        while not self.clock.stopped:
+            self.check()
+            shop.advance(self.clock.now())
+            if self.clock.now() >= next_run:
+                shop.tell_story(self.clock.now())
+                stray.clear()
+                stray.update(stray_fault(rng, 1 / 40) if runs > CALM_RUNS else {})
+                # The first run loads everything: dimensions that changed meanwhile come before their facts.
+                run_id = runner.run(*BY_HAND) if runs and rng.random() < 1 / 20 else runner.run(SCHEDULER)
+                runs, self.failures = runs + 1, 0
+                logger.info("Run %d finished.", run_id)
+                oltp.commit()  # reading opened a transaction
+                if run_id % 60 == 0:
+                    self.prune(dw)
+                next_run = max(next_run + timedelta(seconds=EVERY_SECONDS / self.pace), self.clock.now())
+            left = (next_run - self.clock.now()).total_seconds() * self.pace
+            self.clock.sleep(min(SHOP_SECONDS, max(0.0, left)))
 
-    def _once(self, runner: Runner, dw: sqlite3.Connection) -> None:
-        run_id = runner.run(*who(random.Random(f"{self._seed}:{self._clock.now()}")))
-        self._waits = 0
-        logger.info("Run %d finished.", run_id)
-        if run_id % 60 == 0:
-            clean_up(dw, self._clock.now())
+    def _shop(self, oltp: Any, rng: random.Random) -> Shop:
+        """Return the shop as the tables have it; open one yesterday where they are empty."""
+        now = self.clock.now()
+        cursor = oltp.cursor()
+        cursor.execute("SELECT COUNT(*) FROM core.regions")
+        empty = cursor.fetchone()[0] == 0
+        start = now - timedelta(days=1) if empty else now
+        shop = Shop(oltp, self.dialect, rng, now=start, most=MOST_AT_ONCE)
+        if empty:
+            logger.info("Filling the sources.")
+            shop.open()
+            shop.advance(now)
+        shop.bustle = BUSTLE * self.pace
+        return shop
 
 
-def who(rng: random.Random) -> tuple[str, tuple[str, ...] | None]:
-    """Return who starts a run and of what: now and then somebody loads one fact by hand."""
-    if rng.random() < 1 / 20:
-        return rng.choice(BY_HAND), ("fact_vendas", "fact_descontos")
-    return SCHEDULER, None
+def embedded(files: WarehouseFiles, clock: RealClock, pace: float = 1.0) -> LiveEtl:
+    """Return the ETL over the embedded warehouse."""
+    opened: list[object] = []
+
+    def admit(dw: Any, oltp: Any) -> None:
+        opened[:] = [files.identity()]
+
+    def check() -> None:
+        if opened != [files.identity()]:
+            raise WarehouseGone("its files were replaced")
+
+    def sample(dw: Any) -> None:
+        capture(dw, clock.now())
+        dw.commit()
+
+    return LiveEtl(
+        connect=files.connect,
+        errors=(sqlite3.Error,),
+        clock=clock,
+        pace=pace,
+        dialect=Sqlite(),
+        admit=admit,
+        check=check,
+        sample=sample,
+        prune=lambda dw: clean_up(dw, clock.now()),
+    )

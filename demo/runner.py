@@ -1,21 +1,21 @@
-"""The runner: one incremental ETL run, written the way CONTRACT.md says ("How the runner writes").
+"""The ETL: incremental runs that record themselves as the warehouse contract says ("How the runner writes").
 
-It knows nothing of the demonstration around it: two DB-API connections with `?` parameters, a
-dialect, a clock, and two hooks for what the embedded warehouse has to pretend (sessions, mishaps).
+It needs two DB-API connections with `?` parameters, a dialect, a clock, and three hooks that pretend what the
+embedded warehouse does not have: other sessions, failures, and work that takes time.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from demo.clock import Clock
-from demo.dialects import Dialect
-from demo.jobs import JOBS, Found, Job, Lookup, Row
-from demo.mishaps import Mishap, MissingDimensionRow, missing_row_text
+from demo.dialects import Sqlite, marks
+from demo.faults import Fault, MissingDimensionRow
+from demo.pipelines import PIPELINES, Lookup, Pipeline
 from monitoring.enums import ExecutionStatus, RunStatus
 
 logger = logging.getLogger(__name__)
@@ -24,73 +24,67 @@ ERROR_LENGTH = 4000
 _LOOKUP_CHUNK = 1000
 """Keys per lookup statement: SQL Server takes 2,100 parameters, SQLite 32,766."""
 
-Watermark = tuple[Any, int]
+Row = tuple[Any, ...]
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What one entity's load did. `watermark` is that of the last committed batch."""
+class Load:
+    """What the load of one pipeline did. `watermark` is that of the last committed batch."""
 
     entity: str
-    watermark: Watermark
+    watermark: tuple[Any, int]
     extracted: int = 0
     upserted: int = 0
     soft_deleted: int = 0
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """Seconds that the work of one entity and of one batch takes beside what it really does."""
-
-    entity: float = 0.0
-    batch: float = 0.0
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Runner:
-    """Runs the active pipelines once per `run`. `snapshot(run_id)` stands for EXEC of the procedure."""
+    """Loads the active pipelines, once per call of `run`.
+
+    `capture` stands for EXEC audit.sp_capture_connection_snapshot: it samples the open sessions and commits.
+    `pause` returns the seconds that a pipeline's load takes (batch 0) or one of its batches (1, 2, ...).
+    """
 
     dw: Any
     oltp: Any
-    dialect: Dialect
+    dialect: Sqlite
     clock: Clock
-    snapshot: Callable[[int], None]
-    mishap: Callable[[int, str], Mishap | None] = lambda run_id, entity: None
-    pauses: Callable[[int, str], Pauses] = lambda run_id, entity: Pauses()
+    capture: Callable[[], None]
+    fault: Callable[[str], Fault | None] = lambda entity: None
+    pause: Callable[[str, int], float] = lambda entity, batch: 0.0
     retries: int = 5
-    _outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self, started_by: str, only: Iterable[str] | None = None) -> int:
-        """Load the active pipelines that this runner knows (of `only`, if given); return run_id.
+        """Load the active pipelines that this ETL knows, or those of them in `only`; return run_id.
 
-        A failure of one pipeline is written down and does not end the others. Raises the driver's
-        error when the audit tables themselves cannot be written: then nothing can be told.
+        A pipeline's failure is recorded and does not stop the others. Raises the driver's error when the audit
+        tables cannot be written.
         """
         controls = self._controls(only)
         started = self.clock.now()
-        run_id: int = self._insist(lambda: self._begin(started_by, list(controls)))
-        self._insist(lambda: self.snapshot(run_id))
-        self._outcomes = []
-        for entity, control in controls.items():
-            self._entity(run_id, JOBS[entity], control, started)
-        self._insist(lambda: self._finish(run_id))
-        self._insist(lambda: self.snapshot(run_id))
+        run_id: int = self._retry(lambda: self._begin(started_by, list(controls)))
+        self._retry(self.capture)
+        loads = [self._load(run_id, PIPELINES[entity], control, started) for entity, control in controls.items()]
+        self._retry(self.capture)
+        self._retry(lambda: self._finish(run_id, loads))
         return run_id
 
     def _controls(self, only: Iterable[str] | None) -> dict[str, dict[str, Any]]:
-        """Return the active control rows that have a job, dimensions first."""
+        """Return the control rows of the active pipelines to load, in the order of PIPELINES."""
         names = ("entity_name", "watermark_updated_at", "watermark_id", "cutoff_minutes", "batch_size")
         cursor = self.dw.cursor()
         cursor.execute(f"SELECT {', '.join(names)} FROM ctl.etl_control WHERE is_active = 1")
         rows = {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
-        wanted = set(only) if only is not None else set(JOBS)
-        for entity in sorted(set(rows) - set(JOBS)):
-            logger.debug("%s is active, but this runner has no job for it", entity)
-        return {entity: rows[entity] for entity in JOBS if entity in rows and entity in wanted}
+        wanted = set(only) if only is not None else set(PIPELINES)
+        return {entity: rows[entity] for entity in PIPELINES if entity in rows and entity in wanted}
+
+    def _now(self) -> Any:
+        return self.dialect.time(self.clock.now())
 
     def _begin(self, started_by: str, entities: Sequence[str]) -> int:
-        now = self.dialect.time(self.clock.now())
+        now = self._now()
         row = {
             "entities_requested": ",".join(entities)[:500],
             "started_by": started_by[:128],
@@ -104,37 +98,36 @@ class Runner:
         self.dw.commit()
         return run_id
 
-    def _entity(self, run_id: int, job: Job, control: dict[str, Any], started: Any) -> None:
-        """Load one pipeline and write down how it went.
+    def _load(self, run_id: int, pipeline: Pipeline, control: dict[str, Any], started: datetime) -> Load:
+        """Load one pipeline and record how it went.
 
-        The cutoff counts from the run's start for all entities: were it taken anew for each, a fact
-        could see a row whose dimension was still too young a moment earlier.
+        The cutoff counts from the start of the run for all pipelines. If it moved on from one to the next, a
+        fact could extract a row whose dimension row was still too young a moment earlier.
         """
-        watermark: Watermark = (control["watermark_updated_at"], control["watermark_id"])
+        load = Load(pipeline.entity, (control["watermark_updated_at"], control["watermark_id"]))
         newest = self.dialect.time(started - timedelta(minutes=control["cutoff_minutes"]))
-        run_entity_id = self._insist(lambda: self._begin_entity(run_id, job.entity, watermark))
-        outcome = Outcome(entity=job.entity, watermark=watermark)
+        run_entity_id = self._retry(lambda: self._begin_load(run_id, load))
         try:
-            self._load(run_id, job, control["batch_size"], newest, outcome)
-        except Exception as error:  # whatever it was, it is this entity's failure only
+            self._move(pipeline, control["batch_size"], newest, load)
+        except Exception as error:  # any error is this pipeline's failure only
             self.dw.rollback()
-            outcome.error = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            logger.warning("run %s, %s failed: %s", run_id, job.entity, outcome.error)
-        self._outcomes.append(outcome)
-        self._insist(lambda: self._finish_entity(run_id, run_entity_id, outcome))
+            load.error = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+            logger.warning("run %s, %s failed: %s", run_id, load.entity, load.error)
+        self._retry(lambda: self._finish_load(run_id, run_entity_id, load))
+        return load
 
-    def _begin_entity(self, run_id: int, entity: str, watermark: Watermark) -> int:
-        now = self.dialect.time(self.clock.now())
+    def _begin_load(self, run_id: int, load: Load) -> int:
+        now = self._now()
         row = {
             "run_id": run_id,
-            "entity_name": entity,
+            "entity_name": load.entity,
             "entity_started_at": now,
             "status": ExecutionStatus.RUNNING.value,
             "extracted_count": 0,
             "upserted_count": 0,
             "soft_deleted_count": 0,
-            "watermark_from_updated_at": watermark[0],
-            "watermark_from_id": watermark[1],
+            "watermark_from_updated_at": load.watermark[0],
+            "watermark_from_id": load.watermark[1],
             "created_at": now,
             "updated_at": now,
         }
@@ -142,117 +135,119 @@ class Runner:
         self.dw.commit()
         return run_entity_id
 
-    def _load(self, run_id: int, job: Job, batch_size: int, newest: Any, outcome: Outcome) -> None:
-        """Move rows batch by batch, each committed before the next is read."""
-        pauses = self.pauses(run_id, job.entity)
-        mishap = self.mishap(run_id, job.entity)
-        batches = 0
-        self.clock.sleep(pauses.entity)
-        while True:
-            rows = extract(self.oltp, self.dialect, job, watermark=outcome.watermark, newest=newest, rows=batch_size)
+    def _move(self, pipeline: Pipeline, batch_size: int, newest: Any, load: Load) -> None:
+        """Move rows batch by batch, each committed before the next is read. A fault strikes the last batch."""
+        fault = self.fault(load.entity)
+        self.clock.sleep(self.pause(load.entity, 0))
+        batch, last = 0, False
+        while not last:
+            batch += 1
+            rows = extract(self.oltp, self.dialect, pipeline, watermark=load.watermark, newest=newest, rows=batch_size)
             last = len(rows) < batch_size
-            if mishap and mishap.hits(len(rows), batches, last):
-                outcome.extracted += len(rows) if mishap.in_rows else 0
-                raise mishap.error()
-            if not rows:
-                return
-            outcome.extracted += len(rows)
-            self.clock.sleep(pauses.batch)
-            write(self.dw, self.dialect, job, rows, [self.dialect.time(self.clock.now())] * len(rows))
-            self.dw.commit()
-            batches += 1
-            outcome.upserted += len(rows)
-            outcome.soft_deleted += sum(row[2] is not None for row in rows)
-            outcome.watermark = (rows[-1][0], rows[-1][1])
-            if last:
-                return
+            load.extracted += len(rows)
+            if fault and last and (rows or not fault.in_rows):
+                raise fault.error()
+            if rows:
+                self.clock.sleep(self.pause(load.entity, batch))
+                write(self.dw, self.dialect, pipeline, rows, self._now())
+                self.dw.commit()
+                load.upserted += len(rows)
+                load.soft_deleted += sum(row[2] is not None for row in rows)
+                load.watermark = (rows[-1][0], rows[-1][1])
 
-    def _finish_entity(self, run_id: int, run_entity_id: int, outcome: Outcome) -> None:
-        """Write the counts; move control's watermark only after a success."""
-        now = self.dialect.time(self.clock.now())
-        status = ExecutionStatus.FAILED if outcome.error else ExecutionStatus.SUCCESS
+    def _finish_load(self, run_id: int, run_entity_id: int, load: Load) -> None:
+        """Write the counts. The watermark in ctl moves only after a success."""
+        now = self._now()
+        status = (ExecutionStatus.FAILED if load.error else ExecutionStatus.SUCCESS).value
         cursor = self.dw.cursor()
         cursor.execute(
             "UPDATE audit.etl_run_entity SET entity_finished_at = ?, status = ?, extracted_count = ?, "
             "upserted_count = ?, soft_deleted_count = ?, watermark_to_updated_at = ?, watermark_to_id = ?, "
             "error_message = ?, updated_at = ? WHERE run_entity_id = ?",
-            (now, status.value, outcome.extracted, outcome.upserted, outcome.soft_deleted, *outcome.watermark,
-             outcome.error or None, now, run_entity_id),
+            (now, status, load.extracted, load.upserted, load.soft_deleted, *load.watermark, load.error or None, now,
+             run_entity_id),
         )  # fmt: skip
-        if outcome.error:
-            cursor.execute(
-                "UPDATE ctl.etl_control SET last_run_id = ?, last_status = ?, updated_at = ? WHERE entity_name = ?",
-                (run_id, status.value, now, outcome.entity),
-            )
-        else:
-            cursor.execute(
-                "UPDATE ctl.etl_control SET watermark_updated_at = ?, watermark_id = ?, last_run_id = ?, "
-                "last_status = ?, last_success_at = ?, updated_at = ? WHERE entity_name = ?",
-                (*outcome.watermark, run_id, status.value, now, now, outcome.entity),
-            )
+        changes = {"last_run_id": run_id, "last_status": status, "updated_at": now}
+        if not load.error:
+            updated_at, key = load.watermark
+            changes |= {"watermark_updated_at": updated_at, "watermark_id": key, "last_success_at": now}
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+        sql = f"UPDATE ctl.etl_control SET {assignments} WHERE entity_name = ?"
+        cursor.execute(sql, (*changes.values(), load.entity))
         self.dw.commit()
 
-    def _finish(self, run_id: int) -> None:
-        errors = [outcome.error for outcome in self._outcomes if outcome.error]
-        succeeded = len(self._outcomes) - len(errors)
+    def _finish(self, run_id: int, loads: Sequence[Load]) -> None:
+        errors = [load.error for load in loads if load.error]
+        succeeded = len(loads) - len(errors)
+        status = RunStatus.SUCCESS if not errors else RunStatus.PARTIAL if succeeded else RunStatus.FAILED
         self.dw.cursor().execute(
             "UPDATE audit.etl_run SET finished_at = ?, status = ?, entities_succeeded = ?, entities_failed = ?, "
             "error_message = ? WHERE run_id = ?",
-            (self.dialect.time(self.clock.now()), run_status(succeeded, len(errors)).value, succeeded, len(errors),
-             " | ".join(errors)[:ERROR_LENGTH] or None, run_id),
-        )  # fmt: skip
+            (self._now(), status.value, succeeded, len(errors), " | ".join(errors)[:ERROR_LENGTH] or None, run_id),
+        )
         self.dw.commit()
 
-    def _insist(self, write_down: Callable[[], Any]) -> Any:
-        """Write to the audit tables, again if it fails: a run must not stay `running` for a short lock."""
-        for attempt in range(1, self.retries + 1):
+    def _retry(self, record: Callable[[], Any]) -> Any:
+        """Write to the audit tables, several times if it fails: a short lock must not leave a run `running`."""
+        attempt = 1
+        while True:
             try:
-                return write_down()
+                return record()
             except Exception as error:
                 self.dw.rollback()
-                if attempt == self.retries:
+                if attempt >= self.retries:
                     raise
                 logger.warning("audit tables not written (%s), attempt %d of %d", error, attempt, self.retries)
                 self.clock.sleep(attempt)
-        raise AssertionError("unreachable")
+                attempt += 1
 
 
-def run_status(succeeded: int, failed: int) -> RunStatus:
-    """Return a finished run's status: no failure is a success, only failures a failure, else partial."""
-    if not failed:
-        return RunStatus.SUCCESS
-    return RunStatus.PARTIAL if succeeded else RunStatus.FAILED
-
-
-def extract(oltp: Any, dialect: Dialect, job: Job, *, watermark: Watermark, newest: Any, rows: int) -> list[Row]:
+def extract(
+    oltp: Any, dialect: Sqlite, pipeline: Pipeline, *, watermark: tuple[Any, int], newest: Any, rows: int
+) -> list[Row]:
     """Return the next `rows` source rows after the watermark and not younger than `newest`, in order."""
     cursor = oltp.cursor()
-    cursor.execute(f"{job.extract} {dialect.limit(rows)}", job.parameters(watermark, newest))
+    cursor.execute(f"{pipeline.extract} {dialect.limit(rows)}", pipeline.parameters(watermark, newest))
     return [tuple(row) for row in cursor.fetchall()]
 
 
-def write(dw: Any, dialect: Dialect, job: Job, rows: Sequence[Row], loaded_at: Sequence[Any]) -> None:
-    """Upsert the rows into the target, not committing. Raises MissingDimensionRow."""
+def write(dw: Any, dialect: Sqlite, pipeline: Pipeline, rows: Sequence[Row], loaded_at: Any) -> None:
+    """Upsert extracted rows into the target without a commit. Raises MissingDimensionRow."""
     cursor = dw.cursor()
-    found: Found = {lookup.name: _look_up(cursor, job, lookup, rows) for lookup in job.lookups}
-    values = [job.transform(row, found, at) for row, at in zip(rows, loaded_at, strict=True)]
-    cursor.executemany(dialect.upsert(job.target, job.columns, job.natural_key), values)
+    columns, first = list(pipeline.columns), 3 + len(pipeline.columns)
+    found = [
+        _look_up(cursor, pipeline, lookup, {row[first + number] for row in rows})
+        for number, lookup in enumerate(pipeline.lookups)
+    ]
+    values = []
+    for row in rows:
+        plain = [_day(value) if name == "data_id" else value for name, value in zip(columns, row[3:first], strict=True)]
+        keys = [key for known, natural in zip(found, row[first:], strict=True) for key in known[natural]]
+        values.append((*plain, *keys, *([loaded_at] if pipeline.loaded_at else [])))
+    cursor.executemany(dialect.upsert(pipeline.target, pipeline.target_columns, pipeline.natural_key), values)
 
 
-def _look_up(cursor: Any, job: Job, lookup: Lookup, rows: Sequence[Row]) -> dict[Any, Row]:
-    """Return the surrogate keys of all natural keys in `rows`. Raises MissingDimensionRow."""
-    wanted = sorted({row[lookup.position] for row in rows})
+def _look_up(cursor: Any, pipeline: Pipeline, lookup: Lookup, natural_keys: set[Any]) -> dict[Any, Row]:
+    """Return the lookup's columns by natural key. Raises MissingDimensionRow."""
+    wanted = sorted(natural_keys)
     found: dict[Any, Row] = {}
     for start in range(0, len(wanted), _LOOKUP_CHUNK):
         chunk = wanted[start : start + _LOOKUP_CHUNK]
-        marks = ", ".join("?" for _ in chunk)
         cursor.execute(
-            f"SELECT {lookup.natural_key}, {', '.join(lookup.columns)} FROM {lookup.table} "
-            f"WHERE {lookup.natural_key} IN ({marks})",
+            f"SELECT {lookup.natural_key}, {', '.join(lookup.columns.values())} FROM {lookup.table} "
+            f"WHERE {lookup.natural_key} IN ({marks(chunk)})",
             chunk,
         )
         found.update((row[0], tuple(row[1:])) for row in cursor.fetchall())
-    missing = [key for key in wanted if key not in found]
-    if missing:
-        raise MissingDimensionRow(missing_row_text(job.entity, lookup.table, lookup.natural_key, missing[0]))
+    for key in wanted:
+        if key not in found:
+            raise MissingDimensionRow(
+                f"{pipeline.entity}: no row in {lookup.table} with {lookup.natural_key} = {key}; "
+                "load the dimension first"
+            )
     return found
+
+
+def _day(moment: Any) -> int:
+    """Return a time or date, as text or not, as yyyymmdd."""
+    return int(str(moment)[:10].replace("-", ""))

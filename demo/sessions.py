@@ -1,202 +1,172 @@
-"""Who is connected to the pretended server: what `audit.sp_capture_connection_snapshot` would see.
+"""The sessions on the pretended server, and what samples them into audit.connection_login_events.
 
-Sessions are a pure function of the seed and the time: asked twice, before and after a restart, the
-same session has the same number and the same login time. A session is the pair of the two.
+Sessions are a function of the seed and the time, so a session keeps its number and its login time over a restart.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
 
-from faker import Faker
-
-OFFICE_ZONE = ZoneInfo("America/Sao_Paulo")
-"""Where the shop's people work. The server's own clock shows UTC: login_time needs no conversion here."""
-
+SEED = 20_260_101
 RUNNER_PROGRAM = "etl-runner"
-"""The runner's APP=; the dashboard that the portal replaces uses the same login under another name."""
-
-_EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - naive UTC, as everywhere in the demonstration
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """One open session. `login_time` is by the server's own clock: UTC here."""
-
-    session_id: int
-    login_name: str
-    host_name: str
-    program_name: str
-    database_name: str
-    status: str
-    login_time: datetime
-    net_transport: str = "TCP"
-    client_net_address: str | None
-    client_tcp_port: int | None
-    encrypted: bool
-    auth_scheme: str
-
-    def row(self, seen_at: str) -> tuple[object, ...]:
-        """Return the values of EVENT_COLUMNS for one snapshot (`seen_at`: UTC text with milliseconds)."""
-        return (
-            seen_at, "SNAPSHOT_DMV", self.session_id, self.login_name, self.host_name, self.program_name,
-            self.database_name, self.status, self.login_time.isoformat(sep=" ", timespec="milliseconds"),
-            self.net_transport, "TSQL", self.client_net_address, self.client_tcp_port,
-            "TRUE" if self.encrypted else "FALSE", self.auth_scheme,
-        )  # fmt: skip
-
+"""The ETL's APP=. The dashboard that the portal replaces uses the same login under another name."""
+RETENTION_DAYS = 30
+LONGEST_RUN = timedelta(minutes=30)
+"""The session of a run that has been running for longer is taken for gone."""
 
 EVENT_COLUMNS = (
-    "event_time_utc",
-    "captured_by",
-    "session_id",
-    "login_name",
-    "host_name",
-    "program_name",
-    "database_name",
-    "status",
-    "login_time",
-    "net_transport",
-    "protocol_type",
-    "client_net_address",
-    "client_tcp_port",
-    "encrypt_option",
-    "auth_scheme",
+    *("event_time_utc", "captured_by", "session_id", "login_name", "host_name", "program_name", "database_name"),
+    *("status", "login_time", "net_transport", "protocol_type", "client_net_address", "client_tcp_port"),
+    *("encrypt_option", "auth_scheme"),
 )
+_EPOCH = datetime.fromisoformat("2024-01-01")
+_OFFICE = (range(5), range(11, 22))
+"""Weekdays and UTC hours in which people work: 8 to 19 in São Paulo."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Habit:
-    """Somebody who connects again and again: every `every` hours, for up to `share` of them."""
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A client that connects every `hours` for up to `share` of them. Without `address` it is local."""
 
     login: str
     host: str
     program: str
     database: str
-    address: str | None
-    every: float
+    address: str
+    hours: float
     share: float
-    office_hours: bool = False
     encrypted: bool = True
     auth: str = "SQL"
-    transport: str = "TCP"
+    office: bool = False
 
 
-def _habits(seed: int) -> list[_Habit]:
-    faker = Faker("pt_BR")
-    faker.seed_instance(seed)
-    people = [faker.user_name() for _ in range(4)]
-    studio = "Microsoft SQL Server Management Studio - Query"
-    shop = [
-        _Habit(login="svc_loja", host=f"LOJA-WEB-{n:02}", program="loja-api", database="ECOMMERCE_OLTP",
-               address=f"10.20.1.{10 + n}", every=6 + n, share=0.98)
-        for n in range(1, 8)
-    ]  # fmt: skip
-    analysts = [
-        _Habit(login=f"EMPRESA\\{name}", host=f"NB-{2041 + 17 * n}", program=studio, database="DW_ECOMMERCE",
-               address=f"10.30.4.{51 + n}", every=3.5, share=0.8, office_hours=True, encrypted=n == 0,
-               auth="KERBEROS" if n else "NTLM")
-        for n, name in enumerate(people)
-    ]  # fmt: skip
-    others = [
-        _Habit(login="etl_monitor", host="PORTAL-01", program="etlportal-web", database="DW_ECOMMERCE",
-               address="10.20.2.30", every=24, share=0.99),
-        _Habit(login="etl_monitor", host="PORTAL-01", program="etlportal-web", database="ECOMMERCE_OLTP",
-               address="10.20.2.30", every=25, share=0.99),
-        _Habit(login="etl_runner", host="ETL-01", program="streamlit-dashboard", database="DW_ECOMMERCE",
-               address="10.20.2.20", every=31, share=0.6),
-        _Habit(login="svc_powerbi", host="BI-GW-01", program="Mashup Engine", database="DW_ECOMMERCE",
-               address="10.20.3.5", every=2, share=0.7),
-        _Habit(login="svc_powerbi", host="BI-GW-02", program="Mashup Engine", database="DW_ECOMMERCE",
-               address="10.20.3.6", every=2.5, share=0.6),
-        _Habit(login="svc_estoque", host="ERP-APP-01", program=".Net SqlClient Data Provider",
-               database="ECOMMERCE_OLTP", address="10.20.5.8", every=9, share=0.95, encrypted=False),
-        _Habit(login="svc_estoque", host="ERP-APP-02", program=".Net SqlClient Data Provider",
-               database="ECOMMERCE_OLTP", address="10.20.5.9", every=24 * 8, share=0.95, encrypted=False),
-        _Habit(login="EMPRESA\\svc_sqlagent", host="SQL-PRD-01", program="SQLAgent - Generic Refresher",
-               database="msdb", address=None, every=48, share=0.99, encrypted=False, auth="NTLM",
-               transport="Shared memory"),
-        _Habit(login="svc_backup", host="BKP-01", program="Backup Agent", database="master",
-               address="10.20.9.4", every=12, share=0.15),
-    ]  # fmt: skip
-    # What an auditor would ask about: a machine made anew each day, an analyst at night.
-    odd = [
-        _Habit(login="svc_dbt", host="CI-{turn}", program="dbt", database="DW_ECOMMERCE",
-               address="10.40.7.21", every=20, share=0.15),
-        _Habit(login=f"EMPRESA\\{people[0]}", host="VPN-07", program=studio, database="DW_ECOMMERCE",
-               address="10.60.0.7", every=40, share=0.06, auth="NTLM"),
-    ]  # fmt: skip
-    return shop + others + analysts + odd
+_STUDIO = "Microsoft SQL Server Management Studio - Query"
+_SQLCLIENT = ".Net SqlClient Data Provider"
+HABITS = (
+    Habit("svc_loja", "LOJA-WEB-01", "loja-api", "ECOMMERCE_OLTP", "10.20.1.11", 7, 0.98),
+    Habit("svc_loja", "LOJA-WEB-02", "loja-api", "ECOMMERCE_OLTP", "10.20.1.12", 8, 0.98),
+    Habit("svc_loja", "LOJA-WEB-03", "loja-api", "ECOMMERCE_OLTP", "10.20.1.13", 9, 0.98),
+    Habit("svc_loja", "LOJA-WEB-04", "loja-api", "ECOMMERCE_OLTP", "10.20.1.14", 10, 0.98),
+    Habit("etl_monitor", "PORTAL-01", "etlportal-web", "DW_ECOMMERCE", "10.20.2.30", 24, 0.99),
+    Habit("etl_monitor", "PORTAL-01", "etlportal-web", "ECOMMERCE_OLTP", "10.20.2.30", 25, 0.99),
+    Habit("etl_runner", "ETL-01", "streamlit-dashboard", "DW_ECOMMERCE", "10.20.2.20", 31, 0.6),
+    Habit("svc_powerbi", "BI-GW-01", "Mashup Engine", "DW_ECOMMERCE", "10.20.3.5", 2, 0.7),
+    Habit("svc_powerbi", "BI-GW-02", "Mashup Engine", "DW_ECOMMERCE", "10.20.3.6", 2.5, 0.6),
+    Habit("svc_estoque", "ERP-APP-01", _SQLCLIENT, "ECOMMERCE_OLTP", "10.20.5.8", 9, 0.95, encrypted=False),
+    Habit("svc_estoque", "ERP-APP-02", _SQLCLIENT, "ECOMMERCE_OLTP", "10.20.5.9", 192, 0.95, encrypted=False),
+    Habit("EMPRESA\\svc_sqlagent", "SQL-PRD-01", "SQLAgent - Generic Refresher", "msdb", "", 48, 0.99,
+          encrypted=False, auth="NTLM"),
+    Habit("svc_backup", "BKP-01", "Backup Agent", "master", "10.20.9.4", 12, 0.15),
+    Habit("EMPRESA\\ana.souza", "NB-2041", _STUDIO, "DW_ECOMMERCE", "10.30.4.51", 3.5, 0.8, auth="NTLM", office=True),
+    Habit("EMPRESA\\bruno.lima", "NB-2058", _STUDIO, "DW_ECOMMERCE", "10.30.4.52", 3.5, 0.8, encrypted=False,
+          auth="KERBEROS", office=True),
+    Habit("EMPRESA\\carla.reis", "NB-2075", _STUDIO, "DW_ECOMMERCE", "10.30.4.53", 3.5, 0.8, encrypted=False,
+          auth="KERBEROS", office=True),
+    # What an auditor asks about: a machine with a new name each time, and an analyst from outside at any hour.
+    Habit("svc_dbt", "CI-{turn}", "dbt", "DW_ECOMMERCE", "10.40.7.21", 20, 0.15),
+    Habit("EMPRESA\\ana.souza", "VPN-07", _STUDIO, "DW_ECOMMERCE", "10.60.0.7", 40, 0.06, auth="NTLM"),
+)  # fmt: skip
 
 
-class Sessions:
-    """The sessions of everybody but the runner, at any time."""
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session: who (`habit`), its number, its login time (naive UTC) and its port."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._habits = _habits(seed)
-        self._memory: dict[tuple[int, int], tuple[datetime, datetime, Session]] = {}
+    session_id: int
+    habit: Habit
+    login_time: datetime
+    port: int
+    status: str = "sleeping"
 
-    def at(self, moment: datetime) -> Iterator[Session]:
-        """Yield the sessions that are open at `moment` (naive UTC), by session number."""
-        for number, habit in enumerate(self._habits):
-            period = timedelta(hours=habit.every)
-            turn = int((moment - _EPOCH) / period)
-            opened, closed, session = self._turn(number, turn)
-            if opened <= moment < closed and not (habit.office_hours and not _office(moment)):
-                yield session
-
-    def runner(self, started: datetime, run_id: int) -> Session:
-        """Return the runner's own session of a run that started then (naive UTC)."""
-        return Session(
-            session_id=90 + run_id % 7,
-            login_name="etl_runner",
-            host_name="ETL-01",
-            program_name=RUNNER_PROGRAM,
-            database_name="DW_ECOMMERCE",
-            status="running",
-            login_time=started,
-            client_net_address="10.20.2.20",
-            client_tcp_port=49152 + run_id % 16000,
-            encrypted=True,
-            auth_scheme="SQL",
-        )
-
-    def _turn(self, number: int, turn: int) -> tuple[datetime, datetime, Session]:
-        """Return when the habit's session number `turn` opens and closes, and the session."""
-        known = self._memory.get((number, turn))
-        if known is None:
-            habit = self._habits[number]
-            rng = random.Random(f"{self._seed}:{number}:{turn}")
-            period = timedelta(hours=habit.every)
-            opened = _EPOCH + turn * period + period * (1 - habit.share) * rng.random()
-            opened = opened.replace(microsecond=rng.randrange(1000) * 1000)
-            closed = opened + period * habit.share * rng.uniform(0.7, 1)
-            known = opened, closed, self._session(number, turn, habit, opened, rng)
-            self._memory[number, turn] = known
-        return known
-
-    def _session(self, number: int, turn: int, habit: _Habit, opened: datetime, rng: random.Random) -> Session:
-        return Session(
-            session_id=52 + number,
-            login_name=habit.login,
-            host_name=habit.host.format(turn=turn),
-            program_name=habit.program,
-            database_name=habit.database,
-            status="running" if rng.random() < 0.15 else "sleeping",
-            login_time=opened,
-            net_transport=habit.transport,
-            client_net_address=habit.address or "<local machine>",
-            client_tcp_port=rng.randint(49152, 65000) if habit.address else None,
-            encrypted=habit.encrypted,
-            auth_scheme=habit.auth,
-        )
+    def event(self, seen: datetime) -> tuple[object, ...]:
+        """Return the values of EVENT_COLUMNS for one sample."""
+        habit, local = self.habit, not self.habit.address
+        return (
+            seen.isoformat(sep=" ", timespec="milliseconds"), "SNAPSHOT_DMV", self.session_id, habit.login, habit.host,
+            habit.program, habit.database, self.status, self.login_time.isoformat(sep=" ", timespec="milliseconds"),
+            "Shared memory" if local else "TCP", "TSQL", habit.address or "<local machine>",
+            None if local else self.port, "TRUE" if habit.encrypted else "FALSE", habit.auth,
+        )  # fmt: skip
 
 
-def _office(moment: datetime) -> bool:
-    local = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(OFFICE_ZONE)
-    return local.weekday() < 5 and 8 <= local.hour < 19
+def sessions_at(moment: datetime) -> Iterator[Session]:
+    """Yield the sessions, other than the ETL's, that are open at `moment` (naive UTC), by number."""
+    weekdays, hours = _OFFICE
+    for number, habit in enumerate(HABITS):
+        opened, closed, session = _turn(number, int((moment - _EPOCH) / timedelta(hours=habit.hours)))
+        working = moment.weekday() in weekdays and moment.hour in hours
+        if opened <= moment < closed and (working or not habit.office):
+            yield session
+
+
+def runner_session(started: datetime, run_id: int) -> Session:
+    """Return the ETL's own session during a run that started then (naive UTC)."""
+    habit = Habit("etl_runner", "ETL-01", RUNNER_PROGRAM, "DW_ECOMMERCE", "10.20.2.20", 1, 1)
+    return Session(90 + run_id % 7, habit, started, 49152 + run_id % 16000, "running")
+
+
+@cache
+def _turn(number: int, turn: int) -> tuple[datetime, datetime, Session]:
+    """Return when the habit's session of this turn opens and closes, and the session."""
+    habit, rng = HABITS[number], random.Random(f"{SEED}:{number}:{turn}")
+    period = timedelta(hours=habit.hours)
+    opened = _EPOCH + turn * period + period * (1 - habit.share) * rng.random()
+    opened = opened.replace(microsecond=rng.randrange(1000) * 1000)
+    closed = opened + period * habit.share * rng.uniform(0.7, 1)
+    habit = replace(habit, host=habit.host.format(turn=turn))
+    status = "running" if rng.random() < 0.15 else "sleeping"
+    return opened, closed, Session(52 + number, habit, opened, rng.randint(49152, 65000), status)
+
+
+def capture(dw: Any, now: datetime) -> None:
+    """Insert one event per session open at `now`, those of running ETL runs included. The caller commits.
+
+    Stands for EXEC audit.sp_capture_connection_snapshot.
+    """
+    cursor = dw.cursor()
+    cursor.execute(
+        "SELECT run_id, started_at FROM audit.etl_run WHERE started_at >= ? AND status = 'running'",
+        ((now - LONGEST_RUN).isoformat(sep=" ", timespec="seconds"),),
+    )
+    runners = [runner_session(datetime.fromisoformat(str(started)), run_id) for run_id, started in cursor.fetchall()]
+    insert_events(dw, [*sessions_at(now), *runners], now)
+
+
+def insert_events(dw: Any, sessions: Iterable[Session], seen: datetime) -> None:
+    """Insert one event per session, without a commit."""
+    names, values = ", ".join(EVENT_COLUMNS), ", ".join("?" for _ in EVENT_COLUMNS)
+    sql = f"INSERT INTO audit.connection_login_events ({names}) VALUES ({values})"
+    dw.cursor().executemany(sql, [session.event(seen) for session in sessions])
+
+
+def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
+    """Run `capture` on a connection of the portal's, inside its transaction if there is one. Raises sqlite3.Error."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    if connection.in_transaction:
+        capture(connection, now)
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        capture(connection, now)
+    except sqlite3.Error:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def clean_up(dw: Any, now: datetime) -> int:
+    """Delete events older than RETENTION_DAYS and commit; return how many.
+
+    Stands for EXEC audit.sp_connection_audit_cleanup.
+    """
+    before = (now - timedelta(days=RETENTION_DAYS)).isoformat(sep=" ", timespec="milliseconds")
+    cursor = dw.cursor()
+    cursor.execute("DELETE FROM audit.connection_login_events WHERE event_time_utc < ?", (before,))
+    dw.commit()
+    return int(cursor.rowcount)

@@ -1,297 +1,337 @@
 """The shop: orders arrive, are paid, shipped and delivered; people and prices change; rows are soft-deleted.
 
-A simulation in memory that calls `changed(table, row)` for every row it makes or changes, in the order
-of time. Rows are dicts as `core` has them, times are texts 'YYYY-MM-DD HH:MM:SS' in UTC.
+It writes straight into `core`. What happens is drawn at random from PER_DAY, more in the afternoon than at night.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 import random
+from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from demo.people import People
-from demo.shop_rows import Changed, Row, ShopRows
+from demo.dialects import Sqlite
 
-ZONE = ZoneInfo("America/Sao_Paulo")
-_HOURS = (4, 2, 1, 1, 1, 2, 5, 9, 14, 19, 23, 24, 21, 20, 22, 23, 22, 20, 19, 21, 23, 20, 13, 8)
-_WEEKDAYS = (1.1, 1.05, 1.0, 1.0, 1.15, 0.95, 0.75)
-_MEAN = sum(_HOURS) / 24 * sum(_WEEKDAYS) / 7
+Row = dict[str, Any]
 
 PER_DAY = {
-    "order": 400.0,
-    "customer_changes": 90.0,
+    "order": 180.0,
+    "order_moves": 540.0,
+    "customer_changes": 60.0,
     "customer_leaves": 0.7,
     "product_appears": 2.0,
     "product_changes": 25.0,
     "product_leaves": 0.4,
-    "seller_joins": 0.25,
     "seller_changes": 4.0,
-    "seller_leaves": 0.08,
-    "team_changes": 0.15,
-    "region_changes": 0.2,
+    "team_changes": 0.3,
+    "region_changes": 0.3,
     "campaign_appears": 0.5,
-    "campaign_changes": 2.0,
-    "target_changes": 60.0,
-    "item_removed": 8.0,
-    "discount_removed": 3.0,
+    "target_changes": 40.0,
+    "item_removed": 5.0,
+    "discount_removed": 2.0,
 }
-"""How often each thing happens on an average day."""
+"""How often each thing happens on an average day. An order moves three times."""
 
-_KINDS, _WEIGHTS, _ALL_PER_DAY = list(PER_DAY), list(PER_DAY.values()), sum(PER_DAY.values())
+KEYS = {
+    "regions": "region_id",
+    "teams": "team_id",
+    "sellers": "seller_id",
+    "customers": "customer_id",
+    "products": "product_id",
+    "discount_campaigns": "discount_id",
+    "orders": "order_id",
+    "order_items": "order_item_id",
+    "order_item_discounts": "order_item_discount_id",
+    "seller_targets_monthly": "seller_target_id",
+}
+"""The key of every table of `core`, in an order that foreign keys allow."""
 
 _NEXT = {"CRIADO": "PAGO", "PAGO": "ENVIADO", "ENVIADO": "ENTREGUE"}
-_DELAY_HOURS = {"CRIADO": (0.03, 0.8), "PAGO": (4, 30), "ENVIADO": (24, 120)}
-_CANCELLED_PERCENT = 4
+_WAITING = {"CRIADO": 2, "PAGO": 60, "ENVIADO": 250}
+"""How many orders stay in each status: the oldest of the others moves on."""
+
+STORY_EVERY, STORY_LASTS = timedelta(hours=72), timedelta(hours=8)
+
+_STATES = {
+    "Norte": "AC Acre, AM Amazonas, AP Amapá, PA Pará, RO Rondônia, RR Roraima, TO Tocantins",
+    "Nordeste": "AL Alagoas, BA Bahia, CE Ceará, MA Maranhão, PB Paraíba, PE Pernambuco, PI Piauí, "
+    "RN Rio Grande do Norte, SE Sergipe",
+    "Centro-Oeste": "DF Distrito Federal, GO Goiás, MS Mato Grosso do Sul, MT Mato Grosso",
+    "Sudeste": "ES Espírito Santo, MG Minas Gerais, RJ Rio de Janeiro, SP São Paulo",
+    "Sul": "PR Paraná, RS Rio Grande do Sul, SC Santa Catarina",
+}
+_FIRST = (
+    "Ana Beatriz Bruno Camila Carlos Daniela Eduardo Fernanda Gabriel Helena Igor Juliana Lucas Mariana Rafael Sofia"
+)
+_LAST = (
+    "Almeida Barbosa Cardoso Costa Dias Ferreira Gomes Lima Martins Moreira Nunes Oliveira Pereira Rocha Silva Souza"
+)
+_CITIES = ("Boa Vista", "Campo Alegre", "Nova Esperança", "Porto Belo", "Santa Rita", "São João", "Vila Nova")
+_GOODS = {
+    "Casa": ("Jogo de panelas", "Cafeteira elétrica", "Liquidificador", "Luminária de mesa", "Tapete"),
+    "Eletrônicos": ("Fone de ouvido", "Carregador portátil", "Caixa de som", "Teclado sem fio", "Monitor"),
+    "Moda": ("Camiseta", "Calça jeans", "Tênis", "Mochila", "Jaqueta"),
+    "Esporte": ("Bola", "Garrafa térmica", "Bicicleta", "Colchonete", "Corda de pular"),
+    "Livros": ("Romance", "Livro de receitas", "Guia de viagem", "Biografia", "Agenda"),
+}
+_CAMPAIGNS = ("Semana do frete", "Volta às aulas", "Liquida estoque", "Aniversário da loja", "Fim de semana")
+_KINDS = ("VENDA_DIRETA", "TELEVENDAS", "CONTAS_CHAVE")
 
 
-class Shop(ShopRows):
-    """The shop at `now` (naive UTC). `bustle` multiplies how much happens."""
+class Shop:
+    """The shop over a connection to `core`, at `now` (naive UTC). `bustle` multiplies how much happens.
 
-    def __init__(self, people: People, rng: random.Random, now: datetime, changed: Changed, bustle: float = 1) -> None:
-        super().__init__(rng, changed)
+    Everything it must remember is in the tables, so another Shop can go on where this one ended. `most` limits
+    the events of one call of `advance`, so that a long stop is not made up for at once.
+    """
+
+    def __init__(
+        self, oltp: Any, dialect: Sqlite, rng: random.Random, *, now: datetime, bustle: float = 1.0, most: int = 10_000
+    ) -> None:
+        self.oltp, self.dialect, self.rng = oltp, dialect, rng
         self.now = now.replace(microsecond=0)
-        self.people = people
-        self.bustle = bustle
-        self.open_items: list[int] = []
-        self.month = ""
-        self._agenda: list[tuple[datetime, int, str, int]] = []
-        self._entries = 0
+        self.bustle, self.most = bustle, most
+        self.month = str(self._value("SELECT MAX(month_start) FROM core.seller_targets_monthly") or "")[:10]
+        self._due = 0.0  # events, with the fraction that is left for the next step
+        self._waiting = {status: deque(self._orders(status)) for status in _NEXT}
+        self._events: dict[str, Callable[[datetime], object]] = {
+            "order": self._order,
+            "order_moves": self._order_moves,
+            "customer_changes": lambda at: self._change_some("customers", at, credit_score=rng.randint(250, 990)),
+            "customer_leaves": lambda at: self._leave("customers", at, status="INATIVO"),
+            "product_appears": self._product,
+            "product_changes": lambda at: self._change_some("products", at, list_price=self._price()),
+            "product_leaves": lambda at: self._leave("products", at, status="DESCONTINUADO"),
+            "seller_changes": lambda at: self._change_some("sellers", at, phone=self._phone()),
+            "team_changes": lambda at: self._change_some("teams", at, team_type=rng.choice(_KINDS)),
+            "region_changes": lambda at: self._change_some("regions", at, city=rng.choice(_CITIES)),
+            "campaign_appears": self._campaign,
+            "target_changes": lambda at: self._change_some(
+                "seller_targets_monthly", at, achieved_amount=round(rng.uniform(5_000, 90_000), 2)
+            ),
+            "item_removed": lambda at: self._leave("order_items", at, recent=200),
+            "discount_removed": lambda at: self._leave("order_item_discounts", at, recent=60),
+        }
 
-    def open(self, customers: int = 1200, products: int = 320) -> None:
-        """Put in what a shop has on its first day. Everything appears now."""
+    def open(self, customers: int = 600, products: int = 200) -> None:
+        """Put in what a shop has on its first day, created now, and commit."""
         rng, at = self.rng, self.now
-        for region in self.people.regions():
-            self.add("regions", region, at)
-        for _ in range(12):
-            self.add("teams", self.people.team(rng.choice(self.living["regions"])), at)
-        for _ in range(60):
-            hired = at.date() - timedelta(days=rng.randint(40, 3000))
-            self.add("sellers", self.people.seller(rng.choice(self.living["teams"]), hired.isoformat()), at)
-        for _ in range(products):
-            self.add("products", self.people.product(self.last_key["products"] + 1), at)
-        for _ in range(14):
-            self._campaign_appears(at)
-        for _ in range(customers):
-            self._customer(at)
+        for region, states in _STATES.items():
+            for code, name in (state.split(" ", 1) for state in states.split(", ")):
+                self._add("regions", at, region_name=region, state_name=name, state_code=code,
+                          city=rng.choice(_CITIES), status="ATIVA")  # fmt: skip
+        for name in _LAST[:12]:
+            self._add("teams", at, team_name=f"Equipe {name}", team_type=rng.choice(_KINDS),
+                      region_id=self._some("regions", at)["region_id"], status="ATIVA")  # fmt: skip
+        for number in range(60):
+            hired = at - timedelta(days=rng.randint(40, 3000))
+            self._add("sellers", at, **self._person(9_000_000 + number, "loja.example.com"),
+                      personal_email=f"vendedor{number}@example.com", commercial_phone=self._phone(),
+                      team_id=self._some("teams", at)["team_id"], status="ATIVO",
+                      hired_on=hired.date().isoformat())  # fmt: skip
+        for make, count in ((self._product, products), (self._campaign, 14), (self._customer, customers)):
+            for _ in range(count):
+                make(at)
         self._month_begins(at)
+        self.oltp.commit()
 
-    def advance(self, to: datetime, most: int | None = None) -> None:
-        """Let everything happen until `to`, in the order of time; at most `most` things (the rest waits)."""
-        done = 0
-        while self.now < to:
-            end = min(self.now + timedelta(minutes=1), to.replace(microsecond=0))
-            if end <= self.now:
-                return
-            self._plan(end)
-            while self._agenda and self._agenda[0][0] <= end and (most is None or done < most):
-                at, _, kind, key = heapq.heappop(self._agenda)
-                # What should have happened while nobody was running happens now.
-                self._happen(kind, key, max(at, self.now))
-                done += 1
-            self.now = end
-
-    def expect(self, order: Row) -> None:
-        """Put the next step of an order on the agenda: always the same moment for the same order and status."""
-        status = order["status"]
-        if status not in _NEXT or order["deleted_at"]:
+    def advance(self, to: datetime) -> None:
+        """Let everything happen until `to`, in the order of time, and commit."""
+        to = to.replace(microsecond=0)
+        seconds = int((to - self.now).total_seconds())
+        if seconds <= 0:
             return
-        dice = (order["order_id"] * 2_654_435_761 + len(status) * 40_503) % 1_000_003 / 1_000_003
-        low, high = _DELAY_HOURS[status]
-        at = datetime.fromisoformat(order["updated_at"]) + timedelta(hours=low + (high - low) * dice)
-        self._enter(at.replace(microsecond=0), "order_moves", order["order_id"])
+        if to.strftime("%Y-%m-01") > self.month:
+            self._month_begins(to)
+        usual = sum(PER_DAY.values()) * seconds / 86_400 * _rhythm(to) * self.bustle
+        self._due += usual * self.rng.uniform(0.5, 1.5)
+        count = min(self.most, int(self._due))
+        self._due -= int(self._due)
+        moments = sorted(self.rng.randint(1, seconds) for _ in range(count))
+        kinds = self.rng.choices(list(PER_DAY), list(PER_DAY.values()), k=count)
+        for moment, kind in zip(moments, kinds, strict=True):
+            self.happen(kind, self.now + timedelta(seconds=moment))
+        self.now = to
+        self.oltp.commit()
 
-    def later(self, kind: str, *delays: timedelta) -> None:
-        """Make something happen (a kind of PER_DAY, or "carrier_appears"), once per delay from now."""
-        for delay in delays:
-            self._enter(self.now + delay, kind, 0)
+    def happen(self, kind: str, at: datetime) -> None:
+        """Let one thing (a kind of PER_DAY) happen at that moment, without a commit."""
+        self._events[kind](at)
 
-    def _plan(self, end: datetime) -> None:
-        """Draw what happens by chance until `end`."""
-        seconds = (end - self.now).total_seconds()
-        local = end.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZONE)
-        rhythm = _HOURS[local.hour] * _WEEKDAYS[local.weekday()] / _MEAN
-        if local.strftime("%Y-%m-01") != self.month:
-            self._month_begins(end)
-        count = _poisson(self.rng, _ALL_PER_DAY * seconds / 86_400 * rhythm * self.bustle)
-        for kind in self.rng.choices(_KINDS, _WEIGHTS, k=count):
-            self._enter(self.now + timedelta(seconds=1 + int(self.rng.random() * seconds)), kind, 0)
+    def tell_story(self, at: datetime) -> None:
+        """Import a campaign that the ETL misses every STORY_EVERY, correct it STORY_LASTS later, and commit."""
+        cursor = self.oltp.cursor()
+        cursor.execute(
+            "SELECT discount_id, created_at, updated_at FROM core.discount_campaigns "
+            "WHERE discount_type = 'IMPORTADO' ORDER BY discount_id DESC"
+        )
+        newest = cursor.fetchone()
+        age = at - datetime.fromisoformat(str(newest[1])) if newest else STORY_EVERY
+        if newest and age >= STORY_LASTS and newest[2] < newest[1]:
+            self._change("discount_campaigns", newest[0], at)
+        elif age >= STORY_EVERY:
+            self.import_campaign(at)
+        self.oltp.commit()
 
-    def _enter(self, at: datetime, kind: str, key: int) -> None:
-        self._entries += 1
-        heapq.heappush(self._agenda, (at, self._entries, kind, key))
+    def import_campaign(self, at: datetime) -> None:
+        """Import a campaign with the update time of its old system, without a commit.
 
-    def _happen(self, kind: str, key: int, at: datetime) -> None:
-        if kind == "order_moves":
-            self._order_moves(key, at)
-        else:
-            getattr(self, f"_{kind}")(at)
-
-    def _customer(self, at: datetime) -> Row:
-        region = self.any("regions")
-        return self.add("customers", self.people.customer(region["region_id"], region["state_code"]), at)
+        dim_desconto is past that time already and never loads it. So fact_descontos fails at the first
+        discount of the campaign, until the row is changed.
+        """
+        campaign = self._campaign(at)
+        self._change("discount_campaigns", campaign, at - timedelta(days=90), discount_type="IMPORTADO")
+        newest = self._value("SELECT MAX(order_item_discount_id) FROM core.order_item_discounts")
+        self._change("order_item_discounts", newest, at, discount_id=campaign)
 
     def _order(self, at: datetime) -> None:
         rng = self.rng
-        customer = self._customer(at) if rng.random() < 0.1 else self.any("customers")
-        order = self.add(
-            "orders",
-            {
-                "order_number": f"P{self.last_key['orders'] + 1:09}",
-                "customer_id": customer["customer_id"],
-                "seller_id": self.any("sellers")["seller_id"],
-                "region_id": customer["region_id"],
-                "ordered_at": at.isoformat(sep=" "),
-                "status": "CRIADO",
-                "total_amount": 0.0,
-            },
-            at,
-        )
-        wanted = {self._favourite_product() for _ in range(rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0])}
-        order["total_amount"] = round(sum(self._item(order["order_id"], key, at) for key in sorted(wanted)), 2)
-        self.changed("orders", order)
-        self.expect(order)
+        customer = self._customer(at) if rng.random() < 0.1 else self._some("customers", at)
+        order_id = self._add(
+            "orders", at, order_number=f"P{self._next_number('orders'):09}", customer_id=customer["customer_id"],
+            seller_id=self._some("sellers", at)["seller_id"], region_id=customer["region_id"],
+            ordered_at=self.dialect.time(at), status="CRIADO", total_amount=0,
+        )  # fmt: skip
+        total = sum(self._item(order_id, at) for _ in range(rng.choices((1, 2, 3, 4, 6), (30, 28, 20, 14, 8))[0]))
+        self._change("orders", order_id, at, total_amount=round(total, 2))
+        self._waiting["CRIADO"].append(order_id)
 
-    def _favourite_product(self) -> int:
-        """Return a product's key; some sell far better than others."""
-        living = self.living["products"]
-        return living[int(self.rng.random() ** 2.2 * len(living))]
-
-    def _item(self, order_id: int, product_id: int, at: datetime) -> float:
-        """Add an item, perhaps with a discount; return what it costs."""
-        rng = self.rng
-        price = self.rows["products"][product_id]["list_price"]
-        quantity = rng.choices((1, 2, 3, 5), (72, 18, 7, 3))[0]
-        item = self.add(
-            "order_items",
-            {"order_id": order_id, "product_id": product_id, "quantity": quantity, "unit_price": price},
-            at,
-        )
-        self.open_items.append(item["order_item_id"])
+    def _item(self, order_id: int, at: datetime) -> float:
+        """Add an item, perhaps with a discount; return its price."""
+        rng, product = self.rng, self._some("products", at)
+        quantity, price = rng.choices((1, 2, 3, 5), (72, 18, 7, 3))[0], float(product["list_price"])
+        item_id = self._add("order_items", at, order_id=order_id, product_id=product["product_id"],
+                            quantity=quantity, unit_price=price)  # fmt: skip
         if rng.random() > 0.28:
-            return float(quantity * price)
-        campaign = self.any("discount_campaigns")
-        amount = round(quantity * price * campaign["percentage"] / 100, 2)
-        self.add(
-            "order_item_discounts",
-            {
-                "order_item_id": item["order_item_id"],
-                "discount_id": campaign["discount_id"],
-                "percentage": campaign["percentage"],
-                "discount_amount": amount,
-            },
-            at,
-        )
-        return float(quantity * price - amount)
+            return quantity * price
+        campaign = self._some("discount_campaigns", at)
+        amount = round(quantity * price * float(campaign["percentage"]) / 100, 2)
+        self._add("order_item_discounts", at, order_item_id=item_id, discount_id=campaign["discount_id"],
+                  percentage=campaign["percentage"], discount_amount=amount)  # fmt: skip
+        return quantity * price - amount
 
-    def _order_moves(self, order_id: int, at: datetime) -> None:
-        order = self.rows["orders"][order_id]
-        cancelled = order["status"] == "CRIADO" and order_id * 7919 % 100 < _CANCELLED_PERCENT
-        self.change("orders", order, at, status="CANCELADO" if cancelled else _NEXT[order["status"]])
-        self.expect(order)
+    def _order_moves(self, at: datetime) -> None:
+        ready = [status for status, queue in self._waiting.items() if len(queue) > _WAITING[status]]
+        if ready:
+            status = self.rng.choice(ready)
+            order_id = self._waiting[status].popleft()
+            to = "CANCELADO" if status == "CRIADO" and self.rng.random() < 0.04 else _NEXT[status]
+            self._change("orders", order_id, at, status=to)
+            if to in self._waiting:
+                self._waiting[to].append(order_id)
 
-    def _customer_changes(self, at: datetime) -> None:
-        row = self.any("customers")
-        kind = self.rng.random()
-        if kind < 0.5:
-            self.change("customers", row, at, credit_score=self.rng.randint(250, 990))
-        elif kind < 0.75:
-            self.change("customers", row, at, phone=self.people.phone())
-        else:
-            self.change("customers", row, at, **self.people.address(row["state_code"]))
+    def _customer(self, at: datetime) -> Row:
+        rng, region = self.rng, self._some("regions", at)
+        row = {
+            **self._person(self._next_number("customers"), "example.com"),
+            "customer_type": "PESSOA_FISICA" if rng.random() < 0.88 else "PESSOA_JURIDICA",
+            "birth_date": f"{rng.randint(1945, 2006)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
+            "gender": rng.choice("FM"),
+            "credit_score": rng.randint(250, 990),
+            "address_line": f"Rua {rng.choice(_LAST)}, {rng.randint(1, 999)}",
+            "district": "Centro",
+            "city": rng.choice(_CITIES),
+            "state_code": region["state_code"],
+            "zip_code": f"{rng.randint(1000, 99999):05}-{rng.randint(0, 999):03}",
+            "region_id": region["region_id"],
+            "status": "ATIVO",
+        }
+        return {**row, "customer_id": self._add("customers", at, **row)}
 
-    def _customer_leaves(self, at: datetime) -> None:
-        self.leave("customers", at, status="INATIVO")
+    def _product(self, at: datetime) -> None:
+        number, price = self._next_number("products"), self._price()
+        category, brand = self.rng.choice(list(_GOODS)), self.rng.choice(_LAST)
+        self._add("products", at, sku=f"{category[:3].upper()}-{number:06}", category=category, brand=brand,
+                  product_name=f"{self.rng.choice(_GOODS[category])} {brand} {number}",
+                  cost_price=round(price * 0.6, 2), list_price=price, status="ATIVO")  # fmt: skip
 
-    def _product_appears(self, at: datetime) -> None:
-        self.add("products", self.people.product(self.last_key["products"] + 1), at)
-
-    def _product_changes(self, at: datetime) -> None:
-        row = self.any("products")
-        price = max(1.0, round(row["list_price"] * self.rng.uniform(0.93, 1.09), 2))
-        self.change("products", row, at, list_price=price)
-
-    def _product_leaves(self, at: datetime) -> None:
-        self.leave("products", at, status="DESCONTINUADO")
-
-    def _seller_joins(self, at: datetime) -> None:
-        # The oldest teams only: dim_equipe is switched off in the demonstration and knows no newer ones.
-        team_id = self.rng.choice(self.living["teams"][:10])
-        self.add("sellers", self.people.seller(team_id, at.date().isoformat()), at)
-
-    def _seller_changes(self, at: datetime) -> None:
-        self.change("sellers", self.any("sellers"), at, phone=self.people.phone())
-
-    def _seller_leaves(self, at: datetime) -> None:
-        self.leave("sellers", at, status="DESLIGADO")
-
-    def _team_changes(self, at: datetime) -> None:
-        kind = self.rng.choice(("VENDA_DIRETA", "TELEVENDAS", "CONTAS_CHAVE"))
-        self.change("teams", self.any("teams"), at, team_type=kind)
-
-    def _region_changes(self, at: datetime) -> None:
-        self.change("regions", self.any("regions"), at, city=self.people.city())
-
-    def _campaign_appears(self, at: datetime) -> None:
-        starts = at.date()
-        ends = starts + timedelta(days=self.rng.randint(3, 30))
-        number = self.last_key["discount_campaigns"] + 1
-        self.add("discount_campaigns", self.people.campaign(number, starts.isoformat(), ends.isoformat()), at)
-
-    def _campaign_changes(self, at: datetime) -> None:
-        row = self.any("discount_campaigns")
-        ends = at.date() + timedelta(days=self.rng.randint(3, 30))
-        self.change("discount_campaigns", row, at, ends_on=ends.isoformat())
-
-    def _carrier_appears(self, at: datetime) -> None:
-        self.add("carriers", self.people.carrier(), at)
+    def _campaign(self, at: datetime) -> int:
+        number = self._next_number("discount_campaigns")
+        return self._add(
+            "discount_campaigns", at, campaign_code=f"PROMO-{number:04}",
+            campaign_name=f"{self.rng.choice(_CAMPAIGNS)} {number}", discount_type="PERCENTUAL",
+            percentage=self.rng.choice((5, 7.5, 10, 12.5, 15, 20)), starts_on=at.date().isoformat(),
+            ends_on=(at + timedelta(days=self.rng.randint(3, 30))).date().isoformat(), status="ATIVA",
+        )  # fmt: skip
 
     def _month_begins(self, at: datetime) -> None:
-        local = at.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZONE)
-        self.month = local.strftime("%Y-%m-01")
-        for seller_id in self.living["sellers"]:
-            self.add(
-                "seller_targets_monthly",
-                {
-                    "seller_id": seller_id,
-                    "month_start": self.month,
-                    "period_type": "MENSAL",
-                    "target_amount": float(self.rng.randint(20, 90) * 1000),
-                    "target_quantity": self.rng.randint(80, 400),
-                    "achieved_amount": 0.0,
-                },
-                at,
+        self.month = at.strftime("%Y-%m-01")
+        cursor = self.oltp.cursor()
+        cursor.execute("SELECT seller_id FROM core.sellers WHERE deleted_at IS NULL ORDER BY seller_id")
+        for (seller_id,) in cursor.fetchall():
+            self._add("seller_targets_monthly", at, seller_id=seller_id, month_start=self.month, period_type="MENSAL",
+                      target_amount=self.rng.randint(20, 90) * 1000, target_quantity=self.rng.randint(80, 400),
+                      achieved_amount=0)  # fmt: skip
+
+    def _add(self, table: str, at: datetime, **values: Any) -> int:
+        """Insert a row, created and updated at `at`; return its key."""
+        moment = self.dialect.time(at)
+        row = {**values, "created_at": moment, "updated_at": moment}
+        return self.dialect.insert(self.oltp.cursor(), f"core.{table}", KEYS[table], row)
+
+    def _change(self, table: str, key: int, at: datetime, **values: Any) -> None:
+        """Give a row new values, updated at `at`."""
+        values["updated_at"] = self.dialect.time(at)
+        sql = f"UPDATE core.{table} SET {', '.join(f'{name} = ?' for name in values)} WHERE {KEYS[table]} = ?"
+        self.oltp.cursor().execute(sql, (*values.values(), key))
+
+    def _change_some(self, table: str, at: datetime, **values: Any) -> None:
+        self._change(table, self._some(table, at)[KEYS[table]], at, **values)
+
+    def _leave(self, table: str, at: datetime, recent: int = 0, **values: Any) -> None:
+        """Soft-delete a living row, one of the `recent` newest if that is given."""
+        row = self._some(table, at, recent)
+        self._change(table, row[KEYS[table]], at, deleted_at=self.dialect.time(at), **values)
+
+    def _some(self, table: str, at: datetime, recent: int = 0) -> Row:
+        """Return a random living row that is not new: an ETL with a cutoff may not have loaded newer ones."""
+        key = KEYS[table]
+        newest = self._value(f"SELECT MAX({key}) FROM core.{table}") or 1
+        cursor = self.oltp.cursor()
+        first = self.rng.randint(max(1, newest - recent) if recent else 1, newest)
+        old = self.dialect.time(at - timedelta(hours=1))
+        for start, created in ((first, old), (1, old), (1, self.dialect.time(at))):
+            cursor.execute(
+                f"SELECT * FROM core.{table} WHERE {key} >= ? AND deleted_at IS NULL AND created_at <= ? "
+                f"ORDER BY {key} {self.dialect.limit(1)}",
+                (start, created),
             )
+            if row := cursor.fetchone():
+                return dict(zip((column[0] for column in cursor.description), row, strict=True))
+        raise LookupError(f"core.{table} has no living row")
 
-    def _target_changes(self, at: datetime) -> None:
-        newest = self.living["seller_targets_monthly"][-len(self.living["sellers"]) :]
-        row = self.rows["seller_targets_monthly"][self.rng.choice(newest)]
-        achieved = round(row["achieved_amount"] + self.rng.uniform(100, 2500), 2)
-        self.change("seller_targets_monthly", row, at, achieved_amount=achieved)
+    def _orders(self, status: str) -> list[int]:
+        cursor = self.oltp.cursor()
+        cursor.execute("SELECT order_id FROM core.orders WHERE status = ? ORDER BY updated_at, order_id", (status,))
+        return [row[0] for row in cursor.fetchall()]
 
-    def _item_removed(self, at: datetime) -> None:
-        self._remove_from_order("order_items", self.open_items[-200:], at)
+    def _value(self, sql: str) -> Any:
+        cursor = self.oltp.cursor()
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
 
-    def _discount_removed(self, at: datetime) -> None:
-        recent = [row for key in self.open_items[-200:] for row in self.discounts_of.get(key, ())]
-        keys = [row["order_item_discount_id"] for row in recent]
-        self._remove_from_order("order_item_discounts", keys, at)
+    def _next_number(self, table: str) -> int:
+        return int(self._value(f"SELECT MAX({KEYS[table]}) FROM core.{table}") or 0) + 1
 
-    def _remove_from_order(self, table: str, keys: list[int], at: datetime) -> None:
-        """Soft-delete one of these recent rows, if it is still there."""
-        if not keys:
-            return
-        row = self.rows[table][self.rng.choice(keys)]
-        if row["deleted_at"] is None:
-            self.change(table, row, at, deleted_at=at.isoformat(sep=" "))
+    def _person(self, number: int, domain: str) -> Row:
+        """Return name, document, e-mail and phone. The domains are reserved: no mail reaches anybody."""
+        first, last = self.rng.choice(_FIRST), self.rng.choice(_LAST)
+        return {
+            "full_name": f"{first} {last}",
+            "document_number": f"{number:09}{number * 37 % 97:02}",
+            "email": f"{first}.{last}{number}@{domain}".lower(),
+            "phone": self._phone(),
+        }
+
+    def _phone(self) -> str:
+        return f"(11) 9{self.rng.randint(1000, 9999)}-{self.rng.randint(1000, 9999)}"
+
+    def _price(self) -> float:
+        return round(self.rng.lognormvariate(4.3, 0.9) + 9, 2)
 
 
-def _poisson(rng: random.Random, mean: float) -> int:
-    """Return a Poisson-distributed number (Knuth's method, for small means)."""
-    limit, count, product = math.exp(-mean), 0, rng.random()
-    while product > limit:
-        count += 1
-        product *= rng.random()
-    return count
+def _rhythm(moment: datetime) -> float:
+    """Return how busy the shop is: 0.3 at 3 in the morning in São Paulo, 1.7 in the afternoon."""
+    return 1 - 0.7 * math.cos(2 * math.pi * (moment.hour - 6) / 24)

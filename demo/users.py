@@ -1,29 +1,41 @@
-"""The demonstration's users: one per group, password `demo`. They exist only over the embedded warehouse."""
+"""The demo's data in the portal's own database: one user per group, and what is forgotten with a warehouse."""
 
 from __future__ import annotations
+
+import shutil
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group as AuthGroup
-from django.db import transaction
+from django.db import connection, transaction
 
 from monitoring.enums import Group
+from monitoring.models import (
+    CollectorState,
+    PipelineDay,
+    PipelineHour,
+    PipelineRunDay,
+    PipelineSample,
+    RunCopy,
+    RunEntityCopy,
+)
 
-PASSWORD = "demo"  # noqa: S105 # nosec B105 - printed on purpose, for a warehouse that is pretended
+PASSWORD = "demo"  # noqa: S105 # nosec B105 - public on purpose: it opens the pretended warehouse only
 
 
 class DemoRefused(Exception):
-    """A real SQL Server is configured: nothing of the demonstration may touch this portal."""
+    """The demo may not touch this portal or this server."""
 
 
 def refuse_real_warehouse() -> None:
     """Raise DemoRefused unless the warehouse is the embedded one."""
     if not settings.EMBEDDED:
-        raise DemoRefused("ETL_SQL_SERVER is set: the demonstration only runs over the embedded warehouse.")
+        raise DemoRefused("ETL_SQL_SERVER is set: the demo only runs over the embedded warehouse.")
 
 
 def create_demo_users() -> list[str]:
-    """Create the users that are not there yet; return the names of all four. Raises DemoRefused."""
+    """Create the missing users; return the names of all four. Raises DemoRefused."""
     refuse_real_warehouse()
     users = get_user_model()
     for group in Group:
@@ -41,3 +53,29 @@ def create_demo_users() -> list[str]:
                 user.save(update_fields=["password"])
                 user.groups.add(AuthGroup.objects.get_or_create(name=group.value)[0])
     return [group.value for group in Group]
+
+
+def forget_copies() -> None:
+    """Delete samples, run copies, roll-ups and the collector's state: a new warehouse counts its runs from 1.
+
+    Raises DemoRefused over a real warehouse.
+    """
+    refuse_real_warehouse()
+    history = (PipelineSample, PipelineHour, PipelineDay, PipelineRunDay, RunEntityCopy, RunCopy)
+    for model in (CollectorState, *history):
+        model._base_manager.all().delete()
+
+
+def forget_everything(warehouse: Path) -> None:
+    """Delete the embedded warehouse, and the portal's own database if it is a SQLite file.
+
+    Raises DemoRefused over a real warehouse.
+    """
+    refuse_real_warehouse()
+    shutil.rmtree(warehouse, ignore_errors=True)
+    if connection.vendor != "sqlite":
+        return  # the copies are forgotten when the new warehouse is built
+    name = Path(str(connection.settings_dict["NAME"]))
+    connection.close()
+    for suffix in ("", "-wal", "-shm"):
+        name.with_name(name.name + suffix).unlink(missing_ok=True)

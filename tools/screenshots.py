@@ -29,7 +29,7 @@ PAGES = {
     "pipelines": ("/pipelines/", "operator"),
     "pipeline": ("/pipelines/fact_vendas/", "operator"),
     "runs": ("/runs/", "operator"),
-    "run": ("/runs/1500/", "operator"),
+    "run": ("/runs/670/", "operator"),
     "failures": ("/runs/failures/", "operator"),
     "failure": (f"/runs/failures/{DEADLOCK}/", "auditor"),
     "connections": ("/connections/", "auditor"),

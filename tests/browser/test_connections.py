@@ -20,7 +20,7 @@ ADMIN = (
     "/admin/monitoring/etlrun/?status=partial&window=30d",
     "/admin/monitoring/etlrunentity/?q=deadlock&window=30d",
     "/admin/monitoring/connectionloginevent/",
-    "/admin/monitoring/etlrun/1500/change/",
+    "/admin/monitoring/etlrun/600/change/",
     "/admin/monitoring/connectionloginevent/100/change/",
     "/admin/monitoring/pipelinesettings/add/",
 )

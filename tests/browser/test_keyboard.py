@@ -18,7 +18,7 @@ WALKED = {
     "sessions": ("/account/sessions/", "admin"),
     "app": ("/account/security/app/add/", "admin"),
     "admin list": ("/admin/monitoring/etlrunentity/?_facets=True&window=24h", "admin"),
-    "admin row": ("/admin/monitoring/etlrun/1500/change/", "admin"),
+    "admin row": ("/admin/monitoring/etlrun/600/change/", "admin"),
     "trail": ("/admin/monitoring/trailentry/", "admin"),
 }
 
@@ -98,9 +98,9 @@ def test_a_menu_is_closed_by_escape(open_page: OpenPage) -> None:
 
 
 def test_a_row_is_copied_as_json_by_keyboard(open_page: OpenPage) -> None:
-    page = open_page("/admin/monitoring/etlrun/1500/change/", user="admin", permissions=["clipboard-read"])
+    page = open_page("/admin/monitoring/etlrun/600/change/", user="admin", permissions=["clipboard-read"])
     page.locator("button[data-copies]").focus()
     page.keyboard.press("Space")
     expect(page.locator("#copied")).to_have_text("Copied.")
     copied = page.evaluate("async () => JSON.parse(await navigator.clipboard.readText())")
-    assert copied["run_id"] == 1500
+    assert copied["run_id"] == 600

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.chromium import axe_violations
+from tests.support.demo import Demo
 
 OpenPage = Callable[..., Page]
 STATES = {
@@ -18,7 +24,45 @@ STATES = {
     "inactive": "dim_equipe",
     "broken": "fact_devolucoes",
 }
-"""Pipelines of the demo that are in these states."""
+"""Pipelines in these states: the demo's, and two rows that somebody adds to ctl.etl_control."""
+ADDED = (
+    ("dim_transportadora", "core.carriers", "dim.DIM_TRANSPORTADORA", "carrier_id"),
+    ("fact_devolucoes", "core.order_returns", "fact.FACT_DEVOLUCOES", "order_return_id"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def added(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iterator[None]:
+    """Add two rows to ctl.etl_control and wait until the collector has seen them."""
+    warehouse = demo.folder / "data" / "warehouse"
+    path = warehouse / "dw" / "ctl.sqlite3"
+    now = f"{datetime.now(UTC) - timedelta(minutes=50):%Y-%m-%d %H:%M:%S}"
+    with closing(sqlite3.connect(warehouse / "oltp" / "core.sqlite3", timeout=20)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE carriers (carrier_id INTEGER PRIMARY KEY, carrier_name NVARCHAR(150), created_at TEXT, "
+            "updated_at TEXT, deleted_at TEXT)"
+        )
+        connection.execute("INSERT INTO carriers VALUES (1, 'Transportes', ?, ?, NULL)", (now, now))
+    with closing(sqlite3.connect(warehouse / "dw" / "dim.sqlite3", timeout=20)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE DIM_TRANSPORTADORA (transportadora_id INTEGER PRIMARY KEY, "
+            "transportadora_original_id BIGINT, eh_ativo BIT, data_ultima_atualizacao TEXT)"
+        )
+    with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO etl_control (entity_name, source_table, target_table, source_pk_column, created_at, "
+            "updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+            [(*row, now, now) for row in ADDED],
+        )
+    context = browser.new_context(storage_state=signed_in("viewer"))
+    deadline = time.monotonic() + 60
+    while any(context.request.get(f"{demo.url}/pipelines/{row[0]}/").status != 200 for row in ADDED):
+        assert time.monotonic() < deadline, "the collector did not see the new pipelines"
+        time.sleep(0.5)
+    context.close()
+    yield
+    with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
+        connection.executemany("DELETE FROM etl_control WHERE entity_name = ?", [(row[0],) for row in ADDED])
 
 
 def test_a_pipeline_is_found_by_keyboard(open_page: OpenPage) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from django.db import connections, models
 
-from demo import ddl
 from etlportal.guard import writable
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.models.fields import UtcDateTimeField, VarCharField
+from tests.support import ddl
 from tests.support.warehouse import PIPELINES, Warehouse, tables
 
 MODELS = {

@@ -9,10 +9,11 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from demo import ddl
-from demo.schema import create_schema, schema_sql
 from demo.sessions import EVENT_COLUMNS
+from etlportal.backends.embedded.schema import SQL_FOLDER, create_schema
+from tests.support import ddl
 from tests.support.warehouse import PIPELINES
+from tools.embedded_schema import SCHEMAS, schema_sql
 
 FILES = sorted(ddl.SQL_FOLDER.glob("*.sql"))
 COMMENT = re.compile(r"--[^\n]*")
@@ -94,9 +95,11 @@ def test_the_portals_login_only_reads() -> None:
     ]
 
 
-def test_the_demos_own_tables_are_not_the_contracts() -> None:
-    extra = set(ddl.tables(extras=True)) - set(ddl.tables())
-    assert extra == {"core.carriers", "dim.DIM_TRANSPORTADORA"}
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_embedded_tables_are_derived_from_these(schema: str) -> None:
+    """`make schema` writes sql/embedded/ anew."""
+    assert (SQL_FOLDER / f"{schema}.sql").read_text("utf-8") == schema_sql(schema)
+    assert sorted(SCHEMAS) == sorted(file.stem for file in SQL_FOLDER.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, monkeypatch: pytest.M
     ddl.tables.cache_clear()
     try:
         with pytest.raises((ddl.DdlError, sqlglot.ParseError)):
-            list(schema_sql("dbo"))
+            schema_sql("dbo")
     finally:
         ddl.tables.cache_clear()
 
@@ -130,6 +133,6 @@ def test_an_index_with_a_filter_is_refused() -> None:
 
 
 def test_an_unknown_schema_makes_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ddl.DdlError, match="nothing_here"):
+    with pytest.raises(FileNotFoundError, match="nothing_here"):
         create_schema(tmp_path / "x.sqlite3", "nothing_here")
     assert list(tmp_path.iterdir()) == []

@@ -13,9 +13,9 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from demo import ddl
 from monitoring.admin import paging, raw, related_rows
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, TrailEntry
+from tests.support import ddl
 from tests.support.html import audit
 from tests.support.warehouse import NOW
 

@@ -17,12 +17,10 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
-from demo import children as children_module
-from demo.children import ChildKeepsDying, Children
+from demo import processes as processes_module
 from demo.files import exclusive
-from demo.reset import forget_copies
-from demo.signals import on_stop
-from demo.users import DemoRefused, create_demo_users
+from demo.processes import KeepsEnding, Processes, on_stop
+from demo.users import DemoRefused, create_demo_users, forget_copies
 from monitoring.models import CollectorState, RunCopy, UserPreferences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,43 +154,43 @@ def said() -> list[str]:
     return []
 
 
-def family(said: list[str], **programs: str) -> Children:
+def family(said: list[str], **programs: str) -> Processes:
     commands = {name: [sys.executable, "-c", program] for name, program in programs.items()}
-    return Children(commands=commands, folder=ROOT, environment={}, say=said.append)
+    return Processes(commands=commands, folder=ROOT, environment={}, say=said.append)
 
 
-def test_children_are_stopped_together(said: list[str]) -> None:
+def test_processes_are_stopped_together(said: list[str]) -> None:
     wait = "import time; time.sleep(60)"
     made = family(said, a=wait, b=wait)
-    made.start()
-    processes = [child.process for child in made._children]
+    made.check()
+    processes = [one.running for one in made.processes]
     made.stop()
     assert [process.poll() for process in processes if process] == [-signal.SIGTERM] * 2
     assert said == []
 
 
-def test_a_child_that_ignores_it_is_killed(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children_module, "STOP_SECONDS", 0.3)
+def test_a_process_that_ignores_it_is_killed(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "STOP_SECONDS", 0.3)
     deaf = tmp_path / "deaf"
     made = family(
         said,
         deaf="import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         f"pathlib.Path({str(deaf)!r}).touch(); time.sleep(60)",
     )
-    made.start()
+    made.check()
     deadline = time.monotonic() + 20
     while not deaf.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     made.stop()
-    assert made._children[0].process is not None
-    assert made._children[0].process.poll() == -signal.SIGKILL
+    assert made.processes[0].running is not None
+    assert made.processes[0].running.poll() == -signal.SIGKILL
 
 
-def test_a_child_that_dies_is_restarted(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children_module, "SHORT_LIFE_SECONDS", 0.0)
+def test_a_process_that_dies_is_restarted(said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes_module, "SHORT_LIFE_SECONDS", 0.0)
     marks = tmp_path / "marks"
     made = family(said, mortal=f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(3)")
-    made.start()
+    made.check()
     deadline = time.monotonic() + 20
     while not marks.exists() or len(marks.read_text()) < 3:
         made.check()
@@ -202,11 +200,11 @@ def test_a_child_that_dies_is_restarted(said: list[str], tmp_path: Path, monkeyp
     assert said[0] == "mortal ended with code 3; it starts again."
 
 
-def test_a_child_that_keeps_dying_ends_the_demo(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_keeps_dying_ends_the_demo(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 100_000, 5))
-    monkeypatch.setattr(children_module, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(processes_module, "monotonic", lambda: float(next(clock)))
     made = family(said, mortal="raise SystemExit(3)")
-    made.start()
-    with pytest.raises(ChildKeepsDying, match=r"mortal ended 4 times in a row \(last with code 3\)"):
+    made.check()
+    with pytest.raises(KeepsEnding, match=r"mortal ended 4 times in a row \(last with code 3\)"):
         made.watch(threading.Event())
     assert len(said) == 3

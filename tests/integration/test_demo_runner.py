@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,17 +10,16 @@ from typing import Any
 
 import pytest
 
-from demo import mishaps
+from demo import faults
 from demo.clock import VirtualClock
-from demo.events import capturer, clean_up
 from demo.files import WarehouseFiles
-from demo.jobs import JOBS
-from demo.runner import ERROR_LENGTH, Pauses
-from demo.sessions import Sessions
+from demo.pipelines import PIPELINES
+from demo.runner import ERROR_LENGTH
+from demo.sessions import capture, clean_up
 from tests.support.demo_warehouse import DAY, NOON, SmallWarehouse
 
 WHILE_RUNNING = ("status", "extracted_count", "watermark_from_updated_at", "watermark_to_updated_at")
-BLOCKED = mishaps.lock_timeout(random.Random(1))
+BLOCKED = faults.LOCK_TIMEOUT
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def test_one_run_loads_all_nine(small: SmallWarehouse) -> None:
     )
     assert run["error_message"] is None
     entities = small.rows("SELECT * FROM audit.etl_run_entity ORDER BY run_entity_id")
-    assert [row["entity_name"] for row in entities] == list(JOBS) == run["entities_requested"].split(",")
+    assert [row["entity_name"] for row in entities] == list(PIPELINES) == run["entities_requested"].split(",")
     assert [row["upserted_count"] for row in entities] == [1, 1, 1, 1, 1, 1, 2, 1, 2]
     assert all(row["upserted_count"] == row["extracted_count"] for row in entities)
     (sale, _second) = small.rows("SELECT * FROM fact.FACT_VENDAS")
@@ -58,14 +56,14 @@ def test_one_run_loads_all_nine(small: SmallWarehouse) -> None:
     assert (target["percentual_atingido"], target["data_id"], target["tipo_periodo"]) == (25, 20260301, "MENSAL")
     (customer,) = small.rows("SELECT * FROM dim.DIM_CLIENTE")
     assert (customer["eh_ativo"], customer["data_ultima_atualizacao"]) == (1, DAY)
-    assert small.snapshots == [run_id, run_id]
+    assert small.captured == [NOON, NOON]
 
 
 def test_dimensions_come_before_the_facts_that_need_them() -> None:
-    order = list(JOBS)
-    loaded_by = {job.target: entity for entity, job in JOBS.items()}
-    for entity, job in JOBS.items():
-        for lookup in job.lookups:
+    order = list(PIPELINES)
+    loaded_by = {pipeline.target: entity for entity, pipeline in PIPELINES.items()}
+    for entity, pipeline in PIPELINES.items():
+        for lookup in pipeline.lookups:
             assert order.index(loaded_by[lookup.table]) < order.index(entity)
 
 
@@ -106,7 +104,7 @@ def test_a_running_row_has_no_counts_while_batches_are_committed(small: SmallWar
     for _ in range(5):
         small.customer()
     small.controls("dim_cliente", batch_size=2)
-    small.pauses = Pauses(entity=3, batch=2)
+    small.pauses = {0: 3, 1: 2}
     seen: list[tuple[Any, ...]] = []
 
     class Watching(VirtualClock):
@@ -130,15 +128,13 @@ def test_a_failure_keeps_committed_batches_and_the_watermark(small: SmallWarehou
     for _ in range(5):
         small.customer()
     small.controls("dim_cliente", "dim_produto", batch_size=2)
-    small.mishaps["dim_cliente"] = mishaps.Mishap(
-        kind=mishaps.IntegrityError, sqlstate="23000", text="[23000] x", after_batches=1, in_rows=True
-    )
+    small.faults["dim_cliente"] = faults.Fault(faults.IntegrityError, "23000", "[23000] x", in_rows=True)
     run_id = small.runner().run("svc_etl")
     failed = small.last("dim_cliente")
     assert (failed["status"], failed["error_message"]) == ("failed", "IntegrityError: ('23000', '[23000] x')")
-    assert (failed["extracted_count"], failed["upserted_count"]) == (4, 2)
-    assert (failed["watermark_to_updated_at"], failed["watermark_to_id"]) == (DAY, 2)
-    assert small.rows("SELECT COUNT(*) AS n FROM dim.DIM_CLIENTE") == [{"n": 2}]
+    assert (failed["extracted_count"], failed["upserted_count"]) == (5, 4)
+    assert (failed["watermark_to_updated_at"], failed["watermark_to_id"]) == (DAY, 4)
+    assert small.rows("SELECT COUNT(*) AS n FROM dim.DIM_CLIENTE") == [{"n": 4}]
     control = small.control("dim_cliente")
     assert (control["watermark_updated_at"], control["watermark_id"]) == ("1900-01-01 00:00:00", 0)
     assert (control["last_status"], control["last_run_id"], control["last_success_at"]) == ("failed", run_id, None)
@@ -146,7 +142,7 @@ def test_a_failure_keeps_committed_batches_and_the_watermark(small: SmallWarehou
     assert (run["status"], run["entities_succeeded"], run["entities_failed"]) == ("partial", 1, 1)
     assert run["error_message"] == failed["error_message"]
 
-    small.mishaps.clear()
+    small.faults.clear()
     small.runner().run("svc_etl")
     assert small.last("dim_cliente")["extracted_count"] == 5
     assert small.rows("SELECT COUNT(*) AS n FROM dim.DIM_CLIENTE") == [{"n": 5}]
@@ -187,7 +183,7 @@ def test_a_statement_that_fails_half_way_is_rolled_back(small: SmallWarehouse) -
 def test_only_failures_make_a_failed_run_and_messages_are_joined(small: SmallWarehouse) -> None:
     small.shop()
     small.controls("dim_cliente", "dim_produto")
-    small.mishaps |= {"dim_cliente": BLOCKED, "dim_produto": BLOCKED}
+    small.faults |= {"dim_cliente": BLOCKED, "dim_produto": BLOCKED}
     small.runner().run("svc_etl")
     run = small.last_run()
     one = small.last("dim_produto")["error_message"]
@@ -197,8 +193,8 @@ def test_only_failures_make_a_failed_run_and_messages_are_joined(small: SmallWar
 def test_long_messages_are_cut(small: SmallWarehouse) -> None:
     small.shop()
     small.controls("dim_cliente", "dim_produto")
-    long = mishaps.Mishap(kind=mishaps.Error, sqlstate="40001", text="x" * 5000)
-    small.mishaps |= {"dim_cliente": long, "dim_produto": long}
+    long = faults.Fault(faults.Error, "40001", "x" * 5000)
+    small.faults |= {"dim_cliente": long, "dim_produto": long}
     small.runner().run("svc_etl")
     assert len(small.last("dim_cliente")["error_message"]) == ERROR_LENGTH
     assert len(small.last_run()["error_message"]) == ERROR_LENGTH
@@ -287,7 +283,7 @@ def test_one_moment_counts_for_the_cutoff_of_all(small: SmallWarehouse) -> None:
     small.shop()
     small.customer()
     small.controls()
-    small.pauses = Pauses(entity=90)
+    small.pauses = {0: 90}
     new = small.product("2026-03-10 11:58:30")
     small.order("2026-03-10 11:58:40", product_id=new)
     small.runner().run("svc_etl")
@@ -348,8 +344,13 @@ def test_a_locked_target_is_that_pipelines_failure_only(small: SmallWarehouse) -
 def test_sessions_are_sampled_at_both_ends(small: SmallWarehouse) -> None:
     small.shop()
     small.controls("dim_cliente")
-    small.pauses = Pauses(entity=30)
-    small.runner(snapshot=capturer(small.dw, small.clock, Sessions(7))).run("svc_etl")
+    small.pauses = {0: 30}
+
+    def sample() -> None:
+        capture(small.dw, small.clock.now())
+        small.dw.commit()
+
+    small.runner(capture=sample).run("svc_etl")
     events = small.rows("SELECT * FROM audit.connection_login_events ORDER BY connection_event_id")
     own = [event for event in events if event["program_name"] == "etl-runner"]
     assert [event["event_time_utc"] for event in own] == ["2026-03-10 12:00:00.000", "2026-03-10 12:00:30.000"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import sqlglot
 from django.core.management import CommandError, call_command
 from sqlglot import exp
 
-from demo import server
+import demo
+from demo.build import add_pipelines
 from demo.clock import RealClock
-from demo.ddl import tables
-from demo.dialects import SqliteDialect
+from demo.dialects import Sqlite
 from demo.files import WarehouseFiles
-from demo.jobs import JOBS
-from demo.schema import create_schema
-from demo.server import ServerEtl, ShopDialect, Target, refuse_others
+from demo.live import LiveEtl
+from demo.pipelines import PIPELINES
+from demo.sqlserver import MARK, odbc_text, refuse_others, target
 from demo.users import DemoRefused
+from etlportal.backends.embedded.schema import create_schema
 
 COMPLETE = {
     "ETL_RUNNER_SERVER": "sql.example.com",
@@ -34,7 +36,7 @@ COMPLETE = {
 @pytest.mark.parametrize("name", COMPLETE)
 def test_nothing_has_a_default_that_might_be_somebodys_warehouse(name: str) -> None:
     with pytest.raises(DemoRefused, match=name):
-        Target.of({**COMPLETE, name: ""})
+        target({**COMPLETE, name: ""})
 
 
 def test_the_portals_own_variables_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,14 +51,15 @@ def test_the_password_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("from a file\n")
     environ = {**COMPLETE, "ETL_RUNNER_PASSWORD": "", "ETL_RUNNER_PASSWORD_FILE": str(file)}
-    assert Target.of(environ).password == "from a file"
+    assert target(environ)["ETL_RUNNER_PASSWORD"] == "from a file"
     file.unlink()
     with pytest.raises(DemoRefused, match="cannot be read"):
-        Target.of(environ)
+        target(environ)
 
 
 def test_the_connection_is_the_runners_own() -> None:
-    text = Target.of(COMPLETE).text("DW_TRIAL", "ODBC Driver 18 for SQL Server")
+    text = odbc_text(target(COMPLETE), "dw", "ODBC Driver 18 for SQL Server")
+    assert "DATABASE=DW_TRIAL" in text
     assert "APP=etl-runner" in text and "PWD={a;PWD=b}}}" in text
     assert "Encrypt=yes;TrustServerCertificate=no" in text
 
@@ -82,13 +85,16 @@ class Server:
         self.statements.append(sql)
         assert sql.count("?") == len(params)
 
+    def commit(self) -> None:
+        self.statements.append("COMMIT")
+
     def fetchall(self) -> list[tuple[Any, ...]]:
         return next(rows for part, rows in self.answers.items() if part in self.statements[-1])
 
 
 def test_databases_of_the_demonstrations_are_taken() -> None:
-    dw = Server(pipelines=tuple(JOBS))
-    refuse_others({"dw": dw, "oltp": Server()})
+    dw = Server(pipelines=tuple(PIPELINES))
+    refuse_others(dw, Server())
     for statement in dw.statements[:3]:
         assert isinstance(sqlglot.parse_one(statement, read="tsql"), exp.Select)
 
@@ -99,65 +105,61 @@ def test_databases_of_the_demonstrations_are_taken() -> None:
         (Server(mark=False), Server(), "The dw database does not carry the mark"),
         (Server(), Server(mark=False), "The oltp database does not carry the mark"),
         (Server(pipelines=("dim_cliente", "dim_theirs")), Server(), "dim_theirs"),
-        (Server(starters=("svc_etl",)), Server(), "runs that svc_etl started"),
-        (Server(lock=-1), Server(), "Another demonstration"),
+        (Server(starters=("svc_other",)), Server(), "runs that svc_other started"),
+        (Server(lock=-1), Server(), "Another demo"),
     ],
 )
 def test_anybody_elses_are_refused(dw: Server, oltp: Server, why: str) -> None:
     with pytest.raises(DemoRefused, match=why):
-        refuse_others({"dw": dw, "oltp": oltp})
+        refuse_others(dw, oltp)
 
 
 def test_the_mark_is_the_one_that_the_trials_databases_get() -> None:
-    text = (Path(server.__file__).parents[1] / "docker/databases.sql").read_text("utf-8")
-    assert text.count(f"@name = N'{server.MARK}'") == 2
+    text = (Path(demo.__file__).parents[1] / "docker/databases.sql").read_text("utf-8")
+    assert text.count(f"@name = N'{MARK}'") == 2
 
 
-def test_the_shops_rows_keep_their_numbers() -> None:
-    on, merge, off = ShopDialect().upsert("core.regions", ["region_id", "city"], ["region_id"]).split("; ")
-    assert isinstance(sqlglot.parse_one(merge, read="tsql"), exp.Merge)
-    assert (on, off) == ("SET IDENTITY_INSERT core.regions ON", "SET IDENTITY_INSERT core.regions OFF;")
+def etl(clock: RealClock, **changes: Any) -> LiveEtl:
+    parts: dict[str, Any] = {
+        "errors": (sqlite3.Error,),
+        "clock": clock,
+        "pace": 1000.0,
+        "dialect": Sqlite(),
+        "admit": lambda dw, oltp: None,
+        "check": lambda: None,
+        "sample": lambda dw: None,
+        "prune": lambda dw: None,
+    }
+    return LiveEtl(**{**parts, **changes})
 
 
 def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
     """The loop itself, over the embedded tables; what it says to SQL Server is tested above."""
     files = WarehouseFiles(tmp_path / "warehouse")
     for schema, path in files.all().items():
-        create_schema(path, schema)  # without the demonstration's extra tables: a server has none
+        create_schema(path, schema)
     with closing(files.connect("dw")) as dw:
-        for job in JOBS.values():
-            dw.execute(
-                # No cutoff: a customer who changed a minute ago is loaded before the orders that name him.
-                "INSERT INTO ctl.etl_control (entity_name, source_table, target_table, source_pk_column, "
-                "cutoff_minutes, created_at, updated_at) "
-                "VALUES (?, 'a.b', ?, 'c', 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
-                (job.entity, job.target),
-            )
+        add_pipelines(dw, datetime.fromisoformat("2026-01-01"))
+        # No cutoff: a customer who changed a minute ago is loaded before the orders that name him.
+        dw.execute("UPDATE ctl.etl_control SET cutoff_minutes = 0")
         dw.commit()
     clock = RealClock(pace=1000.0)
-    snapshots: list[int] = []
+    samples: list[int] = []
 
-    class Etl(ServerEtl):
-        def _call(self, dw: Any, procedure: str) -> None:  # type: ignore[override]
-            snapshots.append(1)
-            if len(snapshots) == 2:  # the end of the first run
-                clock.stop()
+    def sample(dw: Any) -> None:
+        samples.append(1)
+        if len(samples) == 2:  # the end of the first run
+            clock.stop()
 
-    etl = Etl(
-        connect=files.connect,
-        error=sqlite3.Error,
-        clock=clock,
-        admit=lambda connections: None,
-        dialect=SqliteDialect(),
-        shop_dialect=SqliteDialect(),
-    )
-    etl.run_forever()
+    etl(clock, connect=files.connect, sample=sample).run_forever()
     with closing(files.connect("dw")) as dw:
         runs = dw.execute("SELECT status, entities_succeeded + entities_failed FROM audit.etl_run").fetchall()
-        loaded = {name: dw.execute(f"SELECT COUNT(*) FROM {job.target}").fetchone()[0] for name, job in JOBS.items()}
-    assert [entities for _, entities in runs] == [len(JOBS)]
-    assert loaded["dim_regiao"] == 27 and loaded["dim_cliente"] >= 1200 and loaded["fact_vendas"] > 100
-    assert "core.carriers" not in tables()
+        loaded = {
+            name: dw.execute(f"SELECT COUNT(*) FROM {pipeline.target}").fetchone()[0]
+            for name, pipeline in PIPELINES.items()
+        }
+    assert [entities for _, entities in runs] == [len(PIPELINES)]
+    assert loaded["dim_regiao"] == 27 and loaded["dim_cliente"] >= 600 and loaded["fact_vendas"] > 50
 
 
 def test_a_server_that_is_away_is_tried_again() -> None:
@@ -169,5 +171,5 @@ def test_a_server_that_is_away_is_tried_again() -> None:
             clock.stop()
         raise sqlite3.OperationalError("away")
 
-    ServerEtl(connect=connect, error=sqlite3.Error, clock=clock).run_forever()
+    etl(clock, connect=connect).run_forever()
     assert tried == ["dw"] * 3

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from demo.ddl import Column, tables
-from demo.dialects import Dialect, SqlServerDialect
-from demo.shop_rows import KEYS
-
-_CORE = frozenset(f"core.{table}" for table in KEYS)
+from demo.dialects import SqlServer
+from tests.support.ddl import Column, tables
 
 
-class WithOwnKeys(SqlServerDialect):
-    """The rows of `core` come with the keys that the shop in memory gave them: IDENTITY gives way."""
-
-    def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-        return with_own_keys(table, super().upsert(table, columns, key))
-
-
-class WithoutMerge(SqlServerDialect):
+class WithoutMerge(SqlServer):
     """UPDATE, then INSERT what was not there, for a server that has no MERGE. One writer only."""
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
@@ -27,21 +17,11 @@ class WithoutMerge(SqlServerDialect):
         declared = ", ".join(f"@{name} {declared_type(known.column(name))} = ?" for name in columns)
         changes = ", ".join(f"{name} = @{name}" for name in columns if name not in key)
         match = " AND ".join(f"{name} = @{name}" for name in key)
-        return with_own_keys(
-            table,
-            f"DECLARE {declared}; UPDATE {table} SET {changes} WHERE {match}; IF @@ROWCOUNT = 0 "
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f'@{name}' for name in columns)});",
+        # NOCOUNT: the count of a first statement would hide the error of the second from executemany.
+        return (
+            f"SET NOCOUNT ON; DECLARE {declared}; UPDATE {table} SET {changes} WHERE {match}; IF @@ROWCOUNT = 0 "
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f'@{name}' for name in columns)});"
         )
-
-
-def with_own_keys(table: str, statement: str) -> str:
-    """Return the statement for a table of `core` with IDENTITY_INSERT around it.
-
-    NOCOUNT: the count of a first statement would hide the error of the second from executemany.
-    """
-    if table not in _CORE:
-        return f"SET NOCOUNT ON; {statement}"
-    return f"SET NOCOUNT ON; SET IDENTITY_INSERT {table} ON; {statement} SET IDENTITY_INSERT {table} OFF;"
 
 
 def declared_type(column: Column) -> str:
@@ -50,7 +30,7 @@ def declared_type(column: Column) -> str:
     return f"{column.type}({', '.join(sizes)})" if sizes else column.type
 
 
-def dialect_for(cursor: Any) -> Dialect:
+def dialect_for(cursor: Any) -> SqlServer:
     """Return the ETL's own dialect where the server understands its MERGE, else the next best."""
     import pyodbc
 
@@ -61,4 +41,4 @@ def dialect_for(cursor: Any) -> Dialect:
         )
     except pyodbc.Error:
         return WithoutMerge()
-    return WithOwnKeys()
+    return SqlServer()

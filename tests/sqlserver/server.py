@@ -21,7 +21,7 @@ DW_FILES = (
     *("20_dw_ctl.sql", "30_dw_audit.sql", "40_dw_dim.sql", "50_dw_fact.sql"),
     *("60_dw_procedures.sql", "70_dw_pipelines.sql", "91_dw_access.sql"),
 )
-EXTRAS = SQL_FOLDER.parents[1] / "demo" / "extras.sql"
+EXTRAS = Path(__file__).parent / "extras.sql"
 
 SUFFIX = secrets.token_hex(4)
 DW, OLTP = f"etlportal_test_dw_{SUFFIX}", f"etlportal_test_oltp_{SUFFIX}"

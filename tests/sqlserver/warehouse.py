@@ -16,16 +16,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from demo.clock import VirtualClock
-from demo.dialects import Dialect
-from demo.events import capturer
-from demo.jobs import JOBS
-from demo.mishaps import Mishap
-from demo.pacing import Pacing
-from demo.people import People
+from demo.dialects import SqlServer
+from demo.pipelines import PIPELINES
 from demo.runner import Runner
-from demo.sessions import Sessions
+from demo.sessions import insert_events, runner_session, sessions_at
 from demo.shop import Shop
-from demo.store import Changes
 from tests.sqlserver.dialects import WithoutMerge, dialect_for
 from tests.sqlserver.server import DW, EXTRAS, LOGIN, OLTP, RUNNER_PROGRAM, Server, batches, run_batch
 
@@ -35,9 +30,11 @@ OLD_RUNS, OLD_EVENTS = 4000, 10_000
 BATCH = 20
 SLOW = ("dim_cliente", "dim_transportadora", "fact_vendas", "fact_descontos", "fact_metas")
 """Pipelines with a cutoff of 45 minutes: what cools when the tests start still cools when they end."""
+CARRIER = "carrier_appears"
+"""A row of tests/sqlserver/extras.sql, which the demo's shop does not know."""
 EVERYTHING = (
-    *("customer_changes", "product_changes", "seller_changes", "team_changes", "region_changes", "campaign_changes"),
-    *("target_changes", "carrier_appears", "order", "order", "item_removed", "discount_removed"),
+    *("customer_changes", "product_changes", "seller_changes", "team_changes", "region_changes", "campaign_appears"),
+    *("target_changes", "order", "order", "item_removed", "discount_removed", CARRIER),
 )
 
 EXTRA_CONTROLS = {
@@ -63,27 +60,19 @@ class Killed(BaseException):
     """The runner's process ends here: no handler of its own may see it."""
 
 
-class KilledAfterOneBatch(Mishap):
-    """Not a failure that is written down: the runner is gone in the middle of its second batch."""
-
-    def hits(self, rows: int, batches: int, last: bool) -> bool:
-        if batches:
-            raise Killed
-        return False
-
-
 @dataclass(slots=True)
 class Loading:
     """The ETL at work on the server. `now`: the server's clock when it began, where history ends."""
 
     dw: Any
     oltp: Any
-    dialect: Dialect
+    dialect: SqlServer
     now: datetime
     clock: VirtualClock
     shop: Shop
-    changes: Changes
+    rng: random.Random
     killing: bool = False
+    runs: int = 0
 
     def runner(self) -> Runner:
         return Runner(
@@ -91,30 +80,43 @@ class Loading:
             oltp=self.oltp,
             dialect=self.dialect,
             clock=self.clock,
-            snapshot=capturer(self.dw, self.clock, Sessions(SEED)),
-            mishap=self._mishap,
-            pauses=Pacing(SEED).of,
+            capture=self._sample,
+            pause=self._pause,
         )
 
-    def _mishap(self, run_id: int, entity: str) -> Mishap | None:
-        if not self.killing or entity != "fact_vendas":
-            return None
-        return KilledAfterOneBatch(kind=RuntimeError, sqlstate="", text="")
+    def _sample(self) -> None:
+        now = self.clock.now()
+        insert_events(self.dw, [*sessions_at(now), runner_session(self.shop.now, self.runs)], now)
+        self.dw.commit()
+
+    def _pause(self, entity: str, batch: int) -> float:
+        """Return how long work takes. Killing: the runner is gone in the middle of its second batch."""
+        if self.killing and entity == "fact_vendas" and batch == 2:
+            raise Killed
+        return self.rng.uniform(0.6, 1.0) if batch else self.rng.uniform(0.9, 2.1)
 
     def advance(self, moment: datetime, *things: str) -> None:
         """Let the shop go on to `moment`; these things happen three minutes before it, whatever chance says."""
-        for kind in things:
-            self.shop.later(kind, moment - timedelta(minutes=3) - self.shop.now)
         self.shop.advance(moment)
-        self.changes.write(self.oltp, self.dialect)
+        for kind in things:
+            at = moment - timedelta(minutes=3)
+            self._carrier(at) if kind == CARRIER else self.shop.happen(kind, at)
+        self.oltp.commit()
         self.clock.advance_to(moment)
+
+    def _carrier(self, at: datetime) -> None:
+        time = self.dialect.time(at)
+        row = {"carrier_name": "Transportes", "status": "ATIVA", "created_at": time, "updated_at": time}
+        self.dialect.insert(self.oltp.cursor(), "core.carriers", "carrier_id", row)
 
     def pause(self, until: datetime) -> None:
         """Nothing changes until then: what was due in between happens at its end."""
         self.shop.now = until
 
     def run(self, started_by: str = "svc_etl", only: Iterable[str] | None = None) -> None:
+        self.runs += 1
         self.runner().run(started_by, only)
+        self.oltp.commit()
 
     @contextmanager
     def refusing(self, table: str, column: str) -> Iterator[None]:
@@ -139,9 +141,9 @@ def load(server: Server) -> datetime:
     with server.open(DW, program=RUNNER_PROGRAM, commit=False) as dw, server.open(OLTP, commit=False) as oltp:
         if isinstance(dialect, WithoutMerge):
             server.adapted.add("MERGE said as UPDATE, then INSERT")
-        changes, start = Changes(), now - timedelta(days=DAYS)
-        shop = Shop(People(SEED), random.Random(SEED), start, changes.changed, bustle=0.1)
-        loading = Loading(dw, oltp, dialect, now, VirtualClock(start), shop, changes)
+        rng, start = random.Random(SEED), now - timedelta(days=DAYS)
+        shop = Shop(oltp, dialect, rng, now=start, bustle=0.2)
+        loading = Loading(dw, oltp, dialect, now, VirtualClock(start), shop, rng)
         _old_times(loading)
         with _quiet():
             _history(loading)
@@ -188,7 +190,7 @@ def _old_times(loading: Loading) -> None:
         *(OLD_RUNS, newest) * 3,
         OLD_RUNS,
     )
-    entities = ", ".join(f"('{entity}')" for entity in JOBS)
+    entities = ", ".join(f"('{entity}')" for entity in PIPELINES)
     loading.say(
         "INSERT INTO audit.etl_run_entity (run_id, entity_name, entity_started_at, entity_finished_at, status, "
         "extracted_count, upserted_count, soft_deleted_count, created_at, updated_at) "
@@ -237,7 +239,7 @@ def _history(loading: Loading) -> None:
 def _last_hour(loading: Loading) -> None:
     """What waits: older than 50 minutes, or younger than 30. In between nothing, so that no clock matters."""
     now = loading.now
-    loading.shop.bustle = 1
+    loading.shop.bustle = 2
     loading.advance(now - timedelta(minutes=50), *EVERYTHING, *["order"] * 15)
     loading.pause(now - timedelta(minutes=30))
     loading.advance(now - timedelta(minutes=8), *EVERYTHING)

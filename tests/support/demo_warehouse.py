@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from demo.clock import VirtualClock
-from demo.dialects import SqliteDialect
+from demo.dialects import Sqlite
+from demo.faults import Fault
 from demo.files import WarehouseFiles
-from demo.mishaps import Mishap
-from demo.runner import Pauses, Runner
-from demo.schema import create_schema
+from demo.runner import Runner
+from etlportal.backends.embedded.schema import create_schema
 from tests.support.warehouse import PIPELINES
 
 NOON = datetime.fromisoformat("2026-03-10 12:00:00")
@@ -31,9 +31,9 @@ class SmallWarehouse:
         self.dw = self.files.connect("dw")
         self.oltp = self.files.connect("oltp")
         self.clock = VirtualClock(NOON)
-        self.mishaps: dict[str, Mishap] = {}
-        self.pauses = Pauses()
-        self.snapshots: list[int] = []
+        self.faults: dict[str, Fault] = {}
+        self.pauses: dict[int, float] = {}
+        self.captured: list[datetime] = []
         self._next = 0
 
     def close(self) -> None:
@@ -44,11 +44,11 @@ class SmallWarehouse:
         values: dict[str, Any] = {
             "dw": self.dw,
             "oltp": self.oltp,
-            "dialect": SqliteDialect(),
+            "dialect": Sqlite(),
             "clock": self.clock,
-            "snapshot": self.snapshots.append,
-            "mishap": lambda run_id, entity: self.mishaps.get(entity),
-            "pauses": lambda run_id, entity: self.pauses,
+            "capture": lambda: self.captured.append(self.clock.now()),
+            "fault": self.faults.get,
+            "pause": lambda entity, batch: self.pauses.get(min(batch, 1), 0.0),
         }
         return Runner(**{**values, **changes})
 

@@ -7,7 +7,7 @@ from functools import cache
 
 from sqlglot import exp
 
-from demo import ddl
+from tests.support import ddl
 
 _TEXTS = {"CHAR": "VARCHAR", "VARCHAR": "VARCHAR", "NCHAR": "NVARCHAR", "NVARCHAR": "NVARCHAR"}
 _TIMES = {"DATETIME2", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP", "SMALLDATETIME", "DATE", "DATETIMEOFFSET"}

@@ -1,123 +1,135 @@
-"""The shop: what happens, in order, the same for the same seed, and only what the tables can hold."""
+"""The shop: what happens, in order, the same for the same seed, in rows that the tables accept."""
 
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
 
-from demo import ddl
-from demo.people import People
-from demo.shop import Shop
-from demo.shop_rows import KEYS
+import pytest
+
+from demo.dialects import Sqlite
+from demo.files import WarehouseFiles
+from demo.shop import KEYS, PER_DAY, STORY_EVERY, STORY_LASTS, Shop
+from etlportal.backends.embedded.schema import create_schema
 
 START = datetime.fromisoformat("2026-03-09 03:00")
 
 
-def opened(seed: int = 7, bustle: float = 1, log: list[tuple[str, dict[str, Any]]] | None = None) -> Shop:
-    changes = log if log is not None else []
-    shop = Shop(People(seed), random.Random(seed), START, lambda table, row: changes.append((table, dict(row))), bustle)
+@pytest.fixture
+def oltp(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    files = WarehouseFiles(tmp_path)
+    create_schema(files.path("oltp", "core"), "core")
+    connection = files.connect("oltp", building=True)
+    yield connection
+    connection.close()
+
+
+def opened(oltp: sqlite3.Connection, seed: int = 7, bustle: float = 1, most: int = 10_000) -> Shop:
+    shop = Shop(oltp, Sqlite(), random.Random(seed), now=START, bustle=bustle, most=most)
     shop.open(customers=80, products=40)
     return shop
 
 
-def test_the_same_seed_makes_the_same_shop() -> None:
-    logs: list[list[Any]] = [[], [], []]
-    for log, seed in zip(logs, (7, 7, 8), strict=True):
-        opened(seed, log=log).advance(START + timedelta(hours=20))
-    assert logs[0] == logs[1]
-    assert logs[0] != logs[2]
+def count(oltp: sqlite3.Connection, table: str, where: str = "1 = 1") -> int:
+    return int(oltp.execute(f"SELECT COUNT(*) FROM core.{table} WHERE {where}").fetchone()[0])
 
 
-def test_one_long_step_or_many_short_ones() -> None:
-    """The live shop looks every few seconds, the history every half hour: both sell about as much."""
-    long, short = opened(), opened()
-    long.advance(START + timedelta(days=2))
-    while short.now < START + timedelta(days=2):
-        short.advance(short.now + timedelta(seconds=20))
-    orders = [len(shop.rows["orders"]) for shop in (long, short)]
-    assert min(orders) > 0.8 * max(orders)
-
-
-def test_changes_come_in_the_order_of_time() -> None:
-    log: list[tuple[str, dict[str, Any]]] = []
-    opened(log=log).advance(START + timedelta(days=3))
-    times = [row["updated_at"] for _table, row in log]
-    assert times == sorted(times)
-    assert all(row["created_at"] <= row["updated_at"] for _table, row in log)
-
-
-def test_inserts_updates_and_soft_deletes() -> None:
-    log: list[tuple[str, dict[str, Any]]] = []
-    shop = opened(bustle=2, log=log)
-    shop.advance(START + timedelta(days=6))
-    seen = Counter((table, "new" if row["created_at"] == row["updated_at"] else "changed") for table, row in log)
-    for table in set(KEYS) - {"carriers"}:
-        assert seen[table, "new"], table
-    for table in ("customers", "products", "sellers", "orders", "order_items", "seller_targets_monthly"):
-        assert seen[table, "changed"], table
-    deleted = {table for table, rows in shop.rows.items() for row in rows.values() if row["deleted_at"]}
-    assert {"customers", "products", "order_items", "order_item_discounts"} <= deleted
-    statuses = {row["status"] for row in shop.rows["orders"].values()}
+def test_inserts_updates_and_soft_deletes(oltp: sqlite3.Connection) -> None:
+    opened(oltp, bustle=4).advance(START + timedelta(days=6))
+    for table in KEYS:
+        assert count(oltp, table), table
+    for table in ("customers", "products", "sellers", "orders", "seller_targets_monthly"):
+        assert count(oltp, table, "updated_at > created_at"), table
+    for table in ("customers", "products", "order_items", "order_item_discounts"):
+        assert count(oltp, table, "deleted_at IS NOT NULL"), table
+    statuses = {status for (status,) in oltp.execute("SELECT DISTINCT status FROM core.orders")}
     assert statuses == {"CRIADO", "PAGO", "ENVIADO", "ENTREGUE", "CANCELADO"}
+    assert not count(oltp, "orders", "updated_at > '2026-03-15 03:00:00'")
 
 
-def test_the_day_has_a_rhythm() -> None:
-    shop = opened(bustle=2)
-    shop.advance(START + timedelta(days=1))
-    hours = Counter(int(row["ordered_at"][11:13]) for row in shop.rows["orders"].values())
+@pytest.mark.parametrize("kind", PER_DAY)
+def test_everything_that_may_happen_changes_something(oltp: sqlite3.Connection, kind: str) -> None:
+    shop = opened(oltp, bustle=8)
+    shop.advance(START + timedelta(hours=12))
+    before = oltp.total_changes
+    for _ in range(4):
+        shop.happen(kind, START + timedelta(hours=13))
+    assert oltp.total_changes > before
+
+
+def test_many_short_steps_sell_as_much_as_long_ones(oltp: sqlite3.Connection) -> None:
+    """The live shop looks every few seconds, the history every half hour."""
+    shop, sold = opened(oltp), []
+    for days, step in ((1, 1800), (2, 30)):
+        before = count(oltp, "orders")
+        while shop.now < START + timedelta(days=days):
+            shop.advance(shop.now + timedelta(seconds=step))
+        sold.append(count(oltp, "orders") - before)
+    assert min(sold) > 0.8 * max(sold)
+
+
+def test_the_day_has_a_rhythm(oltp: sqlite3.Connection) -> None:
+    shop = opened(oltp, bustle=4)
+    for hour in range(1, 25):
+        shop.advance(START + timedelta(hours=hour))
+    hours = Counter(int(at[11:13]) for (at,) in oltp.execute("SELECT ordered_at FROM core.orders"))
     night = sum(hours[hour] for hour in (5, 6, 7))  # 2 to 5 in the morning in São Paulo
-    noon = sum(hours[hour] for hour in (13, 14, 15))
-    assert noon > 5 * max(1, night)
+    afternoon = sum(hours[hour] for hour in (17, 18, 19))
+    assert afternoon > 2 * max(1, night)
 
 
-def test_every_row_fits_its_table() -> None:
-    shop = opened(bustle=2)
-    shop.advance(START + timedelta(days=2))
-    for name, rows in shop.rows.items():
-        table = ddl.tables(extras=True)[f"core.{name}"]
-        for row in rows.values():
-            assert set(row) == {column.name for column in table.columns}
-            for column in table.columns:
-                value = row[column.name]
-                assert value is not None or column.nullable, (name, column.name)
-                if column.type in {"VARCHAR", "NVARCHAR", "CHAR"} and value is not None:
-                    assert len(value) <= (column.size or 0), (name, column.name, value)
-
-
-def test_nobody_real_can_be_reached() -> None:
-    shop = opened()
+def test_nobody_real_can_be_reached(oltp: sqlite3.Connection) -> None:
+    opened(oltp)
     for table in ("customers", "sellers"):
-        for row in shop.rows[table].values():
-            assert row["email"].endswith(("@example.com", "@loja.example.com"))
+        for (email,) in oltp.execute(f"SELECT email FROM core.{table}"):
+            assert email.endswith(("@example.com", "@loja.example.com"))
 
 
-def test_document_numbers_are_never_given_twice() -> None:
-    first = People(7)
-    numbers = {first._document(person=True) for _ in range(50)}
-    again = People(7, known_documents=set(numbers))
-    assert not numbers & {again._document(person=True) for _ in range(50)}
+def test_a_long_stop_is_not_made_up_for_at_once(oltp: sqlite3.Connection) -> None:
+    shop = opened(oltp, most=20)
+    shop.advance(START + timedelta(days=9))
+    assert 0 < count(oltp, "orders") <= 20
+    assert shop.now == START + timedelta(days=9)
 
 
-def test_after_a_long_stop_what_is_due_is_spread() -> None:
-    shop = opened()
-    shop.advance(START + timedelta(days=1))
-    waiting = sum(row["status"] != "ENTREGUE" for row in shop.rows["orders"].values())
-    assert waiting > 60
-    log: list[Any] = []
-    shop.changed = lambda table, row: log.append(row["updated_at"])
-    shop.now += timedelta(days=9)  # nobody was running
-    shop.advance(shop.now + timedelta(seconds=5), most=20)
-    assert 0 < len(log) <= 60
-    assert min(log) >= shop.now.isoformat(sep=" ")[:16]
+def test_another_shop_goes_on(oltp: sqlite3.Connection) -> None:
+    first = opened(oltp, bustle=4)
+    first.advance(START + timedelta(days=1))
+    second = Shop(oltp, Sqlite(), random.Random(1), now=START + timedelta(days=1))
+    assert second._waiting.keys() == first._waiting.keys()
+    assert all(set(second._waiting[status]) == set(queue) for status, queue in first._waiting.items())
+    assert second.month == first.month == "2026-03-01"
+    second.advance(START + timedelta(days=2))  # numbers and documents are unique: nothing is refused
 
 
-def test_a_month_begins_with_new_targets() -> None:
-    shop = opened()
-    shop.now = datetime.fromisoformat("2026-04-01 02:55")  # midnight in São Paulo is at 3
-    shop.advance(datetime.fromisoformat("2026-04-01 02:59"))
-    assert {row["month_start"] for row in shop.rows["seller_targets_monthly"].values()} == {"2026-03-01"}
-    shop.advance(datetime.fromisoformat("2026-04-01 03:05"))
-    months = Counter(row["month_start"] for row in shop.rows["seller_targets_monthly"].values())
-    assert months == {"2026-03-01": 60, "2026-04-01": len(shop.living["sellers"])}
+def test_a_month_begins_with_new_targets(oltp: sqlite3.Connection) -> None:
+    shop = opened(oltp)
+    shop.now = datetime.fromisoformat("2026-03-31 23:55")
+    shop.advance(datetime.fromisoformat("2026-03-31 23:59"))
+    assert count(oltp, "seller_targets_monthly") == 60
+    shop.advance(datetime.fromisoformat("2026-04-01 00:05"))
+    assert count(oltp, "seller_targets_monthly", "month_start = '2026-04-01'") == 60
+
+
+def test_the_story_begins_ends_and_begins_again(oltp: sqlite3.Connection) -> None:
+    shop = opened(oltp, bustle=4)
+    at = START + timedelta(days=1)
+    shop.advance(at)
+    imported = "discount_type = 'IMPORTADO'"
+    missed = f"{imported} AND updated_at < created_at"
+    shop.tell_story(at)
+    assert (count(oltp, "discount_campaigns", imported), count(oltp, "discount_campaigns", missed)) == (1, 1)
+    ((campaign,),) = oltp.execute(f"SELECT discount_id FROM core.discount_campaigns WHERE {missed}").fetchall()
+    assert count(oltp, "order_item_discounts", f"discount_id = {campaign}") == 1
+    shop.tell_story(at + STORY_LASTS - timedelta(minutes=1))
+    assert count(oltp, "discount_campaigns", missed) == 1
+    shop.tell_story(at + STORY_LASTS)
+    assert count(oltp, "discount_campaigns", missed) == 0
+    shop.tell_story(at + STORY_EVERY - timedelta(minutes=1))
+    assert count(oltp, "discount_campaigns", imported) == 1
+    shop.tell_story(at + STORY_EVERY)
+    assert (count(oltp, "discount_campaigns", imported), count(oltp, "discount_campaigns", missed)) == (2, 1)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 import pytest
 
-from demo import mishaps
 from monitoring.enums import ErrorClass
 from monitoring.rules.error_numbers import BY_NATIVE, NAMES
 from monitoring.rules.error_text import parse
@@ -329,26 +327,6 @@ def test_no_message_takes_long(body, head):
     started = time.perf_counter()
     parse((head + body * 4000)[:4000])
     assert time.perf_counter() - started < 0.5
-
-
-def test_everything_that_goes_wrong_in_the_demo_is_known():
-    rng = random.Random(1)
-    expected = {
-        mishaps.deadlock(rng): ErrorClass.DEADLOCK,
-        mishaps.lock_timeout(rng): ErrorClass.LOCK_TIMEOUT,
-        mishaps.query_timeout(rng): ErrorClass.TIMEOUT,
-        mishaps.link_failure(rng): ErrorClass.NETWORK,
-        mishaps.permission("core", "sellers"): ErrorClass.PERMISSION,
-        mishaps.duplicate_key(rng, "dim.DIM_CLIENTE", "UQ_c"): ErrorClass.UNIQUE,
-        mishaps.foreign_key("FK_c", "dim.DIM_PRODUTO", "produto_id"): ErrorClass.FOREIGN_KEY,
-        mishaps.truncation("dim.DIM_PRODUTO", "nome_produto", "Cafeteira"): ErrorClass.TRUNCATION,
-        mishaps.conversion("nvarchar", "numeric"): ErrorClass.CONVERSION,
-    }
-    for mishap, error_class in expected.items():
-        error = mishap.error()
-        assert parse(f"{type(error).__name__}: {error}").error_class is error_class
-    missing = mishaps.MissingDimensionRow(mishaps.missing_row_text("fact_vendas", "dim.DIM_CLIENTE", "id", 4))
-    assert parse(f"{type(missing).__name__}: {missing}").error_class is ErrorClass.MISSING_DIMENSION_ROW
 
 
 def test_every_class_but_those_without_numbers_has_one():

@@ -21,18 +21,24 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from demo.children import WINDOWS, ChildKeepsDying, Children
+from demo.build import DAYS, build
 from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.reset import forget_copies, forget_everything
-from demo.signals import on_stop
-from demo.users import PASSWORD, DemoRefused, create_demo_users, refuse_real_warehouse
+from demo.processes import WINDOWS, KeepsEnding, Processes, on_stop
+from demo.users import (
+    PASSWORD,
+    DemoRefused,
+    create_demo_users,
+    forget_copies,
+    forget_everything,
+    refuse_real_warehouse,
+)
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 
 
 class Command(BaseCommand):
-    help = "Prepare and run the demonstration: embedded warehouse, demo ETL, collector, web server. Ctrl-C ends it."
+    help = "Prepare and run the demo: embedded warehouse, demo ETL, collector, web server. Ctrl-C ends it."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -59,8 +65,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"A demo already runs over {settings.DATA_DIR}. PORTAL_DATA_DIR names another."
             ) from error
-        except ChildKeepsDying as error:
-            raise CommandError(f"{error} Its last words are above; everything was stopped.") from error
+        except KeepsEnding as error:
+            raise CommandError(f"{error} Its output is above; everything was stopped.") from error
 
     def _prepare(self, reset: bool) -> None:
         """Migrate, create the users, build the warehouse if there is none, gather static files if they changed."""
@@ -71,21 +77,18 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         create_demo_users()
         if missing := files.missing():
-            from demo.build import build  # half a second that a second start does not need
-
             if files.folder.exists():
                 self._say(f"The embedded warehouse lacks {', '.join(missing)}: building another.")
             else:
-                self._say("Building the embedded warehouse with 30 days of history ...")
+                self._say(f"Building the embedded warehouse with {DAYS} days of history ...")
             built = build(files.folder, datetime.now(UTC).replace(tzinfo=None))
             forget_copies()
-            runs, entities = built.rows["audit.etl_run"], built.rows["audit.etl_run_entity"]
-            self._say(f"Built in {built.seconds:.1f} s: {runs:,} runs, {entities:,} run entities.")
+            self._say(f"Built in {built.seconds:.1f} s: {built.runs:,} runs, {built.executions:,} executions.")
         _gather_static_files()
 
     def _run(self, port: int, pace: float, stopped: threading.Event) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        children = Children(
+        processes = Processes(
             commands={
                 "The demo ETL": [*manage, "demo_etl", f"--pace={pace}"],
                 "The collector": [*manage, "collect"],
@@ -96,19 +99,19 @@ class Command(BaseCommand):
             say=self._say,
         )
         try:
-            children.start()
-            if self._wait_until_ready(children, port, stopped):
+            if self._wait_until_ready(processes, port, stopped):
                 self._welcome(port)
-                children.watch(stopped)
+                processes.watch(stopped)
         finally:
-            children.stop()
+            processes.stop()
             self._say("Everything is stopped.")
 
-    def _wait_until_ready(self, children: Children, port: int, stopped: threading.Event) -> bool:
-        """Return whether the web server answers; False when stopped first. Raises CommandError after a minute."""
+    def _wait_until_ready(self, processes: Processes, port: int, stopped: threading.Event) -> bool:
+        """Start everything; return whether the web server answers, or False when stopped. Raises CommandError."""
         deadline = monotonic() + READY_SECONDS
+        processes.check()
         while not _answers(port):
-            children.check()
+            processes.check()
             if stopped.wait(0.2):
                 return False
             if monotonic() > deadline:

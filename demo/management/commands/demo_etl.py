@@ -1,4 +1,4 @@
-"""`manage.py demo_etl`: the demonstration's shop and ETL, until stopped."""
+"""`manage.py demo_etl`: the demo's shop and ETL, until stopped."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from django.core.management.base import BaseCommand, CommandError
 
 from demo.clock import RealClock
 from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.live import LiveEtl
-from demo.server import ServerEtl, Target, connector
-from demo.signals import on_stop
+from demo.live import embedded
+from demo.processes import on_stop
 from demo.users import DemoRefused, refuse_real_warehouse
 
 
 class Command(BaseCommand):
     help = (
-        "Run the demonstration's shop and ETL until SIGTERM or Ctrl-C: over the embedded warehouse, or over a SQL "
-        "Server that was made for it (compose.yaml), which the ETL_RUNNER_ variables name."
+        "Run the demo's shop and ETL until SIGTERM or Ctrl-C: over the embedded warehouse, or over a SQL Server that "
+        "was made for it (compose.yaml) and that the ETL_RUNNER_ variables name."
     )
     requires_system_checks: list[str] = []
 
@@ -35,10 +34,8 @@ class Command(BaseCommand):
             raise CommandError("--pace must be between 0.05 and 1000.")
         clock = RealClock(pace)
         try:
-            if sqlserver:
-                self._on_server(clock, pace)
-            else:
-                self._embedded(clock, pace)
+            with on_stop(clock.stop):
+                self._on_server(clock, pace) if sqlserver else self._embedded(clock, pace)
         except DemoRefused as error:
             raise CommandError(str(error)) from error
 
@@ -46,16 +43,12 @@ class Command(BaseCommand):
         files = WarehouseFiles(settings.DATA_DIR / "warehouse")
         refuse_real_warehouse()
         try:
-            with exclusive(settings.DATA_DIR / "demo-etl.lock"), on_stop(clock.stop):
-                LiveEtl(files, clock, pace).run_forever()
+            with exclusive(settings.DATA_DIR / "demo-etl.lock"):
+                embedded(files, clock, pace).run_forever()
         except AlreadyHeld as error:
             raise CommandError(f"Another demo ETL runs over {files.folder}.") from error
 
     def _on_server(self, clock: RealClock, pace: float) -> None:
-        target = Target.of(os.environ)
-        connect, error = connector(target, settings.DATA_DIR / "odbc")
-        databases = {"dw": target.dw, "oltp": target.oltp}
-        with on_stop(clock.stop):
-            ServerEtl(
-                connect=lambda alias: connect(databases[alias]), error=error, clock=clock, pace=pace
-            ).run_forever()
+        from demo.sqlserver import on_server  # imports the SQL Server backend
+
+        on_server(os.environ, settings.DATA_DIR / "odbc", clock, pace).run_forever()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,13 +17,13 @@ from urllib.parse import quote
 from django.db.backends.sqlite3 import base, creation, features, operations
 
 from etlportal.backends.bounded import BoundedWrapper
+from etlportal.backends.embedded.schema import create_schema
 from etlportal.budget import spending, used_up
-from etlportal.guard import SNAPSHOT_PROCEDURE
 
 STEPS_BETWEEN_CHECKS = 10_000
 """SQLite calls the progress handler after this many of its virtual machine's steps, about every 100 microseconds."""
-PROCEDURES = {SNAPSHOT_PROCEDURE: ("demo.procedures", "capture_connection_snapshot")}
-"""Statement to (module, function): SQLite has no stored procedures, so the demo's functions stand in for them."""
+PROCEDURES: dict[str, Callable[[sqlite3.Connection], None]] = {}
+"""SQLite has no stored procedures: statement to the function that the demo registers for it (demo/apps.py)."""
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
@@ -46,7 +46,6 @@ class DatabaseCreation(creation.DatabaseCreation):
     """In tests: fresh files with the contract's tables in a temporary folder, no migrations."""
 
     def create_test_db(self, *args: Any, **kwargs: Any) -> str:
-        create_schema = import_module("demo.schema").create_schema
         self._folder = tempfile.mkdtemp(prefix=f"etlportal-test-{self.connection.alias}-")
         self.connection.close()
         options = self.connection.settings_dict["OPTIONS"]
@@ -78,12 +77,10 @@ class Cursor(base.SQLiteCursorWrapper):
 
 def _call(statement: str, connection: sqlite3.Connection) -> None:
     """Run a procedure. The connection refuses writes before and after it; the guard has let this statement through."""
-    module, function = PROCEDURES[statement]
-    procedure = getattr(import_module(module), function)
     was_locked = connection.execute("PRAGMA query_only").fetchone()[0]
     connection.execute("PRAGMA query_only = OFF")
     try:
-        procedure(connection)
+        PROCEDURES[statement](connection)
     finally:
         connection.execute(f"PRAGMA query_only = {'ON' if was_locked else 'OFF'}")
 

@@ -16,9 +16,9 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql" / "sqlserver"
-EXTRAS = Path(__file__).resolve().parent / "extras.sql"
-"""Tables of the demonstration's own, outside the contract."""
+SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql" / "sqlserver"
+EXTRAS = Path(__file__).resolve().parents[1] / "sqlserver" / "extras.sql"
+"""Tables outside the contract, of tests/sqlserver."""
 
 _BATCH = re.compile(r"^\s*GO\s*$", re.IGNORECASE | re.MULTILINE)
 _CREATES = re.compile(r"\bCREATE\s+TABLE\b", re.IGNORECASE)
@@ -87,7 +87,7 @@ class Table:
 def tables(*, extras: bool = False) -> dict[str, Table]:
     """Return the contract's tables by "schema.name", in the order of their definition.
 
-    With `extras`, the demonstration's own tables too. Raises DdlError, OSError.
+    With `extras`, those of tests/sqlserver too. Raises DdlError, OSError.
     """
     files = sorted(SQL_FOLDER.glob("*.sql")) + ([EXTRAS] if extras else [])
     found: dict[str, Table] = {}

@@ -1,50 +1,39 @@
-"""The embedded warehouse's tables, derived from the T-SQL of sql/sqlserver/ (read by ddl.py).
+"""Writes sql/embedded/, the SQLite form of the tables of sql/sqlserver/: `make schema` after a change to these.
 
-A schema is one SQLite file that is attached under the schema's name, so its tables have plain
-names here: `etl_run`, reached as `[audit].[etl_run]`.
+A schema is one SQLite file that is attached under the schema's name, so its tables have plain names:
+`etl_run`, reached as `[audit].[etl_run]`.
 
-What SQL Server guarantees by type is guaranteed by CHECK here: the length of a text, 0 or 1 in a
-BIT, and the one text form of a time, which makes times sort and compare as text:
+CHECK constraints enforce what SQL Server enforces by type: the length of a text, 0 or 1 in a BIT, and one text
+form of a time, which makes times sort and compare as text:
 
 - DATETIME2(0) is 'YYYY-MM-DD HH:MM:SS'; DATETIME2(3) and DATETIME are 'YYYY-MM-DD HH:MM:SS.fff'.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
-from demo.ddl import Column, DdlError, Index, Table, tables
+from etlportal.backends.embedded.schema import SQL_FOLDER
+from etlportal.databases import EMBEDDED_SCHEMAS
+from tests.support.ddl import Column, DdlError, Index, Table, tables
 
 _TIME_FORMATS = {0: "%Y-%m-%d %H:%M:%S", 3: "%Y-%m-%d %H:%M:%f"}
+SCHEMAS = tuple(schema for schemas in EMBEDDED_SCHEMAS.values() for schema in schemas)
 
 
-def create_schema(path: Path, schema: str, *, extras: bool = False) -> None:
-    """Create the SQLite file of `schema` with its tables and indexes, in WAL mode; keep what is there.
-
-    `extras` adds the demonstration's own tables. Raises DdlError for a schema that the contract
-    does not have, sqlite3.Error when the file cannot be written.
-    """
-    statements = list(schema_sql(schema, extras=extras))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        with connection:
-            for statement in statements:
-                connection.execute(statement)
-
-
-def schema_sql(schema: str, *, extras: bool = False) -> Iterator[str]:
-    """Yield the SQLite statements that make the tables and indexes of `schema`. Raises DdlError."""
-    chosen = [table for table in tables(extras=extras).values() if table.schema == schema]
+def schema_sql(schema: str) -> str:
+    """Return the SQLite statements that make the tables and indexes of `schema`. Raises DdlError."""
+    chosen = [table for table in tables().values() if table.schema == schema]
     if not chosen:
         raise DdlError(f"sql/sqlserver/ has no table in schema {schema!r}.")
-    for table in chosen:
-        yield _create_table(table)
-        for index in table.indexes:
-            yield _create_index(table, index)
+    head = f"-- Schema {schema} for SQLite, written by tools/embedded_schema.py from sql/sqlserver/. Do not edit.\n"
+    return head + "".join(f"\n{statement};\n" for table in chosen for statement in _statements(table))
+
+
+def _statements(table: Table) -> Iterator[str]:
+    yield _create_table(table)
+    for index in table.indexes:
+        yield _create_index(table, index)
 
 
 def _create_table(table: Table) -> str:
@@ -128,3 +117,13 @@ def _create_index(table: Table, index: Index) -> str:
 
 def _list(names: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def main() -> None:
+    SQL_FOLDER.mkdir(exist_ok=True)
+    for schema in SCHEMAS:
+        (SQL_FOLDER / f"{schema}.sql").write_text(schema_sql(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Failures that the demo injects into its ETL, in the words of pyodbc and SQL Server's ODBC driver.
+
+pyodbc's exceptions carry (SQLSTATE, text). The parts of the text are joined by "; ", each
+"[state] [vendor]... text (native number)", with the ODBC function after the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_CLIENT = "[Microsoft][ODBC Driver 18 for SQL Server]"
+_SERVER = f"{_CLIENT}[SQL Server]"
+
+
+class Error(Exception):
+    """Named as pyodbc names it, as are the three below: the ETL writes the class's name into the audit tables."""
+
+
+class IntegrityError(Error):
+    pass
+
+
+class OperationalError(Error):
+    pass
+
+
+class ProgrammingError(Error):
+    pass
+
+
+class MissingDimensionRow(Exception):
+    """A natural key of a fact has no row in its dimension. The ETL's own error, not the driver's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failure. `in_rows`: caused by the content of a row, so a load without rows does not meet it."""
+
+    kind: type[Error]
+    sqlstate: str
+    text: str
+    in_rows: bool = False
+
+    def error(self) -> Error:
+        """Return the exception to raise."""
+        return self.kind(self.sqlstate, self.text)
+
+
+def _server(sqlstate: str, text: str, native: int) -> str:
+    return f"[{sqlstate}] {_SERVER}{text} ({native}) (SQLExecDirectW)"
+
+
+def _refused(sqlstate: str, text: str, native: int) -> str:
+    return f"{_server(sqlstate, text, native)}; [{sqlstate}] {_SERVER}The statement has been terminated. (3621)"
+
+
+DEADLOCK = Fault(
+    Error,
+    "40001",
+    _server(
+        "40001",
+        "Transaction (Process ID 71) was deadlocked on lock resources with another process and has been chosen as "
+        "the deadlock victim. Rerun the transaction.",
+        1205,
+    ),
+)
+LOCK_TIMEOUT = Fault(ProgrammingError, "42000", _server("42000", "Lock request time out period exceeded.", 1222))
+QUERY_TIMEOUT = Fault(OperationalError, "HYT00", f"[HYT00] {_CLIENT}Query timeout expired (0) (SQLExecDirectW)")
+LINK_FAILURE = Fault(
+    OperationalError,
+    "08S01",
+    f"[08S01] {_CLIENT}TCP Provider: Error code 0x2746 (10054) (SQLExecDirectW); "
+    f"[08S01] {_CLIENT}Communication link failure (10054)",
+)
+PERMISSION = Fault(
+    ProgrammingError,
+    "42000",
+    _server(
+        "42000",
+        "The SELECT permission was denied on the object 'sellers', database 'ECOMMERCE_OLTP', schema 'core'.",
+        229,
+    ),
+)
+DUPLICATE_KEY = Fault(
+    IntegrityError,
+    "23000",
+    _refused(
+        "23000",
+        "Violation of UNIQUE KEY constraint 'UQ_DIM_CLIENTE_original'. Cannot insert duplicate key in object "
+        "'dim.DIM_CLIENTE'. The duplicate key value is (318).",
+        2627,
+    ),
+    in_rows=True,
+)
+FOREIGN_KEY = Fault(
+    IntegrityError,
+    "23000",
+    _refused(
+        "23000",
+        'The MERGE statement conflicted with the FOREIGN KEY constraint "FK_FACT_VENDAS_produto". The conflict '
+        'occurred in database "DW_ECOMMERCE", table "dim.DIM_PRODUTO", column \'produto_id\'.',
+        547,
+    ),
+    in_rows=True,
+)
+TRUNCATION = Fault(
+    ProgrammingError,
+    "42000",
+    _refused(
+        "42000",
+        "String or binary data would be truncated in table 'DW_ECOMMERCE.dim.DIM_PRODUTO', column 'nome_produto'. "
+        "Truncated value: 'Cafeteira elétrica programável inox'.",
+        2628,
+    ),
+    in_rows=True,
+)
+CONVERSION = Fault(
+    ProgrammingError,
+    "42000",
+    _server("42000", "Error converting data type nvarchar to numeric.", 8114),
+    in_rows=True,
+)

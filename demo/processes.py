@@ -1,0 +1,114 @@
+"""The demo's processes: started together, restarted when they end, stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess  # nosec B404 - starts our own commands
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+STOP_SECONDS = 10.0
+"""How long a process may take to finish its work before it is killed."""
+SHORT_LIFE_SECONDS = 20.0
+MOST_SHORT_LIVES = 4
+WINDOWS = sys.platform == "win32"
+
+
+class KeepsEnding(Exception):
+    """A process ended again and again, soon after each start."""
+
+
+@dataclass(slots=True)
+class Process:
+    """One process. `short_lives`: how often in a row it ended soon after its start."""
+
+    name: str
+    command: list[str]
+    running: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    short_lives: int = 0
+    start_at: float = 0.0
+
+
+class Processes:
+    """Runs `commands` (name to argument list) in `folder`. `say` gets a sentence when one ends."""
+
+    def __init__(
+        self,
+        commands: Mapping[str, list[str]],
+        folder: Path,
+        environment: Mapping[str, str],
+        say: Callable[[str], object],
+    ) -> None:
+        self.processes = [Process(name, command) for name, command in commands.items()]
+        self._folder = folder
+        self._environment = environment
+        self._say = say
+
+    def watch(self, stopped: threading.Event) -> None:
+        """Keep all of them running until `stopped`. Raises KeepsEnding."""
+        while not stopped.wait(0.3):
+            self.check()
+
+    def check(self) -> None:
+        """Start what does not run, and report what has ended. Raises KeepsEnding."""
+        for process in self.processes:
+            if process.running is None:
+                if monotonic() >= process.start_at:
+                    self._start(process)
+            elif (code := process.running.poll()) is not None:
+                self._ended(process, code)
+
+    def stop(self) -> None:
+        """Ask all of them to end, wait, and kill those that do not."""
+        alive = [process.running for process in self.processes if process.running and process.running.poll() is None]
+        for running in alive:
+            running.send_signal(getattr(signal, "CTRL_BREAK_EVENT" if WINDOWS else "SIGTERM"))
+        deadline = monotonic() + STOP_SECONDS
+        for running in alive:
+            try:
+                running.wait(max(0.1, deadline - monotonic()))
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+
+    def _start(self, process: Process) -> None:
+        process.running = subprocess.Popen(  # noqa: S603 # nosec B603 - our own commands
+            process.command,
+            cwd=self._folder,
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            # In a group of its own: Ctrl-C in the terminal reaches only the parent, which then stops the others.
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            start_new_session=not WINDOWS,
+        )
+        process.started = monotonic()
+
+    def _ended(self, process: Process, code: int) -> None:
+        process.running = None
+        short = monotonic() - process.started < SHORT_LIFE_SECONDS
+        process.short_lives = process.short_lives + 1 if short else 0
+        if process.short_lives >= MOST_SHORT_LIVES:
+            raise KeepsEnding(f"{process.name} ended {process.short_lives} times in a row (last with code {code}).")
+        wait = 2.0**process.short_lives - 1
+        self._say(f"{process.name} ended with code {code}; it starts again" + (f" in {wait:g} s." if wait else "."))
+        process.start_at = monotonic() + wait
+
+
+@contextmanager
+def on_stop(call: Callable[[], object]) -> Iterator[None]:
+    """Call `call` on Ctrl-C, SIGTERM or the end of the terminal, while the block runs. Main thread only."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has SIGBREAK instead of SIGHUP
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, lambda *_: call()) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
