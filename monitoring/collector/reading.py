@@ -30,7 +30,7 @@ from monitoring.warehouse.audit import ControlReading, read_control
 from monitoring.warehouse.catalog import Catalog, read_catalog
 from monitoring.warehouse.errors import CONNECTION_CODES
 from monitoring.warehouse.names import TableName, parse_table
-from monitoring.warehouse.probes import SourceAnswer, SourceProbe, TargetAnswer, probe_sources, probe_targets
+from monitoring.warehouse.probes import SourceProbe, probe_sources, probe_targets
 from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_reading, release
 
 DW, OLTP = "dw", "oltp"
@@ -220,7 +220,7 @@ def _targets(memory: Memory, looked: Looked) -> None:
     answers = _answered(memory, DW, probes, looked, probe_targets)
     for name, plan in looked.plans.items():
         answer = answers.get(name)
-        if isinstance(answer, TargetAnswer):
+        if isinstance(answer, TargetReading):
             previous = memory.previous[name].target.newest_at if name in unchanged else answer.newest_at
             looked.targets[name] = replace(plan.target, total=answer.total, newest_at=previous)
         elif answer is not None and DW in looked.down:
@@ -251,15 +251,10 @@ def _sources(memory: Memory, looked: Looked) -> None:
     answers = _answered(memory, OLTP, probes, looked, _ask_sources)
     for name, plan in looked.plans.items():
         answer = answers.get(name)
-        if isinstance(answer, SourceAnswer):
+        if isinstance(answer, SourceReading):
+            known = plan.source  # from the catalog
             looked.sources[name] = replace(
-                plan.source,
-                total=answer.total,
-                newest_at=answer.newest_at,
-                eligible=answer.eligible,
-                cooling=answer.cooling,
-                oldest_eligible_at=answer.oldest_eligible_at,
-                oldest_pending_at=answer.oldest_pending_at,
+                answer, exists=known.exists, has_watermark_index=known.has_watermark_index, problem=known.problem
             )
         elif answer is not None and OLTP in looked.down:
             looked.sources[name] = SourceReading(problem=looked.down[OLTP])
@@ -271,7 +266,7 @@ def _sources(memory: Memory, looked: Looked) -> None:
 
 def _ask_sources(
     alias: str, probes: Mapping[str, SourceProbe], alone: frozenset[str]
-) -> dict[str, SourceAnswer | Problem]:
+) -> dict[str, SourceReading | Problem]:
     return probe_sources(alias, probes, settings.PENDING_CAP, alone)
 
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from etlportal.budget import budget
 from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Count, Problem, Watermark
+from monitoring.policies.facts import Count, Problem, SourceReading, TargetReading, Watermark
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined, utc
 from monitoring.warehouse.errors import CONNECTION_CODES
@@ -97,28 +97,9 @@ class TargetProbe:
     update_column: Column | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceAnswer:
-    """Rows and times of one source. `clock`: the database's time, read in the same statement."""
-
-    clock: datetime
-    total: int | None
-    newest_at: datetime | None
-    eligible: Count
-    cooling: Count
-    oldest_eligible_at: datetime | None
-    oldest_pending_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetAnswer:
-    total: int | None
-    newest_at: datetime | None
-
-
 def probe_sources(
     alias: str, probes: Mapping[str, SourceProbe], cap: int, alone: frozenset[str] = frozenset()
-) -> dict[str, SourceAnswer | Problem]:
+) -> dict[str, SourceReading | Problem]:
     """Return the answer for every name in `probes`, or the problem with it.
 
     Pending rows are counted up to `cap`. Names in `alone` failed lately and are read one by one.
@@ -131,7 +112,7 @@ def probe_sources(
 
 def probe_targets(
     alias: str, probes: Mapping[str, TargetProbe], alone: frozenset[str] = frozenset()
-) -> dict[str, TargetAnswer | Problem]:
+) -> dict[str, TargetReading | Problem]:
     """Return the answer for every name in `probes`, or the problem with it. Raises as above."""
     dialect = dialect_of(alias)
     parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
@@ -154,7 +135,7 @@ def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
 
 
 def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
-    """Select for the rows whose ts is table `leader`'s: clock, total, newest, then eligible and cooling rows as
+    """Select for the rows whose ts is table `leader`'s: total, newest, then eligible and cooling rows as
     (rows examined, rows found, oldest)."""
     base = probe.chain[0].table
     total = dialect.row_count(base.counted) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
@@ -163,7 +144,7 @@ def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
     # The newest over all rows is the newest of the tables' newest times, whichever table leads.
     newest = dialect.first(1, ts, f"FROM {_from(dialect, probe, leader)} ORDER BY {ts} DESC")
     return (
-        f"SELECT {dialect.now} AS clock, "
+        "SELECT "
         + total
         + " AS total, "
         + dialect.read_moment("(" + newest + ")", declared)
@@ -224,22 +205,20 @@ def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
     return text
 
 
-def _source_answer(found: list[Row], cap: int) -> SourceAnswer:
-    clocks = [clock for row in found if (clock := utc(row[0])) is not None]
-    return SourceAnswer(
-        clock=clocks[0],
-        total=next((int(row[1]) for row in found if row[1] is not None), None),
-        newest_at=max((when for row in found if (when := utc(row[2])) is not None), default=None),
-        eligible=_count([(row[3], row[4]) for row in found], cap),
-        cooling=_count([(row[6], row[7]) for row in found], cap),
-        oldest_eligible_at=_oldest(row[5] for row in found),
-        oldest_pending_at=_oldest(value for row in found for value in (row[5], row[8])),
+def _source_answer(found: list[Row], cap: int) -> SourceReading:
+    return SourceReading(
+        total=next((int(row[0]) for row in found if row[0] is not None), None),
+        newest_at=max((when for row in found if (when := utc(row[1])) is not None), default=None),
+        eligible=_count([(row[2], row[3]) for row in found], cap),
+        cooling=_count([(row[5], row[6]) for row in found], cap),
+        oldest_eligible_at=_oldest(row[4] for row in found),
+        oldest_pending_at=_oldest(value for row in found for value in (row[4], row[7])),
     )
 
 
-def _target_answer(found: list[Row]) -> TargetAnswer:
+def _target_answer(found: list[Row]) -> TargetReading:
     total, newest = found[0]
-    return TargetAnswer(total=None if total is None else int(total), newest_at=utc(newest))
+    return TargetReading(total=None if total is None else int(total), newest_at=utc(newest))
 
 
 def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:

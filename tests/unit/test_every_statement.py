@@ -94,8 +94,8 @@ class Recorder:
     def answer(self, text: str) -> list[Any]:
         if " AS part, q.*" in text:
             parts = [int(piece.split("SELECT ")[-1]) for piece in text.split(" AS part, q.*")[:-1]]
-            width = 9 if "e_examined" in text else 2
-            return [(part, *((NOW, 1, NOW, 0, 0, None, 0, 0, None) if width == 9 else (1, NOW))) for part in parts]
+            width = 8 if "e_examined" in text else 2
+            return [(part, *((1, NOW, 0, 0, None, 0, 0, None) if width == 8 else (1, NOW))) for part in parts]
         if "base_object_name, SCHEMA_NAME()" in text:
             return [("[other].[dbo].[t]", "dbo")]
         if "capture_allowed" in text:

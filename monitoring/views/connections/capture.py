@@ -73,6 +73,6 @@ class ConnectionsCapturePage(Page):
             messages.error(request, f"{words.what} {words.to_do}")
             return
         forget(*(f"connections:{window}" for window in audit.WINDOWS))
-        note(request, TrailAction.CAPTURED, events=captured.events)
-        text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured.events)
-        messages.success(request, text % {"number": number_text(captured.events)})
+        note(request, TrailAction.CAPTURED, events=captured)
+        text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured)
+        messages.success(request, text % {"number": number_text(captured)})
