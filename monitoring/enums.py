@@ -153,7 +153,7 @@ class SentenceCode(StrEnum):
 
 
 class ErrorClass(StrEnum):
-    """What kind of failure an ETL error message tells of (policies/failures.py)."""
+    """The kind of failure in an error message (rules/error_text.py)."""
 
     UNIQUE = "unique"
     FOREIGN_KEY = "foreign_key"

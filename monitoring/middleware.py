@@ -19,7 +19,7 @@ from etlportal.budget import budget
 from etlportal.databases import WATCHED
 from monitoring import access, scope
 from monitoring.models import UserPreferences
-from monitoring.sight import may, sight_of
+from monitoring.sight import may, scope_of
 from monitoring.trail import acting
 from monitoring.views import errors
 from monitoring.web.export import Busy, Unreadable
@@ -55,19 +55,19 @@ class ReaderMiddleware:
         try:
             user = request.user
             preferences = UserPreferences.of(user) if user.is_authenticated else UserPreferences()
-            sight = sight_of(user)
+            reader_scope = scope_of(user)
         except DatabaseFault:
             logger.exception("the portal's own database does not answer")
             return errors.database_down(request)
         request.preferences = preferences  # type: ignore[attr-defined]
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
-        waits, seeing = budget(PAGE_SECONDS, breaks=True), scope.seeing(sight)
-        with acting(request), seeing, translation.override(language), timezone.override(zone), waits:
+        waits, limited = budget(PAGE_SECONDS, breaks=True), scope.limited_to(reader_scope)
+        with acting(request), limited, translation.override(language), timezone.override(zone), waits:
             request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
             response = self.get_response(request)
             if response.streaming:
-                response.streaming_content = scope.carried(response.streaming_content)  # type: ignore[attr-defined]
+                response.streaming_content = scope.in_this_scope(response.streaming_content)  # type: ignore[attr-defined]
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ["Accept-Language", "Cookie"])
         return response

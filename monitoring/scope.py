@@ -1,7 +1,7 @@
-"""What the reader of this request may see: which pipelines, and whether personal data.
+"""The scope of the reader of this request: which pipelines, and whether with logins.
 
-Models, snapshot and caches ask here by themselves (docs/adr/0016): a page cannot forget to. Outside of
-a request (collector, commands) everything is seen.
+Managers, the snapshot and caches apply it by themselves (docs/adr/0016), so that no page can forget it. Outside of a
+request (collector, commands) nothing is limited.
 """
 
 from __future__ import annotations
@@ -18,68 +18,67 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """`pipelines` None: all of them. `personal` False: login names, hosts and addresses are masked."""
+class ReaderScope:
+    """`pipelines` None: all of them. `logins` False: login names, hosts and addresses are masked."""
 
     pipelines: frozenset[str] | None = None
-    personal: bool = True
+    logins: bool = True
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing is held back."""
-        return self.pipelines is None and self.personal
+    def unlimited(self) -> bool:
+        return self.pipelines is None and self.logins
 
     @property
     def stamp(self) -> str:
-        """A short text that tells two sights apart, for the keys of what is kept; empty for the whole."""
-        if self.whole:
+        """A short text that distinguishes two scopes in cache keys; empty for the unlimited one."""
+        if self.unlimited:
             return ""
         names = "" if self.pipelines is None else "\n".join(["of", *sorted(self.pipelines)])
-        return hashlib.blake2b(f"{self.personal}\n{names}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return hashlib.blake2b(f"{self.logins}\n{names}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-EVERYTHING = Sight()
+UNLIMITED = ReaderScope()
 
-_sight: ContextVar[Sight] = ContextVar("sight", default=EVERYTHING)
+_scope: ContextVar[ReaderScope] = ContextVar("reader_scope", default=UNLIMITED)
 
 
-def sight() -> Sight:
-    """Return what may be seen here and now."""
-    return _sight.get()
+def reader_scope() -> ReaderScope:
+    """Return the scope that applies here."""
+    return _scope.get()
 
 
 def pipelines() -> frozenset[str] | None:
-    """Return the pipelines that may be seen, None for all of them."""
-    return _sight.get().pipelines
+    """Return the pipelines in scope, None for all of them."""
+    return _scope.get().pipelines
 
 
 def within(name: str) -> bool:
-    """Return whether the pipeline of that name may be seen."""
+    """Return whether the pipeline of that name is in scope."""
     names = pipelines()
     return names is None or name in names
 
 
 @contextmanager
-def seeing(what: Sight) -> Iterator[None]:
-    """Show only that inside this block."""
-    token = _sight.set(what)
+def limited_to(scope: ReaderScope) -> Iterator[None]:
+    """Apply the scope inside this block."""
+    token = _scope.set(scope)
     try:
         yield
     finally:
-        _sight.reset(token)
+        _scope.reset(token)
 
 
 @contextmanager
 def unscoped() -> Iterator[None]:
-    """Show everything inside this block: for the portal's own work, whose result is not shown as it is."""
-    with seeing(EVERYTHING):
+    """Apply no limit inside this block: for the portal's own work, whose result is narrowed before it is shown."""
+    with limited_to(UNLIMITED):
         yield
 
 
-def carried(chunks: Iterable[T]) -> Iterator[T]:
-    """Return what is made later as if it were made now: an answer that streams is read after its request.
+def in_this_scope(chunks: Iterable[T]) -> Iterator[T]:
+    """Return the chunks, each produced with the scope, language and time zone of this call.
 
-    Language, time zone and sight are those of this moment.
+    A streamed response is read after its request has ended.
     """
     context = contextvars.copy_context()
     pieces, end = iter(chunks), object()

@@ -16,7 +16,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from monitoring.access import CONNECTIONS
 from monitoring.models import GroupPolicy, GroupScope, PortalSettings
-from monitoring.scope import EVERYTHING, Sight
+from monitoring.scope import UNLIMITED, ReaderScope
 
 RIGHTS_SECONDS = 10
 
@@ -74,16 +74,16 @@ def may(user: Any, *permissions: str) -> bool:
     return user.is_superuser or rights_of(user).permissions.issuperset(permissions)
 
 
-def sight_of(user: Any) -> Sight:
-    """Return what the user may see. Anonymous users see nothing, superusers everything.
+def scope_of(user: Any) -> ReaderScope:
+    """Return the user's scope: nothing for an anonymous user, no limit for a superuser.
 
     A user with access to the connection audit also sees logins, hosts and addresses on other pages.
     """
     if not user.is_authenticated:
-        return Sight(pipelines=frozenset(), personal=False)
+        return ReaderScope(pipelines=frozenset(), logins=False)
     if user.is_superuser:
-        return EVERYTHING
-    return Sight(pipelines=rights_of(user).pipelines, personal=may(user, CONNECTIONS))
+        return UNLIMITED
+    return ReaderScope(pipelines=rights_of(user).pipelines, logins=may(user, CONNECTIONS))
 
 
 def connect() -> None:

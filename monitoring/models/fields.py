@@ -107,11 +107,17 @@ def _without_nul(value: Any) -> Any:
 
 
 class ErrorTextField(ForeignJSONField):
-    """An ErrorText (monitoring/rules/error_text.py), stored as JSON without its empty fields."""
+    """An ErrorText (monitoring/rules/error_text.py), stored as JSON without its empty fields.
+
+    None for one that another version stored and this version cannot read.
+    """
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> ErrorText | None:
         stored = super().from_db_value(value, expression, connection)
-        return None if stored is None else msgspec.convert(stored, ErrorText)
+        try:
+            return None if stored is None else msgspec.convert(stored, ErrorText)
+        except msgspec.ValidationError:
+            return None
 
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, ErrorText):

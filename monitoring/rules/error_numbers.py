@@ -172,8 +172,7 @@ NAMES: dict[int, tuple[str, ...]] = {
     1105: ("object",),
     1101: ("object",),
 }
-"""What the quoted names of a message are, in their order (English; policies/failures.py puts right the few
-languages in which a table and what belongs to it change places)."""
+"""What the quoted names of a message are, in their English order (error_text.py restores it in other languages)."""
 
 OPEN_ENDED = frozenset({2601, 2627, 1505})
 """Messages that end in the key's values, in parentheses."""

@@ -54,8 +54,8 @@ def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -
 
     One statement per snapshot (`now`) and scope: copies change only when a snapshot does.
     """
-    sight, who = scope.sight().stamp, name.encode("utf-8", "surrogatepass").hex()
-    key = f"pipeline-failures-{now.timestamp()}-{shown}-{who}-{logins}-{sight}"
+    stamp, key_name = scope.reader_scope().stamp, name.encode("utf-8", "surrogatepass").hex()
+    key = f"pipeline-failures-{now.timestamp()}-{shown}-{key_name}-{logins}-{stamp}"
     kept: tuple[list[ExplainedFailure], bool] | None = cache.get(key)
     if kept is None:
         kept = _failures(name, shown, logins)

@@ -73,7 +73,7 @@ def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
 def _cache_key(name: str) -> str:
     # A cache's key has its own limits: any name, of any length, becomes plain hexadecimal.
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"control-row-{digest}{scope.sight().stamp}"
+    return f"control-row-{digest}{scope.reader_scope().stamp}"
 
 
 def _live(name: str) -> ControlRow | Problem | None:

@@ -1,11 +1,11 @@
-"""The snapshot as the reader may see it: their pipelines, theirs alone in every figure; without personal data."""
+"""The snapshot narrowed to a reader: only their pipelines, in every figure, and without logins."""
 
 from __future__ import annotations
 
 from monitoring.policies.facts import Overview, Snapshot
 from monitoring.policies.overview import overview
 from monitoring.policies.scope import pipelines_within, runs_within, within, without_logins
-from monitoring.scope import Sight
+from monitoring.scope import ReaderScope
 from monitoring.selectors import history
 
 RECENT_RUNS = 30
@@ -13,14 +13,14 @@ OPEN_RUNS = 50
 """As many runs as a snapshot holds (collector/judging.py)."""
 
 
-def seen(snapshot: Snapshot, sight: Sight) -> Snapshot:
-    """Return what `sight` leaves of the snapshot. A limit to pipelines costs seven statements on `default`.
+def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
+    """Return the snapshot narrowed to the scope. A limit to pipelines costs seven statements on `default`.
 
-    Called inside a request of that sight: what is read here is narrowed by it.
+    Call it inside that scope: the copies that it reads are narrowed by it.
     """
-    if sight.pipelines is not None:
-        snapshot = _narrowed(snapshot, sight.pipelines)
-    return snapshot if sight.personal else without_logins(snapshot)
+    if scope.pipelines is not None:
+        snapshot = _narrowed(snapshot, scope.pipelines)
+    return snapshot if scope.logins else without_logins(snapshot)
 
 
 def _narrowed(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:

@@ -56,7 +56,7 @@ def forget(*keys: str) -> None:
 
 
 def _scoped(key: str) -> str:
-    return f"{key}{scope.sight().stamp}"
+    return f"{key}{scope.reader_scope().stamp}"
 
 
 def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:

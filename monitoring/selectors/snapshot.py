@@ -32,8 +32,8 @@ class Current:
     warehouse's clock, which may differ. `collecting`: a collector holds its lease, or did just now; without one an
     open page takes a sample itself, once a minute (collector/on_demand.py).
 
-    The snapshot is as the reader of this request may see it (monitoring/scope.py), and `version` says so:
-    what is kept by it is kept per sight.
+    The snapshot is narrowed to the scope of this request (monitoring/scope.py), and so is `version`: a cache key with
+    it is a key per scope.
     """
 
     snapshot: Snapshot | None
@@ -73,10 +73,13 @@ def current(now: datetime | None = None) -> Current:
     row = CollectorState.objects.only(*_SHOWN).filter(pk=CollectorState.SINGLETON).first()
     if row is None or row.ticked_at is None:
         return Current(snapshot=None, version="", sampled_at=None, ticked_at=None, now=now)
-    sight = scope.sight()
+    reader_scope = scope.reader_scope()
+    unlimited = reader_scope.unlimited
     return Current(
-        snapshot=_decoded(row.version, row.ticked_at) if sight.whole else _seen(row.version, row.ticked_at, sight),
-        version=row.version if sight.whole else f"{row.version}-{sight.stamp}",
+        snapshot=(
+            _decoded(row.version, row.ticked_at) if unlimited else _seen(row.version, row.ticked_at, reader_scope)
+        ),
+        version=row.version if unlimited else f"{row.version}-{reader_scope.stamp}",
         sampled_at=row.sampled_at,
         ticked_at=row.ticked_at,
         now=now,
@@ -91,9 +94,9 @@ _SHOWN = ("version", "ticked_at", "sampled_at", "lease_until", "tick_millisecond
 
 # Few, each: what is kept here holds the snapshots of earlier ticks in memory, a megabyte or more each.
 @lru_cache(maxsize=8)
-def _seen(version: str, ticked_at: datetime, sight: scope.Sight) -> Snapshot | None:
+def _seen(version: str, ticked_at: datetime, reader_scope: scope.ReaderScope) -> Snapshot | None:
     snapshot = _decoded(version, ticked_at)
-    return snapshot if snapshot is None else seen(snapshot, sight)
+    return snapshot if snapshot is None else seen(snapshot, reader_scope)
 
 
 @lru_cache(maxsize=2)

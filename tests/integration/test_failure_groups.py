@@ -156,7 +156,7 @@ class TestFigures:
         failed(1)
         failed(1, "fact_vendas")
         failed(2, "fact_vendas", message=DEADLOCK)
-        with scope.seeing(scope.Sight(pipelines=frozenset({"dim_cliente"}))):
+        with scope.limited_to(scope.ReaderScope(pipelines=frozenset({"dim_cliente"}))):
             (only,) = found().rows
             assert (only.count, only.pipelines) == (1, ("dim_cliente",))
             assert groups.failure_group(parse(DEADLOCK).fingerprint, CURRENT, UTC, logins=True) is None

@@ -24,7 +24,7 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.policies.rollups import DAY, HOUR
-from monitoring.scope import Sight, seeing
+from monitoring.scope import ReaderScope, limited_to
 from tests import factories as make
 from tests.support.queries import queries
 
@@ -319,7 +319,7 @@ def test_who_may_see_some_pipelines_sees_the_roll_ups_of_those() -> None:
     samples(T0, 3, "fact_vendas")
     store_runs(runs=[execution(1, T0), execution(2, T0, entity_name="fact_vendas")])
     roll(T0 + DAY)
-    with seeing(Sight(pipelines=frozenset({"fact_vendas"}))):
+    with limited_to(ReaderScope(pipelines=frozenset({"fact_vendas"}))):
         for model in (PipelineHour, PipelineDay, PipelineRunDay):
             assert set(model.objects.values_list("entity_name", flat=True)) == {"fact_vendas"}
 

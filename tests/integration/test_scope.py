@@ -17,7 +17,7 @@ from monitoring import scope
 from monitoring.enums import RunStatus
 from monitoring.models import EtlRun, EtlRunEntity, GroupScope, PipelineSettings, RunCopy, RunEntityCopy, TrailEntry
 from monitoring.models.managers import fill_in, of_status
-from monitoring.scope import Sight, seeing
+from monitoring.scope import ReaderScope, limited_to
 from monitoring.selectors.connections import failures_between
 from monitoring.selectors.runs import listed_runs
 from tests.conftest import ROLES
@@ -29,7 +29,7 @@ from tests.support.worlds import ALSO_MINE, CANARY, EVERY, MINE, OTHER
 
 Clients = Callable[[str], Client]
 SCOPE = (MINE, ALSO_MINE)
-LIMITED = Sight(pipelines=frozenset(SCOPE))
+LIMITED = ReaderScope(pipelines=frozenset(SCOPE))
 
 _OF_THE_RENDERING = re.compile(r' (?:data-live-version|etag|content|value|data-now)="[0-9a-f]{8,64}"|\?v=[0-9a-f]+')
 
@@ -188,7 +188,7 @@ def test_a_run_of_others_alone_is_one_that_does_not_exist(client_as: Clients, bo
 
 def test_a_run_is_what_the_seen_pipelines_make_it(both: None) -> None:
     """Raw rows and copies: status, counts, finish, request, error."""
-    with seeing(LIMITED):
+    with limited_to(LIMITED):
         for model in (RunCopy, EtlRun):
             rows = {row.pk: row for row in model.objects.order_by("pk")}
             fill_in(rows.values())
@@ -291,7 +291,7 @@ def test_a_pipeline_not_sampled_yet_is_looked_up_for_those_who_may_see_it(
 def test_the_connection_audit_counts_their_failures_only(client_as: Clients, both: None) -> None:
     since = worlds.NOW - worlds.timedelta(days=6, hours=1)
     every = failures_between(since, None)
-    with seeing(LIMITED):
+    with limited_to(LIMITED):
         own = failures_between(since, None)
     assert (len(every or ()), len(own or ())) == (7, 3)
 
@@ -315,15 +315,15 @@ def test_what_streams_is_made_in_the_readers_sight() -> None:
         for _ in range(2):
             yield scope.pipelines()
 
-    with seeing(LIMITED):
-        carried = scope.carried(rows())
+    with limited_to(LIMITED):
+        carried = scope.in_this_scope(rows())
     assert scope.pipelines() is None
     assert list(carried) == [LIMITED.pipelines] * 2
 
 
 def test_the_collector_and_commands_see_everything(both: None) -> None:
-    assert scope.sight().whole
-    with seeing(LIMITED), scope.unscoped():
+    assert scope.reader_scope().unlimited
+    with limited_to(LIMITED), scope.unscoped():
         assert RunCopy.objects.count() == len(worlds.RUNS)
 
 
