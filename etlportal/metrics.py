@@ -37,55 +37,55 @@ TICK_OUTCOMES = ("sampled", "lease_lost", "own_database_failed", "failed")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 OWN = CollectorRegistry()
-"""This process's own instruments."""
+"""The metrics of this process."""
 
 REQUESTS = Counter(
     "etlportal_requests",
-    "Requests answered, by page (the address's name), method and class of status.",
+    "Responses by page (the name of the view), method and class of status.",
     ["page", "method", "status"],
     registry=OWN,
 )
 REQUEST_SECONDS = Histogram(
     "etlportal_request_duration_seconds",
-    "From a request's first middleware to its answer (of a file that streams: to its beginning).",
+    "From the first middleware to the response (of a streamed file: to its first byte).",
     ["page"],
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     registry=OWN,
 )
 STATEMENTS = Counter(
     "etlportal_statements",
-    "Statements sent through Django, by database alias and whether they were answered.",
+    "Statements by database alias and outcome.",
     ["alias", "outcome"],
     registry=OWN,
 )
 STATEMENT_SECONDS = Histogram(
     "etlportal_statement_duration_seconds",
-    "From sending a statement to the driver's return (the first rows are there), by database alias.",
+    "From sending a statement until the driver returns, by database alias.",
     ["alias"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0),
     registry=OWN,
 )
 SLOW_STATEMENTS = Counter(
     "etlportal_slow_statements",
-    "Statements that took SLOW_STATEMENT_SECONDS or longer; each is in the log with its page.",
+    "Statements that took SLOW_STATEMENT_SECONDS or longer. The log has each with its page.",
     ["alias"],
     registry=OWN,
 )
 TICKS = Counter(
     "etlportal_ticks",
-    "Ticks of this process, by how they ended; standing by is none.",
+    "Ticks of this process by outcome. Waiting for the lease is not a tick.",
     ["outcome"],
     registry=OWN,
 )
 TICK_SECONDS = Histogram(
     "etlportal_tick_duration_seconds",
-    "From a tick's begin to its stored sample.",
+    "From the start of a tick to its stored sample.",
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0),
     registry=OWN,
 )
 BREAKER_OPEN = Gauge(
     "etlportal_breaker_open",
-    "1 while this process (under gunicorn: any living worker) does not ask that database because it did not answer.",
+    "1 while this process (under gunicorn: any living worker) does not connect to a database that did not answer.",
     ["alias"],
     multiprocess_mode="livemax",
     registry=OWN,

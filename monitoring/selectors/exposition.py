@@ -29,37 +29,37 @@ class DatabaseState(StrEnum):
 
 
 FIGURES = {
-    "eligible_rows": "Rows that the next run can take. Up to a cap: etlportal_pipeline_rows_capped says when.",
-    "cooling_rows": "Rows younger than the pipeline's cutoff. Up to the same cap.",
-    "coverage_ratio": "Rows in the target per row in the source (1 is all of them).",
-    "served_lag_seconds": "How long the oldest row that no run has taken has been waiting; 0 when none waits.",
-    "last_success_timestamp_seconds": "When the control table says that a run last succeeded, in Unix seconds.",
-    "last_duration_seconds": "How long the newest execution took, or has been running.",
+    "eligible_rows": "Rows that the next run can take, up to a cap (etlportal_pipeline_rows_capped).",
+    "cooling_rows": "Rows younger than the pipeline's cutoff, up to the same cap.",
+    "coverage_ratio": "Rows in the target per row in the source; 1 is all.",
+    "served_lag_seconds": "Age of the oldest row that no run has taken; 0 if there is none.",
+    "last_success_timestamp_seconds": "Time of the last successful run by the control table, in Unix seconds.",
+    "last_duration_seconds": "Duration of the newest execution; of a running one so far.",
 }
 
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "own_database_up": ("1 while the portal's own database answers.", ()),
     "sample_known": ("1 while the newest sample is fresh. 0: every status is unknown.", ()),
     "collector_active": ("1 while a collector holds the lease.", ()),
-    "sample_timestamp_seconds": ("When the newest tick ended, in Unix seconds.", ()),
+    "sample_timestamp_seconds": ("Time of the end of the newest tick, in Unix seconds.", ()),
     "sample_age_seconds": ("Seconds since the newest tick ended.", ()),
     "snapshot_age_seconds": (
-        "Seconds since the figures that pages show were read: more than the sample's age while a database is away.",
+        "Age of the figures that pages show. More than the sample's age while a database is down.",
         (),
     ),
-    "collector_last_tick_duration_seconds": ("How long the newest tick took.", ()),
+    "collector_last_tick_duration_seconds": ("Duration of the newest tick.", ()),
     "database_state": ("1 for the state of a watched database in the newest sample.", ("alias", "state")),
     "database_round_trip_seconds": ("One round trip to a watched database.", ("alias",)),
     "open_verdicts": ("Open verdicts of the newest sample.", ("rule", "severity")),
     "pipeline_status": ("1 for the pipeline's status, 0 for the others.", ("pipeline", "status")),
     "pipeline_severity": ("1 for the worst open verdict, 0 for the others.", ("pipeline", "severity")),
-    "pipeline_active": ("1 for a pipeline that the control table says is active.", ("pipeline",)),
+    "pipeline_active": ("1 for a pipeline that is active in the control table.", ("pipeline",)),
     **{f"pipeline_{name}": (text, ("pipeline",)) for name, text in FIGURES.items()},
     "pipeline_figure_known": (
-        "1 for a figure that has a value now. 0: it has no sample.",
+        "1 for a figure that is known now. 0: it has no sample.",
         ("pipeline", "figure"),
     ),
-    "pipeline_rows_capped": ("1 for a count that is only 'at least'.", ("pipeline", "figure")),
+    "pipeline_rows_capped": ("1 for a count that reached the cap.", ("pipeline", "figure")),
 }
 """Help text and labels by name, without the prefix `etlportal_`."""
 
