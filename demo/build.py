@@ -17,7 +17,6 @@ from pathlib import Path
 from time import perf_counter
 
 from demo import faults
-from demo.clock import VirtualClock
 from demo.dialects import Sqlite
 from demo.faults import Fault
 from demo.files import WarehouseFiles
@@ -42,16 +41,33 @@ BATCH_SIZES = {"fact_vendas": 20, "fact_descontos": 20}
 EPISODES = (
     # (days ago, runs in a row, pipeline or "" for all, fault)
     (13.1, 1, "fact_vendas", faults.DEADLOCK),
-    (12.3, 10, "dim_produto", faults.TRUNCATION),
-    (10.4, 2, "dim_cliente", faults.DUPLICATE_KEY),
+    (12.3, 20, "dim_produto", faults.TRUNCATION),
+    (10.4, 10, "dim_cliente", faults.DUPLICATE_KEY),
     (8.4, 3, "dim_vendedor", faults.PERMISSION),
-    (7.3, 2, "fact_vendas", faults.FOREIGN_KEY),
+    (7.3, 3, "fact_vendas", faults.FOREIGN_KEY),
     (5.1, 2, "", faults.LINK_FAILURE),
-    (3.3, 5, "fact_metas", faults.CONVERSION),
+    (3.3, 12, "fact_metas", faults.CONVERSION),
     (2.2, 1, "fact_descontos", faults.QUERY_TIMEOUT),
     (1.2, 2, "dim_cliente", faults.LOCK_TIMEOUT),
 )
 _STRAY = (faults.DEADLOCK, faults.LOCK_TIMEOUT, faults.QUERY_TIMEOUT)
+
+
+class VirtualClock:
+    """A clock that moves only when it sleeps or is set: days of history in seconds."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=max(0.0, seconds))
+
+    def advance_to(self, moment: datetime) -> None:
+        """Move forward to `moment`. A moment in the past changes nothing."""
+        self._now = max(self._now, moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ class Built:
 def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Built:
     """Build the warehouse in `folder`, replacing what is there; its history ends at `now` (naive UTC).
 
-    It is built in another folder and renamed at the end, so that nobody sees half of it. Raises OSError and
+    It is built in another folder and renamed at the end, so that a half-built one is never visible. Raises OSError and
     sqlite3.Error, for example when the disk is full.
     """
     began = perf_counter()

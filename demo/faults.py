@@ -46,77 +46,44 @@ class Fault:
         return self.kind(self.sqlstate, self.text)
 
 
-def _server(sqlstate: str, text: str, native: int) -> str:
-    return f"[{sqlstate}] {_SERVER}{text} ({native}) (SQLExecDirectW)"
+def _server(kind: type[Error], sqlstate: str, number: int, text: str, *, in_rows: bool = False) -> Fault:
+    """Return a fault with the message of SQL Server's error `number`. One in the rows ends the statement."""
+    ended = f"; [{sqlstate}] {_SERVER}The statement has been terminated. (3621)" if in_rows else ""
+    return Fault(kind, sqlstate, f"[{sqlstate}] {_SERVER}{text} ({number}) (SQLExecDirectW){ended}", in_rows)
 
 
-def _refused(sqlstate: str, text: str, native: int) -> str:
-    return f"{_server(sqlstate, text, native)}; [{sqlstate}] {_SERVER}The statement has been terminated. (3621)"
-
-
-DEADLOCK = Fault(
-    Error,
-    "40001",
-    _server(
-        "40001",
-        "Transaction (Process ID 71) was deadlocked on lock resources with another process and has been chosen as "
-        "the deadlock victim. Rerun the transaction.",
-        1205,
-    ),
-)
-LOCK_TIMEOUT = Fault(ProgrammingError, "42000", _server("42000", "Lock request time out period exceeded.", 1222))
+DEADLOCK = _server(
+    Error, "40001", 1205,
+    "Transaction (Process ID 71) was deadlocked on lock resources with another process and has been chosen as the "
+    "deadlock victim. Rerun the transaction.",
+)  # fmt: skip
+LOCK_TIMEOUT = _server(ProgrammingError, "42000", 1222, "Lock request time out period exceeded.")
 QUERY_TIMEOUT = Fault(OperationalError, "HYT00", f"[HYT00] {_CLIENT}Query timeout expired (0) (SQLExecDirectW)")
 LINK_FAILURE = Fault(
-    OperationalError,
-    "08S01",
+    OperationalError, "08S01",
     f"[08S01] {_CLIENT}TCP Provider: Error code 0x2746 (10054) (SQLExecDirectW); "
     f"[08S01] {_CLIENT}Communication link failure (10054)",
-)
-PERMISSION = Fault(
-    ProgrammingError,
-    "42000",
-    _server(
-        "42000",
-        "The SELECT permission was denied on the object 'sellers', database 'ECOMMERCE_OLTP', schema 'core'.",
-        229,
-    ),
-)
-DUPLICATE_KEY = Fault(
-    IntegrityError,
-    "23000",
-    _refused(
-        "23000",
-        "Violation of UNIQUE KEY constraint 'UQ_DIM_CLIENTE_original'. Cannot insert duplicate key in object "
-        "'dim.DIM_CLIENTE'. The duplicate key value is (318).",
-        2627,
-    ),
+)  # fmt: skip
+PERMISSION = _server(
+    ProgrammingError, "42000", 229,
+    "The SELECT permission was denied on the object 'sellers', database 'ECOMMERCE_OLTP', schema 'core'.",
+)  # fmt: skip
+DUPLICATE_KEY = _server(
+    IntegrityError, "23000", 2627,
+    "Violation of UNIQUE KEY constraint 'UQ_DIM_CLIENTE_original'. Cannot insert duplicate key in object "
+    "'dim.DIM_CLIENTE'. The duplicate key value is (318).",
     in_rows=True,
-)
-FOREIGN_KEY = Fault(
-    IntegrityError,
-    "23000",
-    _refused(
-        "23000",
-        'The MERGE statement conflicted with the FOREIGN KEY constraint "FK_FACT_VENDAS_produto". The conflict '
-        'occurred in database "DW_ECOMMERCE", table "dim.DIM_PRODUTO", column \'produto_id\'.',
-        547,
-    ),
+)  # fmt: skip
+FOREIGN_KEY = _server(
+    IntegrityError, "23000", 547,
+    'The MERGE statement conflicted with the FOREIGN KEY constraint "FK_FACT_VENDAS_produto". The conflict occurred in '
+    'database "DW_ECOMMERCE", table "dim.DIM_PRODUTO", column \'produto_id\'.',
     in_rows=True,
-)
-TRUNCATION = Fault(
-    ProgrammingError,
-    "42000",
-    _refused(
-        "42000",
-        "String or binary data would be truncated in table 'DW_ECOMMERCE.dim.DIM_PRODUTO', column 'nome_produto'. "
-        "Truncated value: 'Cafeteira elétrica programável inox'.",
-        2628,
-    ),
+)  # fmt: skip
+TRUNCATION = _server(
+    ProgrammingError, "42000", 2628,
+    "String or binary data would be truncated in table 'DW_ECOMMERCE.dim.DIM_PRODUTO', column 'nome_produto'. "
+    "Truncated value: 'Cafeteira elétrica programável inox'.",
     in_rows=True,
-)
-CONVERSION = Fault(
-    ProgrammingError,
-    "42000",
-    _server("42000", "Error converting data type nvarchar to numeric.", 8114),
-    in_rows=True,
-)
+)  # fmt: skip
+CONVERSION = _server(ProgrammingError, "42000", 8114, "Error converting data type nvarchar to numeric.", in_rows=True)

@@ -10,9 +10,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
-from demo.clock import Clock
 from demo.dialects import Sqlite, marks
 from demo.faults import Fault, MissingDimensionRow
 from demo.pipelines import PIPELINES, Lookup, Pipeline
@@ -25,6 +24,18 @@ _LOOKUP_CHUNK = 1000
 """Keys per lookup statement: SQL Server takes 2,100 parameters, SQLite 32,766."""
 
 Row = tuple[Any, ...]
+
+
+class Clock(Protocol):
+    """The machine's clock, or one that history is built by. All times are naive UTC, as in the tables."""
+
+    def now(self) -> datetime:
+        """Return the time, naive UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of this clock."""
+        ...
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ HABITS = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session: who (`habit`), its number, its login time (naive UTC) and its port."""
+    """One session of a `habit`: its number, its login time (naive UTC) and its port."""
 
     session_id: int
     habit: Habit

@@ -17,8 +17,8 @@ from demo.dialects import Sqlite
 Row = dict[str, Any]
 
 PER_DAY = {
-    "order": 180.0,
-    "order_moves": 540.0,
+    "order": 120.0,
+    "order_moves": 360.0,
     "customer_changes": 60.0,
     "customer_leaves": 0.7,
     "product_appears": 2.0,
@@ -316,7 +316,7 @@ class Shop:
         return int(self._value(f"SELECT MAX({KEYS[table]}) FROM core.{table}") or 0) + 1
 
     def _person(self, number: int, domain: str) -> Row:
-        """Return name, document, e-mail and phone. The domains are reserved: no mail reaches anybody."""
+        """Return name, document, e-mail and phone. The domains are reserved, so mail to them goes nowhere."""
         first, last = self.rng.choice(_FIRST), self.rng.choice(_LAST)
         return {
             "full_name": f"{first} {last}",

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from demo.build import SCHEDULER
-from demo.clock import RealClock
 from demo.dialects import SqlServer, marks
-from demo.live import BY_HAND, LiveEtl
+from demo.live import BY_HAND, LiveEtl, RealClock
 from demo.pipelines import PIPELINES
 from demo.sessions import RETENTION_DAYS, RUNNER_PROGRAM
 from demo.users import DemoRefused
@@ -28,7 +27,7 @@ _NEEDED = ("ETL_RUNNER_SERVER", "ETL_RUNNER_USER", "ETL_RUNNER_PASSWORD", "ETL_R
 def target(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the ETL_RUNNER_ variables, complete (the password also from _PASSWORD_FILE). Raises DemoRefused.
 
-    Server and databases have no default: whoever starts this names them.
+    Server and databases have no default, so that no existing warehouse is written to by accident.
     """
     found = {
         "ETL_RUNNER_PORT": "1433",

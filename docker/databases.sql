@@ -6,7 +6,7 @@ GO
 IF DB_ID(N'DW_ECOMMERCE') IS NULL CREATE DATABASE DW_ECOMMERCE;
 GO
 
--- The mark by which the demonstration's ETL knows that it may write here; it refuses where there is none.
+-- The demo's ETL writes only into databases that carry this mark.
 USE ECOMMERCE_OLTP;
 IF NOT EXISTS (SELECT 1 FROM sys.extended_properties WHERE class = 0 AND name = N'etlportal_demo')
     EXEC sys.sp_addextendedproperty @name = N'etlportal_demo', @value = N'yes';

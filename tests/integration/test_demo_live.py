@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from demo.build import build
-from demo.clock import RealClock
 from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.live import embedded
+from demo.live import RealClock, embedded
 
 PACE = 400.0
 

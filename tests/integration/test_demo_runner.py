@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo import faults
-from demo.clock import VirtualClock
+from demo.build import VirtualClock
 from demo.files import WarehouseFiles
 from demo.pipelines import PIPELINES
 from demo.runner import ERROR_LENGTH

@@ -15,10 +15,9 @@ from sqlglot import exp
 
 import demo
 from demo.build import add_pipelines
-from demo.clock import RealClock
 from demo.dialects import Sqlite
 from demo.files import WarehouseFiles
-from demo.live import LiveEtl
+from demo.live import LiveEtl, RealClock
 from demo.pipelines import PIPELINES
 from demo.sqlserver import MARK, odbc_text, refuse_others, target
 from demo.users import DemoRefused

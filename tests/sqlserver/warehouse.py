@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from demo.clock import VirtualClock
+from demo.build import VirtualClock
 from demo.dialects import SqlServer
 from demo.pipelines import PIPELINES
 from demo.runner import Runner

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from demo.clock import VirtualClock
+from demo.build import VirtualClock
 from demo.dialects import Sqlite
 from demo.faults import Fault
 from demo.files import WarehouseFiles

@@ -151,14 +151,8 @@ def _refuse_taken(port: int) -> None:
 
 def _web_server(port: int) -> list[str]:
     if WINDOWS:
-        return [
-            sys.executable,
-            "-m",
-            "waitress",
-            f"--listen={HOST}:{port}",
-            "--threads=8",
-            "etlportal.wsgi:application",
-        ]
+        waitress = ["waitress", f"--listen={HOST}:{port}", "--threads=8", "etlportal.wsgi:application"]
+        return [sys.executable, "-m", *waitress]
     return [
         sys.executable, "-m", "gunicorn", "etlportal.wsgi", f"--bind={HOST}:{port}", "--workers=1",
         "--worker-class=gthread", "--threads=8", "--graceful-timeout=3", "--log-level=warning",

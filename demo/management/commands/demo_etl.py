@@ -9,9 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from demo.clock import RealClock
 from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.live import embedded
+from demo.live import RealClock, embedded
 from demo.processes import on_stop
 from demo.users import DemoRefused, refuse_real_warehouse
 
