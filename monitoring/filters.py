@@ -17,8 +17,8 @@ from django.utils.translation import pgettext_lazy
 
 from monitoring.enums import ErrorClass, PipelineStatus
 from monitoring.selectors import failures
-from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.matrix import MatrixRow, select
+from monitoring.selectors.run_lines import ExecutionLine
 from monitoring.wording import label
 
 TEXT_LENGTH = 100
@@ -152,7 +152,7 @@ class FailuresForm(TableForm):
         error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
     )
 
-    def apply(self, rows: Iterable[FailedExecution]) -> list[FailedExecution]:
+    def apply(self, rows: Iterable[ExecutionLine]) -> list[ExecutionLine]:
         """Return the failures that match what was asked for and could be used."""
         kind = self.values.get("kind", "")
         return failures.select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))

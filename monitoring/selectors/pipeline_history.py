@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
@@ -12,8 +11,6 @@ from django.db.models.functions import Lower, Trim
 from monitoring import scope
 from monitoring.enums import ExecutionStatus
 from monitoring.models import RunEntityCopy
-from monitoring.policies.facts import Execution
-from monitoring.rules.error_text import ErrorText
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.run_lines import ExecutionLine, execution_line
 from monitoring.selectors.runs import execution_of_copy
@@ -40,35 +37,21 @@ def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[
     return found.alias(word=Lower(Trim("status"))).filter(condition)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainedFailure:
-    """A failed execution with its error."""
-
-    execution: Execution
-    line: ExecutionLine
-    error: ErrorText
-
-
-def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[ExplainedFailure], bool]:
+def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[ExecutionLine], bool]:
     """Return the pipeline's newest failures, and whether there are more.
 
     One statement per snapshot (`now`) and scope: copies change only when a snapshot does.
     """
     stamp, key_name = scope.reader_scope().stamp, name.encode("utf-8", "surrogatepass").hex()
     key = f"pipeline-failures-{now.timestamp()}-{shown}-{key_name}-{logins}-{stamp}"
-    kept: tuple[list[ExplainedFailure], bool] | None = cache.get(key)
+    kept: tuple[list[ExecutionLine], bool] | None = cache.get(key)
     if kept is None:
         kept = _failures(name, shown, logins)
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 
 
-def _failures(name: str, shown: int, logins: bool) -> tuple[list[ExplainedFailure], bool]:
+def _failures(name: str, shown: int, logins: bool) -> tuple[list[ExecutionLine], bool]:
     copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
-    found = [execution_of_copy(copy, logins=logins) for copy in copies[:shown]]
-    explained = [
-        ExplainedFailure(execution=each, line=execution_line(each), error=each.shown_error)
-        for each in found
-        if each.shown_error is not None
-    ]
-    return explained, len(copies) > shown
+    found = [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies[:shown]]
+    return found, len(copies) > shown

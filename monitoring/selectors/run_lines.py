@@ -10,6 +10,7 @@ from monitoring.policies.facts import Execution, Pipeline, Run, Snapshot, Waterm
 from monitoring.policies.figures import throughput
 from monitoring.policies.watermark import watermark_moved
 from monitoring.rules.error_text import ErrorText
+from monitoring.selectors.readings import Missing, Reading, reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,15 @@ class ExecutionLine:
     @property
     def error_message(self) -> str:
         return self.error.text if self.error else ""
+
+    @property
+    def ended_at(self) -> datetime:
+        """The finish, or the start where the runner wrote no finish."""
+        return self.finished_at or self.started_at
+
+    @property
+    def duration(self) -> Reading[float]:
+        return reading(self.seconds, Missing.NOT_FINISHED)
 
     @property
     def running(self) -> bool:

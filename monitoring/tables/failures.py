@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.selectors.failures import FailedExecution
+from monitoring.selectors.run_lines import ExecutionLine
 from monitoring.tables.base import Column, PortalTable, ReadingColumn, TimeColumn
 from monitoring.tables.runs import RunIdColumn
 from monitoring.templatetags import parts
@@ -33,7 +33,7 @@ class PipelineColumn(Column):
 class MeaningColumn(Column):
     """The class of the failure, its meaning, the names in the message, what to do."""
 
-    def render(self, record: FailedExecution) -> SafeString:
+    def render(self, record: ExecutionLine) -> SafeString:
         words = failure_text(record.error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
@@ -44,8 +44,8 @@ class MeaningColumn(Column):
             words.advice,
         )
 
-    def value(self, record: FailedExecution) -> str:
-        return label(record.kind)
+    def value(self, record: ExecutionLine) -> str:
+        return label(record.error.error_class)
 
 
 class WordsColumn(Column):
@@ -55,14 +55,14 @@ class WordsColumn(Column):
         super().__init__(*args, accessor="error", visible=False, orderable=False, **kwargs)
         self.part = part
 
-    def value(self, record: FailedExecution) -> str:
+    def value(self, record: ExecutionLine) -> str:
         return str(getattr(failure_text(record.error), self.part))
 
 
 class MessageColumn(Column):
     """The server's own words in one line; the driver's whole text under them, to select and copy."""
 
-    def render(self, value: str, record: FailedExecution) -> SafeString:
+    def render(self, value: str, record: ExecutionLine) -> SafeString:
         if not value:
             return parts.none(gettext("the runner wrote no message"))
         return format_html(
@@ -80,14 +80,18 @@ class FailuresTable(PortalTable):
 
     key = staticmethod(lambda row: -row.run_entity_id)
 
-    at = FailedAtColumn(verbose_name=_("Failed at"), unit="UTC")
+    at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"))
     run_id = RunIdColumn(verbose_name=_("Run"))
-    kind = MeaningColumn(verbose_name=_("What it means and what to do"), rank=lambda row: label(row.kind).casefold())
+    kind = MeaningColumn(
+        accessor="error_class",
+        verbose_name=_("What it means and what to do"),
+        rank=lambda row: label(row.error_class).casefold(),
+    )
     meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", verbose_name=_("What to do"))
     duration = ReadingColumn("duration", verbose_name=_("Duration"), unit="s")
-    message = MessageColumn(verbose_name=_("Message"))
+    message = MessageColumn(accessor="error_message", verbose_name=_("Message"))
 
     class Meta:
         order_by = "-at"

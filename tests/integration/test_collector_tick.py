@@ -176,7 +176,8 @@ class TestRuns:
         pipeline = ticked.snapshot.pipelines[0]
         assert pipeline.status is PipelineStatus.FAILED
         assert pipeline.newest is not None
-        assert pipeline.newest.error_message == "Boom: x"
+        assert pipeline.newest.shown_error is not None
+        assert pipeline.newest.shown_error.text == "Boom: x"
         assert ticked.snapshot.overview.failed_24h == 1
         assert any(verdict.rule == Rule.FAILED for verdict in ticked.snapshot.verdicts)
 

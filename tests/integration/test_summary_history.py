@@ -124,8 +124,12 @@ def test_failures_are_the_newest_first_with_what_they_mean() -> None:
         found = failures.recent_failures(NOW, logins=True)
     assert [row.run_entity_id for row in found.rows] == [3, 2]
     assert not found.cut
-    assert (found.rows[0].kind, found.rows[0].at, found.rows[0].seconds) == (ErrorClass.OTHER, ago(hours=1), None)
-    assert found.rows[1].kind is ErrorClass.UNIQUE
+    assert (found.rows[0].error_class, found.rows[0].ended_at, found.rows[0].seconds) == (
+        ErrorClass.OTHER,
+        ago(hours=1),
+        None,
+    )
+    assert found.rows[1].error_class is ErrorClass.UNIQUE
     assert [row.run_entity_id for row in failures.select(found.rows, kind=ErrorClass.UNIQUE)] == [2]
     assert [row.run_entity_id for row in failures.select(found.rows, text="uq_dim")] == [2]
     assert [row.run_entity_id for row in failures.select(found.rows, text="#3")] == [3]

@@ -18,7 +18,6 @@ from monitoring.policies.cooccurrence import Factor
 from monitoring.policies.sessions import FACETS
 from monitoring.selectors import connections as audit
 from monitoring.selectors.factors import Factors, factors, window_runs
-from monitoring.selectors.failures import FailedExecution
 from monitoring.selectors.run_lines import ExecutionLine, RunLine
 from monitoring.selectors.snapshot import Current
 from monitoring.sight import may
@@ -139,7 +138,7 @@ class ConnectionsRuns(ConnectionsBlock):
         return {"activity": self.activity, "table": table, "more": found.total - len(found.lines)}
 
 
-def around_run(line: RunLine | ExecutionLine | FailedExecution) -> str:
+def around_run(line: RunLine | ExecutionLine) -> str:
     """Return the address of the connections from 5 minutes before its start to 5 minutes after its end."""
     return audit_url(line.started_at - AROUND, (line.finished_at or line.started_at + AROUND) + AROUND)
 
@@ -149,9 +148,8 @@ def around_failed(request: HttpRequest) -> Callable[[Any], str] | None:
     return _around_failed if may(request.user, SEE) else None
 
 
-def _around_failed(row: RunLine | ExecutionLine | FailedExecution) -> str:
-    failed = isinstance(row, FailedExecution) or row.status in (*NOT_GOOD, ExecutionStatus.FAILED)
-    return around_run(row) if failed else ""
+def _around_failed(row: RunLine | ExecutionLine) -> str:
+    return around_run(row) if row.status in (*NOT_GOOD, ExecutionStatus.FAILED) else ""
 
 
 class FindingsExport(Found, ConnectionsExport):

@@ -121,13 +121,14 @@ class PipelineFailures(PipelineBlock):
         return {
             "failures": [
                 {
-                    "failed": failed,
-                    "id": f"failure-{failed.execution.run_entity_id}",
-                    "words": failure_text(failed.error),
-                    "moved": moved_text(failed.line.moved, failed.line),
-                    "connections_url": around(failed.line) if around else "",
+                    "line": line,
+                    "id": f"failure-{line.run_entity_id}",
+                    "words": failure_text(line.error),
+                    "moved": moved_text(line.moved, line),
+                    "connections_url": around(line) if around else "",
                 }
-                for failed in found
+                for line in found
+                if line.error is not None
             ],
             "more": more,
             "all_url": f"{here}?x-status=failed#pipeline-executions",
