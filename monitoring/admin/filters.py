@@ -43,11 +43,12 @@ class ColumnFilter(SimpleListFilter):
     """A filter by the values of one `column`."""
 
     column: ClassVar[str] = ""
+    fixed_options: ClassVar[Options] = ()
 
     @classmethod
     def options(cls) -> Options:
         """Return the choices: (value, title)."""
-        raise NotImplementedError
+        return cls.fixed_options
 
     @classmethod
     def accepts(cls, value: str) -> bool:
@@ -83,9 +84,7 @@ class WindowFilter(ColumnFilter):
         for name in PLACE:
             params.pop(name, None)
 
-    @classmethod
-    def options(cls) -> Options:
-        return (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
+    fixed_options = (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset
@@ -140,28 +139,19 @@ class ExecutionStatusFilter(_StatusFilter):
 
 class ActiveFilter(ColumnFilter):
     title, parameter_name, column = _("active"), "active", "is_active"
-
-    @classmethod
-    def options(cls) -> Options:
-        return (("1", _("active")), ("0", _("inactive")))
+    fixed_options = (("1", _("active")), ("0", _("inactive")))
 
 
 class SessionStatusFilter(ColumnFilter):
     """sys.dm_exec_sessions.status."""
 
     title, parameter_name, column = _("session status"), "session_status", "status"
-
-    @classmethod
-    def options(cls) -> Options:
-        return [(name, name) for name in ("running", "sleeping", "dormant", "preconnect")]
+    fixed_options = [(name, name) for name in ("running", "sleeping", "dormant", "preconnect")]
 
 
 class EncryptionFilter(ColumnFilter):
     title, parameter_name, column = _("encrypted"), "encrypted", "encrypt_option"
-
-    @classmethod
-    def options(cls) -> Options:
-        return (("TRUE", _("yes")), ("FALSE", _("no")))
+    fixed_options = (("TRUE", _("yes")), ("FALSE", _("no")))
 
 
 class ActionFilter(ColumnFilter):

@@ -252,47 +252,35 @@ class TimeIndex:
 
         None: nothing is in the period. Raises DatabaseError when the database cannot be read.
         """
-        found = self._range(period)
-        if found is None:
-            return None
-        if not self.other_key:
-            return {}, found
-        widened = self._widened(found)
-        return None if widened is None else (found.lookups(self.key), widened)
-
-    def _range(self, period: Period) -> Keys | None:
-        """Look the outermost times up, then their outermost keys: several rows may have one time."""
-        rows, first, last = self.model._default_manager.order_by(), None, None
-        if period.since is not None:
-            times = rows.filter(**{f"{self.at}__gte": period.since}).order_by(self.at).values(self.at)[:1]
-            first = rows.filter(**{self.at: Subquery(times)}).aggregate(found=Min(self.key))["found"]
-            if first is None:
+        ends: list[int | None] = []
+        page_ends: list[int | None] = []
+        for moment, newest in ((period.since, False), (period.until, True)):
+            key = None if moment is None else self._key_at(moment, newest=newest)
+            page_key = self._page_key_at(key, newest=newest) if self.other_key and key is not None else key
+            if moment is not None and page_key is None:
                 return None
-        if period.until is not None:
-            times = rows.filter(**{f"{self.at}__lte": period.until}).order_by(f"-{self.at}").values(self.at)[:1]
-            last = rows.filter(**{self.at: Subquery(times)}).aggregate(found=Max(self.key))["found"]
-            if last is None:
-                return None
-        return Keys(first, last)
+            ends.append(key)
+            page_ends.append(page_key)
+        return Keys(*ends).lookups(self.key) if self.other_key else {}, Keys(*page_ends)
 
-    def _widened(self, keys: Keys) -> Keys | None:
-        """Return a range of `page_key` that holds every row of a range of `key`.
+    def _key_at(self, moment: datetime, *, newest: bool) -> int | None:
+        """Return the outermost key of the outermost time inside: several rows may have one time."""
+        compare, sign, outermost = ("lte", "-", Max) if newest else ("gte", "", Min)
+        rows = self.model._default_manager.order_by()
+        times = rows.filter(**{f"{self.at}__{compare}": moment}).order_by(f"{sign}{self.at}").values(self.at)[:1]
+        found: int | None = rows.filter(**{self.at: Subquery(times)}).aggregate(key=outermost(self.key))["key"]
+        return found
+
+    def _page_key_at(self, key: int, *, newest: bool) -> int | None:
+        """Return the outermost `page_key` of the rows at one end of a range of `key`.
 
         Rows are read in the order of `page_key`: without bounds of its own the server would walk it from the newest
         row down to the period, and past the period to the first row of all.
         """
-        rows, first, last = self.listed._default_manager.order_by(), None, None
-        if keys.first is not None:
-            low = rows.filter(**{f"{self.key}__gte": keys.first}).order_by(self.key)
-            first = min(low.values_list(self.page_key, flat=True)[:EDGE], default=None)
-            if first is None:
-                return None
-        if keys.last is not None:
-            high = rows.filter(**{f"{self.key}__lte": keys.last}).order_by(f"-{self.key}")
-            last = max(high.values_list(self.page_key, flat=True)[:EDGE], default=None)
-            if last is None:
-                return None
-        return Keys(first, last)
+        compare, sign, outermost = ("lte", "-", max) if newest else ("gte", "", min)
+        rows = self.listed._default_manager.filter(**{f"{self.key}__{compare}": key}).order_by(f"{sign}{self.key}")
+        found: int | None = outermost(rows.values_list(self.page_key, flat=True)[:EDGE], default=None)
+        return found
 
 
 class ReadOnlyChangeList(ChangeList):

@@ -39,7 +39,7 @@ def remedies(looked: Looked, login: str) -> tuple[Remedy, ...]:
 
 
 def _once(found: list[Remedy]) -> tuple[Remedy, ...]:
-    """Two pipelines may want the same: it is said once, for the first of them."""
+    """Drop repeated statements: two pipelines may need the same one."""
     return tuple({(each.database, each.statement): each for each in reversed(found)}.values())[::-1]
 
 
@@ -60,7 +60,7 @@ def _sessions(looked: Looked, rights: Rights | None, login: str, user: str) -> I
 
 
 def _unopened(looked: Looked, alias: str, login: str) -> Iterator[Remedy]:
-    """The server answers, the database does not open: perhaps for want of a user in it."""
+    """Return the statements for a database that does not open on a server that answers: a user may be missing."""
     reading = looked.structure.connections[alias]
     if reading.reachable or reading.problem is None or reading.problem.code is not ProblemCode.DATABASE_UNAVAILABLE:
         return
@@ -86,8 +86,8 @@ def _selects(looked: Looked, alias: str, user: str) -> Iterator[Remedy]:
             yield _select(database, alias, table.name, user, "select")
     seen = {table.name.schema.casefold() for table in catalog.tables.values()}
     for name in _wanted(looked, alias):
-        # Of a schema that shows nothing at all, nobody can say whether it is missing or hidden. One that
-        # shows something would show a pipeline's table too; the portal's own are asked for in any case.
+        # A schema without any visible table may be missing or hidden. In a schema with visible tables, a pipeline's
+        # table would be visible too; for the contract's tables the permission is suggested in any case.
         if catalog.find(name) is None and (name.schema.casefold() not in seen or str(name) in CONTRACT_TABLES):
             yield _select(database, alias, name, user, "hidden")
 

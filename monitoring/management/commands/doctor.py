@@ -45,7 +45,7 @@ class Command(BaseCommand):
             # An unexpected error is "not ready" too, and --json still writes JSON.
             logger.exception("the doctor itself failed")
             sys.exit(refuse(error, ["doctor", *(["--json"] if options["json"] else [])], self.stdout))
-        encoding = getattr(self.stdout._out, "encoding", None) or "utf-8"
+        encoding = getattr(options.get("stdout") or sys.stdout, "encoding", None) or "utf-8"
         with translation.override(language):
             if options["json"]:
                 text = json.dumps(as_json(diagnosis, language), indent=2)
