@@ -23,9 +23,7 @@ SESSIONS = 2_000
 
 TABLES = (
     "monitoring_pipelinesample",
-    "monitoring_pipelinehour",
-    "monitoring_pipelineday",
-    "monitoring_pipelinerunday",
+    "monitoring_pipelinerollup",
     "monitoring_runentitycopy",
     "monitoring_runcopy",
     "monitoring_trailentry",
@@ -112,13 +110,11 @@ def _crossed(numbers: tuple[int, int], pipelines: int, table: str, columns: str,
 
 
 def _statements(sql: _Sql, past: Past) -> list[str]:
-    day = past.now.replace(minute=0, hour=0)
     name = f"'fact_bench_' || {sql.padded('p.i')}"
     return [
         _samples(sql, past, name),
         _rolled(sql, past, name, "hour", 24 * past.hours),
         _rolled(sql, past, name, "day", past.days),
-        _run_days(sql, past, name, day),
         *_copies(sql, past, name),
         *_others(sql, past),
     ]
@@ -141,10 +137,10 @@ def _samples(sql: _Sql, past: Past, name: str) -> str:
     )
 
 
-def _rolled(sql: _Sql, past: Past, name: str, column: str, count: int) -> str:
-    """The roll-ups of the last `count` hours or days."""
-    table, unit = ("monitoring_pipelinehour", 3600) if column == "hour" else ("monitoring_pipelineday", 86400)
-    at = sql.back(past.now.replace(minute=0, hour=past.now.hour if column == "hour" else 0), unit, "n.i")
+def _rolled(sql: _Sql, past: Past, name: str, grain: str, count: int) -> str:
+    """The roll-ups of the last `count` hours or days; days have executions too."""
+    hours = grain == "hour"
+    at = sql.back(past.now.replace(minute=0, hour=past.now.hour if hours else 0), 3600 if hours else 86400, "n.i")
     figures, values = [], []
     for place, figure in enumerate(("eligible", "cooling", "latency_seconds", "served_lag_seconds"), 1):
         low = f"(p.i * {place} + n.i) % 500"
@@ -152,29 +148,27 @@ def _rolled(sql: _Sql, past: Past, name: str, column: str, count: int) -> str:
         values += ["357", low, f"({low}) + 41.73 + n.i % 7 / 9.0", f"({low}) + 4321", f"({low}) + 77"]
     figures += [f"coverage_percent_{part}" for part in ("known", "min", "avg", "max", "last")]
     values += ["357", "99.91 + n.i % 7 / 900.0", "99.95 + n.i % 7 / 900.0", "99.97 + n.i % 7 / 900.0", "99.96"]
+    figures += ["seconds_measured", "seconds_late_warning", "seconds_late_critical", "seconds_in_maintenance"]
+    values += ["3590", "n.i % 600", "n.i % 300", "0"]
+    rows, executed = "(p.i * 1000 + n.i * 37) % 90000", {"duration_seconds_known": "0", "throughput_known": "0"}
+    if not hours:
+        executed = {
+            "executions": "48", "succeeded": "47", "failed": "1", "extracted": rows, "upserted": rows,
+            "soft_deleted": f"{rows} / 90",
+            "duration_seconds_known": "47", "duration_seconds_min": "11.25 + n.i % 9 / 7.0",
+            "duration_seconds_avg": "26.267 + n.i % 9 / 7.0", "duration_seconds_max": "60.5 + n.i % 9 / 7.0",
+            "throughput_known": "46", "throughput_min": "12.34 + n.i % 9 / 7.0",
+            "throughput_avg": "99.302 + n.i % 9 / 7.0", "throughput_max": "456.7",
+        }  # fmt: skip
     return _crossed(
         (1, count),
         past.pipelines,
-        table,
-        f"entity_name, {column}, samples, is_active, status_last, status_worst, status_seconds, source_total, "
-        f"target_total, {', '.join(figures)}",
-        f"{name}, {at}, 360, {sql.true}, 'ok', CASE WHEN (p.i + n.i) % 50 = 0 THEN 'failed' ELSE 'ok' END, "
+        "monitoring_pipelinerollup",
+        "entity_name, grain, start, samples, is_active, status_last, status_worst, status_seconds, source_total, "
+        f"target_total, {', '.join([*figures, *executed])}",
+        f"{name}, '{grain}', {at}, 360, {sql.true}, 'ok', CASE WHEN (p.i + n.i) % 50 = 0 THEN 'failed' ELSE 'ok' END, "
         f"{sql.json(STATUSES)}, 4000000 + p.i * 1000 - n.i, "
-        f"3999000 + p.i * 1000 - n.i, {', '.join(values)}",
-    )
-
-
-def _run_days(sql: _Sql, past: Past, name: str, day: datetime) -> str:
-    rows = "(p.i * 1000 + n.i * 37) % 90000"
-    return _crossed(
-        (1, past.days),
-        past.pipelines,
-        "monitoring_pipelinerunday",
-        "entity_name, day, executions, succeeded, failed, extracted, upserted, soft_deleted, timed, "
-        "duration_seconds_total, duration_seconds_min, duration_seconds_max, loaded, throughput_total, throughput_min, "
-        "throughput_max",
-        f"{name}, {sql.back(day, 86400, 'n.i')}, 48, 47, 1, {rows}, {rows}, {rows} / 90, 47, 1234.567 + n.i, "
-        "11.25 + n.i % 9 / 7.0, 60.5 + n.i % 9 / 7.0, 46, 4567.891 + n.i % 9 / 7.0, 12.34 + n.i % 9 / 7.0, 456.7",
+        f"3999000 + p.i * 1000 - n.i, {', '.join([*values, *executed.values()])}",
     )
 
 

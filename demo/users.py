@@ -14,9 +14,7 @@ from django.db import connection, transaction
 from monitoring.enums import Group
 from monitoring.models import (
     CollectorState,
-    PipelineDay,
-    PipelineHour,
-    PipelineRunDay,
+    PipelineRollup,
     PipelineSample,
     RunCopy,
     RunEntityCopy,
@@ -58,7 +56,7 @@ def forget_copies() -> None:
     Raises DemoRefused over a real warehouse.
     """
     refuse_real_warehouse()
-    history = (PipelineSample, PipelineHour, PipelineDay, PipelineRunDay, RunEntityCopy, RunCopy)
+    history = (PipelineSample, PipelineRollup, RunEntityCopy, RunCopy)
     for model in (CollectorState, *history):
         model._base_manager.all().delete()
 

@@ -132,9 +132,7 @@ ADMIN: dict[str, tuple[str, ...]] = {
     "monitoring.etlrunentity": READ,
     "monitoring.grouppolicy": EDIT,
     "monitoring.groupscope": EDIT,
-    "monitoring.pipelineday": READ,
-    "monitoring.pipelinehour": READ,
-    "monitoring.pipelinerunday": READ,
+    "monitoring.pipelinerollup": READ,
     "monitoring.pipelinesample": READ,
     "monitoring.pipelinesettings": EDIT,
     "monitoring.portalsettings": EDIT,
@@ -173,7 +171,7 @@ GROUPS: dict[str, frozenset[str]] = {
     | {"auth.view_group", "auth.view_permission", "auth.view_user"}
     | _of(
         "view",
-        "collectorstate grouppolicy groupscope integrityreport pipelineday pipelinehour pipelinerunday pipelinesample",
+        "collectorstate grouppolicy groupscope integrityreport pipelinerollup pipelinesample",
     )
     | _of("view", "pipelinesettings portalsettings runcopy runentitycopy trailentry userpreferences")
     | _of("add", "pipelinesettings grouppolicy")

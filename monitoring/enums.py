@@ -237,3 +237,11 @@ FINISHED = frozenset({ExecutionStatus.SUCCESS, ExecutionStatus.FAILED})
 UNFINISHED = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.UNKNOWN})
 RUN_FINISHED = frozenset({RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.PARTIAL})
 RUN_UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.UNKNOWN})
+
+
+class Grain(StrEnum):
+    """What one stored value of a pipeline stands for: a sample, or a roll-up."""
+
+    RAW = "raw"
+    HOUR = "hour"
+    DAY = "day"

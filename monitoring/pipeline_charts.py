@@ -10,7 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.policies.ranges import DAY, HOUR, Grain
+from monitoring.enums import Grain
+from monitoring.policies.ranges import DAY, HOUR
 from monitoring.selectors.pipeline_trends import ExecutionTrends
 from monitoring.selectors.sample_trends import SampleTrends
 from monitoring.selectors.series import Point, Series

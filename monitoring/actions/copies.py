@@ -17,7 +17,7 @@ from django.db.models import Min, Model, Q
 from django.utils import timezone
 
 from monitoring.actions.lease import fence
-from monitoring.actions.progress import not_beyond, note_kept, rolled_before
+from monitoring.actions.retention import not_beyond, note_kept, rolled_before
 from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Execution, Run

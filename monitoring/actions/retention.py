@@ -1,52 +1,72 @@
-"""Deletes what is older than its retention, a part at a time, and never what is not rolled up yet."""
+"""How far the roll-ups are and how far back their sources are whole, and deleting what is older than its retention.
+
+Both are columns of the collector's row. A column `*_rolled_to` says "everything before it is rolled up": moving it
+back makes work and never loses anything. Nothing is deleted before it is rolled up.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from monitoring.actions.progress import note_kept, rolled_before
-from monitoring.models import PipelineDay, PipelineHour, PipelineRunDay, PipelineSample
+from django.db.models import Case, DateTimeField, F, Model, Q, QuerySet, Value, When
+
+from monitoring.enums import Grain
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample
 from monitoring.policies.rollups import day_of, hour_of
 
 BATCH = 200
 
 
+def not_beyond(column: str, moment: datetime) -> Case:
+    """Return the column's value for an UPDATE: `moment` where it is later, else (or unset) as it is."""
+    later = When(**{f"{column}__gt": moment}, then=Value(moment, output_field=DateTimeField()))
+    return Case(later, default=F(column), output_field=DateTimeField())
+
+
+def rolled_before(column: str, moment: datetime) -> datetime | None:
+    """Return up to when rows are both older than `moment` and rolled up; None: nothing is rolled up."""
+    done = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list(column, flat=True).first()
+    return None if done is None else min(done, moment)
+
+
+def note_kept(column: str, moment: datetime) -> None:
+    """Note that what is older than `moment` may be deleted from now on: it is never rolled up again."""
+    unset_or_earlier = Q(**{f"{column}__isnull": True}) | Q(**{f"{column}__lt": moment})
+    CollectorState.objects.filter(unset_or_earlier, pk=CollectorState.SINGLETON).update(**{column: moment})
+
+
 def prune_samples(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` samples of the hours before `before`, oldest first; return how many went."""
+    """Delete at most `limit` samples of the hours before `before`, oldest first; return the number deleted."""
     edge = rolled_before("hours_rolled_to", hour_of(before))
     if edge is None:
         return 0
-    old = PipelineSample.objects.filter(sampled_at__lt=edge).order_by("sampled_at")
-    ids = list(old.values_list("id", flat=True)[:limit])
+    ids = _oldest(PipelineSample.objects.filter(sampled_at__lt=edge), "sampled_at", limit)
     if ids:
         note_kept("samples_kept_from", edge)
-    return _delete(PipelineSample.objects, ids)
+    return _delete(PipelineSample, ids)
 
 
-def prune_hours(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` hours of the days before `before`, oldest first; return how many went.
+def prune_rollups(grain: Grain, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` roll-ups of the days before `before`, oldest first; return the number deleted.
 
-    A day whose samples are still there may be rolled up again: its hours stay whatever the settings say.
+    A day whose samples still exist can be rolled up again: its hours stay, whatever the settings say.
     """
-    edge = rolled_before("days_rolled_to", day_of(before))
-    samples = rolled_before("samples_kept_from", before)
-    if edge is None or samples is None:
+    edge: datetime | None = day_of(before)
+    if grain is Grain.HOUR:
+        days, samples = rolled_before("days_rolled_to", day_of(before)), rolled_before("samples_kept_from", before)
+        edge = None if days is None or samples is None else min(days, day_of(samples))
+    if edge is None:
         return 0
-    old = PipelineHour.objects.filter(hour__lt=min(edge, day_of(samples))).order_by("hour")
-    return _delete(PipelineHour.objects, list(old.values_list("id", flat=True)[:limit]))
+    old = PipelineRollup.objects.filter(grain=grain, start__lt=edge)
+    return _delete(PipelineRollup, _oldest(old, "start", limit))
 
 
-def prune_days(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` daily roll-ups of either kind older than `before`; return the larger number that went."""
-    gone = []
-    for model in (PipelineDay, PipelineRunDay):
-        old = model.objects.filter(day__lt=day_of(before)).order_by("day")
-        gone.append(_delete(model.objects, list(old.values_list("id", flat=True)[:limit])))
-    return max(gone)
+def _oldest(rows: QuerySet[Any], column: str, limit: int) -> list[int]:
+    return list(rows.order_by(column).values_list("pk", flat=True)[:limit])
 
 
-def _delete(manager: Any, ids: list[int]) -> int:
+def _delete(model: type[Model], ids: list[int]) -> int:
     for start in range(0, len(ids), BATCH):
-        manager.filter(id__in=ids[start : start + BATCH]).delete()
+        model._default_manager.filter(pk__in=ids[start : start + BATCH]).delete()
     return len(ids)

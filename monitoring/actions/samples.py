@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from monitoring.actions.lease import LeaseLost
-from monitoring.actions.progress import not_beyond
+from monitoring.actions.retention import not_beyond
 from monitoring.models import CollectorState, PipelineSample
 from monitoring.policies.facts import Pipeline
 from monitoring.policies.rollups import hour_of

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring import scope, wording
 from monitoring.admin.paging import PLACE, WINDOW
 from monitoring.enums import ExecutionStatus, RunStatus, TrailAction, TrailOutcome
-from monitoring.models import EtlControl
+from monitoring.models import EtlControl, PipelineRollup
 from monitoring.models.managers import of_status
 from monitoring.selectors.snapshot import current
 from monitoring.templatetags.signs import sign_of
@@ -101,6 +101,14 @@ class PipelineFilter(ColumnFilter):
     def accepts(cls, value: str) -> bool:
         """Any name: the list may hold rows of pipelines that have no control row now."""
         return True
+
+
+class GrainFilter(ColumnFilter):
+    title, parameter_name, column = _("period length"), "grain", "grain"
+
+    @classmethod
+    def options(cls) -> Options:
+        return PipelineRollup.GRAINS
 
 
 class _StatusFilter(ColumnFilter):

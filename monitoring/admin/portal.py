@@ -21,9 +21,7 @@ from monitoring.models import (
     CollectorState,
     EtlRun,
     EtlRunEntity,
-    PipelineDay,
-    PipelineHour,
-    PipelineRunDay,
+    PipelineRollup,
     PipelineSample,
     PipelineSettings,
     RunCopy,
@@ -153,8 +151,13 @@ class PipelineSampleAdmin(OwnKeyedAdmin):
     )
 
 
-class RollUpAdmin(OwnKeyedAdmin):
-    figures = (
+@admin.register(PipelineRollup)
+class PipelineRollupAdmin(OwnKeyedAdmin):
+    period_at = "start"
+    list_display = (
+        "id",
+        "start",
+        "grain",
         "entity_name",
         "samples",
         "status_worst",
@@ -163,34 +166,13 @@ class RollUpAdmin(OwnKeyedAdmin):
         "eligible_max",
         "served_lag_seconds_max",
         "coverage_percent_last",
-    )
-
-
-@admin.register(PipelineHour)
-class PipelineHourAdmin(RollUpAdmin):
-    period_at = "hour"
-    list_display = ("id", "hour", *RollUpAdmin.figures)
-
-
-@admin.register(PipelineDay)
-class PipelineDayAdmin(RollUpAdmin):
-    period_at = "day"
-    list_display = ("id", "day", *RollUpAdmin.figures)
-
-
-@admin.register(PipelineRunDay)
-class PipelineRunDayAdmin(OwnKeyedAdmin):
-    period_at = "day"
-    list_display = (
-        "id",
-        "day",
-        "entity_name",
         "executions",
         "succeeded",
         "failed",
         "upserted",
         "duration_seconds_max",
     )
+    list_filter = (filters.WindowFilter, filters.GrainFilter, filters.PipelineFilter)
 
 
 @admin.register(RunCopy)

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from monitoring.actions.copies import prune_copies, update_errors
 from monitoring.actions.lease import collecting_as
-from monitoring.actions.retention import prune_days, prune_hours, prune_samples
+from monitoring.actions.retention import prune_rollups, prune_samples
 from monitoring.actions.rollups import roll_up
 from monitoring.actions.samples import store_tick
 from monitoring.actions.sessions import expire_sessions
@@ -30,6 +30,7 @@ from monitoring.collector.preflight import preflight_facts
 from monitoring.collector.reading import DW, OLTP, Looked, look
 from monitoring.collector.seen import remember_logins
 from monitoring.collector.version import version_of
+from monitoring.enums import Grain
 from monitoring.models import CollectorState
 from monitoring.policies.alerts import open_verdicts, preflight_verdicts
 from monitoring.policies.facts import Snapshot
@@ -183,8 +184,8 @@ def _upkeep(memory: Memory, now: datetime, holder: str) -> None:
         return
     pruned = (
         prune_samples(before=now - timedelta(days=settings.SAMPLE_RETENTION_DAYS), limit=PRUNE_ROWS),
-        prune_hours(before=now - timedelta(days=settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
-        prune_days(before=now - timedelta(days=settings.DAY_RETENTION_DAYS), limit=PRUNE_ROWS),
+        prune_rollups(Grain.HOUR, before=now - timedelta(days=settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
+        prune_rollups(Grain.DAY, before=now - timedelta(days=settings.DAY_RETENTION_DAYS), limit=PRUNE_ROWS),
         # By our own clock: sessions are the web server's, not the warehouse's.
         expire_sessions(now=timezone.now(), limit=PRUNE_ROWS),
         expire_trail(before=now - timedelta(days=settings.TRAIL_RETENTION_DAYS), limit=PRUNE_ROWS),

@@ -2,7 +2,7 @@
 
 from monitoring.models.accounts import GroupPolicy, PortalSettings
 from monitoring.models.group_scope import GroupScope
-from monitoring.models.history import PipelineDay, PipelineHour, PipelineRunDay
+from monitoring.models.history import PipelineRollup
 from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
@@ -26,9 +26,7 @@ __all__ = [
     "GroupPolicy",
     "GroupScope",
     "IntegrityReport",
-    "PipelineDay",
-    "PipelineHour",
-    "PipelineRunDay",
+    "PipelineRollup",
     "PipelineSample",
     "PipelineSettings",
     "PortalSettings",

@@ -61,7 +61,7 @@ class CollectorState(models.Model):
 
 
 class PipelineSample(models.Model):
-    """What one tick saw of one pipeline. Kept SAMPLE_RETENTION_DAYS; then there are PipelineHour and PipelineDay."""
+    """What one tick saw of one pipeline. Kept SAMPLE_RETENTION_DAYS; then in PipelineRollup."""
 
     entity_name = ForeignCharField(max_length=100)
     sampled_at = models.DateTimeField()

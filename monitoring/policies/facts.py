@@ -205,6 +205,12 @@ class Thresholds:
     volume_floor_rows: int = 100  # a smaller deviation is never unusual
     duration_floor_seconds: int = 60
 
+    def lateness(self, lag_seconds: float) -> Severity:
+        """Return how late a freshness lag is: OK, WARNING or CRITICAL."""
+        if lag_seconds > self.late_critical_minutes * 60:
+            return Severity.CRITICAL
+        return Severity.WARNING if lag_seconds > self.late_warning_minutes * 60 else Severity.OK
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+
+from monitoring.enums import Grain
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -23,14 +24,6 @@ DEFAULT_RANGE = "24h"
 
 POINTS = 300
 """Points of one line at most."""
-
-
-class Grain(StrEnum):
-    """What one stored value stands for."""
-
-    RAW = "raw"
-    HOUR = "hour"
-    DAY = "day"
 
 
 _READ = {Grain.RAW: DAY, Grain.HOUR: 31 * DAY}

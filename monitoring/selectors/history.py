@@ -17,8 +17,8 @@ from typing import Any
 from django.db.models import Count, Max, Q
 
 from monitoring import scope
-from monitoring.enums import ExecutionStatus, RunStatus
-from monitoring.models import PipelineHour, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.enums import ExecutionStatus, Grain, RunStatus
+from monitoring.models import PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.policies.executions import ended_at, finished
 from monitoring.policies.facts import Execution, History, Run, Watermark
 from monitoring.policies.overview import RunCounts
@@ -194,7 +194,7 @@ def eligible_samples(since: datetime) -> dict[str, list[EligibleSample]]:
 def coverage_medians(since: datetime) -> dict[str, float]:
     """Return the median coverage (percent) by pipeline over its hours since then; absent with fewer than 5."""
     rows = (
-        PipelineHour.objects.filter(hour__gte=since, coverage_percent_last__isnull=False)
+        PipelineRollup.objects.filter(grain=Grain.HOUR, start__gte=since, coverage_percent_last__isnull=False)
         .order_by("entity_name")
         .values_list("entity_name", "coverage_percent_last")
     )

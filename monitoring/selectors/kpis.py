@@ -9,10 +9,9 @@ from enum import StrEnum
 from statistics import fmean
 from typing import TypeVar
 
-from monitoring.enums import PipelineStatus, Rule, RunStatus, Severity
+from monitoring.enums import Grain, PipelineStatus, Rule, RunStatus, Severity
 from monitoring.policies.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
 from monitoring.policies.figures import throughput
-from monitoring.policies.ranges import Grain
 from monitoring.selectors.charts import DayRuns
 from monitoring.selectors.matrix import late_since
 from monitoring.selectors.readings import Missing, Reading, blind

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Subquery
 
-from monitoring.enums import ExecutionStatus
-from monitoring.models import PipelineRunDay, RunCopy, RunEntityCopy
+from monitoring.enums import ExecutionStatus, Grain
+from monitoring.models import PipelineRollup, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Pipeline
 from monitoring.policies.numbers import percentile
 from monitoring.policies.ranges import DAY, DEFAULT_RANGE, RANGES, step
-from monitoring.policies.rollups import Spread, day_of
+from monitoring.policies.rollups import PARTS, Spread, day_of
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.sample_trends import SampleTrends, newest_of, sample_trends
 from monitoring.selectors.series import Point, Series, slot_of, usual
@@ -127,15 +127,14 @@ def _by_day(name: str, since: datetime, now: datetime) -> ExecutionTrends:
     slot, edge = step(now - since, DAY), day_of(now) - DAY
     duration: dict[datetime, Spread] = defaultdict(Spread)
     throughput: dict[datetime, Spread] = defaultdict(Spread)
-    days = PipelineRunDay.objects.filter(entity_name=name, day__gte=since, day__lt=edge).values_list(
-        "day",
-        *("timed", "duration_seconds_min", "duration_seconds_total", "duration_seconds_max"),
-        *("loaded", "throughput_min", "throughput_total", "throughput_max"),
+    days = PipelineRollup.objects.filter(
+        entity_name=name, grain=Grain.DAY, start__gte=since, start__lt=edge, executions__isnull=False
     )
-    for day, timed, shortest, seconds, longest, loaded, slowest, rate, fastest in days.order_by("day"):
-        at = slot_of(day, slot)
-        duration[at].merge(timed, shortest, seconds / timed if timed else None, longest)
-        throughput[at].merge(loaded, slowest, rate / loaded if loaded else None, fastest)
+    columns = [f"{figure}_{part}" for figure in ("duration_seconds", "throughput") for part in PARTS]
+    for start, *parts in days.order_by("start").values_list("start", *columns):
+        at = slot_of(start, slot)
+        duration[at].merge(*parts[:4])
+        throughput[at].merge(*parts[4:])
     measured, cut = _measured(name, edge)
     for started, seconds, rate in measured:
         at = slot_of(started, slot)

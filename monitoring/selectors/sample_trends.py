@@ -14,10 +14,11 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from monitoring.models import PipelineDay, PipelineHour, PipelineSample
+from monitoring.enums import Grain
+from monitoring.models import PipelineRollup, PipelineSample
 from monitoring.policies.facts import Pipeline
-from monitoring.policies.ranges import RANGES, Grain
-from monitoring.policies.rollups import DAY, Spread, day_of, hour_of
+from monitoring.policies.ranges import RANGES
+from monitoring.policies.rollups import DAY, PARTS, Spread, day_of, hour_of
 from monitoring.selectors.local_cache import cache
 from monitoring.selectors.series import Point, Series, resolution_of, slot_of, slots, usual
 
@@ -26,7 +27,7 @@ FIGURES = ("eligible", "served_lag_seconds", "coverage_percent")
 _UNROLLED = timedelta(hours=2)
 """Whole hours newer than this are read from the samples: their roll-up may not be written yet."""
 
-_COLUMNS = [f"{name}_{part}" for name in FIGURES for part in ("known", "min", "avg", "max")]
+_COLUMNS = [f"{name}_{part}" for name in FIGURES for part in PARTS]
 
 Values = tuple[float | None, ...]
 """One value per figure of FIGURES; None is unknown."""
@@ -142,22 +143,23 @@ def _most(old: float | None, new: float | None) -> float | None:
 def _rolled(name: str, since: datetime, now: datetime, grain: Grain, step: timedelta) -> Spreads:
     """Return the slots of a longer range. Hours and samples are two statements, days and hours are one."""
     found: Spreads = {}
+    rollups = PipelineRollup.objects.filter(entity_name=name)
     if grain is Grain.HOUR:
         edge = hour_of(now) - _UNROLLED
-        rows = _rows(PipelineHour.objects.filter(entity_name=name, hour__gte=since, hour__lt=edge), "hour")
-        _add_rows(found, rows, step)
+        _add_rows(found, _columns(rollups.filter(grain=grain, start__gte=since, start__lt=edge)), step)
         for at, values in _samples(name, edge):
             _add(found, at, step, [(1 if value is not None else 0, value, value, value) for value in values])
     else:
         edge = day_of(now) - DAY
-        days = _rows(PipelineDay.objects.filter(entity_name=name, day__gte=since, day__lt=edge), "day")
-        hours = _rows(PipelineHour.objects.filter(entity_name=name, hour__gte=edge), "hour")
+        days = _columns(rollups.filter(grain=Grain.DAY, start__gte=since, start__lt=edge))
+        hours = _columns(rollups.filter(grain=Grain.HOUR, start__gte=edge))
+        # A union, not an OR: each half seeks the index.
         _add_rows(found, days.union(hours, all=True), step)
     return found
 
 
-def _rows(rows: QuerySet[Any], column: str) -> QuerySet[Any, Any]:
-    return rows.order_by().values_list(column, *_COLUMNS)
+def _columns(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
+    return rows.order_by().values_list("start", *_COLUMNS)
 
 
 def _add_rows(found: Spreads, rows: Iterable[tuple[Any, ...]], step: timedelta) -> None:

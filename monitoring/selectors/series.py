@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
+from monitoring.enums import Grain
 from monitoring.policies.numbers import percentile
-from monitoring.policies.ranges import RANGES, Grain, Resolution, resolution
+from monitoring.policies.ranges import RANGES, Resolution, resolution
 
 BAND = (10.0, 50.0, 90.0)
 """Percentiles of the usual band (METRICS, "Charts")."""

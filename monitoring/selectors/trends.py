@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Manager, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 
-from monitoring.enums import PipelineStatus
-from monitoring.models import CollectorState, PipelineDay, PipelineHour, PipelineSample
+from monitoring.enums import Grain, PipelineStatus
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample
 from monitoring.policies.facts import Snapshot
-from monitoring.policies.ranges import DEFAULT_RANGE, RANGES, Grain
+from monitoring.policies.ranges import DEFAULT_RANGE, RANGES
 from monitoring.selectors.series import resolution_of
 
 POINTS = 24
@@ -44,40 +44,18 @@ class Trend:
     grain: Grain = Grain.RAW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """One pipeline at one sample, or over one hour or day: what a point is made of."""
-
-    active: bool
-    ok: bool
-    totals: tuple[int | None, int | None]
-    eligible: float | None
-    latency: float | None
-    lag: float | None
+_SAMPLED = ("is_active", "status", "source_total", "target_total", "eligible", "latency_seconds", "served_lag_seconds")
+_ROLLED = (
+    *("is_active", "status_last", "source_total", "target_total"),
+    *("eligible_avg", "latency_seconds_avg", "served_lag_seconds_max"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A table of looks: the columns of their time, status and figures. Of a roll-up: means, the longest lag, the last
-    totals and status."""
-
-    rows: Manager[Any]
-    column: str
-    status: str
-    figures: tuple[str, str, str]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column, "is_active", self.status, "source_total", "target_total", *self.figures)
-
-
-_SAMPLED = ("eligible", "latency_seconds", "served_lag_seconds")
-_ROLLED = ("eligible_avg", "latency_seconds_avg", "served_lag_seconds_max")
-_SOURCES = {
-    Grain.RAW: _Source(PipelineSample.objects, "sampled_at", "status", _SAMPLED),
-    Grain.HOUR: _Source(PipelineHour.objects, "hour", "status_last", _ROLLED),
-    Grain.DAY: _Source(PipelineDay.objects, "day", "status_last", _ROLLED),
-}
+def _rows_of(grain: Grain) -> QuerySet[Any]:
+    if grain is Grain.RAW:
+        return PipelineSample.objects.all()
+    # A day can hold executions only.
+    return PipelineRollup.objects.filter(grain=grain, samples__gt=0)
 
 
 def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
@@ -90,21 +68,14 @@ def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
     reach = RANGES[window] if found.rolled_up else _held(now)
     if reach is None:
         return Trend(window=WINDOWS[0], points=())
-    source, step = _SOURCES[found.grain], reach / POINTS
-    times = _newest_per_slot(source, _slot_ends(now, step), step)
-    rows = source.rows.filter(**{f"{source.column}__in": times}).order_by(source.column, "entity_name")
-    by_time: dict[datetime, list[_Seen]] = {}
-    for at, active, status, begun, loaded, eligible, latency, lag in rows.values_list(*source.columns):
-        look = _Seen(
-            active=bool(active),
-            ok=status == PipelineStatus.OK,
-            totals=(begun, loaded),
-            eligible=eligible,
-            latency=latency,
-            lag=lag,
-        )
-        by_time.setdefault(at, []).append(look)
-    points = tuple(_point(at, looks) for at, looks in by_time.items())
+    rows, step = _rows_of(found.grain), reach / POINTS
+    column, figures = ("start", _ROLLED) if found.rolled_up else ("sampled_at", _SAMPLED)
+    times = _newest_per_slot(rows, column, _slot_ends(now, step), step)
+    by_time: dict[datetime, list[tuple[Any, ...]]] = {}
+    at_those = rows.filter(**{f"{column}__in": times}).order_by(column, "entity_name")
+    for at, *seen in at_those.values_list(column, *figures):
+        by_time.setdefault(at, []).append(tuple(seen))
+    points = tuple(_point(at, seen) for at, seen in by_time.items())
     return Trend(window=reach, points=points, grain=found.grain)
 
 
@@ -139,33 +110,32 @@ def _slot_ends(now: datetime, step: timedelta) -> list[datetime]:
     return [last - step * back for back in reversed(range(POINTS))]
 
 
-def _newest_per_slot(source: _Source, ends: Sequence[datetime], step: timedelta) -> list[datetime]:
+def _newest_per_slot(rows: QuerySet[Any], column: str, ends: Sequence[datetime], step: timedelta) -> list[datetime]:
     """Return the time of the newest row of each slot; a slot without one gives none."""
-    newest = {f"s{index}": Subquery(_newest_before(source, end, end - step)) for index, end in enumerate(ends)}
-    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).annotate(**newest)
-    found = row.values_list(*newest).first() or ()
+
+    def newest(end: datetime) -> Subquery:
+        slot = rows.filter(**{f"{column}__gte": end - step, f"{column}__lt": end})
+        return Subquery(slot.order_by(f"-{column}").values(column)[:1])
+
+    slots = {f"s{index}": newest(end) for index, end in enumerate(ends)}
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).annotate(**slots)
+    found = row.values_list(*slots).first() or ()
     return [at for at in found if at is not None]
 
 
-def _newest_before(source: _Source, end: datetime, start: datetime) -> QuerySet[Any, datetime]:
-    between = {f"{source.column}__gte": start, f"{source.column}__lt": end}
-    rows: QuerySet[Any, datetime] = source.rows.filter(**between).order_by(f"-{source.column}")
-    return rows.values_list(source.column, flat=True)[:1]
-
-
-def _point(at: datetime, looks: Iterable[_Seen]) -> TrendPoint:
-    listed = list(looks)
-    both = [each.totals for each in listed if each.totals[0] and each.totals[1] is not None]
-    source_total = sum(source or 0 for source, _ in both)
-    eligible = [each.eligible for each in listed if each.eligible is not None]
-    active = [each for each in listed if each.active]
-    latencies = [each.latency for each in active if each.latency is not None]
-    lags = [each.lag for each in active if each.lag is not None]
+def _point(at: datetime, rows: Sequence[tuple[Any, ...]]) -> TrendPoint:
+    """Sum up the rows of one time: is_active, status, totals, eligible rows, latency, lag of each pipeline."""
+    both = [(source, target) for _, _, source, target, *_ in rows if source and target is not None]
+    source_total = sum(source for source, _ in both)
+    eligible = [rows_ready for *_, rows_ready, _, _ in rows if rows_ready is not None]
+    active = [row for row in rows if row[0]]
+    latencies = [latency for *_, latency, _ in active if latency is not None]
+    lags = [lag for *_, lag in active if lag is not None]
     return TrendPoint(
         at=at,
         active=len(active),
-        active_ok=sum(each.ok for each in active),
-        coverage_percent=100 * sum(target or 0 for _, target in both) / source_total if source_total else None,
+        active_ok=sum(status == PipelineStatus.OK for _, status, *_ in active),
+        coverage_percent=100 * sum(target for _, target in both) / source_total if source_total else None,
         eligible=sum(eligible) if eligible else None,
         mean_latency_seconds=fmean(latencies) if latencies else None,
         worst_lag_seconds=max(lags, default=None),

@@ -12,8 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from monitoring.enums import Severity
-from monitoring.policies.ranges import Grain
+from monitoring.enums import Grain, Severity
 from monitoring.selectors.kpis import Basis, Kpis, Line
 from monitoring.templatetags import parts, readings
 from monitoring.templatetags.formats import duration_text, number_text, percent_text

@@ -176,9 +176,7 @@ def furnished(snapshot_stored: Any, warehouse: Warehouse, users: dict[str, User]
         "grouppolicy": GroupPolicy.objects.create(group=operators).pk,
         "userpreferences": UserPreferences.objects.create(user=users["viewer"]).pk,
         "pipelinesample": worlds.PipelineSample.objects.order_by("pk")[0].pk,
-        "pipelinehour": worlds.PipelineHour.objects.order_by("pk")[0].pk,
-        "pipelineday": worlds.PipelineDay.objects.order_by("pk")[0].pk,
-        "pipelinerunday": worlds.PipelineRunDay.objects.order_by("pk")[0].pk,
+        "pipelinerollup": worlds.PipelineRollup.objects.order_by("pk")[0].pk,
     }  # fmt: skip
     return keys
 

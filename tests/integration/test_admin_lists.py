@@ -20,9 +20,7 @@ LISTS = ("etlcontrol", "etlrun", "etlrunentity", "connectionloginevent")
 OWN = (
     "collectorstate",
     "pipelinesample",
-    "pipelinehour",
-    "pipelineday",
-    "pipelinerunday",
+    "pipelinerollup",
     "runcopy",
     "runentitycopy",
     "pipelinesettings",

@@ -23,9 +23,7 @@ READ_ONLY = (
     *WATCHED,
     "collectorstate",
     "pipelinesample",
-    "pipelinehour",
-    "pipelineday",
-    "pipelinerunday",
+    "pipelinerollup",
     "runcopy",
     "runentitycopy",
 )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from monitoring.collector import judging, reading
 from monitoring.enums import PipelineStatus, ProblemCode, Rule, Severity
-from monitoring.models import PipelineHour, PipelineSample
+from monitoring.models import PipelineRollup, PipelineSample
 from monitoring.policies.facts import Count, Verdict
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import counted
@@ -129,12 +129,13 @@ def test_the_coverage_median_comes_from_the_hours(watcher: Watcher, warehouse: W
     warehouse.execution()
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for back in range(1, 6):
-        PipelineHour.objects.create(
-            entity_name="dim_cliente", hour=hour - timedelta(hours=back), samples=1, coverage_percent_last=100.0
+        start = hour - timedelta(hours=back)
+        PipelineRollup.objects.create(
+            entity_name="dim_cliente", grain="hour", start=start, samples=1, coverage_percent_last=100.0
         )
     verdicts = {each.rule: each for each in watcher.pipeline().verdicts}
     assert verdicts[Rule.COVERAGE_DROP].severity is Severity.CRITICAL
-    PipelineHour.objects.order_by("hour")[0].delete()
+    PipelineRollup.objects.order_by("start")[0].delete()
     assert Rule.COVERAGE_DROP not in {each.rule for each in watcher.fresh().pipeline().verdicts}, "four are too few"
 
 

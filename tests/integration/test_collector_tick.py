@@ -9,7 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from monitoring.enums import CheckState, PipelineStatus, ProblemCode, Rule, Severity
-from monitoring.models import CollectorState, PipelineHour, PipelineSample, PipelineSettings, RunCopy, RunEntityCopy
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample, PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.policies.facts import Count
 from monitoring.selectors.snapshot import current
 from tests.support.collecting import Watcher, in_real_time, problem_codes
@@ -396,14 +396,14 @@ def test_hours_are_rolled_up_and_old_rows_pruned(watcher: Watcher, warehouse: Wa
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     _samples("dim_cliente", hour - timedelta(hours=2), eligible=(5, 9, 7))
     _samples("dim_cliente", hour - timedelta(days=8), eligible=(1,))
-    PipelineHour.objects.create(entity_name="dim_cliente", hour=hour - timedelta(days=401), samples=1)
+    PipelineRollup.objects.create(entity_name="dim_cliente", grain="hour", start=hour - timedelta(days=401), samples=1)
     for _ in range(3):
         watcher.tick()
-    rolled = PipelineHour.objects.get(hour=hour - timedelta(hours=2))
+    rolled = PipelineRollup.objects.get(grain="hour", start=hour - timedelta(hours=2))
     assert (rolled.samples, rolled.eligible_max, rolled.coverage_percent_last) == (3, 9, 50.0)
-    assert not PipelineHour.objects.filter(hour__lt=hour - timedelta(days=400)).exists()
+    assert not PipelineRollup.objects.filter(grain="hour", start__lt=hour - timedelta(days=400)).exists()
     assert not PipelineSample.objects.filter(sampled_at__lt=hour - timedelta(days=7)).exists()
-    assert not PipelineHour.objects.filter(hour=hour).exists(), "the running hour is not over"
+    assert not PipelineRollup.objects.filter(grain="hour", start=hour).exists(), "the running hour is not over"
 
 
 def _samples(name: str, start: datetime, eligible: tuple[int, ...]) -> None:

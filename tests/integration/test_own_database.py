@@ -22,9 +22,9 @@ from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import (
     CollectorState,
     IntegrityReport,
-    PipelineDay,
-    PipelineHour,
+    PipelineRollup,
     PipelineSample,
+    PipelineSettings,
     RunCopy,
     RunEntityCopy,
 )
@@ -45,7 +45,7 @@ def contend(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     Each has a connection of its own and really commits. (On SQLite to a file, as in life: tests
     otherwise have theirs in memory, where nobody waits for a lock.)
     """
-    models = (CollectorState, IntegrityReport, PipelineSample, PipelineHour, PipelineDay)
+    models = (CollectorState, IntegrityReport, PipelineSample, PipelineRollup, PipelineSettings)
     if connection.vendor == "sqlite":
         monkeypatch.setitem(connections.settings["default"], "NAME", str(tmp_path / "portal.sqlite3"))
     pool = ThreadPoolExecutor(CONTENDERS)
@@ -125,7 +125,7 @@ def test_each_hour_is_rolled_up_once_whoever_rolls_up(contend: Contend) -> None:
         return False
 
     def counted(number: int) -> bool:
-        hours = list(PipelineHour.objects.order_by("hour").values_list("hour", "samples"))
+        hours = list(PipelineRollup.objects.filter(grain="hour").order_by("start").values_list("start", "samples"))
         return hours == [(first + each * HOUR, 3) for each in range(len(hours))] and len(hours) >= 1
 
     contend(sampled)

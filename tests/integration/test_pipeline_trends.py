@@ -10,17 +10,16 @@ import pytest
 from django.db import connection
 from django.utils.translation import override
 
+from monitoring.enums import Grain
 from monitoring.models import (
     CollectorState,
-    PipelineDay,
-    PipelineHour,
-    PipelineRunDay,
+    PipelineRollup,
     PipelineSample,
     RunCopy,
     RunEntityCopy,
 )
 from monitoring.pipeline_charts import trend_charts
-from monitoring.policies.ranges import RANGES, Grain
+from monitoring.policies.ranges import RANGES
 from monitoring.policies.rollups import DAY, HOUR, day_of
 from monitoring.selectors import pipeline_trends
 from monitoring.selectors.pipeline_trends import execution_trends
@@ -61,20 +60,25 @@ def rolled(**figures: Any) -> dict[str, Any]:
 
 
 def hour(at: datetime, name: str = NAME, **figures: Any) -> None:
-    PipelineHour.objects.create(entity_name=name, hour=at, **rolled(**figures))
+    PipelineRollup.objects.create(entity_name=name, grain=Grain.HOUR, start=at, **rolled(**figures))
 
 
 def day(at: datetime, name: str = NAME, **figures: Any) -> None:
-    PipelineDay.objects.create(entity_name=name, day=at, **rolled(**figures))
+    _day(at, name, rolled(**figures))
 
 
 def run_day(at: datetime, **figures: Any) -> None:
     row = {
-        "executions": 5, "succeeded": 4, "failed": 1, "extracted": 100, "upserted": 90, "soft_deleted": 0, "timed": 4,
-        "duration_seconds_total": 100, "duration_seconds_min": 10, "duration_seconds_max": 40, "loaded": 4,
-        "throughput_total": 40, "throughput_min": 1, "throughput_max": 30, **figures,
+        "executions": 5, "succeeded": 4, "failed": 1, "extracted": 100, "upserted": 90, "soft_deleted": 0,
+        "duration_seconds_known": 4, "duration_seconds_avg": 25, "duration_seconds_min": 10,
+        "duration_seconds_max": 40, "throughput_known": 4, "throughput_avg": 10, "throughput_min": 1,
+        "throughput_max": 30, **figures,
     }  # fmt: skip
-    PipelineRunDay.objects.create(entity_name=NAME, day=at, **row)
+    _day(at, NAME, row)
+
+
+def _day(at: datetime, name: str, columns: dict[str, Any]) -> None:
+    PipelineRollup.objects.update_or_create(entity_name=name, grain=Grain.DAY, start=at, defaults=columns)
 
 
 def test_only_successes_of_the_window_with_a_usable_finish_count(db: None) -> None:
@@ -221,9 +225,8 @@ def test_executions_of_years_come_from_days_and_the_newest_from_the_copies(db: N
 
 
 def test_a_day_without_a_success_is_a_gap(db: None) -> None:
-    names = ("duration_seconds_total", "duration_seconds_min", "duration_seconds_max")
-    names += ("throughput_total", "throughput_min", "throughput_max")
-    run_day(day_of(NOW) - 50 * DAY, timed=0, loaded=0, **dict.fromkeys(names))
+    names = [f"{figure}_{part}" for figure in ("duration_seconds", "throughput") for part in ("min", "avg", "max")]
+    run_day(day_of(NOW) - 50 * DAY, duration_seconds_known=0, throughput_known=0, **dict.fromkeys(names))
     found = execution_trends(NAME, "1y", NOW)
     assert (found.duration.known, found.throughput.known, found.executions) == ((), (), 0)
 

@@ -126,7 +126,7 @@ def test_no_page_of_the_admin_names_another_pipeline(
     limit(role, *SCOPE)
     client = client_as(role)
     seen, typed_in, left = set(), [], ["/admin/"]
-    own = ("runcopy", "runentitycopy", "pipelinesample", "pipelinehour", "pipelineday", "pipelinerunday")
+    own = ("runcopy", "runentitycopy", "pipelinesample", "pipelinerollup")
     for page in ("etlrun", "etlrunentity", "etlcontrol", *own):
         if client.get(f"/admin/monitoring/{page}/").status_code == 200:
             typed_in += [f"/admin/monitoring/{page}/?q={CANARY}", f"/admin/monitoring/{page}/?q=dim&window=30d"]

@@ -44,9 +44,7 @@ OWN = (
     "pipelinesettings",
     "collectorstate",
     "pipelinesample",
-    "pipelinehour",
-    "pipelineday",
-    "pipelinerunday",
+    "pipelinerollup",
     "runcopy",
     "runentitycopy",
 )

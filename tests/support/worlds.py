@@ -12,13 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring.actions.copies import execution_error_columns, run_error_columns
-from monitoring.enums import ExecutionStatus, PipelineStatus, RunStatus
+from monitoring.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
 from monitoring.models import (
     CollectorState,
     IntegrityReport,
-    PipelineDay,
-    PipelineHour,
-    PipelineRunDay,
+    PipelineRollup,
     PipelineSample,
     PipelineSettings,
     RunCopy,
@@ -65,8 +63,7 @@ def group_of(name: str) -> str:
 
 def build(names: Collection[str] = EVERY) -> Snapshot:
     """Leave the copies, samples and settings of these pipelines; return the snapshot that belongs to them."""
-    rolled = (PipelineHour, PipelineDay, PipelineRunDay)
-    for model in (RunEntityCopy, RunCopy, PipelineSample, *rolled, IntegrityReport, PipelineSettings):
+    for model in (RunEntityCopy, RunCopy, PipelineSample, PipelineRollup, IntegrityReport, PipelineSettings):
         model._base_manager.all().delete()
     for run_id, (since, statuses) in RUNS.items():
         shown = {name: status for name, status in statuses.items() if name in names}
@@ -152,15 +149,15 @@ def _past(name: str) -> None:
         )
     figures = {"samples": 12, "eligible_known": 12, "status_last": "ok" if place == 1 else "failed"}
     figures |= {"eligible_min": 10 * place, "eligible_avg": 15.0 * place, "eligible_max": 20 * place}
-    PipelineHour.objects.create(entity_name=name, hour=NOW - timedelta(hours=5), coverage_percent_last=99.0, **figures)
+    figures["coverage_percent_last"] = 99.0
+    PipelineRollup.objects.create(entity_name=name, grain=Grain.HOUR, start=NOW - timedelta(hours=5), **figures)
     for back in (3, 40, 400):
         day = NOW.replace(hour=0) - timedelta(days=back)
-        PipelineDay.objects.create(entity_name=name, day=day, coverage_percent_last=99.0, **figures)
-        PipelineRunDay.objects.create(
-            entity_name=name, day=day, executions=3, succeeded=2, failed=1,
-            extracted=5000 * place, upserted=4000 * place,
-            soft_deleted=0, timed=2, duration_seconds_total=100 * place, duration_seconds_min=40 * place,
-            duration_seconds_max=60 * place, loaded=2, throughput_total=70 * place, throughput_min=30 * place,
+        PipelineRollup.objects.create(
+            entity_name=name, grain=Grain.DAY, start=day, **figures, executions=3, succeeded=2, failed=1,
+            extracted=5000 * place, upserted=4000 * place, soft_deleted=0,
+            duration_seconds_known=2, duration_seconds_avg=50 * place, duration_seconds_min=40 * place,
+            duration_seconds_max=60 * place, throughput_known=2, throughput_avg=35 * place, throughput_min=30 * place,
             throughput_max=40 * place,
         )  # fmt: skip
     PipelineSettings.objects.create(entity_name=name, owner=f"team of {name}")

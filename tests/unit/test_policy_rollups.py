@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from monitoring.policies.facts import Thresholds
 from monitoring.policies.rollups import HourOf, Rolled, RunDay, Spread, day_of, hour_of, worst_of
 from tests.factories import NOW
 
 STANDS = timedelta(seconds=90)
+LIMITS = Thresholds()
 END = NOW + timedelta(hours=1)
 
 
@@ -19,7 +21,7 @@ def hour(
     *samples: tuple[float, str], totals: tuple[int | None, int | None] = (100, 90), **figures: Any
 ) -> Rolled | None:
     """Roll up samples of (minutes after NOW, status)."""
-    made = HourOf(NOW, STANDS)
+    made = HourOf(NOW, STANDS, LIMITS)
     for minutes, status in samples:
         made.add(NOW + timedelta(minutes=minutes), status=status, is_active=True, totals=totals, figures=figures)
     return made.finished()
@@ -60,32 +62,78 @@ def test_a_status_lasts_until_the_next_sample_but_no_longer_than_a_sample_stands
     rolled = hour((0, "ok"), (1, "running"), (2, "ok"), (30, "failed"), (59.5, "ok"))
     assert rolled is not None
     # ok: 60 s, then 90 s, then the last half minute; from 3:30 on nobody looked.
-    assert rolled.seconds == {"ok": 180, "running": 60, "failed": 90}
-    assert (rolled.status, rolled.worst) == ("ok", "failed")
+    assert rolled.status_seconds == {"ok": 180, "running": 60, "failed": 90}
+    assert (rolled.status_last, rolled.status_worst) == ("ok", "failed")
 
 
 def test_the_sample_before_the_hour_only_lends_its_time() -> None:
     rolled = hour((-0.5, "failed"), (0.5, "ok"), (1, "ok"))
     assert rolled is not None
-    assert rolled.seconds == {"failed": 30, "ok": 120}
-    assert (rolled.samples, rolled.worst) == (2, "ok")
+    assert rolled.status_seconds == {"failed": 30, "ok": 120}
+    assert (rolled.samples, rolled.status_worst) == (2, "ok")
     assert hour((-0.5, "failed")) is None
 
 
+def seconds(*samples: tuple[float, float | None], active: bool = True) -> tuple[float, float, float]:
+    """Roll up samples of (minutes after NOW, freshness lag in minutes): measured, late (warning), late (critical)."""
+    made = HourOf(NOW, STANDS, LIMITS)
+    for minutes, lag in samples:
+        figures = {"served_lag_seconds": None if lag is None else lag * 60}
+        at = NOW + timedelta(minutes=minutes)
+        made.add(at, status="ok", is_active=active, totals=(1, 1), figures=figures)
+    rolled = made.finished()
+    assert rolled is not None
+    assert rolled.seconds["seconds_in_maintenance"] == 0
+    measured, warning, critical, _ = rolled.seconds.values()
+    return measured, warning, critical
+
+
+@pytest.mark.parametrize(
+    ("lag", "warning", "critical"), [(0, 0, 0), (120, 0, 0), (120.1, 60, 0), (360, 60, 0), (360.1, 0, 60)]
+)
+def test_late_is_over_the_limit_and_critical_is_not_a_warning_too(lag: float, warning: int, critical: int) -> None:
+    # Half a minute more is measured by the last sample, which is on time.
+    assert seconds((0, lag), (1, 0)) == (150, warning, critical)
+
+
+def test_unknown_time_is_not_measured() -> None:
+    assert seconds((0, None), (1, 500), (2, None)) == (60, 0, 60)
+
+
+def test_a_sample_measures_no_longer_than_it_stands() -> None:
+    assert seconds((0, 500), (30, 0)) == (180, 0, 90)
+    assert seconds((59.5, 500)) == (30, 0, 30)
+    assert seconds((-1, 500), (0.25, 0), (0.5, None)) == (30, 0, 15)
+
+
+def test_a_paused_pipeline_is_not_measured() -> None:
+    assert seconds((0, 500), (1, 0), active=False) == (0, 0, 0)
+
+
+def test_a_days_seconds_are_the_sum_of_its_hours() -> None:
+    day, made = Rolled(), hour((0, "ok"), (1, "ok"), served_lag_seconds=500 * 60)
+    assert made is not None
+    for _ in range(3):
+        day.merge(made.columns())
+    assert day.columns()["seconds_measured"] == 450
+    assert day.columns()["seconds_late_critical"] == 450
+    assert day.columns()["status_seconds"] == {"ok": 450}
+
+
 def test_two_hours_share_no_second() -> None:
-    first = HourOf(NOW, STANDS)
-    second = HourOf(END, STANDS)
+    first = HourOf(NOW, STANDS, LIMITS)
+    second = HourOf(END, STANDS, LIMITS)
     for seconds in range(-60, 7200, 40):
         at = NOW + timedelta(seconds=seconds)
         for made in (first, second):
             if made.start - STANDS <= at < made.end:
                 made.add(at, status="ok", is_active=True, totals=(1, 1), figures={})
-    lengths = [rolled.seconds["ok"] for rolled in (first.finished(), second.finished()) if rolled]
+    lengths = [rolled.status_seconds["ok"] for rolled in (first.finished(), second.finished()) if rolled]
     assert lengths == [3600, 3600]
 
 
 def test_coverage_is_of_samples_that_knew_both_totals() -> None:
-    made = HourOf(NOW, STANDS)
+    made = HourOf(NOW, STANDS, LIMITS)
     for minute, totals in enumerate(((100, 50), (None, 70), (0, 0), (200, 200), (300, None))):
         at = NOW + timedelta(minutes=minute)
         made.add(at, status="ok", is_active=True, totals=totals, figures={})

@@ -26,18 +26,16 @@ def late_watermark(facts: Facts) -> Verdict:
         if not facts.structure_known_good:
             return facts.silent(Rule.LATE_WATERMARK, "structure")
         return facts.unknown(Rule.LATE_WATERMARK, source.problem)
-    if lag > limits.late_critical_minutes * 60:
-        severity, limit = Severity.CRITICAL, limits.late_critical_minutes
-    elif lag > limits.late_warning_minutes * 60:
-        severity, limit = Severity.WARNING, limits.late_warning_minutes
-    else:
+    severity = limits.lateness(lag)
+    if severity is Severity.OK:
         return facts.fine(Rule.LATE_WATERMARK)
+    critical = severity is Severity.CRITICAL
     eligible = source.eligible
     return facts.open(
         Rule.LATE_WATERMARK,
         severity,
         {
-            "limit_minutes": limit,
+            "limit_minutes": limits.late_critical_minutes if critical else limits.late_warning_minutes,
             "eligible": eligible.value if eligible else None,
             "capped": int(eligible.capped) if eligible else None,
         },
