@@ -19,17 +19,17 @@ def _names(page: Page) -> list[str]:
 def test_a_status_is_picked_by_its_chip_and_the_address_follows(open_page: OpenPage) -> None:
     page = open_page("/")
     everything = _names(page)
-    page.locator("#summary-matrix").get_by_role("checkbox", name="Never run").check()
+    page.locator("#summary-matrix").get_by_role("checkbox", name="OK", exact=True).check()
     expect(page.locator("#summary-matrix .card__note")).to_contain_text("of")
     assert 0 < len(_names(page)) < len(everything)
-    assert "status=never_run" in page.url
+    assert "status=ok" in page.url
     page.reload()
-    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="Never run")).to_be_checked()
+    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="OK", exact=True)).to_be_checked()
     page.locator("#summary-matrix").get_by_role("link", name="Clear").click()
-    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="Never run")).not_to_be_checked()
+    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="OK", exact=True)).not_to_be_checked()
     assert _names(page) == everything
     page.go_back()
-    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="Never run")).to_be_checked()
+    expect(page.locator("#summary-matrix").get_by_role("checkbox", name="OK", exact=True)).to_be_checked()
 
 
 def test_the_two_tables_keep_each_others_filters(open_page: OpenPage) -> None:
