@@ -116,9 +116,8 @@ def _sizes(connection: Any) -> int:
 
 def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
     """Return, per trend and window, the statements, median CPU and median time (ms)."""
-    from monitoring.selectors.pipeline_trends import WINDOWS, execution_trends
-    from monitoring.selectors.sample_trends import sample_trends
-    from monitoring.selectors.trends import sample_trend
+    from monitoring.pipelines.trends import WINDOWS, execution_trends, sample_trends
+    from monitoring.web.trends import sample_trend
 
     name = "fact_bench_0100"
     costs = {}
@@ -132,9 +131,9 @@ def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
 
 def _steps(now: datetime) -> None:
     """Print what one step of each roll-up costs: an hour of samples, a day of hours, a day of executions."""
-    from monitoring.actions.rollups import roll_up
+    from monitoring.collector.rollup import roll_up
     from monitoring.models import CollectorState
-    from monitoring.policies.rollups import DAY, HOUR, day_of, hour_of
+    from monitoring.rules.rollups import DAY, HOUR, day_of, hour_of
 
     done = {"hours_rolled_to": hour_of(now), "days_rolled_to": day_of(now), "run_days_rolled_to": day_of(now)}
     last = {"hours_rolled_to": HOUR, "days_rolled_to": DAY, "run_days_rolled_to": DAY}
@@ -150,7 +149,7 @@ def _cost(make: Callable[[], Any]) -> tuple[int, float, float]:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from monitoring.selectors.local_cache import cache
+    from monitoring.web.local_cache import cache
 
     cpu, wall = [], []
     for _ in range(ROUNDS):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from demo.dialects import Sqlite, marks
 from demo.faults import Fault, MissingDimensionRow
 from demo.pipelines import PIPELINES, Lookup, Pipeline
-from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.rules.enums import ExecutionStatus, RunStatus
 
 logger = logging.getLogger(__name__)
 

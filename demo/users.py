@@ -11,7 +11,6 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group as AuthGroup
 from django.db import connection, transaction
 
-from monitoring.enums import Group
 from monitoring.models import (
     CollectorState,
     PipelineRollup,
@@ -19,6 +18,7 @@ from monitoring.models import (
     RunCopy,
     RunEntityCopy,
 )
+from monitoring.rules.enums import Group
 
 PASSWORD = "demo"  # noqa: S105 # nosec B105 - public on purpose: it opens the pretended warehouse only
 

@@ -3,7 +3,7 @@
 - `default` is shared by all processes: rate limits, used one-time codes, export slots. It is a table of the portal's
   own database, or with REDIS_URL a Redis, and the table while that does not answer.
 - `local` is each process's own memory: what pages keep for some seconds.
-- `rights` is each process's own memory too: what each user may do (monitoring/sight.py).
+- `rights` is each process's own memory too: what each user may do (monitoring/access.py).
 
     redis://:password@host:6379/0      rediss://user:password@host:6380/0?ssl_ca_certs=/path/ca.pem
     unix:///run/redis/redis.sock?db=0

@@ -72,7 +72,7 @@ CSRF_COOKIE_NAME = f"{_PREFIX}etlportal_csrf"
 SESSION_COOKIE_AGE = env.int("PORTAL_SESSION_HOURS", default=7 * 24) * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "monitoring.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "monitoring.web.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # Forms are short, and none uploads a file.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
@@ -129,7 +129,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
-    "monitoring.middleware.ReaderMiddleware",
+    "monitoring.web.middleware.ReaderMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -150,7 +150,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "monitoring.views.context.shell",
+                "monitoring.web.context.shell",
             ],
             "builtins": ["django.templatetags.i18n", "django.templatetags.static", "monitoring.templatetags.portal"],
         },

@@ -11,8 +11,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from monitoring.views import single_sign_on
-from monitoring.views.sessions import Sessions
+from monitoring.accounts import sign_in as single_sign_on
+from monitoring.accounts.sessions import Sessions
 
 # Only the views of django-allauth that the portal needs. Users do not manage mail addresses, and do not link accounts
 # of the provider by hand. Without mail there is no reset by mail.
@@ -66,8 +66,8 @@ urlpatterns = [
     path("", include("monitoring.urls")),
 ]
 
-handler400 = "monitoring.views.errors.bad_request"
-handler403 = "monitoring.views.errors.permission_denied"
-handler404 = "monitoring.views.errors.page_not_found"
-handler429 = "monitoring.views.errors.too_many_requests"
-handler500 = "monitoring.views.errors.server_error"
+handler400 = "monitoring.web.errors.bad_request"
+handler403 = "monitoring.web.errors.permission_denied"
+handler404 = "monitoring.web.errors.page_not_found"
+handler429 = "monitoring.web.errors.too_many_requests"
+handler500 = "monitoring.web.errors.server_error"

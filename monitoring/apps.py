@@ -15,10 +15,11 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import password_reset
 
-        from monitoring import sight, trail
+        from monitoring import access as sight
         from monitoring.accounts import limits
         from monitoring.accounts.first_admin import after_migrate
-        from monitoring.selectors.snapshot import news
+        from monitoring.web import activity as trail
+        from monitoring.web.snapshot import news
 
         breaker.listen(news)
         trail.connect()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, register_converter
 
-from monitoring.converters import EntityConverter
-from monitoring.views import connections, failure_groups, health, metrics, pipelines, run, runs, summary
-from monitoring.views.blocks import Block
-from monitoring.views.preferences import Preferences, PreferenceSet
-from monitoring.views.preflight import OPENING
+from monitoring.accounts.preferences import Preferences, PreferenceSet
+from monitoring.connections import views as connections
+from monitoring.failures import views as failure_groups
+from monitoring.pipelines import checks as pipelines_checks
+from monitoring.pipelines import history as pipelines_history
+from monitoring.pipelines import source_rows as pipelines_source_rows
+from monitoring.pipelines import views as pipelines
+from monitoring.runs import views as run
+from monitoring.runs import views as runs
+from monitoring.summary import views as summary
+from monitoring.web import health, metrics
+from monitoring.web.blocks import Block
+from monitoring.web.converters import EntityConverter
+from monitoring.web.preflight import OPENING
 
 app_name = "monitoring"
 
@@ -42,13 +51,15 @@ urlpatterns = [
     path("pipelines/health.<str:kind>", pipelines.PipelinesExport.as_view(), name="pipelines-export"),
     *blocks(*pipelines.BLOCKS, prefix=PIPELINE),
     path(f"{PIPELINE}settings/", pipelines.PipelineSettingsLink.as_view(), name="pipeline-settings"),
-    path(f"{PIPELINE}checks/run/", pipelines.RunChecks.as_view(), name="pipeline-checks-run"),
-    path(f"{PIPELINE}sample/unmask/", pipelines.Unmask.as_view(), name="pipeline-unmask"),
-    path(f"{PIPELINE}sample.<str:kind>", pipelines.SampleExport.as_view(), name="pipeline-sample-export"),
-    path(f"{PIPELINE}trends.<str:kind>", pipelines.PipelineTrendsExport.as_view(), name="pipeline-trends-export"),
+    path(f"{PIPELINE}checks/run/", pipelines_checks.RunChecks.as_view(), name="pipeline-checks-run"),
+    path(f"{PIPELINE}sample/unmask/", pipelines_source_rows.Unmask.as_view(), name="pipeline-unmask"),
+    path(f"{PIPELINE}sample.<str:kind>", pipelines_source_rows.SampleExport.as_view(), name="pipeline-sample-export"),
+    path(
+        f"{PIPELINE}trends.<str:kind>", pipelines_history.PipelineTrendsExport.as_view(), name="pipeline-trends-export"
+    ),
     path(
         f"{PIPELINE}executions.<str:kind>",
-        pipelines.PipelineExecutionsExport.as_view(),
+        pipelines_history.PipelineExecutionsExport.as_view(),
         name="pipeline-executions-export",
     ),
     *blocks(*runs.BLOCKS),

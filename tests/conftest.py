@@ -92,7 +92,7 @@ def _no_failed_block(request: pytest.FixtureRequest) -> Iterator[None]:
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.ERROR)
     handler.emit = records.append  # type: ignore[method-assign]
-    logger = logging.getLogger("monitoring.views.blocks")
+    logger = logging.getLogger("monitoring.web.blocks")
     logger.addHandler(handler)
     yield
     logger.removeHandler(handler)
@@ -108,12 +108,12 @@ def _no_memory() -> None:
 
     from etlportal import breaker
     from etlportal.backends import bounded
-    from monitoring.selectors import snapshot
+    from monitoring.web import snapshot
 
     breaker.forget()
     bounded.forget()
     snapshot._decoded.cache_clear()
-    snapshot._seen.cache_clear()
+    snapshot._as_seen.cache_clear()
     caches["local"].clear()
     caches["rights"].clear()
 
@@ -196,7 +196,7 @@ def users(db: None) -> dict[str, Any]:
 @pytest.fixture
 def client_as(users: dict[str, Any]) -> Callable[[str], Client]:
     """`client_as("viewer")`: a signed-in client; `client_as("")`: nobody's."""
-    from monitoring.sight import rights_of
+    from monitoring.access import rights_of
 
     def make(role: str) -> Client:
         client = Client()
@@ -214,7 +214,7 @@ def snapshot_stored(db: None) -> Callable[..., Any]:
     from django.utils import timezone
 
     from monitoring.models import CollectorState
-    from monitoring.selectors.snapshot import encode
+    from monitoring.web.snapshot import encode
 
     def store(snapshot: Any, ticked_at: datetime | None = None) -> Any:
         payload = encode(snapshot)

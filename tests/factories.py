@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.enums import ExecutionStatus, ProblemCode, RunStatus
-from monitoring.policies.alerts import open_verdicts, preflight_verdicts
-from monitoring.policies.facts import (
+from monitoring.rules.alerts import open_verdicts, preflight_verdicts
+from monitoring.rules.enums import ExecutionStatus, ProblemCode, RunStatus
+from monitoring.rules.error_text import execution_errors, run_errors
+from monitoring.rules.facts import (
     ConnectionReading,
     ControlRow,
     Count,
@@ -24,15 +25,12 @@ from monitoring.policies.facts import (
     Snapshot,
     SourceReading,
     TargetReading,
+    Terms,
     Thresholds,
     Watermark,
 )
-from monitoring.policies.overview import RunCounts, overview
-from monitoring.policies.pipeline import judged
-from monitoring.policies.preflight import PipelineFacts, PreflightFacts, SchemaFacts, TableFacts, preflight
-from monitoring.policies.preflight_facts import Rights
-from monitoring.policies.terms import Terms
-from monitoring.rules.error_text import execution_errors, run_errors
+from monitoring.rules.overview import RunCounts, judged, overview
+from monitoring.rules.preflight import PipelineFacts, PreflightFacts, Rights, SchemaFacts, TableFacts, preflight
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)

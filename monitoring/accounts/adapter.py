@@ -23,11 +23,11 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import trail
+from monitoring.access import FACTORS, needs_second_factor
 from monitoring.accounts import limits
-from monitoring.enums import Group
 from monitoring.models import PortalSettings
-from monitoring.sight import FACTORS, needs_second_factor
+from monitoring.rules.enums import Group
+from monitoring.web import activity as trail
 
 logger = logging.getLogger(__name__)
 

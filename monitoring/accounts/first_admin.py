@@ -17,8 +17,8 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from monitoring.actions.trail import record
-from monitoring.enums import Group, TrailAction
+from monitoring.rules.enums import Group, TrailAction
+from monitoring.web.activity import record
 
 logger = logging.getLogger(__name__)
 

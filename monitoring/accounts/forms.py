@@ -11,8 +11,8 @@ from allauth.mfa.base import forms as base
 from allauth.mfa.webauthn import forms as webauthn
 from django.core.exceptions import ValidationError
 
-from monitoring import trail
 from monitoring.accounts import limits
+from monitoring.web import activity as trail
 
 
 class ResetPasswordForm(account.ResetPasswordForm):

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from monitoring.sight import has_second_factor, rights_of
+from monitoring.access import has_second_factor, rights_of
 
 OPEN = frozenset(
     {

@@ -20,10 +20,10 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from etlportal.oidc import Oidc
-from monitoring import trail
-from monitoring.enums import Group
-from monitoring.policies.provider_groups import groups_for, managed, names_in
-from monitoring.views import errors
+from monitoring.accounts.provider_groups import groups_for, managed, names_in
+from monitoring.rules.enums import Group
+from monitoring.web import activity as trail
+from monitoring.web import errors
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from django.utils.translation import ngettext
 
 from monitoring.admin import filters
 from monitoring.admin.readonly import UnrestrictedUsersAdmin
-from monitoring.enums import TrailAction
 from monitoring.models import GroupPolicy, GroupScope, PortalSettings
-from monitoring.trail import note
+from monitoring.rules.enums import TrailAction
+from monitoring.web.activity import note
 
 for _model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
     if admin.site.is_registered(_model):

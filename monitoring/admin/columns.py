@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 
-from monitoring.selectors.connections import server_offset
-from monitoring.templatetags import parts
+from monitoring.connections.queries import server_offset
+from monitoring.web import parts
 
 Column = Callable[[Any], Any]
 

@@ -11,13 +11,13 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import scope, wording
 from monitoring.admin.paging import PLACE, WINDOW
-from monitoring.enums import ExecutionStatus, RunStatus, TrailAction, TrailOutcome
-from monitoring.models import EtlControl, PipelineRollup
+from monitoring.models import EtlControl, PipelineRollup, scope
 from monitoring.models.managers import of_status
-from monitoring.selectors.snapshot import current
-from monitoring.templatetags.signs import sign_of
+from monitoring.rules.enums import ExecutionStatus, RunStatus, TrailAction, TrailOutcome
+from monitoring.web import labels as web_labels
+from monitoring.web.parts import sign_of
+from monitoring.web.snapshot import current
 
 MANY = 500
 """The most pipelines that a filter offers."""
@@ -167,7 +167,7 @@ class ActionFilter(ColumnFilter):
 
     @classmethod
     def options(cls) -> Options:
-        return [(code.value, wording.label(code)) for code in TrailAction]
+        return [(code.value, web_labels.label(code)) for code in TrailAction]
 
 
 class OutcomeFilter(ColumnFilter):
@@ -175,4 +175,4 @@ class OutcomeFilter(ColumnFilter):
 
     @classmethod
     def options(cls) -> Options:
-        return [(code.value, wording.label(code)) for code in TrailOutcome]
+        return [(code.value, web_labels.label(code)) for code in TrailOutcome]

@@ -8,12 +8,10 @@ from typing import Any
 from django.db.models import Model
 from django.http import HttpRequest
 
-from monitoring import scope
-from monitoring.access import COLUMNS, CONNECTIONS
-from monitoring.models import EtlRunEntity
+from monitoring.access import COLUMNS, CONNECTIONS, may
+from monitoring.models import EtlRunEntity, scope
 from monitoring.models.managers import HIDDEN, ScopedRun, fill_in
 from monitoring.rules.masking import mask_login, mask_logins
-from monitoring.sight import may
 
 MASKS: dict[str, Callable[[str], str]] = {"started_by": mask_login, "error_message": mask_logins}
 

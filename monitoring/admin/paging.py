@@ -22,7 +22,7 @@ from django.utils.functional import cached_property
 
 from etlportal.budget import budget
 from monitoring.admin.masking import mask_rows
-from monitoring.templatetags.formats import number_text
+from monitoring.web.formats import number_text
 from monitoring.web.sheets import MAX_ROWS
 
 WINDOW = "window"

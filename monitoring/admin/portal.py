@@ -12,11 +12,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import scope, wording
 from monitoring.admin import filters
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, UnrestrictedUsersAdmin
 from monitoring.admin.related_rows import Links, detail_url
-from monitoring.enums import TrailAction, TrailOutcome
 from monitoring.models import (
     CollectorState,
     EtlRun,
@@ -28,7 +26,10 @@ from monitoring.models import (
     RunEntityCopy,
     TrailEntry,
     UserPreferences,
+    scope,
 )
+from monitoring.rules.enums import TrailAction, TrailOutcome
+from monitoring.web import labels as web_labels
 
 RULES = (
     ("late_warning_minutes", "late_critical_minutes"),
@@ -241,11 +242,11 @@ class TrailEntryAdmin(KeyedAdmin, UnrestrictedUsersAdmin):
 
     @admin.display(description=_("action"))
     def action_words(self, row: TrailEntry) -> Any:
-        return wording.label(TrailAction(row.action)) if row.action in set(TrailAction) else row.action
+        return web_labels.label(TrailAction(row.action)) if row.action in set(TrailAction) else row.action
 
     @admin.display(description=_("outcome"))
     def outcome_words(self, row: TrailEntry) -> Any:
-        return wording.label(TrailOutcome(row.outcome)) if row.outcome in set(TrailOutcome) else row.outcome
+        return web_labels.label(TrailOutcome(row.outcome)) if row.outcome in set(TrailOutcome) else row.outcome
 
     @admin.display(description=_("detail"))
     def detail_json(self, row: TrailEntry) -> str:

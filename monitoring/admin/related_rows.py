@@ -19,10 +19,10 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import columns
 from monitoring.admin.masking import mask_rows, may_see_logins
-from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
-from monitoring.templatetags import parts
-from monitoring.templatetags.formats import number_text
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.web import parts
+from monitoring.web.formats import number_text
 
 AROUND = timedelta(minutes=5)
 """Login events belong to a run from so long before its start to so long after its end."""

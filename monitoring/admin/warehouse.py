@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.admin import columns, filters, related_rows
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
 from monitoring.admin.related_rows import AROUND, Links, Related, detail_url, events_around, iso, list_url, url_or_none
-from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
-from monitoring.templatetags import parts
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.web import parts
 
 
 @admin.register(EtlControl)

@@ -16,16 +16,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from etlportal.budget import OutOfTime, begin, wait
+from monitoring.collector.judge import pipeline_facts, preflight_facts
 from monitoring.collector.memory import Memory, Structure
 from monitoring.collector.portal import default_decisions, deploy_messages, read_portal, unread_portal
-from monitoring.collector.preflight import pipeline_facts, preflight_facts
-from monitoring.collector.reading import DW, OLTP, Looked, look
+from monitoring.collector.read import DW, OLTP, Looked, look
 from monitoring.collector.remedies import remedies
-from monitoring.enums import ProblemCode
-from monitoring.policies.doctor import PortalFacts, Readiness, portal_checks, readiness
-from monitoring.policies.facts import ConnectionReading, Preflight, Problem
-from monitoring.policies.preflight import preflight
-from monitoring.selectors.pipeline_settings import Decisions, required_names
+from monitoring.collector.store import Decisions, required_names
+from monitoring.rules.doctor import PortalFacts, Readiness, portal_checks, readiness
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import ConnectionReading, Preflight, Problem
+from monitoring.rules.preflight import preflight
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.permissions import Remedy
 from monitoring.warehouse.reader import connection_reading, failed_reading

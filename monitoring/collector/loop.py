@@ -20,7 +20,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from etlportal import metrics
 from etlportal.budget import budget
 from etlportal.correlation import Work, new_id, working
-from monitoring.actions.lease import (
+from monitoring.collector.lease import (
+    Heartbeat,
     LeaseLost,
     claim_lease,
     lease_length,
@@ -29,9 +30,8 @@ from monitoring.actions.lease import (
     renew_seconds,
     standby_seconds,
 )
-from monitoring.collector.heartbeat import Heartbeat
 from monitoring.collector.memory import Memory
-from monitoring.collector.reading import DW
+from monitoring.collector.read import DW
 from monitoring.collector.tick import Ticked, tick
 from monitoring.warehouse.audit import newest_run_id
 from monitoring.warehouse.reader import ReadFailed, release

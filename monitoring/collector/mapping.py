@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import ControlRow, Problem, SourceReading, TargetReading
-from monitoring.selectors.pipeline_settings import Decisions
+from monitoring.collector.store import Decisions
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import ControlRow, Problem, SourceReading, TargetReading
 from monitoring.warehouse.catalog import Catalog, Column, Table
 from monitoring.warehouse.names import InvalidName, TableName, parse_column, parse_table
 from monitoring.warehouse.probes import (

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitoring.policies.facts import ConnectionReading, Pipeline, Problem, Run, Snapshot, Watermark
-from monitoring.policies.overview import RunCounts
-from monitoring.policies.preflight_facts import Rights
-from monitoring.selectors.history import EligibleSample, ExecutionPast
+from monitoring.collector.store import EligibleSample, ExecutionPast
+from monitoring.rules.facts import ConnectionReading, Pipeline, Problem, Run, Snapshot, Watermark
+from monitoring.rules.overview import RunCounts
+from monitoring.rules.preflight import Rights
 from monitoring.warehouse.catalog import Catalog
 from monitoring.warehouse.names import TableName
 

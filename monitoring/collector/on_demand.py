@@ -16,13 +16,12 @@ from django.db import connections
 from etlportal import breaker, metrics
 from etlportal.correlation import Work, new_id, working
 from etlportal.databases import WATCHED
-from monitoring.actions.lease import LeaseLost, claim_lease, release_lease
-from monitoring.collector.heartbeat import Heartbeat
+from monitoring.collector.lease import Heartbeat, LeaseLost, claim_lease, release_lease
 from monitoring.collector.loop import holder_name
 from monitoring.collector.memory import Memory
 from monitoring.collector.tick import tick
-from monitoring.scope import unscoped
-from monitoring.selectors.snapshot import Current, current
+from monitoring.models.scope import unscoped
+from monitoring.web.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
 

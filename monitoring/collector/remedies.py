@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from monitoring.collector.preflight import missing_indexes
-from monitoring.collector.reading import CONTRACT_TABLES, DW, OLTP, Looked
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Problem
-from monitoring.policies.preflight_facts import Rights
+from monitoring.collector.judge import missing_indexes
+from monitoring.collector.read import CONTRACT_TABLES, DW, OLTP, Looked
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
+from monitoring.rules.preflight import Rights
 from monitoring.warehouse import permissions as text
 from monitoring.warehouse.catalog import Catalog, Table
 from monitoring.warehouse.names import TableName, parse_table

@@ -9,13 +9,21 @@ from typing import Any
 
 from etlportal.refused import FORMAT
 from monitoring.collector.diagnosis import Diagnosis
-from monitoring.enums import CheckState
-from monitoring.policies.doctor import CheckGroup, group_of
-from monitoring.policies.facts import Check, Problem
+from monitoring.rules.doctor import CheckGroup, group_of
+from monitoring.rules.enums import CheckState
+from monitoring.rules.facts import Check, Problem
 from monitoring.warehouse.permissions import Remedy, use
-from monitoring.wording import check_text, connection_facts, problem_text
-from monitoring.wording.doctor import FOR_THE_DBA, GROUPS, READINESS, counts_text, why_text
-from monitoring.wording.labels import label
+from monitoring.web.check_texts import (
+    FOR_THE_DBA,
+    GROUPS,
+    READINESS,
+    check_text,
+    connection_facts,
+    counts_text,
+    why_text,
+)
+from monitoring.web.labels import label
+from monitoring.web.problems import problem_text
 
 WIDTH = 110
 SIGNS = {CheckState.PASSED: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗", CheckState.UNKNOWN: "?"}

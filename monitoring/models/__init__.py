@@ -1,18 +1,18 @@
 """The models: the ETL's tables (read-only) and the portal's own."""
 
-from monitoring.models.accounts import GroupPolicy, PortalSettings
-from monitoring.models.group_scope import GroupScope
+from monitoring.models.accounts import GroupPolicy, GroupScope, PortalSettings
 from monitoring.models.history import PipelineRollup
-from monitoring.models.integrity import IntegrityReport
 from monitoring.models.portal import (
     CollectorState,
+    IntegrityReport,
     PipelineSample,
     PipelineSettings,
     RunCopy,
     RunEntityCopy,
+    SeenDay,
+    SeenHistory,
     UserPreferences,
 )
-from monitoring.models.seen import SeenDay, SeenHistory
 from monitoring.models.trail import AppendOnly, TrailEntry
 from monitoring.models.warehouse import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.enums import Grain
 from monitoring.models.fields import ForeignCharField
 from monitoring.models.managers import of_pipelines
+from monitoring.rules.enums import Grain
 
 
 class PipelineRollup(models.Model):

@@ -1,11 +1,4 @@
-"""How the contract's columns are compared on SQL Server: a parameter has its column's own type.
-
-pyodbc sends every text as NVARCHAR and every time as DATETIME2(7). Comparing a column of a lower type
-with one converts the column, row by row, and scans. On other databases Django's own lookups stand.
-
-A VARCHAR holds the characters of its code page only. CAST puts `?` or a look-alike in the place of
-another one, so a text that is not plain ASCII (which every code page holds) also has to survive the way there and back.
-"""
+"""The database's own clock in a query: machines that share a database need not agree about the time."""
 
 from __future__ import annotations
 
@@ -14,10 +7,35 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import lookups
+from django.db.models import DateTimeField, Func, lookups
 from django.db.models.expressions import Col
 
 Compiled = tuple[str, list[Any]]
+
+
+class DatabaseTime(Func):
+    """The time of the statement by the database's clock, and `after` it (less than none: before)."""
+
+    output_field = DateTimeField()
+
+    def __init__(self, after: timedelta = timedelta()) -> None:
+        super().__init__()
+        self.after = after
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+        raise NotImplementedError(f"the clock of {connection.vendor} is not known")
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+        return "(STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second')", [self.after.total_seconds()]
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+        # As Django writes times: text, UTC.
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)", [f"{self.after.total_seconds():+.3f} seconds"]
+
+    def as_microsoft(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+        milliseconds = round(self.after.total_seconds() * 1000)
+        return "TODATETIMEOFFSET(DATEADD(MILLISECOND, %s, SYSUTCDATETIME()), '+00:00')", [milliseconds]
+
 
 AS_VARCHAR = "CAST(%s AS VARCHAR(8000))"
 """As long as a VARCHAR can be: a cast to the column's own length would cut a longer text into a match."""

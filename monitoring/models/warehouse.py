@@ -12,8 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.guard import WarehouseReadOnly
 from monitoring.models.fields import UtcDateTimeField, VarCharField
-from monitoring.models.managers import ScopedRun, of_pipelines, of_runs
-from monitoring.querysets import ConnectionLoginEventQuerySet, ReadOnlyQuerySet, RunEntityQuerySet, RunQuerySet
+from monitoring.models.managers import (
+    ConnectionLoginEventQuerySet,
+    ReadOnlyQuerySet,
+    RunEntityQuerySet,
+    RunQuerySet,
+    ScopedRun,
+    of_pipelines,
+    of_runs,
+)
 
 
 class WarehouseModel(models.Model):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from monitoring.enums import ErrorClass
+from monitoring.rules.enums import ErrorClass
 
 UNINFORMATIVE = frozenset({0, 3621, 8180, 16945, 20002, 20018})
 """Numbers that only frame another one: "the statement has been terminated", "could not be prepared"."""

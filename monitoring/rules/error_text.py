@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 
-from monitoring.enums import ErrorClass
 from monitoring.rules.diagnostics import Part, read, without_statement
+from monitoring.rules.enums import ErrorClass
 from monitoring.rules.error_numbers import (
     BY_DRIVER,
     BY_EXCEPTION,

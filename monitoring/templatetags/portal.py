@@ -11,9 +11,9 @@ from django.utils.html import json_script
 from django.utils.safestring import SafeString
 from django_tables2.columns import BoundColumn
 
-from monitoring.policies.browsers import browser_name
-from monitoring.templatetags import graphics, parts
-from monitoring.templatetags.parts import (
+from monitoring.accounts.browsers import browser_name
+from monitoring.web import graphics, parts
+from monitoring.web.parts import (
     age,
     duration,
     elapsed,

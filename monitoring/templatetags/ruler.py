@@ -11,10 +11,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from monitoring.enums import Severity
-from monitoring.policies.ruler import Mark, MarkCode, Ruler, RulerState, Tick, Zone, ZoneCode
-from monitoring.templatetags.formats import DAY, HOUR, MINUTE, number_text
-from monitoring.wording.pipelines import MARKS
+from monitoring.pipelines.texts import MARKS
+from monitoring.rules.enums import Severity
+from monitoring.rules.freshness_timeline import Mark, MarkCode, Ruler, RulerState, Tick, Zone, ZoneCode
+from monitoring.web.formats import DAY, HOUR, MINUTE, number_text
 
 LANE = 18
 """Pixels of one label row."""

@@ -12,10 +12,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from monitoring.policies.facts import Run
-from monitoring.selectors.run_grid import HEIGHT, Cell
-from monitoring.templatetags.formats import duration_text, time_text
-from monitoring.templatetags.signs import sign_of
+from monitoring.rules.facts import Run
+from monitoring.web.formats import duration_text, time_text
+from monitoring.web.parts import sign_of
+from monitoring.web.run_grid import HEIGHT, Cell
 
 register = template.Library()
 

@@ -11,9 +11,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from monitoring.templatetags import parts
-from monitoring.templatetags.remembered import remembered
-from monitoring.wording.text import Part, Text
+from monitoring.web import parts
+from monitoring.web.parts import remembered
+from monitoring.web.texts import Part, Text
 
 register = template.Library()
 

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from monitoring.enums import ExecutionStatus, ProblemCode, RunStatus
-from monitoring.policies.facts import NEVER_LOADED_YEAR, ControlRow, Execution, Problem, Run, Watermark
+from monitoring.rules.enums import ExecutionStatus, ProblemCode, RunStatus
+from monitoring.rules.facts import NEVER_LOADED_YEAR, ControlRow, Execution, Problem, Run, Watermark
 from monitoring.warehouse.dialect import Sql, dialect_of, utc, values
 from monitoring.warehouse.errors import CONNECTION_CODES
 from monitoring.warehouse.reader import ReadFailed, Row, rows

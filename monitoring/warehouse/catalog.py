@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from django.db import connections
 
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, values
 from monitoring.warehouse.names import MAX_PART, USUAL, Naming, TableName
 from monitoring.warehouse.reader import ReadFailed, Row, rows

@@ -16,8 +16,8 @@ from datetime import datetime
 from django.utils import timezone
 
 from etlportal.budget import budget
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse.catalog import Column, base_of
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined
 from monitoring.warehouse.names import USUAL, InvalidName, Naming, TableName, parse_column

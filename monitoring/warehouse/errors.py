@@ -18,8 +18,8 @@ from django.db import connections
 
 from etlportal.breaker import NotAsked
 from etlportal.budget import NotBegun
-from monitoring.enums import ProblemCode as Code
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode as Code
+from monitoring.rules.facts import Problem
 
 DETAIL_LENGTH = 500
 

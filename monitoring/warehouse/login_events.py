@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.policies.auditor import REMEMBERED
-from monitoring.policies.sessions import FACETS, HourEvents, Sampled, Values, session_number
+from monitoring.rules.audit import REMEMBERED
+from monitoring.rules.sessions import FACETS, HourEvents, Sampled, Values, session_number
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, utc
 from monitoring.warehouse.reader import execute_snapshot, rows
 

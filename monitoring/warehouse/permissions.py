@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from monitoring.policies.preflight_facts import Rights
+from monitoring.rules.preflight import Rights
 from monitoring.warehouse.dialect import Sql, dialect_of
 from monitoring.warehouse.names import MAX_PART, TableName, bracketed
 from monitoring.warehouse.reader import rows

@@ -20,8 +20,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from etlportal.budget import budget
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Count, Problem, SourceReading, TargetReading, Watermark
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Count, Problem, SourceReading, TargetReading, Watermark
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of, joined, utc
 from monitoring.warehouse.errors import CONNECTION_CODES

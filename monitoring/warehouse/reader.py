@@ -16,8 +16,7 @@ from etlportal.backends.sqlserver.odbc import driver_name
 from etlportal.budget import budget
 from etlportal.databases import READ_UNCOMMITTED
 from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
-from monitoring.policies.facts import ConnectionReading, Problem
-from monitoring.policies.terms import Terms
+from monitoring.rules.facts import ConnectionReading, Problem, Terms
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
 from monitoring.warehouse.errors import problem_from, scrub
 

@@ -25,13 +25,13 @@ from django.utils.text import slugify
 from django.views import View
 
 from etlportal.budget import budget
-from monitoring.enums import TrailOutcome
-from monitoring.selectors.snapshot import Current, current
-from monitoring.tables import PortalTable
-from monitoring.trail import note_export
+from monitoring.rules.enums import TrailOutcome
 from monitoring.web import sheets
+from monitoring.web.activity import note_export
+from monitoring.web.problems import ProblemWords
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
-from monitoring.wording.problems import ProblemWords
+from monitoring.web.snapshot import Current, current
+from monitoring.web.tables import PortalTable
 
 FORMATS = ("csv", "xlsx")
 SECONDS = 30.0

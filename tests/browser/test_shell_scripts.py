@@ -15,7 +15,7 @@ import django_htmx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from monitoring.templatetags.formats import duration_text
+from monitoring.web.formats import duration_text
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 HTMX = Path(django_htmx.__file__).parent / "static" / "django_htmx" / "htmx-2.min.js"

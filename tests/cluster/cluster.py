@@ -22,7 +22,7 @@ from tools.postgres import url_of
 
 TICK_SECONDS = 6
 LEASE_SECONDS = 0.6 * TICK_SECONDS
-"""monitoring/actions/lease.py"""
+"""monitoring/collector/lease.py"""
 PACE = 4
 
 

@@ -31,19 +31,20 @@ from monitoring.access import (
     GROUPS,
     OPEN,
     PORTAL,
+    RIGHTS_SECONDS,
     UNMASK,
     VIEW,
     WHOLE_ONLY,
     Kind,
+    may,
 )
-from monitoring.actions.copies import execution_error_columns, run_error_columns
-from monitoring.actions.trail import record
 from monitoring.admin.masking import MASKS
 from monitoring.admin.readonly import UnrestrictedUsersAdmin
-from monitoring.enums import ExecutionStatus, TrailAction
+from monitoring.collector.copies import execution_error_columns, run_error_columns
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
-from monitoring.sight import RIGHTS_SECONDS, may
-from monitoring.views.blocks import Block, Page
+from monitoring.rules.enums import ExecutionStatus, TrailAction
+from monitoring.web.activity import record
+from monitoring.web.blocks import Block, Page
 from tests.conftest import ROLES
 from tests.support import worlds
 from tests.support.queries import counted

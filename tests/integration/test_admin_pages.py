@@ -219,8 +219,8 @@ def test_the_login_time_is_utc_by_the_servers_offset(
 def test_a_login_time_whose_offset_is_not_known_says_whose_it_is(
     client_as: Any, warehouse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monitoring.enums import ProblemCode
-    from monitoring.policies.facts import Problem
+    from monitoring.rules.enums import ProblemCode
+    from monitoring.rules.facts import Problem
     from monitoring.warehouse import login_events
     from monitoring.warehouse.reader import ReadFailed
 

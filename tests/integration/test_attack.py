@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
-from monitoring.views.blocks import PREFIX
-from monitoring.views.preflight import OPENING
+from monitoring.web.blocks import PREFIX
+from monitoring.web.preflight import OPENING
 from tests.factories import troubled_snapshot
 from tests.support.addresses import ADDRESSES, PAGES
 from tests.support.warehouse import Warehouse

@@ -12,9 +12,9 @@ from django.db import connections
 from django.test import Client
 
 from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
-from monitoring.enums import ProblemCode
 from monitoring.models import ConnectionLoginEvent
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from tests.factories import snapshot
@@ -148,9 +148,7 @@ def test_at_most_once_in_thirty_seconds_for_everybody(client_as: Any, warehouse:
 def test_a_failure_says_what_to_do_and_may_be_tried_again(
     client_as: Any, warehouse: Any, code: ProblemCode, words: str
 ) -> None:
-    with mock.patch(
-        "monitoring.views.connections.capture.capture_snapshot", side_effect=ReadFailed(Problem(code=code))
-    ):
+    with mock.patch("monitoring.connections.views.capture_snapshot", side_effect=ReadFailed(Problem(code=code))):
         assert words in said(client_as("operator").post(URL))
     assert "Captured: " in said(client_as("operator").post(URL))
 

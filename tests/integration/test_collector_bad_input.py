@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import CheckState, PipelineStatus, ProblemCode, Severity, WatermarkState
 from monitoring.models import PipelineSample, PipelineSettings, RunCopy
-from monitoring.policies.facts import Count
+from monitoring.rules.enums import CheckState, PipelineStatus, ProblemCode, Severity, WatermarkState
+from monitoring.rules.facts import Count
 from tests.support.collecting import HOLDER, Watcher, in_real_time, problem_codes
 from tests.support.shop import customer
 from tests.support.warehouse import Warehouse
@@ -334,8 +334,8 @@ class TestClockThatWentBack:
     ) -> None:
         watcher.tick()
         PipelineSample.objects.update(sampled_at=warehouse.now)
-        from monitoring.actions.lease import claim_lease, release_lease
-        from monitoring.actions.samples import store_tick
+        from monitoring.collector.lease import claim_lease, release_lease
+        from monitoring.collector.store import store_tick
 
         release_lease(holder=HOLDER)
         assert claim_lease(holder="x")

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monitoring.actions.copies import update_errors
-from monitoring.collector import copying
-from monitoring.enums import ExecutionStatus, PipelineStatus
+from monitoring.collector import copies as copying
+from monitoring.collector import store as history
+from monitoring.collector.copies import update_errors
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
-from monitoring.policies.rollups import day_of
+from monitoring.rules import facts as rules_facts
+from monitoring.rules.enums import ExecutionStatus, PipelineStatus
 from monitoring.rules.error_text import FINGERPRINT_VERSION
-from monitoring.selectors import history
+from monitoring.rules.rollups import day_of
 from tests import factories
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import queries
@@ -23,7 +24,7 @@ from tests.support.warehouse import Warehouse
 @pytest.fixture
 def watcher(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     in_real_time(warehouse).control()
-    monkeypatch.setattr(copying, "BATCH", 20)
+    monkeypatch.setattr(copying, "RUNS_AT_ONCE", 20)
     return Watcher()
 
 
@@ -242,7 +243,7 @@ class TestPast:
         later = ran.now + timedelta(days=3)
         own = history.execution_past("dim_cliente", later, history.first_run_since(later - history.WEEK)).history
         assert (own.executions_7d, own.failures_7d) == (4, 3)
-        assert history.execution_past("nobody", later).history == history.History()
+        assert history.execution_past("nobody", later).history == rules_facts.History()
 
     def test_a_streak_longer_than_what_is_looked_at(
         self, watcher: Watcher, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch

@@ -10,10 +10,13 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from monitoring.collector import judging, reading
-from monitoring.enums import PipelineStatus, ProblemCode, Rule, Severity
+from monitoring.collector import judge as judging
+from monitoring.collector import read as reading
 from monitoring.models import PipelineRollup, PipelineSample
-from monitoring.policies.facts import Count, Verdict
+from monitoring.rules import overview as rules_overview
+from monitoring.rules.enums import PipelineStatus, ProblemCode, Rule, Severity
+from monitoring.rules.facts import Count, Verdict
+from monitoring.warehouse import catalog as warehouse_catalog
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import counted
 from tests.support.shop import customer, region
@@ -32,7 +35,7 @@ def test_one_that_cannot_be_judged_spoils_no_other(
     warehouse.control("dim_cliente")
     warehouse.control("dim_produto")
     warehouse.execution("dim_produto")
-    original = judging.judged
+    original = rules_overview.judged
 
     def judged(control: Any, **parts: Any) -> Any:
         if control.entity_name == "dim_cliente":
@@ -188,7 +191,7 @@ def test_a_table_that_may_not_be_read(watcher: Watcher, warehouse: Warehouse, mo
     """SQL Server says so in its catalog: no statement is tried, and the reason is clear."""
     from monitoring.warehouse.catalog import Catalog
 
-    original = reading.read_catalog
+    original = warehouse_catalog.read_catalog
 
     def denied(alias: str, wanted: Any) -> Catalog:
         catalog = original(alias, wanted)

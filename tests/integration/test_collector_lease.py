@@ -13,8 +13,12 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from monitoring.actions import copies, seen
-from monitoring.actions.lease import (
+from monitoring.collector import copies, loop
+from monitoring.collector import copies as copying
+from monitoring.collector import lease as heartbeat_module
+from monitoring.collector import login_history as seen
+from monitoring.collector.lease import (
+    Heartbeat,
     LeaseLost,
     claim_lease,
     collecting_as,
@@ -24,12 +28,9 @@ from monitoring.actions.lease import (
     renew_seconds,
     standby_seconds,
 )
-from monitoring.collector import copying, loop
-from monitoring.collector import heartbeat as heartbeat_module
-from monitoring.collector.heartbeat import Heartbeat
 from monitoring.collector.loop import Collector
 from monitoring.models import CollectorState, PipelineSample, RunCopy, SeenHistory
-from monitoring.models.clock import DatabaseTime
+from monitoring.models.lookups import DatabaseTime
 from tests.factories import run
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import queries

@@ -13,11 +13,11 @@ from django.db import DatabaseError, connections
 from django.test import Client
 from django.utils import timezone
 
-from monitoring.actions.lease import claim_lease, release_lease
 from monitoring.collector import on_demand
+from monitoring.collector.lease import claim_lease, release_lease
 from monitoring.collector.on_demand import ensure_fresh, take_one_sample
 from monitoring.models import CollectorState, PipelineSample
-from monitoring.selectors.snapshot import Current, current
+from monitoring.web.snapshot import Current, current
 from tests.support.collecting import in_real_time
 from tests.support.queries import queries
 from tests.support.warehouse import Warehouse

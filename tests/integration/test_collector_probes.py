@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Count, Problem, SourceReading, Watermark
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Count, Problem, SourceReading, Watermark
 from monitoring.warehouse import probes
 from monitoring.warehouse.catalog import Table, read_catalog
 from monitoring.warehouse.names import TableName, parse_table

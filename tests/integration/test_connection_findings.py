@@ -12,9 +12,9 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from monitoring.collector import seen
+from monitoring.collector import login_history as seen
 from monitoring.collector.memory import Memory
-from monitoring.event_filters import stamp
+from monitoring.connections.forms import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.warehouse import login_events as login_history
 from monitoring.warehouse.login_events import Ends

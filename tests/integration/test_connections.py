@@ -15,11 +15,15 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from monitoring import models as monitoring_models
+from monitoring import policies as monitoring_policies
+from monitoring import warehouse as monitoring_warehouse
+from monitoring.connections import queries as audit
+from monitoring.connections.queries import Window
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
-from monitoring.policies.sessions import Figures
-from monitoring.selectors import connections as audit
-from monitoring.selectors.connections import Window
-from monitoring.selectors.local_cache import cache
+from monitoring.rules.sessions import Figures
+from monitoring.warehouse import login_events as warehouse_login_events
+from monitoring.web.local_cache import cache
 from tests.factories import snapshot
 from tests.support import htmx
 from tests.support.warehouse import NOW
@@ -31,20 +35,20 @@ BLOCKS = ("connections-activity", "connections-facets", "connections-extraction"
 @pytest.fixture(autouse=True)
 def _clock() -> Any:
     """The database's clock is SQLite's own, which no library moves: the window is fixed instead."""
-    started = audit.login_events.bounds
+    started = monitoring_warehouse.login_events.bounds
 
     def bounds(hours: int) -> Any:
         real = started(hours)
-        since = audit.sessions.window_start(NOW, hours)
+        since = monitoring_policies.sessions.window_start(NOW, hours)
         first = (
-            audit.ConnectionLoginEvent.objects.filter(event_time_utc__gte=since)
+            monitoring_models.ConnectionLoginEvent.objects.filter(event_time_utc__gte=since)
             .order_by("event_time_utc", "pk")
             .values_list("pk", flat=True)
             .first()
         )
-        return audit.Bounds(now=NOW, since=since, first=first, newest=real.newest)
+        return warehouse_login_events.Bounds(now=NOW, since=since, first=first, newest=real.newest)
 
-    with time_machine.travel(NOW, tick=False), mock.patch.object(audit.login_events, "bounds", bounds):
+    with time_machine.travel(NOW, tick=False), mock.patch.object(monitoring_warehouse.login_events, "bounds", bounds):
         yield
 
 
@@ -328,9 +332,9 @@ def test_the_login_time_is_utc_by_the_servers_offset(
 ) -> None:
     moment = NOW.replace(hour=9, minute=17)
     warehouse.login_event(login_time=moment + timedelta(hours=hours))
-    bounds = audit.login_events.bounds
+    bounds = monitoring_warehouse.login_events.bounds
     with mock.patch.object(
-        audit.login_events, "bounds", lambda asked: replace(bounds(asked), offset=timedelta(hours=hours))
+        monitoring_warehouse.login_events, "bounds", lambda asked: replace(bounds(asked), offset=timedelta(hours=hours))
     ):
         cache.clear()
         page = client_as("auditor").get(PAGE).content.decode()

@@ -18,7 +18,7 @@ from demo.dialects import Sqlite
 from demo.files import WarehouseFiles
 from demo.pipelines import PIPELINES
 from demo.runner import extract
-from monitoring.enums import ErrorClass
+from monitoring.rules.enums import ErrorClass
 from monitoring.rules.error_text import parse
 
 NOW = datetime.fromisoformat("2026-03-10 15:10:20")

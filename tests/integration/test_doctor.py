@@ -23,10 +23,10 @@ from etlportal import refused
 from etlportal.guard import is_read
 from monitoring.collector.diagnosis import Doctor
 from monitoring.collector.portal import read_portal
-from monitoring.enums import ProblemCode
 from monitoring.management.commands import doctor
 from monitoring.models import CollectorState
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse import reader
 from tests import factories
 from tests.support.collecting import in_real_time

@@ -9,10 +9,10 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
-from monitoring.actions.copies import update_errors
-from monitoring.enums import ErrorClass
+from monitoring.collector.copies import update_errors
 from monitoring.models import CollectorState, EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
-from monitoring.selectors.local_cache import cache
+from monitoring.rules.enums import ErrorClass
+from monitoring.web.local_cache import cache
 from tests import factories
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.warehouse import Warehouse

@@ -18,7 +18,7 @@ from django.urls import clear_url_caches, path
 from django.utils.functional import SimpleLazyObject
 
 from etlportal import urls as portal
-from monitoring.views import errors
+from monitoring.web import errors
 
 Clients = Callable[[str], Client]
 

@@ -9,13 +9,13 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
+from monitoring.connections import queries as module
+from monitoring.connections.queries import event_hours
 from monitoring.models import ConnectionLoginEvent
-from monitoring.policies import sessions
-from monitoring.selectors import event_hours as module
-from monitoring.selectors.event_hours import event_hours
-from monitoring.selectors.local_cache import cache
+from monitoring.rules import sessions
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
+from monitoring.web.local_cache import cache
 from tests.support.warehouse import NOW
 
 pytestmark = pytest.mark.django_db

@@ -11,11 +11,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from monitoring import scope
-from monitoring.enums import ExecutionStatus, RunStatus
-from monitoring.models import RunCopy, RunEntityCopy
-from monitoring.selectors.local_cache import cache
-from monitoring.views.blocks import Block
+from monitoring.models import RunCopy, RunEntityCopy, scope
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.web.blocks import Block
+from monitoring.web.local_cache import cache
 from tests import factories
 from tests.conftest import ROLES
 from tests.support import htmx
@@ -290,7 +289,7 @@ def test_what_is_rendered_once_is_the_same_for_every_role(
         made[key] = html
         return html
 
-    monkeypatch.setattr("monitoring.views.blocks.cached_once", as_before)
+    monkeypatch.setattr("monitoring.web.blocks.cached_once", as_before)
     snapshot_stored(factories.troubled_snapshot())
     for role in ROLES:
         for name in PAGES:

@@ -13,14 +13,13 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 
-from monitoring import scope
-from monitoring.actions.copies import execution_error_columns
-from monitoring.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
-from monitoring.event_filters import stamp
-from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry
+from monitoring.collector.copies import execution_error_columns
+from monitoring.connections.forms import stamp
+from monitoring.failures import queries as groups
+from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry, scope
+from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
 from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
-from monitoring.selectors import failure_groups as groups
-from monitoring.selectors.snapshot import Current
+from monitoring.web.snapshot import Current
 from tests import factories
 from tests.conftest import ROLES
 from tests.factories import NOW, UNIQUE_ERROR, ago
@@ -242,7 +241,7 @@ class TestPages:
             snapshot_stored(factories.unreachable_snapshot())
         else:
             settings.SAMPLE_ON_DEMAND = False
-            monkeypatch.setattr("monitoring.selectors.snapshot.STALE_AFTER", timedelta(seconds=-1))
+            monkeypatch.setattr("monitoring.web.snapshot.STALE_AFTER", timedelta(seconds=-1))
         for path in paths:
             html = page.get(path).content.decode()
             assert not re.search("status__word.>(Gone|Recurring|New)<", html), path

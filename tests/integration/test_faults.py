@@ -20,12 +20,12 @@ from django.utils import timezone, translation
 
 from etlportal import breaker, budget
 from etlportal.budget import OutOfTime
-from monitoring.enums import ProblemCode as Code
-from monitoring.middleware import PAGE_SECONDS
 from monitoring.models import CollectorState, ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, RunCopy
-from monitoring.policies.facts import Snapshot
+from monitoring.rules.enums import ProblemCode as Code
+from monitoring.rules.facts import Snapshot
 from monitoring.warehouse.errors import CONNECTION_CODES
-from monitoring.wording import code_text
+from monitoring.web.middleware import PAGE_SECONDS
+from monitoring.web.problems import code_text
 from tests.integration.test_every_page import PAGES
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.faults import ASKING, CONNECTING, FAULTS, NASTY, Fault, struck

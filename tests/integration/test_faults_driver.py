@@ -22,9 +22,9 @@ from django.urls import reverse
 from etlportal.backends import bounded
 from etlportal.backends.sqlserver.odbc import driver_manager_problem
 from etlportal.budget import budget
-from monitoring.enums import ProblemCode as Code
 from monitoring.models import EtlRun
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode as Code
+from monitoring.rules.facts import Problem
 from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.reader import ReadFailed, connection_reading, rows

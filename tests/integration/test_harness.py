@@ -93,7 +93,7 @@ def test_a_slice_of_unordered_rows_snaps() -> None:
 def test_a_failed_block_can_be_wanted() -> None:
     import logging
 
-    logging.getLogger("monitoring.views.blocks").error("wanted")
+    logging.getLogger("monitoring.web.blocks").error("wanted")
 
 
 def test_statements_are_counted_per_alias(warehouse: Warehouse) -> None:

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from etlportal.correlation import Work, current
-from monitoring.views import health
+from monitoring.web import health
 from tests import factories
 
 Clients = Callable[[str], Client]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import CheckState, ProblemCode
-from monitoring.policies.facts import Watermark
-from monitoring.policies.integrity import Basis, CheckCode, CheckResult, Reason
+from monitoring.rules.enums import CheckState, ProblemCode
+from monitoring.rules.facts import Watermark
+from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
 from monitoring.warehouse.integrity import checks as columns
 from monitoring.warehouse.integrity import checks as deletions
 from monitoring.warehouse.integrity.checks import Subject, run_checks
@@ -95,7 +95,7 @@ def test_violations_are_counted_with_their_keys(loose: Warehouse) -> None:
 
 
 def test_counting_stops_at_its_cap(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.policies.integrity.FOUND_CAP", 3)
+    monkeypatch.setattr("monitoring.rules.integrity.FOUND_CAP", 3)
     monkeypatch.setattr("monitoring.warehouse.integrity.checks.FOUND_CAP", 3)
     for _ in range(6):
         source_row(loose, id=None)

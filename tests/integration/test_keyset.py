@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring.models import RunCopy
-from monitoring.selectors import keyset
+from monitoring.web import keyset
 
 pytestmark = pytest.mark.django_db(databases=["default"])
 

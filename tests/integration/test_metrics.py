@@ -22,13 +22,13 @@ from django.test import Client
 from django.utils import timezone
 
 from etlportal import breaker, gunicorn_settings, metrics
-from monitoring.actions.lease import LeaseLost
 from monitoring.collector import loop, on_demand
+from monitoring.collector.lease import LeaseLost
 from monitoring.collector.loop import Collector
-from monitoring.enums import PipelineStatus, Severity
-from monitoring.policies.facts import Count, Snapshot
-from monitoring.selectors import snapshot as selectors
-from monitoring.selectors.exposition import FIGURES
+from monitoring.rules.enums import PipelineStatus, Severity
+from monitoring.rules.facts import Count, Snapshot
+from monitoring.web import snapshot as selectors
+from monitoring.web.metrics import FIGURES
 from tests import factories
 from tests.support.metrics import TOKEN, Samples, scraped
 from tests.support.queries import queries
@@ -255,7 +255,7 @@ def test_without_its_own_database_it_still_tells_of_itself(
     def fail(*_: Any) -> Any:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("monitoring.views.metrics.current", fail)
+    monkeypatch.setattr("monitoring.web.metrics.current", fail)
     found = scraped()
     assert found("etlportal_own_database_up") == 0
     assert found("etlportal_sample_known") == 0

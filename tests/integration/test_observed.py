@@ -22,9 +22,9 @@ from etlportal.application import role
 from etlportal.apps import wrap_statements
 from etlportal.correlation import Work, working
 from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
-from monitoring.collector import heartbeat
+from monitoring.collector import lease as heartbeat
 from monitoring.collector.loop import Collector
-from monitoring.middleware import ReaderMiddleware
+from monitoring.web.middleware import ReaderMiddleware
 from tests import factories
 from tests.support.queries import FRAME
 from tests.support.warehouse import Warehouse

@@ -14,11 +14,9 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils import timezone
 
-from monitoring.actions.copies import store_runs
-from monitoring.actions.integrity import AlreadyRunning, _claim
-from monitoring.actions.lease import LONGEST, LeaseLost, claim_lease
-from monitoring.actions.rollups import roll_up
-from monitoring.enums import ExecutionStatus, RunStatus
+from monitoring.collector.copies import store_runs
+from monitoring.collector.lease import LONGEST, LeaseLost, claim_lease
+from monitoring.collector.rollup import roll_up
 from monitoring.models import (
     CollectorState,
     IntegrityReport,
@@ -28,8 +26,10 @@ from monitoring.models import (
     RunCopy,
     RunEntityCopy,
 )
-from monitoring.models.clock import DatabaseTime
-from monitoring.policies.rollups import HOUR, hour_of
+from monitoring.models.lookups import DatabaseTime
+from monitoring.pipelines.checks import AlreadyRunning, _claim
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.rules.rollups import HOUR, hour_of
 from monitoring.warehouse.reader import release
 from tests.factories import execution, run
 

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from monitoring.actions.integrity import AlreadyRunning, check_integrity
-from monitoring.enums import CheckState
 from monitoring.models import IntegrityReport
-from monitoring.policies.integrity import Basis
-from monitoring.selectors.integrity import check_subject, last_checks
-from monitoring.selectors.pipelines import Decisions
+from monitoring.pipelines.checks import AlreadyRunning, check_integrity, check_subject, last_checks
+from monitoring.pipelines.queries import Decisions
+from monitoring.rules.enums import CheckState
+from monitoring.rules.integrity import Basis
 from tests import factories
 from tests.support.htmx import blocks
 from tests.support.queries import queries
@@ -84,7 +83,7 @@ def test_a_crash_frees_the_lease(warehouse: Warehouse, monkeypatch: pytest.Monke
     def crash(*args: Any) -> None:
         raise RuntimeError("gone")
 
-    monkeypatch.setattr("monitoring.actions.integrity.run_checks", crash)
+    monkeypatch.setattr("monitoring.pipelines.checks.run_checks", crash)
     with pytest.raises(RuntimeError):
         check_integrity(subject=subject(), by="me", now=timezone.now())
     assert last_checks("dim_cliente", timezone.now()).running_by == ""

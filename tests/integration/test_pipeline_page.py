@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from monitoring.enums import ProblemCode
 from monitoring.models import PipelineSettings, RunCopy, RunEntityCopy
-from monitoring.policies.facts import Count, Watermark
-from monitoring.selectors.local_cache import cache
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Count, Watermark
+from monitoring.web.local_cache import cache
 from tests import factories
 from tests.factories import ago
 from tests.support.htmx import assert_refresh_equals_reload, refresh

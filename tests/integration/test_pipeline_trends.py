@@ -10,7 +10,6 @@ import pytest
 from django.db import connection
 from django.utils.translation import override
 
-from monitoring.enums import Grain
 from monitoring.models import (
     CollectorState,
     PipelineRollup,
@@ -18,14 +17,13 @@ from monitoring.models import (
     RunCopy,
     RunEntityCopy,
 )
-from monitoring.pipeline_charts import trend_charts
-from monitoring.policies.ranges import RANGES
-from monitoring.policies.rollups import DAY, HOUR, day_of
-from monitoring.selectors import pipeline_trends
-from monitoring.selectors.pipeline_trends import execution_trends
-from monitoring.selectors.sample_trends import sample_trends
-from monitoring.selectors.series import slot_of, usual
-from monitoring.selectors.trends import sample_trend
+from monitoring.pipelines import trends as pipeline_trends
+from monitoring.pipelines.charts import trend_charts
+from monitoring.pipelines.trends import execution_trends, sample_trends
+from monitoring.rules.enums import Grain
+from monitoring.rules.figures import RANGES
+from monitoring.rules.rollups import DAY, HOUR, day_of
+from monitoring.web.trends import sample_trend, slot_of, usual
 from tests.factories import NOW, ago
 from tests.support.queries import counted, queries
 

@@ -12,9 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from monitoring.models import UserPreferences
-from monitoring.policies.ranges import RANGES
-from monitoring.policies.rollups import DAY, HOUR, day_of
-from monitoring.selectors.local_cache import cache
+from monitoring.rules.figures import RANGES
+from monitoring.rules.rollups import DAY, HOUR, day_of
+from monitoring.web.local_cache import cache
 from tests import factories
 from tests.factories import NOW
 from tests.integration.test_pipeline_trends import NAME, day, hour, run_day, sample

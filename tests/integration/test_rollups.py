@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from monitoring.actions import rollups
-from monitoring.actions.copies import drop_copies, forget_runs, prune_copies, store_runs
-from monitoring.actions.lease import LeaseLost
-from monitoring.actions.retention import prune_rollups, prune_samples
-from monitoring.actions.rollups import roll_up
-from monitoring.actions.samples import store_tick
-from monitoring.enums import ExecutionStatus, Grain
+from monitoring.collector import rollup as rollups
+from monitoring.collector.copies import drop_copies, forget_runs, prune_copies, store_runs
+from monitoring.collector.lease import LeaseLost
+from monitoring.collector.retention import prune_rollups, prune_samples
+from monitoring.collector.rollup import roll_up
+from monitoring.collector.store import store_tick
 from monitoring.models import (
     CollectorState,
     PipelineRollup,
@@ -22,8 +21,9 @@ from monitoring.models import (
     RunCopy,
     RunEntityCopy,
 )
-from monitoring.policies.rollups import DAY, HOUR
-from monitoring.scope import ReaderScope, limited_to
+from monitoring.models.scope import ReaderScope, limited_to
+from monitoring.rules.enums import ExecutionStatus, Grain
+from monitoring.rules.rollups import DAY, HOUR
 from tests import factories as make
 from tests.support.queries import queries
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from monitoring.enums import RunStatus
 from monitoring.models import RunCopy, RunEntityCopy
-from monitoring.selectors.local_cache import cache
-from monitoring.selectors.run_lines import run_line
+from monitoring.rules.enums import RunStatus
+from monitoring.runs.queries import run_line
+from monitoring.web.local_cache import cache
 from tests import factories
 from tests.conftest import ROLES
 from tests.support.queries import counted

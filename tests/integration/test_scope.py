@@ -13,13 +13,21 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
-from monitoring import scope
-from monitoring.enums import RunStatus
-from monitoring.models import EtlRun, EtlRunEntity, GroupScope, PipelineSettings, RunCopy, RunEntityCopy, TrailEntry
+from monitoring.connections.queries import failures_between
+from monitoring.models import (
+    EtlRun,
+    EtlRunEntity,
+    GroupScope,
+    PipelineSettings,
+    RunCopy,
+    RunEntityCopy,
+    TrailEntry,
+    scope,
+)
 from monitoring.models.managers import fill_in, of_status
-from monitoring.scope import ReaderScope, limited_to
-from monitoring.selectors.connections import failures_between
-from monitoring.selectors.runs import listed_runs
+from monitoring.models.scope import ReaderScope, limited_to
+from monitoring.rules.enums import RunStatus
+from monitoring.runs.queries import listed_runs
 from tests.conftest import ROLES
 from tests.integration.test_every_page import ADDRESSES, BLOCKS, PAGES
 from tests.support import htmx, worlds

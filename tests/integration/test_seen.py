@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from monitoring.actions.seen import prune_seen
-from monitoring.collector import seen as module
+from monitoring.collector import login_history as module
+from monitoring.collector.login_history import prune_seen, remember_logins
 from monitoring.collector.memory import Memory
-from monitoring.collector.seen import remember_logins
+from monitoring.connections import queries as auditor
 from monitoring.models import SeenDay, SeenHistory
-from monitoring.policies.sessions import ENCRYPTION, HOST, LOGIN, HourEvents, Sampled
-from monitoring.selectors import auditor
+from monitoring.rules.sessions import ENCRYPTION, HOST, LOGIN, HourEvents, Sampled
 from monitoring.warehouse import login_events as login_history
 from monitoring.warehouse.login_events import Ends
 from monitoring.warehouse.reader import ReadFailed
@@ -149,8 +148,8 @@ def test_not_in_every_tick(warehouse: Any) -> None:
 
 
 def test_a_table_that_cannot_be_read_stops_nothing(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitoring.enums import ProblemCode
-    from monitoring.policies.facts import Problem
+    from monitoring.rules.enums import ProblemCode
+    from monitoring.rules.facts import Problem
 
     def fail() -> Ends:
         raise ReadFailed(Problem(code=ProblemCode.PERMISSION_DENIED))

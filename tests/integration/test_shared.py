@@ -10,9 +10,9 @@ import pytest
 import time_machine
 
 from etlportal.budget import budget
-from monitoring.selectors import shared as module
-from monitoring.selectors.local_cache import cache
-from monitoring.selectors.shared import RenderInProgress, cached_once
+from monitoring.web import snapshot as module
+from monitoring.web.local_cache import cache
+from monitoring.web.snapshot import RenderInProgress, cached_once
 
 
 def test_made_once_while_fresh() -> None:

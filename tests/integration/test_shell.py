@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from monitoring.models import UserPreferences
-from monitoring.views.context import PAGES, words
+from monitoring.web.context import PAGES, words
 from tests.support.htmx import Node, parse
 
 Clients = Callable[[str], Client]

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from monitoring.models import PipelineSettings, TrailEntry
-from monitoring.policies.facts import Watermark
+from monitoring.rules.facts import Watermark
 from monitoring.rules.masking import BULLET
 from tests import factories
 from tests.support.htmx import blocks, refresh
@@ -267,8 +267,8 @@ def test_what_cannot_be_read_says_why(
 @pytest.mark.parametrize(("base", "masked"), [("crm.customers", True), ("crm.colours", False)])
 def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base: str, masked: bool) -> None:
     """The name in a table of people is a person's, whatever the synonym for that table is called."""
-    from monitoring.selectors import source_rows
-    from monitoring.selectors.pipelines import Decisions
+    from monitoring.pipelines import source_rows
+    from monitoring.pipelines.queries import Decisions
     from monitoring.warehouse.describe import SourceRows
 
     found = SourceRows(

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connections, transaction
 from etlportal import application
 from etlportal.backends.sqlserver.connection_string import MASK
 from etlportal.budget import budget
-from monitoring.enums import ProblemCode
+from monitoring.rules.enums import ProblemCode
 from monitoring.warehouse.dialect import Sql
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.reader import ReadFailed, connection_reading, rows

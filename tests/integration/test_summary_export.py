@@ -14,7 +14,7 @@ from django.test import Client
 from openpyxl import load_workbook
 
 from monitoring.models import RunEntityCopy
-from monitoring.tables import MatrixTable
+from monitoring.summary.tables import MatrixTable
 from monitoring.web import export, sheets
 from monitoring.web.sheets import MEDIA_TYPES, PIECES, harmless
 from tests import factories
@@ -138,7 +138,7 @@ def test_times_become_naive_utc() -> None:
 
 
 def test_a_file_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitoring.selectors.matrix import matrix
+    from monitoring.summary.tables import matrix
 
     monkeypatch.setattr(sheets, "MAX_ROWS", 2)
     table = MatrixTable(matrix(factories.troubled_snapshot()))

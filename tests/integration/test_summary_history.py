@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitoring.enums import ErrorClass, RunStatus
 from monitoring.models import CollectorState, PipelineSample, RunCopy, RunEntityCopy
-from monitoring.selectors import failures
-from monitoring.selectors.charts import days_until, runs_by_day, volume_by_pipeline
-from monitoring.selectors.trends import POINTS, sample_trend
+from monitoring.rules.enums import ErrorClass, RunStatus
+from monitoring.summary.queries import days_until, runs_by_day, volume_by_pipeline
+from monitoring.web import failures
+from monitoring.web.trends import POINTS, sample_trend
 from tests.factories import NOW, UNIQUE_ERROR, ago
 from tests.support.queries import queries
 

@@ -11,9 +11,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from monitoring.enums import ExecutionStatus, RunStatus
 from monitoring.models import PipelineSample, RunCopy, RunEntityCopy
-from monitoring.policies.facts import Count
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.rules.facts import Count
 from tests import factories
 from tests.factories import NOW, ago, execution, run
 from tests.support import htmx
@@ -200,7 +200,7 @@ def test_a_newer_sample_of_the_same_state_sends_nothing(
 
 
 def test_an_empty_warehouse(page: Any) -> None:
-    from monitoring.policies.overview import RunCounts, overview
+    from monitoring.rules.overview import RunCounts, overview
 
     nothing = overview((), day=RunCounts(), week=RunCounts(), throughputs=(), last_run=None)
     blocks = page(factories.snapshot(pipelines=(), overview=nothing, recent_runs=(), verdicts=()))

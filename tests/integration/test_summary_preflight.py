@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from monitoring.enums import CheckState
-from monitoring.policies.facts import Check
-from monitoring.policies.preflight import SchemaFacts, TableFacts, collector_check, preflight
-from monitoring.selectors.preflight import preflight_view
+from monitoring.rules.enums import CheckState
+from monitoring.rules.facts import Check
+from monitoring.rules.preflight import SchemaFacts, TableFacts, collector_check, preflight
+from monitoring.web.preflight import preflight_view
 from tests import factories
 from tests.support import htmx
 from tests.support.htmx import Node

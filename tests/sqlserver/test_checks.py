@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from monitoring.enums import CheckState
-from monitoring.policies.integrity import Basis, CheckCode
+from monitoring.rules.enums import CheckState
+from monitoring.rules.integrity import Basis, CheckCode
 from tests.sqlserver import expected
 from tests.sqlserver.conftest import Portal
 from tests.sqlserver.server import DW, LOGIN, OLTP, PASSWORD, Server
@@ -17,7 +17,7 @@ from tests.sqlserver.server import DW, LOGIN, OLTP, PASSWORD, Server
 def checked(portal: Portal, entity: str) -> dict[CheckCode, Any]:
     """Return the results of the checks that an operator runs now."""
     from monitoring.models import IntegrityReport
-    from monitoring.selectors.integrity import report_of
+    from monitoring.pipelines.checks import report_of
 
     answer = portal.client("operator").post(reverse("monitoring:pipeline-checks-run", args=[entity]))
     assert answer.status_code == 302

@@ -22,10 +22,10 @@ from django.test import Client
 
 from etlportal import breaker
 from etlportal.budget import Budget, budget
-from monitoring import middleware
-from monitoring.enums import ProblemCode as Code
-from monitoring.middleware import PAGE_SECONDS
-from monitoring.policies.facts import Snapshot
+from monitoring.rules.enums import ProblemCode as Code
+from monitoring.rules.facts import Snapshot
+from monitoring.web import middleware
+from monitoring.web.middleware import PAGE_SECONDS
 from tests.support.collecting import Watcher
 from tests.support.tcp_proxy import TcpProxy
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import ErrorClass, PipelineStatus, ProblemCode
-from monitoring.policies.facts import Count, Execution, Pipeline
+from monitoring.rules.enums import ErrorClass, PipelineStatus, ProblemCode
 from monitoring.rules.error_text import parse
+from monitoring.rules.facts import Count, Execution, Pipeline
 from tests.sqlserver import expected
 from tests.sqlserver.conftest import Portal
 from tests.sqlserver.server import DW, OLTP

@@ -21,7 +21,7 @@ VIEWER = ZoneInfo("America/Sao_Paulo")
 @pytest.fixture
 def audit(portal: Portal) -> Any:
     """The audit of the last two days, read now."""
-    from monitoring.selectors.connections import Window, activity
+    from monitoring.connections.queries import Window, activity
 
     found = activity(Window(key="48h"))
     assert found.problem is None
@@ -30,7 +30,7 @@ def audit(portal: Portal) -> Any:
 
 def test_runs_by_day(portal: Portal) -> None:
     """The viewer's days, which begin at another hour than UTC's."""
-    from monitoring.selectors.charts import runs_by_day
+    from monitoring.summary.queries import runs_by_day
 
     days = runs_by_day(portal.snapshot.sampled_at, VIEWER)
     wanted: Counter[tuple[Any, str]] = Counter()
@@ -48,7 +48,7 @@ def since(portal: Portal) -> datetime:
 
 
 def test_volume_by_pipeline(portal: Portal) -> None:
-    from monitoring.selectors.charts import volume_by_pipeline
+    from monitoring.summary.queries import volume_by_pipeline
 
     shown = {
         each.entity_name: (each.extracted, each.upserted, each.executions, each.failed)
@@ -58,8 +58,8 @@ def test_volume_by_pipeline(portal: Portal) -> None:
 
 
 def test_timeline_and_grid(portal: Portal) -> None:
-    from monitoring.selectors.run_grid import run_grid
-    from monitoring.selectors.timeline import timeline
+    from monitoring.runs.queries import timeline
+    from monitoring.web.run_grid import run_grid
 
     runs = [run["run_id"] for run in expected.runs(portal.server)]
     wanted = {row["run_entity_id"]: row for row in expected.executions(portal.server, "run_id >= ?", runs[9])}
@@ -83,7 +83,7 @@ def test_timeline_and_grid(portal: Portal) -> None:
 @pytest.mark.parametrize("entity", ["dim_cliente", "fact_metas"])
 def test_trends_of_a_pipeline(portal: Portal, entity: str) -> None:
     """Duration and throughput over time: a point per success."""
-    from monitoring.selectors.pipeline_trends import trends
+    from monitoring.pipelines.trends import trends
 
     now = portal.snapshot.sampled_at
     pipeline = portal.snapshot.pipeline(entity)
@@ -122,7 +122,7 @@ def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -
 
 def test_events_of_one_login(portal: Portal, audit: Any) -> None:
     """The list behind a login is as long as its figure says."""
-    from monitoring.selectors.connections import EventFilter, matching
+    from monitoring.connections.queries import EventFilter, matching
 
     for each in audit.facet("login_name")[:3]:
         found = matching(audit.bounds, EventFilter(login_name=each.value or ""))
@@ -131,7 +131,7 @@ def test_events_of_one_login(portal: Portal, audit: Any) -> None:
 
 def test_a_free_range_of_the_connection_audit(portal: Portal, audit: Any) -> None:
     """From within an hour to within another: what is inside, and nothing else."""
-    from monitoring.selectors.connections import Window, activity
+    from monitoring.connections.queries import Window, activity
 
     since, until = audit.bounds.now - timedelta(hours=30, minutes=17), audit.bounds.now - timedelta(hours=3, minutes=5)
     since, until = since.replace(microsecond=0), until.replace(microsecond=0)
@@ -144,8 +144,8 @@ def test_a_free_range_of_the_connection_audit(portal: Portal, audit: Any) -> Non
 
 def test_the_memory_of_who_was_seen(portal: Portal) -> None:
     """Each login on each day, with its first and last time."""
+    from monitoring.collector.login_history import remember_logins
     from monitoring.collector.memory import Memory
-    from monitoring.collector.seen import remember_logins
     from monitoring.models import SeenDay, SeenHistory
 
     remember_logins(Memory(), portal.snapshot.sampled_at)

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from monitoring import access
 from monitoring.models import RunEntityCopy
-from monitoring.views import health
+from monitoring.web import health
 from tests.conftest import ROLES
 from tests.sqlserver import expected
 from tests.sqlserver.conftest import Portal

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from monitoring.actions.lease import claim_lease
+from monitoring.collector.lease import claim_lease
 from monitoring.collector.memory import Memory
 from monitoring.collector.tick import Ticked, tick
-from monitoring.policies.facts import Pipeline, Snapshot
+from monitoring.rules.facts import Pipeline, Snapshot
 from tests.support.warehouse import Warehouse
 
 HOLDER = "test"

@@ -19,7 +19,7 @@ from django.db import connections
 from django.db.utils import Error
 
 from etlportal import budget
-from monitoring.enums import ProblemCode as Code
+from monitoring.rules.enums import ProblemCode as Code
 
 DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
 SERVER = f"{DRIVER}[SQL Server]"

@@ -11,8 +11,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.actions.copies import execution_error_columns, run_error_columns
-from monitoring.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
+from monitoring.collector import store as history
+from monitoring.collector.copies import execution_error_columns, run_error_columns
 from monitoring.models import (
     CollectorState,
     IntegrityReport,
@@ -22,10 +22,10 @@ from monitoring.models import (
     RunCopy,
     RunEntityCopy,
 )
-from monitoring.policies.facts import Count, Execution, Pipeline, Snapshot
-from monitoring.policies.overview import overview
+from monitoring.rules.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
 from monitoring.rules.error_text import parse
-from monitoring.selectors import history
+from monitoring.rules.facts import Count, Execution, Pipeline, Snapshot
+from monitoring.rules.overview import overview
 from tests import factories
 from tests.factories import NOW
 
@@ -177,7 +177,7 @@ def _pipeline(name: str) -> Pipeline:
 
 
 def _execution(row: RunEntityCopy) -> Execution:
-    from monitoring.selectors.runs import execution_of_copy
+    from monitoring.runs.queries import execution_of_copy
 
     return execution_of_copy(row, logins=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from monitoring.enums import ErrorClass as C
+from monitoring.rules.enums import ErrorClass as C
 
 DOCS = "learn.microsoft.com, Database engine events and errors"
 DOCS_PT = "learn.microsoft.com/pt-br, Database engine events and errors"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from monitoring.collector import mapping
-from monitoring.enums import ProblemCode
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse import catalog, describe
 from monitoring.warehouse.catalog import Catalog, read_catalog
 from monitoring.warehouse.dialect import Sql, SqlServer

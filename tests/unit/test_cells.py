@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from monitoring.policies.cells import Cell, cell
+from monitoring.rules.masking import Cell, cell
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from django.utils import translation
 
-from monitoring import charts
-from monitoring.enums import RunStatus
-from monitoring.selectors.charts import DayRuns, PipelineVolume
+from monitoring.rules.enums import RunStatus
+from monitoring.summary.queries import DayRuns, PipelineVolume
+from monitoring.web import charts
 
 
 def _days(*counts: dict[RunStatus, int]) -> tuple[DayRuns, ...]:

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.collector.arrivals import arrival_per_second
+from monitoring.collector.judge import arrival_per_second
 from monitoring.collector.memory import SAMPLES_KEPT, Memory
-from monitoring.collector.version import version_of
-from monitoring.policies.facts import Count, Watermark
+from monitoring.collector.tick import version_of
+from monitoring.rules.facts import Count, Watermark
 from tests.factories import NOW, ago, healthy_snapshot, running_pipeline, snapshot, troubled_snapshot
 
 W = Watermark(NOW, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitoring.selectors.snapshot import Current
+from monitoring.web.snapshot import Current
 from tests import factories
 from tests.factories import NOW
 

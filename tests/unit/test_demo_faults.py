@@ -6,7 +6,7 @@ import pytest
 
 from demo import faults
 from demo.faults import Fault, MissingDimensionRow
-from monitoring.enums import ErrorClass
+from monitoring.rules.enums import ErrorClass
 from monitoring.rules.error_text import parse
 
 SHAPES = [

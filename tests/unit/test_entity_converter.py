@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.converters import EntityConverter
+from monitoring.web.converters import EntityConverter
 
 CONVERTER = EntityConverter()
 NAMES = (

@@ -18,7 +18,7 @@ SQL_ALLOWED = (
     "demo/",
     "etlportal/backends/",
     "etlportal/guard.py",
-    "monitoring/views/health.py",  # SELECT 1, to each database alike
+    "monitoring/web/health.py",  # SELECT 1, to each database alike
 )
 RAW = frozenset({"cursor", "raw", "execute", "executemany", "extra", "RawSQL"})
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from monitoring.enums import PipelineStatus, RunStatus, Severity
-from monitoring.policies.facts import Count, Overview, Snapshot
-from monitoring.selectors import kpis
-from monitoring.selectors.charts import DayRuns
-from monitoring.selectors.readings import Missing
-from monitoring.selectors.trends import Trend, TrendPoint
-from monitoring.templatetags.formats import number_text
-from monitoring.views import kpi_cards
+from monitoring.rules.enums import PipelineStatus, RunStatus, Severity
+from monitoring.rules.facts import Count, Overview, Snapshot
+from monitoring.summary import cards as kpi_cards
+from monitoring.summary import cards as kpis
+from monitoring.summary.queries import DayRuns
+from monitoring.web.formats import number_text
+from monitoring.web.readings import Missing
+from monitoring.web.trends import Trend, TrendPoint
 from tests import factories
 
 DAY = timedelta(hours=24)
@@ -58,7 +58,7 @@ def test_there_are_eight_cards_each_with_help_link_and_age() -> None:
 
 
 def kpi_cards_help() -> set[str]:
-    from monitoring.wording import HELP
+    from monitoring.web.help import HELP
 
     return set(HELP)
 
@@ -137,7 +137,7 @@ def test_nothing_read_of_any_pipeline_is_unknown_with_its_reason() -> None:
 
 
 def test_an_empty_warehouse_has_no_values_which_is_not_unknown() -> None:
-    from monitoring.policies.overview import RunCounts, overview
+    from monitoring.rules.overview import RunCounts, overview
 
     nothing = overview((), day=RunCounts(), week=RunCounts(), throughputs=(), last_run=None)
     found = _kpis(factories.snapshot(pipelines=(), overview=nothing, recent_runs=()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitoring.rules.error_text import parse
-from monitoring.templatetags import parts
+from monitoring.web import parts
 
 PREAMBLE = "IntegrityError: ('23000', \"[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from etlportal.guard import is_read
-from monitoring.policies.facts import Watermark
+from monitoring.rules.facts import Watermark
 from monitoring.warehouse import describe
 from monitoring.warehouse.catalog import Column
 from monitoring.warehouse.describe import Description, allowed_words

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import ErrorClass, ExecutionStatus, PipelineStatus, ProblemCode, Rule, Severity
-from monitoring.policies.alerts import RULES, judge, open_verdicts, pipeline_verdicts
-from monitoring.policies.facts import Count, History, Thresholds, Verdict, Watermark
+from monitoring.rules.alerts import RULES, judge, open_verdicts, pipeline_verdicts
+from monitoring.rules.enums import ErrorClass, ExecutionStatus, PipelineStatus, ProblemCode, Rule, Severity
+from monitoring.rules.facts import Count, History, Thresholds, Verdict, Watermark
 from tests import factories as make
 from tests.factories import NOW, W, ago
 

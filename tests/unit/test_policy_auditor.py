@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from monitoring.policies import auditor
-from monitoring.policies.auditor import Answer, History, hour_of_week, week_hours
-from monitoring.policies.sessions import (
+from monitoring.rules import audit as auditor
+from monitoring.rules.audit import Answer, History, hour_of_week, week_hours
+from monitoring.rules.sessions import (
     ADDRESS,
     AUTHENTICATION,
     ENCRYPTION,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitoring.policies.cooccurrence import MOST_CONTROLS, MOST_FAILURES, Factor, factors, windows
+from monitoring.rules.audit import MOST_CONTROLS, MOST_FAILURES, Factor, factors, windows
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

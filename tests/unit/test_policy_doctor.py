@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from monitoring import wording
-from monitoring.enums import CheckState
-from monitoring.policies.doctor import CheckGroup, PortalFacts, Readiness, group_of, portal_checks, readiness
-from monitoring.policies.facts import Check, Preflight
-from monitoring.policies.preflight import SchemaFacts, TableFacts, preflight
-from monitoring.wording.checks import PORTAL_LABELS
+from monitoring.rules.doctor import CheckGroup, PortalFacts, Readiness, group_of, portal_checks, readiness
+from monitoring.rules.enums import CheckState
+from monitoring.rules.facts import Check, Preflight
+from monitoring.rules.preflight import SchemaFacts, TableFacts, preflight
+from monitoring.web import check_texts as web_check_texts
+from monitoring.web.check_texts import PORTAL_LABELS
 from tests import factories as make
 
 PASSED, WARNING, FAILED, UNKNOWN = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED, CheckState.UNKNOWN
@@ -91,13 +91,13 @@ def test_each_of_the_portals_checks_has_a_name_and_says_what_to_do() -> None:
     codes = set()
     for check in (*portal_checks(GOOD), *broken):
         codes.add(check.code)
-        words = wording.check_text(check)
+        words = web_check_texts.check_text(check)
         assert words.label != check.code and "%(" not in words.label
         assert bool(words.to_do) is (check.state is not PASSED), check
     for key in PORTAL_LABELS:
         assert any(code == key or (key.endswith(".") and code.startswith(key)) for code in codes), key
-    details = {check.code: wording.check_text(check).detail for check in portal_checks(bad)}
+    details = {check.code: web_check_texts.check_text(check).detail for check in portal_checks(bad)}
     assert details["odbc.driver"] == "line"
     assert details["portal.migrated"] == "2 migrations have not been run."
     assert details["portal.settings.security.W001"] == "the text"
-    assert wording.check_text(portal_checks(bad)[-1]).to_do == "the hint"
+    assert web_check_texts.check_text(portal_checks(bad)[-1]).to_do == "the hint"

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import FailureState as State
-from monitoring.policies.failure_groups import NEW_FOR, Standing, state_of, unresolved_in
+from monitoring.rules.enums import FailureState as State
+from monitoring.rules.failure_groups import NEW_FOR, Standing, state_of, unresolved_in
 from tests.factories import NOW, ago
 
 

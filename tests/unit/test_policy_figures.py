@@ -6,19 +6,22 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import ExecutionStatus
-from monitoring.policies.facts import Count, Figures, History, SourceReading, TargetReading
-from monitoring.policies.figures import (
+from monitoring.rules.enums import ExecutionStatus
+from monitoring.rules.facts import Count, Figures, History, SourceReading, TargetReading
+from monitoring.rules.figures import (
     coverage_percent,
     drain,
     duration_seconds,
     figures,
     latency_seconds,
+    median_of,
+    percentile,
+    robust_deviation,
     served_lag_seconds,
     throughput,
+    usable,
     usual_band,
 )
-from monitoring.policies.numbers import median_of, percentile, robust_deviation, usable
 from tests import factories as make
 from tests.factories import NOW, ago, ahead
 

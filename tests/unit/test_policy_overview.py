@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import PipelineStatus
-from monitoring.policies.facts import Count, Overview
-from monitoring.policies.overview import RunCounts, needs_attention, overview
+from monitoring.rules.enums import PipelineStatus
+from monitoring.rules.facts import Count, Overview
+from monitoring.rules.overview import RunCounts, needs_attention, overview
 from tests import factories as make
 from tests.factories import ago
 

@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from monitoring.enums import CheckState, ProblemCode, Severity
-from monitoring.policies.alerts import preflight_verdicts
-from monitoring.policies.facts import Check, Preflight
-from monitoring.policies.preflight import SchemaFacts, TableFacts, collector_check, preflight
-from monitoring.policies.preflight_facts import Rights
-from monitoring.policies.preflight_traffic import is_local
+from monitoring.rules.alerts import preflight_verdicts
+from monitoring.rules.enums import CheckState, ProblemCode, Severity
+from monitoring.rules.facts import Check, Preflight
+from monitoring.rules.preflight import Rights, SchemaFacts, TableFacts, collector_check, is_local, preflight
 from tests import factories as make
 
 PASSED, WARNING, FAILED, UNKNOWN = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED, CheckState.UNKNOWN

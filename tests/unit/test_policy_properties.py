@@ -10,15 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.enums import (
-    ExecutionStatus,
-    PipelineStatus,
-    ProblemCode,
-    SentenceCode,
-    Severity,
-)
-from monitoring.policies.alerts import judge
-from monitoring.policies.facts import (
+from monitoring.rules.alerts import judge
+from monitoring.rules.enums import ExecutionStatus, PipelineStatus, ProblemCode, SentenceCode, Severity
+from monitoring.rules.error_text import parse
+from monitoring.rules.facts import (
     ControlRow,
     Count,
     Execution,
@@ -31,10 +26,7 @@ from monitoring.policies.facts import (
     Thresholds,
     Watermark,
 )
-from monitoring.policies.overview import overview
-from monitoring.policies.pipeline import judged
-from monitoring.policies.verdict_sentence import verdict_sentence
-from monitoring.rules.error_text import parse
+from monitoring.rules.overview import judged, overview, verdict_sentence
 from tests import factories as make
 from tests.factories import NOW
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import Grain
-from monitoring.policies.ranges import POINTS, RANGES, Resolution, resolution, step
+from monitoring.rules.enums import Grain
+from monitoring.rules.figures import POINTS, RANGES, Resolution, resolution, step
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitoring.policies.facts import Thresholds
-from monitoring.policies.rollups import HourOf, Rolled, RunDay, Spread, day_of, hour_of, worst_of
+from monitoring.rules.facts import Thresholds
+from monitoring.rules.rollups import HourOf, Rolled, RunDay, Spread, day_of, hour_of, worst_of
 from tests.factories import NOW
 
 STANDS = timedelta(seconds=90)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitoring.enums import (
+from monitoring.rules.enums import (
     FINISHED,
     RUN_FINISHED,
     RUN_UNFINISHED,
@@ -15,8 +15,8 @@ from monitoring.enums import (
     PipelineStatus,
     RunStatus,
 )
-from monitoring.policies.facts import SourceReading, TargetReading
-from monitoring.policies.status import pipeline_status, structure_ready
+from monitoring.rules.facts import SourceReading, TargetReading
+from monitoring.rules.status import pipeline_status, structure_ready
 from tests import factories as make
 
 THERE, ABSENT, UNREAD = True, False, None

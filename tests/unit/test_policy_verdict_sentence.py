@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from monitoring.enums import ExecutionStatus, Rule, SentenceCode, Severity
-from monitoring.policies.preflight import SchemaFacts
-from monitoring.policies.verdict_sentence import verdict_sentence
+from monitoring.rules.enums import ExecutionStatus, Rule, SentenceCode, Severity
+from monitoring.rules.overview import verdict_sentence
+from monitoring.rules.preflight import SchemaFacts
 from tests import factories as make
 from tests.factories import NOW, ago
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.enums import ExecutionStatus, WatermarkState
-from monitoring.policies.facts import Count, History, Watermark
-from monitoring.policies.watermark import watermark_moved, watermark_state
+from monitoring.rules.enums import ExecutionStatus, WatermarkState
+from monitoring.rules.facts import Count, History, Watermark
+from monitoring.rules.status import watermark_moved, watermark_state
 from tests import factories as make
 from tests.factories import NOW, W, ago
 

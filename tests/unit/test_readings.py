@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import ExecutionStatus, ProblemCode
-from monitoring.policies.facts import Count, Pipeline, Problem
-from monitoring.selectors import readings
-from monitoring.selectors.readings import UNREAD, Missing, Reading
-from monitoring.templatetags import readings as drawn
+from monitoring.rules.enums import ExecutionStatus, ProblemCode
+from monitoring.rules.facts import Count, Pipeline, Problem
+from monitoring.web import readings
+from monitoring.web import readings as drawn
+from monitoring.web.readings import UNREAD, Missing, Reading
 from tests import factories
 
 DENIED = Problem(code=ProblemCode.PERMISSION_DENIED, detail="SELECT denied on core.customers")

@@ -13,12 +13,12 @@ from django.utils import timezone, translation
 from etlportal.guard import is_read
 from monitoring.collector.mapping import planned
 from monitoring.collector.memory import Structure
-from monitoring.collector.reading import CONTRACT_TABLES, Looked
+from monitoring.collector.read import CONTRACT_TABLES, Looked
 from monitoring.collector.remedies import remedies
-from monitoring.enums import ProblemCode
+from monitoring.collector.store import Decisions
 from monitoring.management.doctor_report import script
-from monitoring.policies.facts import ControlRow, Problem
-from monitoring.selectors.pipeline_settings import Decisions
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import ControlRow, Problem
 from monitoring.warehouse import permissions as text
 from monitoring.warehouse.catalog import Catalog, Column, Table
 from monitoring.warehouse.names import TableName, parse_table

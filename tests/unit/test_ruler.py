@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.enums import Severity
-from monitoring.policies.facts import Count, Thresholds, Watermark
-from monitoring.policies.ruler import SPANS, MarkCode, Readings, Ruler, RulerState, ZoneCode, draw
+from monitoring.rules.enums import Severity
+from monitoring.rules.facts import Count, Thresholds, Watermark
+from monitoring.rules.freshness_timeline import SPANS, MarkCode, Readings, Ruler, RulerState, ZoneCode, draw
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

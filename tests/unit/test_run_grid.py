@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from monitoring.enums import ExecutionStatus, PipelineStatus, RunStatus
-from monitoring.selectors.run_grid import HEIGHT, run_grid
+from monitoring.rules.enums import ExecutionStatus, PipelineStatus, RunStatus
 from monitoring.templatetags.run_grid import grid_cell, grid_run
+from monitoring.web.run_grid import HEIGHT, run_grid
 from tests import factories
 from tests.factories import ago, execution, run
 

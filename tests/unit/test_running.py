@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from monitoring.enums import ExecutionStatus, RunStatus, Severity
-from monitoring.policies.facts import Count
-from monitoring.selectors.running import Progress, RunningRun, running_now
+from monitoring.rules.enums import ExecutionStatus, RunStatus, Severity
+from monitoring.rules.facts import Count
+from monitoring.summary.queries import Progress, RunningRun, running_now
 from tests import factories
 from tests.factories import ago, execution, run
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.policies.sessions import (
+from monitoring.rules.sessions import (
     ADDRESS,
     HOST,
     LOGIN,

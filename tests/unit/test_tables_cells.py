@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 
 import django_tables2
 import pytest
 
-from monitoring import tables
 from monitoring.templatetags.portal import cell_attrs
 
 
@@ -19,10 +17,11 @@ def _subclasses(of: type[django_tables2.Table]) -> Iterator[type[django_tables2.
         yield from _subclasses(each)
 
 
-for module in pkgutil.iter_modules(tables.__path__):
-    import_module(f"{tables.__name__}.{module.name}")
+FEATURES = ("summary", "pipelines", "runs", "failures", "connections")
+for feature in FEATURES:
+    import_module(f"monitoring.{feature}.tables")
 TABLES = sorted(
-    {each for each in _subclasses(django_tables2.Table) if each.__module__.startswith(tables.__name__)}, key=str
+    {each for each in _subclasses(django_tables2.Table) if each.__module__.startswith("monitoring.")}, key=str
 )
 
 

@@ -8,13 +8,12 @@ import pytest
 from django.http import QueryDict
 from django.utils import translation
 
-from monitoring.enums import PipelineStatus, ProblemCode
-from monitoring.filters import MatrixForm
-from monitoring.policies.facts import Count, Problem, Watermark
-from monitoring.selectors import matrix
-from monitoring.selectors.matrix import Structure
-from monitoring.selectors.readings import Missing
-from monitoring.tables import MatrixTable
+from monitoring.rules.enums import PipelineStatus, ProblemCode
+from monitoring.rules.facts import Count, Problem, Watermark
+from monitoring.summary import tables as matrix
+from monitoring.summary.tables import MatrixTable, Structure
+from monitoring.web.filters import MatrixForm
+from monitoring.web.readings import Missing
 from tests import factories
 
 WANTED = {

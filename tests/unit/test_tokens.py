@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.templatetags.signs import TONES
+from monitoring.web.parts import TONES
 
 CSS = Path(__file__).resolve().parents[2] / "static" / "css"
 TEXT = 4.5  # WCAG 1.4.3

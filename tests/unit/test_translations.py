@@ -8,7 +8,7 @@ from pathlib import Path
 import polib
 import pytest
 
-from monitoring.views.context import words
+from monitoring.web.context import words
 from tests.support.visible import unmarked
 from tools import messages
 

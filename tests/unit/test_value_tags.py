@@ -13,12 +13,12 @@ from django.template import engines
 from django.utils import timezone as django_timezone
 from django.utils import translation
 
-from monitoring import enums
-from monitoring.enums import CheckState, ExecutionStatus, PipelineStatus, ProblemCode, RunStatus, Severity
-from monitoring.policies.facts import Count, Problem
-from monitoring.templatetags import formats, graphics, parts
-from monitoring.templatetags.signs import _LOOKS, TONES, sign_of
-from monitoring.wording import HELP
+from monitoring.rules import enums
+from monitoring.rules.enums import CheckState, ExecutionStatus, PipelineStatus, ProblemCode, RunStatus, Severity
+from monitoring.rules.facts import Count, Problem
+from monitoring.web import formats, graphics, parts
+from monitoring.web.help import HELP
+from monitoring.web.parts import _LOOKS, TONES, sign_of
 from tests.support.html import audit
 
 AT = datetime(2026, 1, 31, 23, 30, 5, tzinfo=UTC)

@@ -15,8 +15,8 @@ from django.db.utils import OperationalError, ProgrammingError
 
 from etlportal.breaker import NotAsked
 from etlportal.budget import NotBegun, OutOfTime
-from monitoring.enums import ProblemCode as Code
-from monitoring.policies.facts import Problem
+from monitoring.rules.enums import ProblemCode as Code
+from monitoring.rules.facts import Problem
 from monitoring.warehouse.errors import problem_from, scrub
 
 DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"

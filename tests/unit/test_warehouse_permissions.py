@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.policies.preflight_facts import Rights
+from monitoring.rules.preflight import Rights
 from monitoring.warehouse import permissions
 from monitoring.warehouse.dialect import Sqlite, SqlServer
 

@@ -12,7 +12,7 @@ import pytest
 import sqlglot
 
 from etlportal.guard import is_read
-from monitoring.policies.facts import Watermark
+from monitoring.rules.facts import Watermark
 from monitoring.warehouse import audit, catalog, permissions, probes
 from monitoring.warehouse import audit as control
 from monitoring.warehouse import catalog as catalog_sqlserver

@@ -10,15 +10,24 @@ from pathlib import Path
 import pytest
 from django.utils import timezone, translation
 
-from monitoring import enums, wording
-from monitoring.enums import CheckState, ErrorClass, PipelineStatus, ProblemCode, Rule, SentenceCode, Severity
-from monitoring.policies.alerts import preflight_verdicts
-from monitoring.policies.facts import Check, Count, Verdict
-from monitoring.policies.preflight import SchemaFacts, collector_check
-from monitoring.policies.verdict_sentence import Sentence, verdict_sentence
+from monitoring.rules import enums
+from monitoring.rules.alerts import preflight_verdicts
+from monitoring.rules.enums import CheckState, ErrorClass, PipelineStatus, ProblemCode, Rule, SentenceCode, Severity
 from monitoring.rules.error_text import parse
-from monitoring.wording import Part, Text
-from monitoring.wording.checks import LABELS as CHECK_LABELS
+from monitoring.rules.facts import Check, Count, Verdict
+from monitoring.rules.overview import Sentence, verdict_sentence
+from monitoring.rules.preflight import SchemaFacts, collector_check
+from monitoring.web import alert_texts as web_alert_texts
+from monitoring.web import check_texts as web_check_texts
+from monitoring.web import failure_texts as web_failure_texts
+from monitoring.web import formats as web_formats
+from monitoring.web import headline as web_headline
+from monitoring.web import help as web_help
+from monitoring.web import labels as web_labels
+from monitoring.web import problems as web_problems
+from monitoring.web import texts as wording
+from monitoring.web.check_texts import LABELS as CHECK_LABELS
+from monitoring.web.texts import Part, Text
 from tests import factories as make
 from tests.factories import NOW, ago
 
@@ -37,16 +46,16 @@ def _english_in_utc():
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES, ids=lambda vocabulary: vocabulary.__name__)
 def test_every_member_of_every_vocabulary_has_a_word(vocabulary):
-    assert set(wording.LABELS[vocabulary]) == set(vocabulary)
+    assert set(web_labels.LABELS[vocabulary]) == set(vocabulary)
     for member in vocabulary:
-        assert wording.label(member).strip()
+        assert web_labels.label(member).strip()
 
 
 def test_words_follow_the_language():
     with translation.override("pt-br"):
-        portuguese = wording.label(PipelineStatus.OK)
-    assert (wording.label(PipelineStatus.OK), portuguese) == ("OK", "OK")
-    assert wording.label(PipelineStatus.STRUCTURE_MISSING) == "Structure missing"
+        portuguese = web_labels.label(PipelineStatus.OK)
+    assert (web_labels.label(PipelineStatus.OK), portuguese) == ("OK", "OK")
+    assert web_labels.label(PipelineStatus.STRUCTURE_MISSING) == "Structure missing"
 
 
 def test_no_module_translates_while_it_is_imported():
@@ -111,9 +120,9 @@ class TestText:
 
     def test_times_are_in_the_readers_zone(self):
         with timezone.override("America/Sao_Paulo"):
-            assert wording.moment(NOW) == "15 May 2024, 09:00"
+            assert web_formats.moment(NOW) == "15 May 2024, 09:00"
             with translation.override("pt-br"):
-                assert wording.moment(NOW) == "15/05/2024 09:00"
+                assert web_formats.moment(NOW) == "15/05/2024 09:00"
 
 
 class TestUnits:
@@ -137,32 +146,32 @@ class TestUnits:
         ],
     )
     def test_duration(self, seconds, text):
-        assert wording.duration(seconds) == text
+        assert web_formats.duration(seconds) == text
 
     def test_numbers_have_separators_and_unknown_says_so(self):
-        assert wording.number(1234567) == "1,234,567"
-        assert wording.number(12.345, 1) == "12.3"
-        assert wording.number(None) == "unknown"
+        assert web_formats.number(1234567) == "1,234,567"
+        assert web_formats.number(12.345, 1) == "12.3"
+        assert web_formats.number(None) == "unknown"
         with translation.override("pt-br"):
-            assert wording.number(1234567.5, 1) == "1.234.567,5"
+            assert web_formats.number(1234567.5, 1) == "1.234.567,5"
 
     def test_counts(self):
-        assert wording.count(Count(100_000, capped=True)) == "100,000+"
-        assert wording.count(Count(0)) == "0"
-        assert wording.count(7) == "7"
-        assert wording.count(None) == "unknown"
+        assert web_formats.count(Count(100_000, capped=True)) == "100,000+"
+        assert web_formats.count(Count(0)) == "0"
+        assert web_formats.count(7) == "7"
+        assert web_formats.count(None) == "unknown"
 
     def test_percent_and_speed(self):
-        assert wording.percent(99.0) == "99%"
-        assert wording.percent(98.54) == "98.5%"
-        assert wording.percent(None) == "unknown"
-        assert wording.speed(9.96) == "10.0 rows/s"
-        assert wording.speed(1234.4) == "1,234 rows/s"
-        assert wording.speed(None) == "unknown"
+        assert web_formats.percent(99.0) == "99%"
+        assert web_formats.percent(98.54) == "98.5%"
+        assert web_formats.percent(None) == "unknown"
+        assert web_formats.speed(9.96) == "10.0 rows/s"
+        assert web_formats.speed(1234.4) == "1,234 rows/s"
+        assert web_formats.speed(None) == "unknown"
 
     def test_no_moment_is_unknown(self):
-        assert wording.moment(None) == "unknown"
-        assert wording.no_value() == "–"
+        assert web_formats.moment(None) == "unknown"
+        assert web_formats.no_value() == "–"
 
 
 class TestSentences:
@@ -218,14 +227,14 @@ class TestSentences:
         ],
     )  # fmt: skip
     def test_what_it_says(self, snapshot, stale, expected):
-        assert wording.sentence_text(verdict_sentence(snapshot, stale=stale)).plain(NOW) == expected
+        assert web_headline.sentence_text(verdict_sentence(snapshot, stale=stale)).plain(NOW) == expected
 
     @pytest.mark.parametrize("code", SentenceCode)
     def test_every_code_has_a_sentence(self, code):
-        assert str(wording.sentence_text(Sentence(code=code, severity=Severity.OK))).endswith(".")
+        assert str(web_headline.sentence_text(Sentence(code=code, severity=Severity.OK))).endswith(".")
 
     def test_names_can_be_linked_and_times_tick(self):
-        found = wording.sentence_text(verdict_sentence(make.snapshot(make.pipeline(), make.late_pipeline())))
+        found = web_headline.sentence_text(verdict_sentence(make.snapshot(make.pipeline(), make.late_pipeline())))
         assert [(part.kind, part.at) for part in found.parts if part.kind != "text"] == [
             ("entity", None),
             ("age", ago(hours=3, minutes=12)),
@@ -358,9 +367,9 @@ class TestVerdicts:
     )
     def test_what_it_says(self, verdict, clause, reason):
         if clause is not None:
-            assert wording.verdict_clause(verdict).plain(NOW) == clause
+            assert web_alert_texts.verdict_clause(verdict).plain(NOW) == clause
         if reason is not None:
-            assert wording.verdict_text(verdict).plain(NOW) == reason
+            assert web_alert_texts.verdict_text(verdict).plain(NOW) == reason
 
     @pytest.mark.parametrize("rule", Rule)
     @pytest.mark.parametrize("severity", Severity)
@@ -368,44 +377,48 @@ class TestVerdicts:
     def test_every_rule_has_all_its_words_also_without_values(self, rule, severity, language):
         with translation.override(language):
             bare = Verdict(rule=rule, severity=severity)
-            assert wording.verdict_label(bare)
-            assert str(wording.verdict_clause(bare))
-            assert str(wording.verdict_text(bare))
-            assert wording.verdict_next(bare)
-            assert str(wording.RULE_HELP[rule])
+            assert web_alert_texts.verdict_label(bare)
+            assert str(web_alert_texts.verdict_clause(bare))
+            assert str(web_alert_texts.verdict_text(bare))
+            assert web_alert_texts.verdict_next(bare)
+            assert str(web_help.RULE_HELP[rule])
 
     def test_what_cannot_be_judged_is_not_called_by_its_rule(self):
-        assert wording.verdict_label(of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")) == "Cannot be judged"
-        assert wording.verdict_label(of(Rule.STRUCTURE)) == "Structure missing"
+        assert (
+            web_alert_texts.verdict_label(of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")) == "Cannot be judged"
+        )
+        assert web_alert_texts.verdict_label(of(Rule.STRUCTURE)) == "Structure missing"
 
     def test_the_next_step_knows_the_cause(self):
         failed = of(Rule.FAILED, run_id=7, error_class="log_full", error="x")
-        assert wording.verdict_next(failed) == wording.class_text(ErrorClass.LOG_FULL)[1]
+        assert web_alert_texts.verdict_next(failed) == web_failure_texts.class_text(ErrorClass.LOG_FULL)[1]
         (unreachable,) = preflight_verdicts(make.passed_preflight(dw=make.unreachable("dw")), {"dw": 3})
-        assert wording.verdict_next(unreachable) == wording.code_text(ProblemCode.UNREACHABLE).to_do
+        assert web_alert_texts.verdict_next(unreachable) == web_problems.code_text(ProblemCode.UNREACHABLE).to_do
         unread = of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")
-        assert wording.verdict_next(unread) == wording.code_text(ProblemCode.TIMEOUT).to_do
+        assert web_alert_texts.verdict_next(unread) == web_problems.code_text(ProblemCode.TIMEOUT).to_do
 
     @pytest.mark.parametrize("reason", ["history", "structure", "unread", "no_value", "odd"])
     def test_a_silent_rule_says_why(self, reason):
         silent = Verdict(rule=Rule.STUCK_RUN, severity=Severity.OK, values={"reason": reason}, silent=True)
-        assert re.match(r"Not (enough|judged)", str(wording.verdict_text(silent)))
+        assert re.match(r"Not (enough|judged)", str(web_alert_texts.verdict_text(silent)))
 
     @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: f"{verdict.entity_name}-{verdict.rule}")
     def test_no_word_depends_on_now(self, verdict):
-        assert str(wording.verdict_text(verdict)) == str(wording.verdict_text(verdict))
-        assert all(part.at is not None for part in wording.verdict_text(verdict).parts if part.kind in ("age", "time"))
+        assert str(web_alert_texts.verdict_text(verdict)) == str(web_alert_texts.verdict_text(verdict))
+        assert all(
+            part.at is not None for part in web_alert_texts.verdict_text(verdict).parts if part.kind in ("age", "time")
+        )
 
 
 class TestProblemsChecksAndFailures:
     @pytest.mark.parametrize("code", ProblemCode)
     def test_every_problem_says_what_happened_and_what_to_do(self, code):
-        words = wording.problem_text(make.problem(code, detail="driver's words"))
+        words = web_problems.problem_text(make.problem(code, detail="driver's words"))
         assert words.what.endswith(".") and words.to_do.endswith(".")
         assert words.detail == "SQLSTATE HYT00, error 0: driver's words"
 
     def test_no_problem_given_is_not_read(self):
-        assert wording.problem_text(None) == wording.code_text(ProblemCode.NOT_READ)
+        assert web_problems.problem_text(None) == web_problems.code_text(ProblemCode.NOT_READ)
 
     def test_every_check_of_the_preflight_has_a_label_and_says_what_to_do(self):
         terms = make.terms(isolation="snapshot", isolation_wanted="snapshot")
@@ -418,18 +431,18 @@ class TestProblemsChecksAndFailures:
             oltp=make.connection("oltp", terms=terms),
         ).checks
         for check in checks:
-            passed = wording.check_text(check)
+            passed = web_check_texts.check_text(check)
             assert passed.to_do == ""
             assert passed.label != check.code and "%(" not in passed.label
-            failed = wording.check_text(Check(code=check.code, state=CheckState.FAILED, values=check.values))
+            failed = web_check_texts.check_text(Check(code=check.code, state=CheckState.FAILED, values=check.values))
             assert failed.to_do
         codes = {check.code for check in checks}
         for key in CHECK_LABELS:
             assert any(code == key or (key.endswith(".") and code.startswith(key)) for code in codes), key
 
     def test_labels_name_the_object(self):
-        assert wording.check_label("dw.table.audit.etl_run") == "Table audit.etl_run with its columns"
-        assert wording.check_label("no.such.check") == "no.such.check"
+        assert web_check_texts.check_label("dw.table.audit.etl_run") == "Table audit.etl_run with its columns"
+        assert web_check_texts.check_label("no.such.check") == "no.such.check"
 
     @pytest.mark.parametrize(
         ("check", "detail"),
@@ -475,48 +488,48 @@ class TestProblemsChecksAndFailures:
         ],
     )
     def test_what_a_check_found(self, check, detail):
-        assert wording.check_text(check).detail == detail
+        assert web_check_texts.check_text(check).detail == detail
 
     def test_what_is_missing_is_told_by_the_check_not_by_the_driver(self):
         gone = make.problem(ProblemCode.OBJECT_MISSING)
-        schema = wording.check_text(Check(code="dw.schema.ctl", state=CheckState.FAILED, problem=gone))
+        schema = web_check_texts.check_text(Check(code="dw.schema.ctl", state=CheckState.FAILED, problem=gone))
         assert schema.to_do.startswith("Create the schema")
-        slow = wording.check_text(Check(code="dw.schema.ctl", state=CheckState.UNKNOWN, problem=make.problem()))
-        assert slow.to_do == wording.code_text(ProblemCode.TIMEOUT).to_do
+        slow = web_check_texts.check_text(Check(code="dw.schema.ctl", state=CheckState.UNKNOWN, problem=make.problem()))
+        assert slow.to_do == web_problems.code_text(ProblemCode.TIMEOUT).to_do
         (verdict,) = preflight_verdicts(
             make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False, problem=gone),)), {}
         )
-        assert wording.verdict_next(verdict) == schema.to_do
+        assert web_alert_texts.verdict_next(verdict) == schema.to_do
 
     def test_what_could_not_be_found_out_asks_for_no_repair(self):
-        words = wording.check_text(Check(code="pipeline.ready", state=CheckState.UNKNOWN))
-        assert words.to_do == wording.code_text(ProblemCode.NOT_READ).to_do
+        words = web_check_texts.check_text(Check(code="pipeline.ready", state=CheckState.UNKNOWN))
+        assert words.to_do == web_problems.code_text(ProblemCode.NOT_READ).to_do
 
     def test_a_required_pipeline_that_is_not_listed_has_its_own_advice(self):
         missing = Check(code="required.active", state=CheckState.FAILED, values={"listed": 0})
-        assert "REQUIRED_PIPELINES" in wording.check_text(missing).to_do
+        assert "REQUIRED_PIPELINES" in web_check_texts.check_text(missing).to_do
 
     def test_a_connections_facts(self):
         checks = make.passed_preflight().checks
-        facts = dict(wording.connection_facts(next(check for check in checks if check.code == "dw.connection")))
+        facts = dict(web_check_texts.connection_facts(next(check for check in checks if check.code == "dw.connection")))
         assert facts["Answered in"] == "1.5 ms"
         assert facts["Clock difference"] == "0.2 s"
         assert "PWD" not in facts["Connection"].upper()
-        assert wording.connection_facts(Check(code="dw.connection", state=CheckState.FAILED)) == ()
+        assert web_check_texts.connection_facts(Check(code="dw.connection", state=CheckState.FAILED)) == ()
 
     @pytest.mark.parametrize("error_class", ErrorClass)
     def test_every_class_has_a_meaning_and_advice(self, error_class):
-        meaning, advice = wording.class_text(error_class)
+        meaning, advice = web_failure_texts.class_text(error_class)
         assert meaning.endswith(".") and advice.endswith(".")
 
     def test_a_failure_names_what_the_message_names(self):
-        words = wording.failure_text(parse(make.UNIQUE_ERROR))
+        words = web_failure_texts.advice_for(parse(make.UNIQUE_ERROR))
         assert words.title == "Duplicate key"
         assert words.names == ("table or object dim.DIM_CLIENTE, constraint UQ_DIM_CLIENTE_original, key or value 4711")
-        assert wording.failure_text(parse("")).meaning == "The run says that it failed, but not why."
+        assert web_failure_texts.advice_for(parse("")).meaning == "The run says that it failed, but not why."
 
 
 def test_every_figure_has_its_definition():
-    assert all(str(definition).endswith(".") for definition in wording.HELP.values())
-    assert set(wording.RULE_HELP) == set(Rule)
-    assert set(wording.WATERMARK_HELP) == set(enums.WatermarkState)
+    assert all(str(definition).endswith(".") for definition in web_help.HELP.values())
+    assert set(web_help.RULE_HELP) == set(Rule)
+    assert set(web_help.WATERMARK_HELP) == set(enums.WatermarkState)

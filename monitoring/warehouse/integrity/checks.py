@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from monitoring.policies import integrity as policy
-from monitoring.policies.cells import cell
-from monitoring.policies.facts import Watermark
-from monitoring.policies.integrity import FOUND_CAP, CheckCode, CheckResult, Reason, WordCount
+from monitoring.rules import integrity as policy
+from monitoring.rules.facts import Watermark
+from monitoring.rules.integrity import FOUND_CAP, CheckCode, CheckResult, Reason, WordCount
+from monitoring.rules.masking import cell
 from monitoring.warehouse.describe import readable
 from monitoring.warehouse.dialect import Sql, joined, values
 from monitoring.warehouse.integrity.sides import (

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from etlportal.budget import budget
-from monitoring.enums import ProblemCode
-from monitoring.policies import integrity as policy
-from monitoring.policies.facts import Problem
-from monitoring.policies.integrity import CheckCode, CheckResult, Reason
+from monitoring.rules import integrity as policy
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
+from monitoring.rules.integrity import CheckCode, CheckResult, Reason
 from monitoring.warehouse.describe import Description, describe
 from monitoring.warehouse.dialect import Dialect, Sql, dialect_of
 from monitoring.warehouse.names import InvalidName, parse_column, parse_table

@@ -1,0 +1,114 @@
+"""A reader's own choices."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.generic import View
+
+from monitoring.models import UserPreferences
+
+
+@transaction.atomic
+def set_preferences(*, by: User, changes: Mapping[str, Any]) -> UserPreferences:
+    """Store `changes` (field to valid value) in the preferences of `by`; other fields stay as they are."""
+    preferences, _created = UserPreferences.objects.update_or_create(user=by, defaults=dict(changes))
+    return preferences
+
+
+FIELDS = ("language", "time_zone", "theme", "refresh_seconds", "auto_refresh")
+
+
+@cache
+def zones() -> tuple[tuple[str, str], ...]:
+    """Return the time zones by area, without the historical doubles ("GB", "Etc/GMT+3")."""
+    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
+    return tuple((name, name.replace("_", " ")) for name in ("UTC", *names))
+
+
+class PreferencesForm(forms.ModelForm):
+    """Checks the choices; `actions.set_preferences` stores them."""
+
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"), required=False, choices=lambda: [("", _("as the browser says")), *zones()]
+    )
+    refresh_seconds = forms.TypedChoiceField(
+        label=_("Refresh every"),
+        coerce=int,
+        choices=lambda: [(seconds, f"{seconds} s") for seconds in UserPreferences.REFRESH_SECONDS],
+    )
+
+    class Meta:
+        model = UserPreferences
+        fields = FIELDS
+
+    def only(self, names: set[str]) -> PreferencesForm:
+        """Return the form cut down to these fields: the others are not asked about."""
+        for name in set(self.fields) - names:
+            del self.fields[name]
+        return self
+
+
+class Preferences(View):
+    """The page."""
+
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self._page(PreferencesForm(instance=_stored(request)))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = PreferencesForm(request.POST, instance=UserPreferences(user=request.user))
+        if not form.is_valid():
+            return self._page(form, status=422)
+        preferences = set_preferences(by=request.user, changes=form.cleaned_data)
+        language = preferences.language or translation.get_language_from_request(request)
+        with translation.override(language):
+            messages.success(request, gettext("Your preferences are saved."))
+        return HttpResponseRedirect(reverse("monitoring:preferences"))
+
+    def _page(self, form: PreferencesForm, status: int = 200) -> HttpResponse:
+        response = render(self.request, "monitoring/preferences.html", {"form": form}, status=status)
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+
+class PreferenceSet(View):
+    """Takes one choice or a few (the shell's buttons): answers JSON to a script, a redirect to a form."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        given = set(FIELDS) & set(request.POST)
+        form = PreferencesForm(request.POST, instance=UserPreferences(user=request.user)).only(given)
+        if not given or not form.is_valid():
+            return JsonResponse({"errors": form.errors if given else {}}, status=422)
+        set_preferences(by=request.user, changes=form.cleaned_data)
+        if "next" in request.POST:
+            return HttpResponseRedirect(_safe(request, request.POST["next"]))
+        return HttpResponse(status=204)
+
+
+def _stored(request: HttpRequest) -> Any:
+    return request.preferences  # type: ignore[attr-defined]
+
+
+def _safe(request: HttpRequest, url: str) -> str:
+    """Return where to go next: never another host."""
+    if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+        return url
+    return reverse("monitoring:preferences")

@@ -1,0 +1,385 @@
+"""The portal's copies of runs and run entities: written here, and nowhere else.
+
+Nothing of this relies on INSERT ... ON CONFLICT, which Django does not offer on SQL Server. The
+lease makes the collector the only writer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min, Model, Q
+from django.utils import timezone
+
+from monitoring.collector.lease import fence
+from monitoring.collector.memory import Memory
+from monitoring.collector.retention import not_beyond, note_kept, rolled_before
+from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.rules.error_text import FINGERPRINT_VERSION, execution_errors, run_errors
+from monitoring.rules.facts import Execution, Run
+from monitoring.rules.rollups import day_of
+from monitoring.warehouse.audit import newest_runs, runs_before, runs_since
+
+BATCH = 200
+"""Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What storing runs changed: how many rows, and the pipelines whose executions or runs they are."""
+
+    rows: int
+    pipelines: frozenset[str]
+
+
+@transaction.atomic
+def store_runs(*, runs: Iterable[Run]) -> Stored:
+    """Insert or refresh the copies of `runs` and their executions; return what changed."""
+    fence()
+    listed = list(runs)
+    changed = _store(RunCopy, [run_copy(run) for run in listed])
+    executions = list(chain.from_iterable(run.executions for run in listed))
+    changed_entities = _store(RunEntityCopy, [execution_copy(execution) for execution in executions])
+    _roll_up_again(min((copy.started_at for copy in changed_entities), default=None))
+    run_ids = {copy.run_id for copy in changed}
+    names = {copy.entity_name for copy in changed_entities}
+    names |= {execution.entity_name for execution in executions if execution.run_id in run_ids}
+    return Stored(rows=len(changed) + len(changed_entities), pipelines=frozenset(names))
+
+
+@transaction.atomic
+def forget_runs(*, run_ids: Collection[int]) -> None:
+    """Delete the copies of runs that the warehouse does not have (any more)."""
+    fence()
+    for ids in _batches(sorted(run_ids)):
+        oldest = RunEntityCopy.objects.filter(run_id__in=ids).aggregate(oldest=Min("started_at"))["oldest"]
+        _roll_up_again(oldest)
+        _delete(ids)
+
+
+@transaction.atomic
+def drop_copies() -> None:
+    """Forget every copy and start over: the warehouse was rebuilt and its run ids mean others now."""
+    fence()
+    RunEntityCopy.objects.all().delete()
+    RunCopy.objects.all().delete()
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        copied_from_run_id=None, copied_to_run_id=None, copied_all=False
+    )
+
+
+@transaction.atomic
+def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
+    """Note how far the copy reaches: its oldest and newest run, and whether it goes back far enough."""
+    fence()
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
+    )
+
+
+def prune_copies(*, before: datetime, limit: int) -> int:
+    """Delete at most `limit` copies of runs of the days before `before`, oldest first; return how many went.
+
+    Only days whose executions are rolled up go.
+    """
+    edge = rolled_before("run_days_rolled_to", day_of(before))
+    if edge is None:
+        return 0
+    ids = list(
+        RunCopy.objects.filter(started_at__lt=edge).order_by("started_at").values_list("run_id", flat=True)[:limit]
+    )
+    if ids:
+        note_kept("copies_kept_from", edge)
+    with transaction.atomic():
+        for batch in _batches(sorted(ids)):
+            _delete(batch)
+    return len(ids)
+
+
+def _delete(run_ids: Sequence[Any]) -> None:
+    RunEntityCopy.objects.filter(run_id__in=run_ids).delete()
+    RunCopy.objects.filter(run_id__in=run_ids).delete()
+
+
+def _roll_up_again(since: datetime | None) -> None:
+    """Executions that began at `since` or later changed: their days are rolled up again. Today's is not yet."""
+    if since is None or day_of(since) >= day_of(timezone.now()):
+        return
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        run_days_rolled_to=not_beyond("run_days_rolled_to", day_of(since))
+    )
+
+
+def run_copy(run: Run) -> RunCopy:
+    """Return an unsaved copy of a run."""
+    return RunCopy(
+        run_id=run.run_id,
+        entities_requested=run.entities_requested,
+        started_by=run.started_by,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        status=_status(run.status, run.status_text),
+        entities_succeeded=run.entities_succeeded,
+        entities_failed=run.entities_failed,
+        error_message=run.error_message,
+        **run_error_columns(run.error_message),
+    )
+
+
+def execution_copy(execution: Execution) -> RunEntityCopy:
+    """Return an unsaved copy of a run entity."""
+    start, end = execution.watermark_from, execution.watermark_to
+    return RunEntityCopy(
+        run_entity_id=execution.run_entity_id,
+        run_id=execution.run_id,
+        entity_name=execution.entity_name,
+        started_at=execution.started_at,
+        finished_at=execution.finished_at,
+        status=_status(execution.status, execution.status_text),
+        extracted=execution.extracted,
+        upserted=execution.upserted,
+        soft_deleted=execution.soft_deleted,
+        watermark_from_updated_at=start.updated_at if start else None,
+        watermark_from_id=start.id if start else None,
+        watermark_to_updated_at=end.updated_at if end else None,
+        watermark_to_id=end.id if end else None,
+        error_message=execution.error_message,
+        **execution_error_columns(execution.status, execution.error_message),
+    )
+
+
+@transaction.atomic
+def update_errors(*, limit: int) -> bool:
+    """Parse the messages of at most `limit` copied executions again, newest first; return whether all are up to date.
+
+    For copies stored by another FINGERPRINT_VERSION. New copies are stored with their errors.
+    """
+    state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).first()
+    if state is None or state.fingerprint_version == FINGERPRINT_VERSION:
+        return state is not None
+    found = RunEntityCopy.objects.filter(Q(status=ExecutionStatus.FAILED.value) | ~Q(error_message=""))
+    if state.fingerprinted_from is not None:
+        found = found.filter(run_entity_id__lt=state.fingerprinted_from)
+    copies = list(found.only("run_id", "status", "error_message").order_by("-run_entity_id")[:limit])
+    for copy in copies:
+        _set(copy, execution_error_columns(ExecutionStatus.parse(copy.status), copy.error_message))
+    RunEntityCopy.objects.bulk_update(copies, EXECUTION_ERRORS, batch_size=BATCH)
+    for ids in _batches(sorted({copy.run_id for copy in copies})):
+        runs = list(RunCopy.objects.filter(run_id__in=ids).only("error_message").order_by("run_id"))
+        for run in runs:
+            _set(run, run_error_columns(run.error_message))
+        RunCopy.objects.bulk_update(runs, RUN_ERRORS, batch_size=BATCH)
+    done = len(copies) < limit
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        fingerprint_version=FINGERPRINT_VERSION if done else state.fingerprint_version,
+        fingerprinted_from=None if done else copies[-1].run_entity_id,
+    )
+    return done
+
+
+RUN_ERRORS = ("error", "error_with_logins")
+EXECUTION_ERRORS = (*RUN_ERRORS, "error_class", "fingerprint")
+
+
+def run_error_columns(message: str) -> dict[str, Any]:
+    """Return the columns made of a run's message."""
+    return dict(zip(RUN_ERRORS, run_errors(message), strict=True))
+
+
+def execution_error_columns(status: ExecutionStatus, message: str) -> dict[str, Any]:
+    """Return the columns made of an execution's message: class and fingerprint are set of failed ones only."""
+    failed = status is ExecutionStatus.FAILED
+    error, with_logins = execution_errors(message, failed=failed)
+    group = (error.error_class.value, error.fingerprint) if failed and error else ("", None)
+    return dict(zip(EXECUTION_ERRORS, (error, with_logins, *group), strict=True))
+
+
+def _set(copy: Model, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(copy, name, value)
+
+
+def _status(known: RunStatus | ExecutionStatus, text: str) -> str:
+    """A status as the contract spells it, so that copies can be counted by it; unheard-of ones as they are."""
+    return text if known.value == "unknown" else known.value
+
+
+def _store(model: type[M], copies: list[M]) -> list[M]:
+    """Insert what is new, update what differs; return both."""
+    by_key = {copy.pk: copy for copy in copies}
+    new: list[M] = []
+    different: list[M] = []
+    for keys in _batches(sorted(by_key)):
+        stored = model._default_manager.in_bulk(keys)
+        for key in keys:
+            known = stored.get(key)
+            if known is None:
+                new.append(by_key[key])
+            elif _values(known) != _values(by_key[key]):
+                different.append(by_key[key])
+    model._default_manager.bulk_create(new, batch_size=BATCH)
+    for copy in different:
+        copy.save(force_update=True)
+    return new + different
+
+
+def _values(copy: Model) -> list[Any]:
+    """What is stored of it: a text that was cut, or cleared of what cannot be stored, is no difference."""
+    return [field.get_prep_value(getattr(copy, field.attname)) for field in copy._meta.concrete_fields]
+
+
+def _batches(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+
+
+ALIAS = "dw"
+RUNS_AT_ONCE = 500
+OVERLAP = 10
+"""Ids before the newest copied run whose gaps are asked for again: a lower id may be committed later."""
+BUDGET_SECONDS = 2.0
+"""How long one tick may spend on catching up."""
+ORPHAN_AGE = timedelta(hours=48)
+ORPHAN_EVERY_SECONDS = 3600
+OPEN_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """How far the copy reaches: run ids, and whether it goes back as far as it should."""
+
+    oldest: int | None
+    newest: int | None
+    complete: bool
+
+
+def copy_runs(memory: Memory, max_run_id: int | None, now: datetime, monotonic: float) -> None:
+    """Bring the copies up to date; `max_run_id` is the warehouse's newest. Raises ReadFailed.
+
+    Pipelines whose executions changed are added to memory.changed.
+    """
+    deadline = time.monotonic() + BUDGET_SECONDS
+    cursors = _cursors()
+    if cursors.newest is not None and (max_run_id is None or max_run_id < cursors.newest):
+        cursors = _shrunk(memory, cursors, max_run_id)
+    if cursors.newest is None:
+        _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
+        cursors = _cursors_after(cursors, now)
+    else:
+        cursors = _forward(memory, cursors, now, monotonic, deadline)
+    while not cursors.complete and cursors.oldest is not None and time.monotonic() < deadline:
+        cursors = _backward(memory, cursors, now)
+
+
+def _forward(memory: Memory, cursors: Cursors, now: datetime, monotonic: float, deadline: float) -> Cursors:
+    newest = cursors.newest or 0
+    still_open = _open_ids(memory, now, monotonic)
+    # The newest one again, to know that it still is the one that was copied.
+    found = runs_since(ALIAS, newest, still_open | _gaps(newest), RUNS_AT_ONCE)
+    if _another_warehouse(found, newest):
+        drop_copies()
+        memory.forget()
+        _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
+        return _cursors_after(Cursors(None, None, False), now)
+    _forget(memory, still_open - {run.run_id for run in found})
+    _store_part(memory, found)
+    while len(found) >= RUNS_AT_ONCE and time.monotonic() < deadline:
+        newest = max(run.run_id for run in found)
+        found = runs_since(ALIAS, newest + 1, (), RUNS_AT_ONCE)
+        _store_part(memory, found)
+    last = max((run.run_id for run in found), default=newest)
+    if last > (cursors.newest or 0):
+        set_cursors(copied_from=cursors.oldest, copied_to=last, copied_all=cursors.complete)
+        return Cursors(cursors.oldest, last, cursors.complete)
+    return cursors
+
+
+def _gaps(newest: int) -> set[int]:
+    """The ids just before the newest copied run that have no copy: not committed yet, or never used."""
+    ids = range(max(1, newest - OVERLAP), newest)
+    copied = RunCopy.objects.filter(run_id__gte=ids.start, run_id__lt=newest).order_by("run_id")
+    return set(ids) - set(copied.values_list("run_id", flat=True))
+
+
+def _backward(memory: Memory, cursors: Cursors, now: datetime) -> Cursors:
+    # Whole days: they are rolled up as days.
+    since = day_of(now - timedelta(days=settings.COPY_RETENTION_DAYS))
+    found = runs_before(ALIAS, cursors.oldest or 0, since, RUNS_AT_ONCE)
+    _store_part(memory, found)
+    oldest = min((run.run_id for run in found), default=cursors.oldest)
+    done = len(found) < RUNS_AT_ONCE
+    set_cursors(copied_from=oldest, copied_to=cursors.newest, copied_all=done)
+    return Cursors(oldest, cursors.newest, done)
+
+
+def _another_warehouse(found: Collection[Run], newest: int) -> bool:
+    """Whether the newest copied run is another one over there: ids began anew in a rebuilt warehouse."""
+    copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
+    there = next((run.started_at for run in found if run.run_id == newest), None)
+    return copy is not None and there is not None and copy != there
+
+
+def _shrunk(memory: Memory, cursors: Cursors, max_run_id: int | None) -> Cursors:
+    """The warehouse lost its newest runs. Uncommitted ones were rolled back; finished ones mean a reset."""
+    gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
+    if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
+        drop_copies()
+        memory.forget()
+        return Cursors(None, None, False)
+    _forget(memory, set(gone.values_list("run_id", flat=True)))
+    set_cursors(copied_from=cursors.oldest, copied_to=max_run_id, copied_all=cursors.complete)
+    return Cursors(cursors.oldest, max_run_id, cursors.complete)
+
+
+def _open_ids(memory: Memory, now: datetime, monotonic: float) -> set[int]:
+    """Runs to look at again: unfinished, or with an unfinished execution. Old orphans once an hour."""
+    runs = RunCopy.objects.filter(finished_at__isnull=True)
+    entities = RunEntityCopy.objects.filter(finished_at__isnull=True)
+    if memory.orphans_read_at is not None and monotonic - memory.orphans_read_at < ORPHAN_EVERY_SECONDS:
+        runs = runs.filter(started_at__gte=now - ORPHAN_AGE)
+        entities = entities.filter(started_at__gte=now - ORPHAN_AGE)
+    else:
+        memory.orphans_read_at = monotonic
+    ids = set(runs.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
+    return ids | set(entities.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
+
+
+def _store_part(memory: Memory, runs: Collection[Run]) -> None:
+    stored = store_runs(runs=runs)
+    memory.changed |= stored.pipelines
+    memory.runs_changed |= stored.rows > 0
+
+
+def _forget(memory: Memory, run_ids: set[int]) -> None:
+    if not run_ids:
+        return
+    names = RunEntityCopy.objects.filter(run_id__in=run_ids).order_by("run_id").values_list("entity_name", flat=True)
+    memory.changed |= set(names)
+    memory.runs_changed = True
+    forget_runs(run_ids=run_ids)
+
+
+def _cursors() -> Cursors:
+    row = (
+        CollectorState.objects.filter(pk=CollectorState.SINGLETON)
+        .values_list("copied_from_run_id", "copied_to_run_id", "copied_all")
+        .first()
+    )
+    return Cursors(*row) if row is not None else Cursors(None, None, False)
+
+
+def _cursors_after(cursors: Cursors, now: datetime) -> Cursors:
+    """Set the cursors after the first batch: what is stored is what was copied."""
+    ids = RunCopy.objects.order_by("run_id").values_list("run_id", flat=True)
+    oldest, newest = ids.first(), ids.last()
+    set_cursors(copied_from=oldest, copied_to=newest, copied_all=newest is None)
+    return Cursors(oldest, newest, newest is None)

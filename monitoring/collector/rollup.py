@@ -1,0 +1,239 @@
+"""Roll up finished periods: samples into hours, hours into days, copied executions into days (docs/adr/0018).
+
+One step is one hour or one day. A step reads without a transaction and then writes in a short one, which begins by
+moving the step's cursor in the collector's row. That UPDATE applies only while this collector holds the lease and the
+cursor is where it was found: of two collectors one writes, and a killed one has written the whole step or nothing.
+A step replaces what it wrote before, so that repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from monitoring.collector.lease import LeaseLost
+from monitoring.collector.retention import not_beyond
+from monitoring.collector.store import decisions
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunEntityCopy
+from monitoring.rules.enums import Grain
+from monitoring.rules.facts import Thresholds
+from monitoring.rules.rollups import DAY, HOUR, HourOf, Rolled, RunDay, day_of, hour_of
+
+BATCH = 200
+CHUNK = 2000
+"""Rows fetched at a time: an hour of 200 pipelines is 72,000 samples."""
+STANDS_SECONDS = 90
+"""How long a sample stands at least when no other follows: three pauses of the idle collector."""
+
+SAMPLE_FIGURES = ("eligible", "cooling", "latency_seconds", "served_lag_seconds")
+
+ByName = dict[str, dict[str, Any]]
+"""Columns of PipelineRollup by pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many steps were done; `left`: there may be more."""
+
+    steps: int
+    left: bool
+
+
+class _Kind:
+    """One kind of step: what it makes, from which rows, and which columns of the collector's row steer it."""
+
+    grain: Grain
+    columns: tuple[str, ...]
+    """The columns of PipelineRollup that it writes."""
+    rolled_to: str
+    """Everything before it is rolled up."""
+    kept_from = ""
+    """Source rows before it may have been deleted."""
+    at: str
+    """The time column of the source rows."""
+    empties = False
+    """Whether a period without source rows loses what an earlier step wrote."""
+
+    @property
+    def length(self) -> timedelta:
+        return HOUR if self.grain is Grain.HOUR else DAY
+
+    def start_of(self, moment: datetime) -> datetime:
+        return hour_of(moment) if self.grain is Grain.HOUR else day_of(moment)
+
+    def source(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def read(self, start: datetime) -> ByName:
+        """Return the columns of the period that begins at `start`."""
+        raise NotImplementedError
+
+    def ready(self, state: CollectorState, now: datetime) -> datetime | None:
+        """Return the time up to which periods can be rolled up; None: none can."""
+        return now
+
+    def also_moved(self, start: datetime) -> dict[str, Any]:
+        """Return other columns of the collector's row that change when this period is made."""
+        return {}
+
+    def next_from(self, moment: datetime | None = None) -> datetime | None:
+        """Return the first period that has source rows, of those from `moment` on."""
+        rows = self.source() if moment is None else self.source().filter(**{f"{self.at}__gte": moment})
+        found = rows.order_by(self.at).values_list(self.at, flat=True).first()
+        return None if found is None else self.start_of(found)
+
+
+class _Hours(_Kind):
+    grain, columns = Grain.HOUR, tuple(Rolled().columns())
+    rolled_to, kept_from, at = "hours_rolled_to", "samples_kept_from", "sampled_at"
+
+    def source(self) -> QuerySet[Any]:
+        return PipelineSample.objects.all()
+
+    def also_moved(self, start: datetime) -> dict[str, Any]:
+        return {_Days.rolled_to: not_beyond(_Days.rolled_to, day_of(start))}
+
+    def read(self, start: datetime) -> ByName:
+        stands = timedelta(seconds=max(STANDS_SECONDS, 3 * settings.COLLECT_IDLE_SECONDS))
+        decided, usual = decisions(), Thresholds()
+        samples = (
+            self.source()
+            .filter(sampled_at__gte=start - stands, sampled_at__lt=start + HOUR)
+            .order_by("sampled_at")
+            .values_list(
+                "entity_name", "sampled_at", "status", "is_active", "source_total", "target_total", *SAMPLE_FIGURES
+            )
+        )
+        hours: dict[str, HourOf] = {}
+        for name, at, status, active, source, target, *figures in samples.iterator(CHUNK):
+            if name not in hours:
+                hours[name] = HourOf(start, stands, decided[name].thresholds if name in decided else usual)
+            hours[name].add(
+                at,
+                status=status,
+                is_active=active,
+                totals=(source, target),
+                figures=dict(zip(SAMPLE_FIGURES, figures, strict=True)),
+            )
+        finished = {name: hour.finished() for name, hour in hours.items()}
+        return {name: rolled.columns() for name, rolled in finished.items() if rolled is not None}
+
+
+class _Days(_Kind):
+    grain, columns = Grain.DAY, _Hours.columns
+    rolled_to, at = "days_rolled_to", "start"
+
+    def source(self) -> QuerySet[Any]:
+        return PipelineRollup.objects.filter(grain=Grain.HOUR)
+
+    def ready(self, state: CollectorState, now: datetime) -> datetime | None:
+        return None if state.hours_rolled_to is None else min(state.hours_rolled_to, now)
+
+    def read(self, start: datetime) -> ByName:
+        days: dict[str, Rolled] = defaultdict(Rolled)
+        hours = self.source().filter(start__gte=start, start__lt=start + DAY).order_by("start")
+        for hour in hours.values("entity_name", *self.columns).iterator(CHUNK):
+            days[hour["entity_name"]].merge(hour)
+        return {name: day.columns() for name, day in days.items()}
+
+
+class _RunDays(_Kind):
+    grain, columns = Grain.DAY, tuple(RunDay().columns())
+    rolled_to, kept_from, at = "run_days_rolled_to", "copies_kept_from", "started_at"
+    # Executions that are gone were rolled back in the warehouse.
+    empties = True
+
+    def source(self) -> QuerySet[Any]:
+        return RunEntityCopy.objects.all()
+
+    def ready(self, state: CollectorState, now: datetime) -> datetime | None:
+        """Wait until the copies reach back as far as they will: each part of them would make the days again."""
+        return now if state.copied_all else None
+
+    def read(self, start: datetime) -> ByName:
+        executions = (
+            self.source()
+            .filter(started_at__gte=start, started_at__lt=start + DAY)
+            .order_by("started_at")
+            .values_list("entity_name", "status", "started_at", "finished_at", "extracted", "upserted", "soft_deleted")
+        )
+        days: dict[str, RunDay] = defaultdict(RunDay)
+        for name, status, started, finished, extracted, upserted, deleted in executions.iterator(CHUNK):
+            days[name].add(status, started, finished, extracted=extracted, upserted=upserted, deleted=deleted)
+        return {name: day.columns() for name, day in days.items()}
+
+
+def roll_up(*, holder: str, now: datetime, seconds: float) -> Progress:
+    """Do step after step for about `seconds`. Raises LeaseLost.
+
+    Only periods that ended by `now` are rolled up.
+    """
+    deadline = time.monotonic() + seconds
+    done = 0
+    for kind in (_Hours(), _Days(), _RunDays()):
+        while _step(kind, holder, now):
+            done += 1
+            if time.monotonic() >= deadline:
+                return Progress(done, left=True)
+    return Progress(done, left=False)
+
+
+def _step(kind: _Kind, holder: str, now: datetime) -> bool:
+    """Roll up the next period of that kind; return whether there was one."""
+    state = CollectorState.objects.defer("payload").filter(pk=CollectorState.SINGLETON).first()
+    until = kind.ready(state, now) if state is not None else None
+    if state is None or until is None:
+        return False
+    cursor: datetime | None = getattr(state, kind.rolled_to)
+    start = cursor or kind.next_from()
+    if start is None:
+        return False
+    if kind.kept_from:
+        start = max(start, getattr(state, kind.kept_from) or start)
+    if start + kind.length > until:
+        return False
+    found = kind.read(start)
+    following = start + kind.length
+    if not found:
+        # A gap of a month is one step.
+        last = kind.start_of(until)
+        following = min(kind.next_from(following) or last, last)
+    with transaction.atomic():
+        moved = kind.also_moved(start) if found else {}
+        _advance(holder, kind.rolled_to, cursor, {kind.rolled_to: following, **moved})
+        if found or kind.empties:
+            _replace(kind, start, following, found)
+    return True
+
+
+def _advance(holder: str, column: str, known: datetime | None, values: dict[str, Any]) -> None:
+    """Set columns of the collector's row, the cursor from where it was found. Raises LeaseLost."""
+    found = {f"{column}__isnull": True} if known is None else {column: known}
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder, **found)
+    if row.update(**values) != 1:
+        raise LeaseLost(holder)
+
+
+def _replace(kind: _Kind, start: datetime, until: datetime, found: ByName) -> None:
+    """Replace this kind's columns in the rows from `start` to `until`; `found` is of the first period."""
+    blank = PipelineRollup()
+    stored = PipelineRollup.objects.filter(grain=kind.grain, start__gte=start, start__lt=until)
+    rows = {(row.start, row.entity_name): row for row in stored}
+    for row in rows.values():
+        row.pk = None
+        for column in kind.columns:
+            setattr(row, column, getattr(blank, column))
+    for name, columns in found.items():
+        row = rows.setdefault((start, name), PipelineRollup(entity_name=name, grain=kind.grain, start=start))
+        for column, value in columns.items():
+            setattr(row, column, value)
+    stored.delete()
+    left = [row for _, row in sorted(rows.items()) if row.samples or row.executions is not None]
+    PipelineRollup.objects.bulk_create(left, batch_size=BATCH)

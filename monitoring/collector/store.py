@@ -1,0 +1,323 @@
+"""Stores what a tick saw, all of it or nothing. One clock for samples: the warehouse's, as sampled."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from itertools import pairwise, takewhile
+from statistics import median
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Max, Q
+
+from monitoring.collector.lease import LeaseLost
+from monitoring.collector.retention import not_beyond
+from monitoring.models import (
+    CollectorState,
+    PipelineRollup,
+    PipelineSample,
+    PipelineSettings,
+    RunCopy,
+    RunEntityCopy,
+    scope,
+)
+from monitoring.rules.enums import ExecutionStatus, Grain, RunStatus
+from monitoring.rules.facts import Execution, History, Pipeline, Run, Thresholds, Watermark
+from monitoring.rules.figures import ended_at, finished
+from monitoring.rules.overview import RunCounts
+from monitoring.rules.rollups import hour_of
+from monitoring.runs.queries import execution_of_copy, with_executions
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+@transaction.atomic
+def store_tick(
+    *,
+    holder: str,
+    now: datetime,
+    milliseconds: int,
+    sampled_at: datetime,
+    version: str,
+    payload: bytes,
+    pipelines: Iterable[Pipeline],
+) -> None:
+    """Store one tick whole: the snapshot in the state row, and a sample per pipeline.
+
+    `now` is this machine's clock, `sampled_at` the warehouse's. `pipelines` hold what this tick itself
+    read: a value that a dead database kept back is no sample of now, and is None in them. Raises
+    LeaseLost, storing nothing, when `holder` does not hold the lease any more.
+    """
+    stored = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
+        ticked_at=now,
+        tick_milliseconds=milliseconds,
+        sampled_at=sampled_at,
+        version=version,
+        payload=payload,
+        # Where that hour is rolled up already (a clock went back, a tick was slow) it is rolled up again.
+        hours_rolled_to=not_beyond("hours_rolled_to", hour_of(sampled_at)),
+    )
+    if stored != 1:
+        raise LeaseLost(holder)
+    try:
+        with transaction.atomic():
+            PipelineSample.objects.bulk_create([_sample(each, sampled_at) for each in pipelines], batch_size=BATCH)
+    except IntegrityError:
+        # The warehouse's clock went back onto a time already sampled: that sample stands.
+        logger.warning("no samples stored for %s: that time was sampled before", sampled_at.isoformat())
+
+
+def _sample(pipeline: Pipeline, sampled_at: datetime) -> PipelineSample:
+    source, target, control = pipeline.source, pipeline.target, pipeline.control
+    problem = source.problem or target.problem
+    return PipelineSample(
+        entity_name=pipeline.name,
+        sampled_at=sampled_at,
+        status=pipeline.status.value,
+        is_active=control.is_active,
+        source_total=source.total,
+        target_total=target.total,
+        eligible=source.eligible.value if source.eligible else None,
+        cooling=source.cooling.value if source.cooling else None,
+        latency_seconds=_whole(pipeline.figures.latency_seconds),
+        served_lag_seconds=_whole(pipeline.figures.served_lag_seconds),
+        watermark_updated_at=control.watermark.updated_at,
+        watermark_id=control.watermark.id,
+        run_entity_id=pipeline.newest.run_entity_id if pipeline.newest else None,
+        problem=problem.code.value if problem else "",
+    )
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+LOOKED_AT = 100
+"""Executions of one pipeline that are looked at: enough for 30 successes among failures."""
+USUAL = 30
+"""How many executions, and successes, make "usual" (METRICS)."""
+OPEN_LIMIT = 500
+WINDOW_EDGE = 20
+"""Runs at a window's edge among which the smallest run_id is looked for: ids follow the clock, but for races."""
+WEEK = timedelta(days=7)
+DAY = timedelta(days=1)
+MINIMUM_HOURS = 5
+"""Roll-ups that a coverage median needs: METRICS asks as many executions of a percentile."""
+
+KNOWN = (ExecutionStatus.RUNNING, ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
+
+EligibleSample = tuple[datetime, int, Watermark | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPast:
+    """One pipeline's executions: `history` without what samples tell; `taken`: (finish, rows
+    extracted) of its newest successes, newest first."""
+
+    history: History
+    taken: tuple[tuple[datetime, int], ...] = ()
+
+
+def first_run_since(since: datetime) -> int:
+    """Return the smallest run_id of a copied run started at or after `since`; one past all when there is none."""
+    found = RunCopy.objects.filter(started_at__gte=since).order_by("started_at").values_list("run_id", flat=True)
+    newest = RunCopy.objects.aggregate(newest=Max("run_id"))["newest"]
+    return min(found[:WINDOW_EDGE], default=(newest or 0) + 1)
+
+
+def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> ExecutionPast:
+    """Return what the copied executions of one pipeline say. Two statements, three after 100 failures.
+
+    `week_run_id`: no run before it started in the last 7 days (first_run_since): what makes
+    counting the week a walk over one pipeline's part of an index.
+    """
+    own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
+    newest = [execution_of_copy(copy, logins=True) for copy in own[:LOOKED_AT]]
+    ended = finished(newest)
+    successes = [each for each in ended if each.status is ExecutionStatus.SUCCESS]
+    finishes = [each.finished_at for each in ended[: USUAL + 1] if each.finished_at is not None]
+    own_week = RunEntityCopy.objects.filter(
+        entity_name=entity_name, run_id__gte=week_run_id, started_at__gte=now - WEEK
+    )
+    week = own_week.aggregate(
+        executions=Count("pk", filter=Q(status__in=(ExecutionStatus.SUCCESS, ExecutionStatus.FAILED))),
+        failures=Count("pk", filter=Q(status=ExecutionStatus.FAILED)),
+    )
+    history = History(
+        recent=tuple(newest[:USUAL]),
+        durations=tuple(_seconds(each.started_at, each.finished_at) for each in successes[:USUAL] if each.finished_at),
+        volumes=tuple(each.extracted for each in successes[:USUAL]),
+        gaps=tuple(_seconds(earlier, later) for later, earlier in pairwise(finishes)),
+        executions_7d=week["executions"],
+        failures_7d=week["failures"],
+        failing_since=_failing_since(entity_name, ended),
+    )
+    taken = tuple((each.finished_at, each.extracted) for each in successes if each.finished_at is not None)
+    return ExecutionPast(history=history, taken=taken)
+
+
+def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | None:
+    streak = list(takewhile(lambda each: each.status is ExecutionStatus.FAILED, ended))
+    if not streak:
+        return None
+    if len(streak) < len(ended) or len(ended) < LOOKED_AT // 2:
+        return ended_at(streak[-1])
+    # All that was looked at failed: find the first failure after the last success, however old.
+    own = RunEntityCopy.objects.filter(entity_name=entity_name)
+    success = own.filter(status=ExecutionStatus.SUCCESS).aggregate(run_id=Max("run_id"))["run_id"]
+    first = own.filter(status=ExecutionStatus.FAILED, run_id__gt=success or 0).order_by("run_id").first()
+    return ended_at(execution_of_copy(first, logins=True)) if first is not None else ended_at(streak[-1])
+
+
+def open_executions() -> dict[str, tuple[Execution, ...]]:
+    """Return the executions that never finished, newest first, by pipeline. One statement, by its own index."""
+    copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
+    found: dict[str, tuple[Execution, ...]] = {}
+    for copy in copies:
+        execution = execution_of_copy(copy, logins=True)
+        if execution.status is ExecutionStatus.RUNNING:
+            found[copy.entity_name] = (*found.get(copy.entity_name, ()), execution)
+    return found
+
+
+def newest_runs(limit: int) -> tuple[Run, ...]:
+    """Return the newest copied runs with their executions, newest first."""
+    return with_executions(RunCopy.objects.order_by("-run_id")[:limit], logins=True)
+
+
+def open_runs(limit: int) -> tuple[Run, ...]:
+    """Return the newest copied runs that say they run, with their executions, newest first."""
+    copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
+    return with_executions(copies[:limit], logins=True)
+
+
+def run_counts(since: datetime) -> RunCounts:
+    """Return the finished runs started at or after `since`, by status: every one, not only the newest."""
+    if scope.pipelines() is not None:
+        seen = Counter(status for _, status in run_tallies(since))
+        return RunCounts(
+            success=seen[RunStatus.SUCCESS], failed=seen[RunStatus.FAILED], partial=seen[RunStatus.PARTIAL]
+        )
+    counts = dict(
+        RunCopy.objects.filter(started_at__gte=since)
+        .order_by("status")
+        .values_list("status")
+        .annotate(runs=Count("run_id"))
+    )
+    return RunCounts(
+        success=counts.get(RunStatus.SUCCESS, 0),
+        failed=counts.get(RunStatus.FAILED, 0),
+        partial=counts.get(RunStatus.PARTIAL, 0),
+    )
+
+
+def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:
+    """Return (start, status) of the runs started at or after `since`, for who sees some pipelines only: the
+    status that those give it. One statement, a row per run: no server groups by such a status."""
+    rows = (
+        RunEntityCopy.objects.filter(run__started_at__gte=since)
+        .order_by("run_id")
+        .values("run_id", "run__started_at")
+        .annotate(
+            running=Count("pk", filter=Q(status__iexact=ExecutionStatus.RUNNING)),
+            success=Count("pk", filter=Q(status__iexact=ExecutionStatus.SUCCESS)),
+            failed=Count("pk", filter=Q(status__iexact=ExecutionStatus.FAILED)),
+            every=Count("pk"),
+        )
+    )
+    return [(row["run__started_at"], RunStatus.of(_statuses(row))) for row in rows]
+
+
+def _statuses(row: Mapping[str, Any]) -> set[ExecutionStatus]:
+    found = {status for status in KNOWN if row[status.value]}
+    return found if sum(row[status.value] for status in KNOWN) == row["every"] else found | {ExecutionStatus.UNKNOWN}
+
+
+def throughputs(since: datetime) -> list[tuple[int, float]]:
+    """Return (upserted rows, seconds) of the successful executions started at or after `since`."""
+    rows = RunEntityCopy.objects.filter(
+        started_at__gte=since, status=ExecutionStatus.SUCCESS, finished_at__isnull=False
+    ).values_list("upserted", "started_at", "finished_at")
+    return [
+        (upserted, _seconds(started, finish))
+        for upserted, started, finish in rows.order_by("started_at")
+        if finish is not None
+    ]
+
+
+def eligible_samples(since: datetime) -> dict[str, list[EligibleSample]]:
+    """Return (when, eligible rows, W) by pipeline, oldest first, of the samples since then that counted them."""
+    rows = (
+        PipelineSample.objects.filter(sampled_at__gte=since, eligible__isnull=False)
+        .order_by("sampled_at")
+        .values_list("entity_name", "sampled_at", "eligible", "watermark_updated_at", "watermark_id")
+    )
+    found: dict[str, list[EligibleSample]] = {}
+    for name, when, eligible, updated_at, key in rows:
+        watermark = None if updated_at is None or key is None else Watermark(updated_at, key)
+        found.setdefault(name, []).append((when, eligible or 0, watermark))
+    return found
+
+
+def coverage_medians(since: datetime) -> dict[str, float]:
+    """Return the median coverage (percent) by pipeline over its hours since then; absent with fewer than 5."""
+    rows = (
+        PipelineRollup.objects.filter(grain=Grain.HOUR, start__gte=since, coverage_percent_last__isnull=False)
+        .order_by("entity_name")
+        .values_list("entity_name", "coverage_percent_last")
+    )
+    values: dict[str, list[float]] = {}
+    for name, percent in rows:
+        if percent is not None:
+            values.setdefault(name, []).append(percent)
+    return {name: median(hours) for name, hours in values.items() if len(hours) >= MINIMUM_HOURS}
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()
+
+
+_NAMES = {each.name for each in fields(Thresholds)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Of one pipeline. Empty texts and None: nothing was decided, the usual applies."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    watermark_column: str = ""
+    target_column: str = ""
+    target_is_load_time: bool | None = None
+    owner: str = ""
+    required: bool = False
+
+
+def decisions() -> dict[str, Decisions]:
+    """Return the decisions by pipeline, for those that have a row or are required by default. One statement."""
+    required = frozenset(settings.REQUIRED_PIPELINES)
+    found = {row.entity_name: _decided(row, required) for row in PipelineSettings.objects.all()}
+    return {name: Decisions(required=True) for name in required} | found
+
+
+def required_names(decided: dict[str, Decisions]) -> tuple[str, ...]:
+    """Return the required pipelines by name, whether they exist or not."""
+    return tuple(sorted(name for name, each in decided.items() if each.required))
+
+
+def _decided(row: PipelineSettings, required: Iterable[str]) -> Decisions:
+    limits = {name: value for name in _NAMES if (value := getattr(row, name, None)) is not None}
+    return Decisions(
+        thresholds=Thresholds(**limits),
+        watermark_column=row.watermark_expression.strip(),
+        target_column=row.target_updated_column.strip(),
+        target_is_load_time=row.target_updated_is_load_time,
+        owner=row.owner,
+        required=row.is_required if row.is_required is not None else row.entity_name in required,
+    )

@@ -1,0 +1,130 @@
+"""Words for what an auditor asks: what was found, with its evidence. Definitions are in help.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext, ngettext, pgettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.rules.audit import Evidence, Factor
+from monitoring.rules.enums import AuditQuestion, ProblemCode
+from monitoring.rules.facts import Problem
+from monitoring.rules.sessions import FACETS
+from monitoring.web.formats import duration, moment
+from monitoring.web.problems import ProblemWords, detail_text, problem_text
+
+COLUMNS: Mapping[str, Any] = {
+    "login_name": _("Login"),
+    "host_name": _("Host"),
+    "program_name": _("Program"),
+    "database_name": _("Database"),
+    "status": _("Session status"),
+    "client_net_address": _("Address"),
+    "encrypt_option": _("Encrypted"),
+    "auth_scheme": _("Authentication"),
+}
+"""What each column of the login events is called."""
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """Return who or what was found: each column with its value."""
+    found = [_pair(column, value) for column, value in evidence.values.items()]
+    if evidence.session_id is not None:
+        found.append(gettext("%(column)s: %(value)s") % {"column": gettext("Session"), "value": evidence.session_id})
+    return ", ".join(found)
+
+
+def factor_text(factor: Factor) -> str:
+    """Return the factor's column and value."""
+    return _pair(factor.column, factor.value)
+
+
+def _pair(column: int, value: str | None) -> str:
+    return gettext("%(column)s: %(value)s") % {
+        "column": COLUMNS[FACETS[column]],
+        "value": value or pgettext("login event", "(none)"),
+    }
+
+
+def evidence_detail(evidence: Evidence, remembered_since: datetime | None) -> str:
+    """Return what more there is to say of it, or why it is not certain."""
+    if evidence.question is AuditQuestion.NEW_IDENTITY:
+        return _new(evidence, remembered_since)
+    if evidence.question is AuditQuestion.UNUSUAL_HOUR and evidence.hour is not None:
+        days = round(evidence.day_count or 0)
+        text = ngettext(
+            "from the hour of %(when)s on; seen on %(days)d day before, never around this hour of the week",
+            "from the hour of %(when)s on; seen on %(days)d days before, never around this hour of the week",
+            days,
+        )
+        return text % {"when": moment(evidence.hour), "days": days}
+    if evidence.question is AuditQuestion.LONG_SESSION and evidence.day_count is not None:
+        return gettext("had been open for %(duration)s") % {"duration": duration(evidence.day_count * 86_400)}
+    if evidence.question is AuditQuestion.UNENCRYPTED:
+        return gettext("not encrypted")
+    return gettext("neither the runner's program nor the portal's")
+
+
+def _new(evidence: Evidence, remembered_since: datetime | None) -> str:
+    if evidence.certain:
+        return gettext("new: not seen in the 30 days before the window")
+    if remembered_since is None:
+        return gettext("unknown: nothing is remembered of the time before the window yet")
+    return gettext("unknown: not seen since %(when)s, further back nothing is remembered") % {
+        "when": moment(remembered_since)
+    }
+
+
+_READING = {
+    ProblemCode.OBJECT_MISSING: (
+        _("audit.connection_login_events does not exist in this database."),
+        _("Ask for it to be created (sql/sqlserver/30_dw_audit.sql); the ETL goes on without it."),
+    ),
+    ProblemCode.PERMISSION_DENIED: (
+        _("The portal's login may not read audit.connection_login_events."),
+        _("Ask the DBA to grant SELECT on schema audit to the portal's login (sql/sqlserver/91_dw_access.sql)."),
+    ),
+}
+_CAPTURING = {
+    ProblemCode.OBJECT_MISSING: (
+        _("audit.sp_capture_connection_snapshot does not exist in this database."),
+        _("Ask for it to be created (sql/sqlserver/60_dw_procedures.sql)."),
+    ),
+    ProblemCode.PERMISSION_DENIED: (
+        _("The portal's login may not execute audit.sp_capture_connection_snapshot."),
+        _(
+            "Ask the DBA to grant EXECUTE on it, and VIEW SERVER STATE, to the portal's login "
+            "(sql/sqlserver/91_dw_access.sql)."
+        ),
+    ),
+    ProblemCode.STATE_DENIED: (
+        _("audit.sp_capture_connection_snapshot may not look at the server's sessions for the portal's login."),
+        _("Ask the DBA to grant VIEW SERVER STATE to the portal's login (sql/sqlserver/91_dw_access.sql)."),
+    ),
+}
+
+
+def reading_problem(problem: Problem) -> ProblemWords:
+    """Return why the login events could not be read, and what to do."""
+    return _words(problem, _READING)
+
+
+def capture_problem(problem: Problem) -> ProblemWords:
+    """Return why no snapshot could be taken, and what to do."""
+    return _words(problem, _CAPTURING)
+
+
+def _words(problem: Problem, own: dict[ProblemCode, tuple[object, object]]) -> ProblemWords:
+    if problem.code not in own:
+        return problem_text(problem)
+    what, to_do = own[problem.code]
+    return ProblemWords(str(what), str(to_do), detail_text(problem), problem.seen_at)
+
+
+def utc_offset(offset: timedelta) -> str:
+    """Return an offset as one writes it: UTC+05:30, UTC−03:00."""
+    minutes = round(offset.total_seconds() / 60)
+    return f"UTC{'−' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

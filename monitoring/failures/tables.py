@@ -1,0 +1,165 @@
+"""The grouped failures, and the executions of one group, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.failures.queries import FailureGroup
+from monitoring.runs.tables import CountColumn, MessageColumn, PipelineColumn, RunIdColumn, SecondsColumn
+from monitoring.templatetags.sentences import pipeline_link, run_link
+from monitoring.web import graphics, parts
+from monitoring.web.charts import failure_days_sentence
+from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.labels import label
+from monitoring.web.tables import Column, PagedTable, PortalTable, StatusColumn, TimeColumn
+
+PIPELINES_SHOWN = 3
+
+
+class GroupColumn(Column):
+    """The class, as the link to the group's page, the names in its message, and what it means."""
+
+    def render(self, record: FailureGroup) -> SafeString:
+        words = failure_text(record.error)
+        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
+        return format_html(
+            '<div class="failure"><p class="failure__kind"><a href="{}">{}</a></p><p>{} {}</p></div>',
+            reverse("monitoring:failure-group", args=(record.fingerprint,)),
+            words.title,
+            words.meaning,
+            names,
+        )
+
+    def value(self, record: FailureGroup) -> str:
+        return label(record.kind)
+
+
+class GroupStateColumn(StatusColumn):
+    """The state, and whether a pipeline still fails with it."""
+
+    def render(self, value: Any, record: FailureGroup) -> SafeString:
+        if not record.unresolved:
+            return parts.status(value)
+        return format_html('{} <span class="tag">{}</span>', parts.status(value), gettext("unresolved"))
+
+
+class PipelinesColumn(Column):
+    """The pipelines: the first few as links, and how many more."""
+
+    def render(self, value: tuple[str, ...]) -> SafeString:
+        links = format_html_join(", ", "{}", ((pipeline_link(name),) for name in value[:PIPELINES_SHOWN]))
+        more = len(value) - PIPELINES_SHOWN
+        if more <= 0:
+            return links
+        return format_html("{} {}", links, ngettext("and %(more)d more", "and %(more)d more", more) % {"more": more})
+
+    def value(self, value: tuple[str, ...]) -> str:
+        return ", ".join(value)
+
+
+class DaysColumn(Column):
+    """A bar per day; the numbers are what screen readers say and files hold."""
+
+    def render(self, record: FailureGroup) -> SafeString:
+        return graphics.day_bars([day.count for day in record.days], failure_days_sentence(record.days))
+
+    def value(self, record: FailureGroup) -> str:
+        return " ".join(str(day.count) for day in record.days)
+
+
+class ErrorPartColumn(Column):
+    """A part of the message; only in exports, as the page shows it inside another column."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, visible=False, orderable=False, **kwargs)
+
+    def value(self, value: Any) -> Any:
+        return "" if value is None else value
+
+
+class WordsColumn(ErrorPartColumn):
+    """One of the class's explanations."""
+
+    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="error", **kwargs)
+        self.part = part
+
+    def value(self, record: FailureGroup) -> str:
+        return str(getattr(failure_text(record.error), self.part))
+
+
+class FailureGroupsTable(PortalTable):
+    """Last seen first by default."""
+
+    key = staticmethod(lambda row: row.fingerprint)
+
+    kind = GroupColumn(verbose_name=_("Failure"), help="failure_group", rank=lambda row: label(row.kind).casefold())
+    state = GroupStateColumn(verbose_name=_("State"), help="failure_state")
+    count = CountColumn(verbose_name=_("Executions"))
+    runs = CountColumn(verbose_name=_("Runs"))
+    pipelines = PipelinesColumn(verbose_name=_("Pipelines"), rank=lambda row: len(row.pipelines))
+    first_seen = TimeColumn(verbose_name=_("First seen"), unit="UTC")
+    last_seen = TimeColumn(verbose_name=_("Last seen"), unit="UTC")
+    last_run_id = RunIdColumn(verbose_name=_("Last run"))
+    days = DaysColumn(verbose_name=_("Per day"), orderable=False)
+    unresolved = ErrorPartColumn(verbose_name=_("Unresolved in"))
+    meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", verbose_name=_("What to do"))
+    native = ErrorPartColumn(verbose_name=_("Error number"), accessor="error__number")
+    sqlstate = ErrorPartColumn(verbose_name=_("SQLSTATE"), accessor="error__sqlstate")
+    severity = ErrorPartColumn(verbose_name=_("Severity"), accessor="error__severity")
+    constraint = ErrorPartColumn(verbose_name=_("Constraint"), accessor="error__constraint")
+    object = ErrorPartColumn(verbose_name=_("Table or object"), accessor="error__object")
+    column = ErrorPartColumn(verbose_name=_("Column"), accessor="error__column")
+    message = ErrorPartColumn(verbose_name=_("Newest message"))
+    fingerprint = ErrorPartColumn(verbose_name=_("Fingerprint"))
+
+    class Meta:
+        order_by = "-last_seen"
+        empty_text = _("No failure matches.")
+
+    def value_unresolved(self, value: tuple[str, ...]) -> str:
+        return ", ".join(value)
+
+
+class GroupExecutionsTable(PagedTable):
+    """One group's failed executions, newest first."""
+
+    run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)
+    started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
+    finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
+    seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False)
+    extracted = CountColumn(verbose_name=_("Extracted"), orderable=False)
+    error_message = MessageColumn(verbose_name=_("Message"), orderable=False)
+
+    class Meta:
+        orderable = False
+        row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
+
+
+class GroupPartsTable(PortalTable):
+    """One group's part in each of its pipelines."""
+
+    key = staticmethod(lambda row: row.entity_name)
+
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)
+    still = Column(verbose_name=_("Unresolved"), help="failure_unresolved", orderable=False)
+    count = CountColumn(verbose_name=_("Executions"), orderable=False)
+    first_seen = TimeColumn(verbose_name=_("First seen"), orderable=False)
+    last_seen = TimeColumn(verbose_name=_("Last seen"), orderable=False)
+    last_run_id = Column(verbose_name=_("Last run"), orderable=False)
+
+    def render_still(self, value: bool | None) -> SafeString | str:
+        if value is None:
+            return parts.unknown()
+        return gettext("yes") if value else gettext("no")
+
+    def render_last_run_id(self, value: int) -> SafeString:
+        return run_link(value)

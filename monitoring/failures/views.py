@@ -1,0 +1,271 @@
+"""The grouped failures as other pages show them: a few lines, and the way to all of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.access import CONNECTIONS, may
+from monitoring.connections.views import AROUND, SEE, around_failed, audit_url
+from monitoring.failures.forms import FailureGroupsForm
+from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
+from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
+from monitoring.models import RunEntityCopy
+from monitoring.pipelines.source_rows import SESSION_KEY, UNMASK, unmask, unmasked_until
+from monitoring.rules.enums import FailureState
+from monitoring.rules.error_text import parse
+from monitoring.rules.masking import BULLET, mask_logins
+from monitoring.runs import queries as run_lines
+from monitoring.runs import queries as runs
+from monitoring.web import export, keyset
+from monitoring.web.activity import address_of
+from monitoring.web.blocks import Block, Page
+from monitoring.web.charts import failure_days_chart, failure_days_rows, failure_days_sentence
+from monitoring.web.errors import NothingHere
+from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.filters import filters
+from monitoring.web.preflight import OPENING
+from monitoring.web.snapshot import Current, current
+
+SHORT = 5
+"""Groups that another page shows, of those that there are."""
+
+
+def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, Any]:
+    """Return what monitoring/failures/_short.html needs: the unresolved ones first, then the last seen."""
+    own = [group for group in found.rows if not pipeline or pipeline in group.pipelines]
+    ordered = sorted(own, key=lambda group: (not group.unresolved, -group.last_seen.timestamp()))
+    items = [
+        {
+            "group": group,
+            "words": failure_text(group.error),
+            "bars": [day.count for day in group.days],
+            "sentence": failure_days_sentence(group.days),
+        }
+        for group in ordered[:SHORT]
+    ]
+    more = max(len(ordered) - SHORT, 0)
+    known = not any(group.state is FailureState.UNKNOWN for group in ordered)
+    return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping, "known": known}
+
+
+def found_groups(current: Current, reader: Any) -> FailureGroups:
+    """Return the groups as the reader (a user) may see them, their days in the current time zone."""
+    return failure_groups(current, timezone.get_current_timezone(), logins=may(reader, CONNECTIONS))
+
+
+LAST_SEEN_FIRST = "-last_seen"
+EXECUTIONS_SHOWN = 25
+FIELD = "run_entity_id"
+
+
+class FailureGroupsBlock(Block):
+    """The groups that match the filters."""
+
+    name = "failure-groups"
+    template_name = "monitoring/failures/_groups.html"
+    same_for_all = True
+
+    def context(self, current: Current) -> dict[str, Any]:
+        form, table, found = groups_table(self.request, current)
+        table.caption = gettext("Failures, grouped")
+        return {
+            **filters(self.request, form, gettext("Filter the failures"), reverse("monitoring:failures")),
+            "table": table,
+            "found": found,
+            "names": sorted({name for row in found.rows for name in row.pipelines}),
+            "exports": export.links(self.request, "monitoring:failure-groups-export"),
+        }
+
+
+class FailuresPage(Page):
+    name = "failures"
+    template_name = "monitoring/failures.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, FailureGroupsBlock)
+
+
+class FailureGroupsExport(export.TableExport):
+    file_name = "failure-groups"
+
+    def get_table(self, current: Current) -> FailureGroupsTable:
+        return groups_table(self.request, current)[1]
+
+
+class GroupBlock(Block):
+    """A block of one group's page. The group is looked up once per request and shared by the blocks."""
+
+    def replacement(self, state: Current) -> HttpResponse | None:
+        group_or_404(self.request, state, self.kwargs["fingerprint"])
+        return None
+
+    def context(self, current: Current) -> dict[str, Any]:
+        group = group_or_404(self.request, current, self.kwargs["fingerprint"])
+        return {"group": group, **self.filled(current, group)}
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        """Return the variables beside the group."""
+        raise NotImplementedError
+
+
+class FailureGroupFacts(GroupBlock):
+    """What the failure is and means, what to do, and its newest message. Values of rows are shown on demand."""
+
+    name = "failure-group-facts"
+    template_name = "monitoring/failures/_facts.html"
+
+    @cached_property
+    def until(self) -> Any:
+        return unmasked_until(self.request, subject_of(self.kwargs["fingerprint"]), timezone.now())
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        error, until = group.error, self.until
+        if until is not None:
+            message = RunEntityCopy.objects.values_list("error_message", flat=True).get(pk=group.newest_id)
+            error = parse(message if may(self.request.user, CONNECTIONS) else mask_logins(message))
+        return {
+            "error": error,
+            "words": failure_text(error),
+            "until": until,
+            "may_unmask": may(self.request.user, UNMASK) and BULLET in group.message,
+            "connections_url": self._around(group) if may(self.request.user, SEE) else "",
+        }
+
+    def _around(self, group: FailureGroup) -> str:
+        """Return the address of the connections around its newest execution."""
+        return audit_url(group.last_seen - AROUND, group.last_seen + AROUND)
+
+
+class FailureGroupDays(GroupBlock):
+    """How often it happened on each day, and in which pipelines."""
+
+    name = "failure-group-days"
+    template_name = "monitoring/failures/_days.html"
+    same_for_all = True
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        table = GroupPartsTable(group.parts)
+        table.caption = gettext("Pipelines with this failure")
+        return {
+            "chart": failure_days_chart(group.days),
+            "rows": failure_days_rows(group.days),
+            "sentence": failure_days_sentence(group.days),
+            "table": table,
+        }
+
+
+class FailureGroupExecutions(GroupBlock):
+    """The group's executions, newest first, a page by key."""
+
+    name = "failure-group-executions"
+    template_name = "monitoring/failures/_executions.html"
+    same_for_all = True
+    rights = (SEE,)
+
+    def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
+        request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
+        after, before = request.GET.get("after", ""), request.GET.get("before", "")
+        found, lost = executions(group.fingerprint), False
+        try:
+            page = keyset.page(found, field=FIELD, descending=True, after=after, before=before, size=EXECUTIONS_SHOWN)
+        except keyset.BadCursor:
+            page, lost = keyset.page(found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN), True
+        table = GroupExecutionsTable(_lines(page.rows, request.user))
+        table.caption = gettext("Executions that failed like this")
+        table.around = around_failed(request)
+        return {
+            "table": table,
+            "page": page,
+            "lost": lost,
+            "first": here,
+            "next": f"{here}?{urlencode({'after': page.after})}",
+            "previous": f"{here}?{urlencode({'before': page.before})}",
+            "exports": export.links(
+                request, "monitoring:failure-group-executions-export", fingerprint=group.fingerprint
+            ),
+        }
+
+
+GROUP_BLOCKS: tuple[type[Block], ...] = (FailureGroupFacts, FailureGroupDays, FailureGroupExecutions)
+
+
+class FailureGroupPage(Page):
+    name = "failure-group"
+    template_name = "monitoring/failure_group.html"
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *GROUP_BLOCKS)
+
+    def replacement(self, state: Current) -> HttpResponse | None:
+        group_or_404(self.request, state, self.kwargs["fingerprint"])
+        return None
+
+    def context(self, current: Current) -> dict[str, Any]:
+        group = group_or_404(self.request, current, self.kwargs["fingerprint"])
+        return {"group": group, "words": failure_text(group.error)}
+
+
+class FailureGroupExecutionsExport(export.TableExport):
+    """One group's executions, always masked: a file may leave the organisation."""
+
+    def get_table(self, current: Current) -> GroupExecutionsTable:
+        fingerprint = self.kwargs["fingerprint"]
+        group_or_404(self.request, current, fingerprint)
+        self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
+        copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.ROWS_TO_READ]
+        return GroupExecutionsTable(_lines(copies, self.request.user))
+
+
+class FailureUnmask(PermissionRequiredMixin, View):
+    """Show one failure's values of rows to this person for ten minutes, or hide them again: POST, written down."""
+
+    permission_required = (UNMASK,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
+        group_or_404(request, current(), fingerprint)
+        subject, granted = subject_of(fingerprint), dict(request.session.get(SESSION_KEY, {}))
+        if "again" in request.POST:
+            granted.pop(subject, None)
+        else:
+            by, address = request.user.get_username(), address_of(request)
+            granted[subject] = unmask(entity_name=subject, by=by, now=timezone.now(), address=address).isoformat()
+        request.session[SESSION_KEY] = granted
+        return HttpResponseRedirect(reverse("monitoring:failure-group", args=(fingerprint,)))
+
+
+def subject_of(fingerprint: str) -> str:
+    """Return under which name the trail and the session know a group: no pipeline can be called so."""
+    return f"failure/{fingerprint}"
+
+
+def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsForm, FailureGroupsTable, FailureGroups]:
+    """Return the form with what was asked, the table of the groups that match, and all groups."""
+    found = found_groups(current, request.user)
+    form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
+    order = form.values.get("sort") or LAST_SEEN_FIRST
+    return form, FailureGroupsTable(form.apply(found.rows), order_by=order), found
+
+
+def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> FailureGroup:
+    """Return the group of this request. Raises NothingHere when no failure kept has that fingerprint."""
+    cached: dict[str, FailureGroup | None] = request.__dict__.setdefault("_failure_groups", {})
+    if fingerprint not in cached:
+        cached[fingerprint] = failure_group(
+            fingerprint, current, timezone.get_current_timezone(), logins=may(request.user, CONNECTIONS)
+        )
+    group = cached[fingerprint]
+    if group is None:
+        raise NothingHere(gettext("The portal keeps no failure “%(name)s”.") % {"name": fingerprint[:20]})
+    return group
+
+
+def _lines(copies: Any, reader: Any) -> list[run_lines.ExecutionLine]:
+    logins = may(reader, CONNECTIONS)
+    return [run_lines.execution_line(runs.execution_of_copy(copy, logins=logins)) for copy in copies]

@@ -1,0 +1,307 @@
+"""The newest source rows of a pipeline, masked, read at most once in a few seconds for all viewers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.views.generic import View
+
+from monitoring.access import may
+from monitoring.pipelines import queries as pipelines
+from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.pipelines.queries import Decisions
+from monitoring.rules.enums import ProblemCode, TrailAction
+from monitoring.rules.facts import ControlRow, Pipeline, Problem
+from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
+from monitoring.warehouse.describe import SourceRows, newest_rows
+from monitoring.warehouse.names import InvalidName, parse_table
+from monitoring.warehouse.probes import UPDATED_AT
+from monitoring.warehouse.reader import ReadFailed
+from monitoring.web import export, parts
+from monitoring.web.activity import address_of, record
+from monitoring.web.problems import problem_text
+from monitoring.web.snapshot import Current, cached_once, current
+from monitoring.web.tables import Column, PagedTable
+
+KEPT_SECONDS = 15
+"""How long one reading serves everybody (of this process)."""
+
+PROBLEM_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleColumn:
+    name: str
+    personal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSample:
+    """The newest rows, newest first, as cells. `problem`: why there are none to show.
+
+    `cut_columns`: how many columns were left out. `masked`: personal columns are hidden.
+    """
+
+    columns: tuple[SampleColumn, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    ordered_by: tuple[str, ...] = ()
+    cut_columns: int = 0
+    masked: bool = True
+    read_at: datetime
+    milliseconds: float = 0.0
+    problem: Problem | None = None
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The names of the columns with personal data."""
+        return tuple(column.name for column in self.columns if column.personal)
+
+
+def source_sample(control: ControlRow, decided: Decisions, *, unmasked: bool = False) -> SourceSample:
+    """Return the newest rows of the pipeline's source. Two statements on oltp, or none from memory.
+
+    Only masked rows are ever kept: an unmasked reading goes to the one who asked, and nowhere else.
+    """
+    if unmasked:
+        return _read(control, decided, unmasked=True)
+    return cached_once(_key(control, decided), lambda: _read(control, decided, unmasked=False), fresh=_kept_for)
+
+
+def _kept_for(sample: SourceSample) -> float:
+    return PROBLEM_SECONDS if sample.problem else KEPT_SECONDS
+
+
+def _key(control: ControlRow, decided: Decisions) -> str:
+    """Everything that the reading depends on: another table, key or mask is another reading."""
+    parts = (
+        control.entity_name,
+        control.source_table,
+        control.source_pk_column,
+        decided.updated_column,
+        *decided.masked_columns,
+    )
+    return "source-rows-" + "-".join(part.encode("utf-8", "surrogatepass").hex() for part in parts)
+
+
+def _read(control: ControlRow, decided: Decisions, *, unmasked: bool) -> SourceSample:
+    try:
+        table = parse_table(control.source_table)
+        found = newest_rows(table, control.source_pk_column, decided.updated_column or UPDATED_AT)
+    except InvalidName as error:
+        return _failed(Problem(code=ProblemCode.NAME_INVALID, detail=error.text))
+    except ReadFailed as failure:
+        return _failed(failure.problem)
+    kinds = [kind_of(name, f"{table} {found.base}", decided.masked_columns) for name in found.columns]
+    return _shown(found, kinds, unmasked=unmasked)
+
+
+def _failed(problem: Problem) -> SourceSample:
+    return SourceSample(read_at=timezone.now(), problem=problem)
+
+
+def _shown(found: SourceRows, kinds: list[Kind | None], *, unmasked: bool) -> SourceSample:
+    return SourceSample(
+        columns=tuple(
+            SampleColumn(name=name, personal=kind is not None) for name, kind in zip(found.columns, kinds, strict=True)
+        ),
+        rows=tuple(tuple(_cells(row, kinds, unmasked=unmasked)) for row in found.rows),
+        ordered_by=found.ordered_by,
+        cut_columns=found.columns_in_all - len(found.columns),
+        masked=not unmasked,
+        read_at=found.read_at,
+        milliseconds=found.milliseconds,
+    )
+
+
+def _cells(row: Iterable[object], kinds: Iterable[Kind | None], *, unmasked: bool) -> Iterable[Cell]:
+    for value, kind in zip(row, kinds, strict=True):
+        if kind is None or unmasked or value is None:
+            yield cell(value)
+        else:
+            shown = cell(mask(value, kind))
+            yield Cell(shown.text, masked=True, cut=shown.cut)
+
+
+class CellColumn(Column):
+    """One column of the source. NULL is not an empty text, and a masked value is not a value."""
+
+    def __init__(self, name: str, *, personal: bool, numeric: bool) -> None:
+        super().__init__(verbose_name=name, orderable=False, css="num" if numeric else "")
+        self.personal = personal
+
+    @property
+    def header(self) -> SafeString | str | None:
+        if not self.personal:
+            return format_html('<span class="mono">{}</span>', self.verbose_name)
+        return format_html(
+            '<span class="mono">{}</span> <span class="tag" data-tip="{}">{}</span>',
+            self.verbose_name,
+            gettext("holds personal data"),
+            gettext("personal"),
+        )
+
+    def render(self, value: Cell) -> SafeString:
+        if value.text is None:
+            return format_html('<span class="null">{}</span>', "NULL")
+        if value.text == "":
+            return parts.none(gettext("an empty text"))
+        css = "masked" if value.masked else "stored"
+        if not value.cut:
+            return format_html('<span class="{}">{}</span>', css, value.text)
+        tip = gettext("cut after %(number)s characters") % {"number": LENGTH}
+        return format_html('<span class="{}" data-tip="{}">{}…</span>', css, tip, value.text)
+
+    def value(self, value: Cell) -> str | None:
+        return None if value.text is None else value.text + ("…" if value.cut else "")
+
+
+class SourceRowsTable(PagedTable):
+    """Built for one sample: its columns are given, not declared."""
+
+    class Meta:
+        attrs = {"class": "table table--rows"}
+
+    @classmethod
+    def of(cls, sample: SourceSample) -> SourceRowsTable:
+        """Return the table of a sample's rows."""
+        columns = [
+            (f"c{index}", CellColumn(column.name, personal=column.personal, numeric=_numeric(sample, index)))
+            for index, column in enumerate(sample.columns)
+        ]
+        rows: list[dict[str, Any]] = [{f"c{index}": cell for index, cell in enumerate(row)} for row in sample.rows]
+        return cls(rows, extra_columns=columns)
+
+
+def _numeric(sample: SourceSample, index: int) -> bool:
+    cells = [row[index] for row in sample.rows if row[index].text is not None]
+    return bool(cells) and all(cell.numeric for cell in cells)
+
+
+FOR = timedelta(minutes=10)
+
+
+@transaction.atomic
+def unmask(*, entity_name: str, by: str, now: datetime, address: str = "") -> datetime:
+    """Record that `by` may see the pipeline's personal columns; return until when.
+
+    The caller keeps the answer in the person's own session: nobody else gains anything by it.
+    """
+    until = now + FOR
+    record(action=TrailAction.UNMASKED, by=by, now=now, address=address, object=entity_name, until=until.isoformat())
+    return until
+
+
+UNMASK = "monitoring.unmask"
+SESSION_KEY = "unmasked"
+"""{pipeline: until, ISO}: in the session of who asked, so it ends with it."""
+
+
+def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime | None:
+    """Return until when this person sees personal data of the pipeline; None: masked."""
+    text = request.session.get(SESSION_KEY, {}).get(name)
+    if text is None or not may(request.user, UNMASK):
+        return None
+    until = datetime.fromisoformat(text)
+    return until if until > now else None
+
+
+class PipelineSample(PipelineBlock):
+    name = "pipeline-sample"
+    same_for_all = False  # it has a form
+    template_name = "monitoring/pipelines/_sample.html"
+    with_rows = False
+    """Whether to read the rows, or to leave a place that asks for them once it is visible."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.with_rows = True
+        return super().get(request, *args, **kwargs)
+
+    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+        return self._context(current, pipeline.name)
+
+    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+        return self._context(current, subject.name)
+
+    def _context(self, current: Current, name: str) -> Context:
+        subject = subject_or_404(self.request, current, name)
+        decided = pipelines.decisions(name)
+        until = unmasked_until(self.request, name, current.now)
+        context: Context = {
+            "rows_key": _rows_key(subject.control, decided, until),
+            "control": subject.control,
+            "may_unmask": may(self.request.user, UNMASK),
+            "until": until,
+            "mask_again_in": round((until - current.now).total_seconds()) + 1 if until else None,
+            "sample": None,
+            "table": None,
+            "words": None,
+        }
+        # "rows" is in the address of a browser without JavaScript.
+        if subject.control is None or not (self.with_rows or self.request.GET.get("rows") == "1"):
+            return context
+        sample = source_sample(subject.control, decided, unmasked=until is not None)
+        return {**context, "sample": sample, **self._rows(sample, name)}
+
+    def _rows(self, sample: SourceSample, name: str) -> Context:
+        if sample.problem is not None:
+            return {"words": problem_text(sample.problem)}
+        table = SourceRowsTable.of(sample)
+        table.caption = gettext("Table of the newest source rows")
+        return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
+
+
+def _rows_key(control: ControlRow | None, decided: pipelines.Decisions, until: datetime | None) -> str:
+    """Return what the rows depend on. A refresh keeps the rows that the browser shows while this stays the same."""
+    shown = repr((control and control.watermark, decided, until))
+    return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
+
+
+class Unmask(PermissionRequiredMixin, View):
+    """Show personal data to this person for ten minutes, or hide it again: POST, written down."""
+
+    permission_required = (UNMASK,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def post(self, request: HttpRequest, entity: str) -> HttpResponse:
+        """Answer htmx with the block and its rows, anything else with the page that has them."""
+        subject = subject_or_404(request, current(), entity)
+        granted = dict(request.session.get(SESSION_KEY, {}))
+        if "again" in request.POST:
+            granted.pop(subject.name, None)
+        else:
+            by, address = request.user.get_username(), address_of(request)
+            until = unmask(entity_name=subject.name, by=by, now=timezone.now(), address=address)
+            granted[subject.name] = until.isoformat()
+        request.session[SESSION_KEY] = granted
+        if request.htmx:  # type: ignore[attr-defined]
+            request.method = "GET"
+            return PipelineSample.as_view()(request, entity=entity)
+        page = reverse("monitoring:pipeline", args=(subject.name,))
+        return HttpResponseRedirect(f"{page}?rows=1#pipeline-sample")
+
+
+class SampleExport(export.TableExport):
+    """The newest source rows, always masked: a file may leave the organisation."""
+
+    def get_table(self, current: Current) -> SourceRowsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        if subject.control is None:
+            raise export.Unreadable(problem_text(subject.problem or Problem(code=ProblemCode.NOT_READ)))
+        sample = source_sample(subject.control, pipelines.decisions(subject.name))
+        if sample.problem is not None:
+            raise export.Unreadable(problem_text(sample.problem))
+        self.file_name, self.sampled_at = f"source-rows-{subject.name}", sample.read_at
+        return SourceRowsTable.of(sample)

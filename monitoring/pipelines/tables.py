@@ -1,0 +1,119 @@
+"""The tables of the pipeline pages: all pipelines with their rulers, and one pipeline's executions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.pipelines.texts import STATES
+from monitoring.rules.freshness_timeline import Ruler
+from monitoring.runs.tables import CountColumn, MessageColumn, RunIdColumn, SecondsColumn, WatermarkColumn, moved_text
+from monitoring.summary.tables import MatrixRow, NameColumn
+from monitoring.summary.tables import WatermarkColumn as MatrixWatermarkColumn
+from monitoring.templatetags.ruler import small_ruler
+from monitoring.web import parts
+from monitoring.web.labels import label
+from monitoring.web.tables import Column, PagedTable, PortalTable, ReadingColumn, StatusColumn, TimeColumn
+
+
+class RulerColumn(Column):
+    """The small lag ruler and its state in a word."""
+
+    def render(self, record: MatrixRow, table: PipelinesTable) -> SafeString:
+        ruler = table.rulers[record.name]
+        number = table.numbers[record.name]
+        return format_html(
+            '<span class="ruler-cell">{}<span class="small">{}</span></span>',
+            small_ruler(ruler, f"ruler-{number}"),
+            STATES[ruler.state],
+        )
+
+    def value(self, record: MatrixRow, table: PipelinesTable) -> str:
+        return str(STATES[table.rulers[record.name].state])
+
+
+class StatePairColumn(StatusColumn):
+    """The status, with "inactive" beside it where the pipeline is switched off."""
+
+    def render(self, record: MatrixRow) -> SafeString:
+        return parts.status(record.status, inactive=not record.active)
+
+
+class PipelinesTable(PortalTable):
+    """Every pipeline's health on one line, those that need attention first unless told."""
+
+    key = staticmethod(lambda row: row.name)
+
+    name = NameColumn(verbose_name=_("Pipeline"))
+    severity = StatusColumn(verbose_name=pgettext_lazy("pipelines", "Verdict"), rank=lambda row: row.severity.rank)
+    status = StatePairColumn(verbose_name=_("Status"), help="status")
+    lag_ruler = RulerColumn(
+        verbose_name=_("Lag ruler"), accessor="name", orderable=False, attrs={"td": {"class": "ruler-td"}}
+    )
+    served_lag = ReadingColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
+    eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
+    cooling = ReadingColumn("rows", verbose_name=_("Cooling"), help="cooling", unit=_("rows"))
+    coverage = ReadingColumn("percent", verbose_name=_("Coverage"), help="coverage", unit="%")
+    watermark = MatrixWatermarkColumn(verbose_name=_("Watermark"), help="watermark", rank=lambda row: row.watermark)
+    watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
+    last_finished_at = ReadingColumn("age", verbose_name=_("Last finished"), css="", unit="UTC")
+    owner = Column(verbose_name=_("Owner"))
+
+    class Meta:
+        order_by = "-severity"
+        row_attrs = {"data-row": lambda record: record.name}
+
+    def __init__(self, rows: Iterable[MatrixRow], rulers: dict[str, Ruler], **kwargs: Any) -> None:
+        self.rulers = rulers
+        # The ids of the drawings: by name, so that a refresh in another order finds each where it was.
+        self.numbers = {name: number for number, name in enumerate(sorted(rulers))}
+        super().__init__(rows, **kwargs)
+
+    def render_owner(self, value: str) -> SafeString:
+        return parts.value(value, why=gettext("no owner is set"))
+
+
+class MovedColumn(Column):
+    """Whether the watermark moved."""
+
+    def render(self, value: bool | None, record: Any) -> SafeString:
+        return moved_text(value, record)
+
+    def value(self, value: bool | None) -> str:
+        return "" if value is None else gettext("yes") if value else gettext("no")
+
+
+class PipelineExecutionsTable(PagedTable):
+    """One pipeline's run entities, newest first, a page at a time."""
+
+    run_id = RunIdColumn(verbose_name=_("Run"), orderable=False)
+    status = StatusColumn(verbose_name=_("Status"), orderable=False)
+    started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
+    finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
+    seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="duration")
+    extracted = CountColumn(verbose_name=_("Extracted"), orderable=False)
+    upserted = CountColumn(verbose_name=_("Upserted"), orderable=False)
+    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"), orderable=False)
+    throughput = Column(verbose_name=_("Throughput"), css="num", orderable=False, help="throughput", unit=_("rows/s"))
+    moved = MovedColumn(verbose_name=_("Watermark moved"), orderable=False)
+    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"), orderable=False)
+    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"), orderable=False)
+    error_class = Column(verbose_name=_("Kind of failure"), orderable=False)
+    error_message = MessageColumn(verbose_name=_("Error"), orderable=False)
+
+    class Meta:
+        row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
+
+    def render_throughput(self, value: float | None) -> SafeString:
+        return parts.rate(value) if value is not None else parts.none(gettext("only a success has a throughput"))
+
+    def render_error_class(self, value: Any) -> SafeString:
+        return parts.none(gettext("no error")) if value is None else format_html("{}", label(value))
+
+    def value_error_class(self, value: Any) -> str:
+        return "" if value is None else label(value)

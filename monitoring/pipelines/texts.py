@@ -1,0 +1,186 @@
+"""Words of the pipeline page: what the lag ruler shows, what an integrity check asks and found."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.rules.facts import Count
+from monitoring.rules.freshness_timeline import MarkCode, Ruler, RulerState, ZoneCode
+from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
+from monitoring.web.formats import count, number
+from monitoring.web.problems import problem_text
+from monitoring.web.texts import Text, age, text, time
+
+MARKS: dict[MarkCode, Any] = {
+    MarkCode.WATERMARK: pgettext_lazy("lag ruler", "Watermark"),
+    MarkCode.OLDEST_PENDING: pgettext_lazy("lag ruler", "Oldest pending row"),
+    MarkCode.CUTOFF: pgettext_lazy("lag ruler", "Cutoff"),
+    MarkCode.NEWEST: pgettext_lazy("lag ruler", "Newest source row"),
+    MarkCode.NOW: pgettext_lazy("lag ruler", "Now"),
+}
+
+MARK_MEANINGS: dict[MarkCode, Any] = {
+    MarkCode.WATERMARK: _("Up to here the source is loaded."),
+    MarkCode.OLDEST_PENDING: _("The first row after the watermark: it has waited longest."),
+    MarkCode.CUTOFF: _("Rows younger than this are left for the next run."),
+    MarkCode.NEWEST: _("The last change in the source."),
+    MarkCode.NOW: _("The warehouse's clock at the sample."),
+}
+
+ZONES: dict[ZoneCode, Any] = {
+    ZoneCode.DONE: pgettext_lazy("lag ruler", "Loaded"),
+    ZoneCode.ELIGIBLE: pgettext_lazy("lag ruler", "Eligible: waits for a run"),
+    ZoneCode.QUIET: pgettext_lazy("lag ruler", "Quiet: nothing pending"),
+    ZoneCode.COOLING: pgettext_lazy("lag ruler", "Cooling: younger than the cutoff"),
+    ZoneCode.UNKNOWN: pgettext_lazy("lag ruler", "Unknown: not counted"),
+}
+
+STATES: dict[RulerState, Any] = {
+    RulerState.UNKNOWN: pgettext_lazy("lag ruler", "Unknown"),
+    RulerState.EMPTY: pgettext_lazy("lag ruler", "Empty source"),
+    RulerState.PAUSED: pgettext_lazy("lag ruler", "Switched off"),
+    RulerState.AHEAD: pgettext_lazy("lag ruler", "Watermark in the future"),
+    RulerState.LATE: pgettext_lazy("lag ruler", "Late"),
+    RulerState.NEVER_LOADED: pgettext_lazy("lag ruler", "Never loaded"),
+    RulerState.WAITING: pgettext_lazy("lag ruler", "Rows wait"),
+    RulerState.COOLING: pgettext_lazy("lag ruler", "Just cooling"),
+    RulerState.QUIET: pgettext_lazy("lag ruler", "Quiet"),
+}
+
+_SENTENCES: dict[RulerState, Any] = {
+    RulerState.UNKNOWN: _(
+        "How far the pipeline is behind is not known: its source could not be counted in this sample."
+    ),
+    RulerState.EMPTY: _("The source has no rows, so there is nothing to load."),
+    RulerState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run takes them."),
+    RulerState.AHEAD: _(
+        "The watermark lies in the future (%(watermark)s): the runner skips every row that changes before then."
+    ),
+    RulerState.LATE: _("Late: %(rows)s waiting for a run, the oldest for %(waiting)s."),
+    RulerState.NEVER_LOADED: _("Never loaded: %(rows)s waiting for the first run, the oldest for %(waiting)s."),
+    RulerState.WAITING: _("%(rows)s waiting for the next run, the oldest for %(waiting)s: within the limits."),
+    RulerState.COOLING: _(
+        "Nothing is due: %(cooling)s younger than the cutoff of %(cutoff)s min, left for the next run."
+    ),
+    RulerState.QUIET: _("Nothing is pending: everything that the source changed is loaded."),
+}
+_QUIET_SINCE = _("Nothing is pending: the source's last change, at %(newest)s, is loaded.")
+
+
+def ruler_sentence(ruler: Ruler, eligible: Count | None, cooling: Count | None, cutoff_minutes: int) -> Text:
+    """Return what the ruler shows, in a sentence whose ages tick."""
+    marks = {mark.code: mark.at for mark in ruler.marks}
+    oldest, watermark, newest = (
+        marks.get(code) for code in (MarkCode.OLDEST_PENDING, MarkCode.WATERMARK, MarkCode.NEWEST)
+    )
+    if ruler.state is RulerState.QUIET and newest is not None:
+        return text(_QUIET_SINCE, {"newest": time(newest)})
+    values = {
+        "rows": _rows(eligible),
+        "cooling": _rows(cooling),
+        "cutoff": number(cutoff_minutes),
+        "waiting": age(oldest) if oldest else "?",
+        "watermark": time(watermark) if watermark else "?",
+    }
+    return text(_SENTENCES[ruler.state], values)
+
+
+def _rows(rows: Count | None) -> str:
+    if rows is None:
+        return str(count(rows))
+    return ngettext("%(number)s row", "%(number)s rows", rows.value) % {"number": count(rows)}
+
+
+class CheckTitle(NamedTuple):
+    """What a check is called and what it asks."""
+
+    title: str
+    asks: str
+
+
+_CHECKS: dict[CheckCode, tuple[Any, Any]] = {
+    CheckCode.SOURCE_KEY_NULL: (_("Source: rows without a key"), _("Every row must have its key.")),
+    CheckCode.SOURCE_KEY_DUPLICATE: (_("Source: keys used twice"), _("A key must belong to one row.")),
+    CheckCode.SOURCE_UPDATED_NULL: (
+        _("Source: rows without a time of change"),
+        _("The runner orders rows by this time and would never see them."),
+    ),
+    CheckCode.SOURCE_STATUS: (
+        _("Source: status outside its domain"),
+        _("NULL, blank, padded or unheard-of words in the status column."),
+    ),
+    CheckCode.TARGET_KEY_NULL: (_("Target: rows without a natural key"), _("Every row must name its source row.")),
+    CheckCode.TARGET_KEY_DUPLICATE: (_("Target: natural keys used twice"), _("A source row must be there once.")),
+    CheckCode.TARGET_UPDATED_NULL: (
+        _("Target: rows without an update time"),
+        _("Latency is measured by this column."),
+    ),
+    CheckCode.TARGET_STATUS: (
+        _("Target: status outside its domain"),
+        _("NULL, blank, padded or unheard-of words in the status column."),
+    ),
+    CheckCode.SOFT_DELETE: (
+        _("Deleted in the source, active in the target"),
+        _("A row whose deletion was loaded must not be active any more."),
+    ),
+    CheckCode.FACT_REQUIRED_NULL: (
+        _("Fact: rows without a dimension"),
+        _("Foreign keys that are NULL. The column allows it: see whether it is meant."),
+    ),
+    CheckCode.FACT_NEGATIVE: (
+        _("Fact: negative measures"),
+        _("Values, quantities and percentages below 0."),
+    ),
+}
+
+_REASONS: dict[Reason, Any] = {
+    Reason.NO_NATURAL_KEY: _("Not checked: which column of the target holds the source's key is not known."),
+    Reason.COMPOSITE_KEY: _("Does not apply: the target's key is made of several columns, not of the source's key."),
+    Reason.NO_UPDATE_COLUMN: _(
+        "Not checked: the target has no known update column. Name it in the pipeline's settings."
+    ),
+    Reason.NO_STATUS_COLUMN: _("Does not apply: the table has no status column."),
+    Reason.NO_DELETED_AT: _("Does not apply: the source has no deleted_at column."),
+    Reason.NO_ACTIVE_FLAG: _("Does not apply: the target has neither eh_ativo nor eh_ativa."),
+    Reason.NOT_A_FACT: _("Does not apply: only facts have it."),
+    Reason.NO_REQUIRED_KEYS: _("Does not apply: the target has no foreign key column."),
+    Reason.NO_MEASURES: _("Does not apply: the target has no valor_, quantidade_ or percentual_ column."),
+    Reason.NO_TABLE: _("Not checked: the table does not exist, or the portal's login may not see it."),
+    Reason.NAME_INVALID: _("Not checked: the table's name in the control row is not valid."),
+    Reason.OUT_OF_TIME: _(
+        "Not checked: the time for all checks together was used up. Run them again at a calmer hour."
+    ),
+}
+
+
+def check_title(code: CheckCode) -> CheckTitle:
+    """Return the check's name and question, in the active language."""
+    title, asks = _CHECKS[code]
+    return CheckTitle(str(title), str(asks))
+
+
+def check_answer(result: CheckResult) -> str:
+    """Return what the check found, or why it could not look."""
+    if result.reason is not None:
+        return str(_REASONS[result.reason])
+    if result.problem is not None:
+        words = problem_text(result.problem)
+        return gettext("Not checked: %(what)s %(to_do)s") % {"what": words.what, "to_do": words.to_do}
+    if result.basis is Basis.GUARANTEED:
+        return gettext("None possible: the table's own constraint refuses it.")
+    if not result.found:
+        return gettext("None found.")
+    shown = number(result.found) + ("+" if result.capped else "")
+    if result.code in (CheckCode.SOURCE_KEY_DUPLICATE, CheckCode.TARGET_KEY_DUPLICATE):
+        return ngettext("%(number)s key", "%(number)s keys", result.found) % {"number": shown}
+    return ngettext("%(number)s row", "%(number)s rows", result.found) % {"number": shown}
+
+
+def looked_at_note(result: CheckResult) -> str:
+    """Return how much of the table was looked at, empty when it was all of it."""
+    if result.looked_at is None:
+        return ""
+    return gettext("At most %(number)s rows were looked at.") % {"number": number(result.looked_at)}

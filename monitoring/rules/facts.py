@@ -1,0 +1,381 @@
+"""On what terms a SQL Server is talked to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitoring.rules.enums import (
+    CheckState,
+    ExecutionStatus,
+    PipelineStatus,
+    ProblemCode,
+    RunStatus,
+    Severity,
+    WatermarkState,
+)
+from monitoring.rules.error_text import ErrorText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the settings ask for, and what the session got. The embedded warehouse has none.
+
+    `host`: the server's name in the settings, whatever it calls itself. `isolation`: what the session reads
+    with, empty before there is one; `isolation_wanted`: empty unless the default was not good enough.
+    """
+
+    host: str
+    encrypted: bool
+    certificate_verified: bool
+    intent: str = ""
+    isolation: str = ""
+    isolation_wanted: str = ""
+
+
+NEVER_LOADED_YEAR = 1900
+"""A watermark in this year was never moved (CONTRACT: default 1900-01-01)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why something could not be read. `detail` is the driver's text without secrets, cut at 500.
+
+    `seen_at`: it was not asked again, this is what was seen then.
+    """
+
+    code: ProblemCode
+    detail: str = ""
+    sqlstate: str = ""
+    native: int | None = None
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Watermark:
+    """The tuple that orders a source: (updated_at, key)."""
+
+    updated_at: datetime
+    id: int
+
+    @property
+    def never_loaded(self) -> bool:
+        return self.updated_at.year <= NEVER_LOADED_YEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Rows counted up to a cap. `capped`: there are at least `value`, shown as "100,000+"."""
+
+    value: int
+    capped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRow:
+    """One row of ctl.etl_control, as it stands."""
+
+    entity_name: str
+    source_table: str
+    target_table: str
+    source_pk_column: str
+    watermark: Watermark
+    cutoff_minutes: int
+    batch_size: int
+    is_active: bool
+    last_run_id: int | None = None
+    last_status: str | None = None
+    last_success_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1).
+
+    `error_message` is the whole message, set only on the way from the warehouse to the copy and never shown.
+    `error` is masked for every reader, `error_with_logins` for readers who may see logins (None: the same).
+    """
+
+    run_entity_id: int
+    run_id: int
+    entity_name: str
+    status: ExecutionStatus
+    status_text: str
+    started_at: datetime
+    finished_at: datetime | None
+    extracted: int
+    upserted: int
+    soft_deleted: int
+    watermark_from: Watermark | None = None
+    watermark_to: Watermark | None = None
+    error_message: str = ""
+    error: ErrorText | None = None
+    error_with_logins: ErrorText | None = None
+
+    @property
+    def shown_error(self) -> ErrorText | None:
+        """The error as the reader that the execution was read for may see it."""
+        return self.error_with_logins or self.error
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_at is not None and self.status in (ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, with its executions when they were asked for. Errors as in Execution."""
+
+    run_id: int
+    status: RunStatus
+    status_text: str
+    started_by: str
+    started_at: datetime
+    finished_at: datetime | None
+    entities_requested: str
+    entities_succeeded: int
+    entities_failed: int
+    error_message: str = ""
+    error: ErrorText | None = None
+    error_with_logins: ErrorText | None = None
+    executions: tuple[Execution, ...] = ()
+
+    @property
+    def shown_error(self) -> ErrorText | None:
+        """The error as the reader that the run was read for may see it."""
+        return self.error_with_logins or self.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReading:
+    """What the source table said. `exists` None: could not be found out."""
+
+    exists: bool | None = None
+    total: int | None = None
+    newest_at: datetime | None = None
+    eligible: Count | None = None
+    cooling: Count | None = None
+    oldest_eligible_at: datetime | None = None
+    oldest_pending_at: datetime | None = None
+    has_watermark_index: bool | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetReading:
+    """What the target table said. `newest_at`: max of its update column; `is_load_time` as METRICS."""
+
+    exists: bool | None = None
+    total: int | None = None
+    newest_at: datetime | None = None
+    is_load_time: bool = False
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the executions and samples of one pipeline say about its usual behaviour.
+
+    Durations in seconds. Empty tuples and None mean: not enough of them. `recent` is newest first.
+    """
+
+    recent: tuple[Execution, ...] = ()  # the newest 30 finished or running ones, newest first
+    durations: tuple[float, ...] = ()  # of the last 30 successes, newest first
+    volumes: tuple[int, ...] = ()  # extracted by the last 30 successes, newest first
+    gaps: tuple[float, ...] = ()  # seconds between finishes of the last finished runs
+    executions_7d: int = 0  # finished ones
+    failures_7d: int = 0
+    failing_since: datetime | None = None  # the first failure of the present unbroken streak
+    eligible_samples: tuple[tuple[datetime, int, Watermark | None], ...] = ()  # (when, eligible, W), newest first
+    coverage_median_7d: float | None = None
+    arrival_per_second: float | None = None  # rows becoming eligible, last hour
+    newest_runner_session_at: datetime | None = None  # newest login event of the runner's program
+    open: tuple[Execution, ...] = ()  # still running ones, however old (killed runners leave them for ever)
+    login_samples_at: tuple[datetime, ...] = ()  # when sessions were last sampled (whoever's), newest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """The limits of METRICS' alert table, each changeable per pipeline."""
+
+    late_warning_minutes: int = 120
+    late_critical_minutes: int = 360
+    no_run_warning_hours: int = 24
+    no_run_critical_hours: int = 72
+    failure_warning_percent: int = 30
+    failure_critical_percent: int = 50
+    failure_minimum: int = 3
+    coverage_warning_points: int = 5
+    coverage_critical_points: int = 20
+    stuck_factor: float = 3.0  # times the 95th percentile of the usual duration
+    stuck_floor_minutes: int = 30
+    stalled_runs: int = 3
+    deviations: float = 3.5  # robust ones, for volume and duration
+    deviation_history: int = 10  # successes needed before volume and duration are judged
+    volume_floor_rows: int = 100  # a smaller deviation is never unusual
+    duration_floor_seconds: int = 60
+
+    def lateness(self, lag_seconds: float) -> Severity:
+        """Return how late a freshness lag is: OK, WARNING or CRITICAL."""
+        if lag_seconds > self.late_critical_minutes * 60:
+            return Severity.CRITICAL
+        return Severity.WARNING if lag_seconds > self.late_warning_minutes * 60 else Severity.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The derived figures of one pipeline (METRICS, "Per pipeline"). Seconds, rows, percent."""
+
+    coverage_percent: float | None = None
+    latency_seconds: float | None = None
+    served_lag_seconds: float | None = None
+    duration_seconds: float | None = None
+    throughput: float | None = None
+    usual_duration: tuple[float, float, float] | None = None  # 10th percentile, median, 90th
+    drain_seconds: float | None = None
+    drains_never: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One rule's answer: a code, how bad, since when, and the values it was concluded from.
+
+    `values` holds what the wording needs (numbers in base units, ISO times, names); `evidence`
+    names the readings. `silent`: the rule lacked history and says so instead of judging.
+    """
+
+    rule: str
+    severity: Severity
+    entity_name: str = ""
+    since: datetime | None = None
+    values: dict[str, str | int | float | None] | None = None
+    evidence: tuple[str, ...] = ()
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Everything a page shows of one pipeline: readings, figures, verdicts."""
+
+    control: ControlRow
+    status: PipelineStatus
+    mapping_valid: bool
+    source: SourceReading
+    target: TargetReading
+    newest: Execution | None
+    figures: Figures
+    watermark_state: WatermarkState
+    verdicts: tuple[Verdict, ...] = ()  # only those that are open (severity above OK)
+    thresholds: Thresholds = Thresholds()
+    owner: str = ""
+    required: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.control.entity_name
+
+    @property
+    def severity(self) -> Severity:
+        """The worst open verdict; an unreadable pipeline is UNKNOWN, never OK."""
+        worst = max((verdict.severity for verdict in self.verdicts), key=lambda s: s.rank, default=Severity.OK)
+        if self.status is PipelineStatus.UNKNOWN and worst is Severity.OK:
+            return Severity.UNKNOWN
+        return worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionReading:
+    """Whether one watched database answers. `clock_skew_seconds`: its UTC clock minus ours."""
+
+    alias: str
+    reachable: bool
+    latency_ms: float | None = None
+    server: str = ""
+    database: str = ""
+    driver: str = ""
+    connection_string: str = ""  # password removed
+    clock_skew_seconds: float | None = None
+    problem: Problem | None = None
+    terms: Terms | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One pre-flight check. `code` is dotted: "dw.connection", "dw.table.audit.etl_run",
+    "pipeline.source" (with entity_name), "required.ready" ...; `values` feed the wording."""
+
+    code: str
+    state: CheckState
+    entity_name: str = ""
+    values: dict[str, str | int | float | None] | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """All checks and what they add up to. None: could not be concluded."""
+
+    checked_at: datetime
+    checks: tuple[Check, ...]
+    ready_for_monitoring: bool | None
+    ready_for_first_run: bool | None
+    ready_for_all_active: bool | None
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass, worst first."""
+        order = (CheckState.FAILED, CheckState.UNKNOWN, CheckState.WARNING)
+        bad = [check for check in self.checks if check.state is not CheckState.PASSED]
+        return tuple(sorted(bad, key=lambda check: order.index(check.state)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The figures over all pipelines (METRICS, "Overview"). None: unknown or no value."""
+
+    active: int | None = None
+    pipelines: int | None = None
+    success_rate_24h: float | None = None
+    success_rate_7d: float | None = None
+    finished_24h: int | None = None
+    finished_7d: int | None = None
+    failed_24h: int | None = None
+    partial_24h: int | None = None
+    last_run: Run | None = None
+    coverage_percent: float | None = None
+    eligible_total: Count | None = None
+    cooling_total: Count | None = None
+    mean_latency_seconds: float | None = None
+    worst_lag_seconds: float | None = None
+    worst_lag_entity: str = ""
+    mean_throughput_24h: float | None = None
+    by_status: tuple[tuple[PipelineStatus, int], ...] = ()
+    sla_percent: float | None = None
+    unread: tuple[str, ...] = ()  # pipelines left out of a sum because they could not be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What the collector saw and concluded in one tick: all that the live pages need.
+
+    `sampled_at` is the warehouse's clock (ours when it is unreachable). When a database could not
+    be read, its part holds the last good reading and `stale_since` says since when.
+    """
+
+    sampled_at: datetime
+    embedded: bool
+    connections: tuple[ConnectionReading, ...]
+    preflight: Preflight
+    pipelines: tuple[Pipeline, ...]
+    overview: Overview
+    verdicts: tuple[Verdict, ...] = ()  # every open one, worst first, pipelines' and the portal's own
+    running: tuple[Run, ...] = ()
+    recent_runs: tuple[Run, ...] = ()  # newest 30 with their executions, newest first
+    stale_since: datetime | None = None
+    problem: Problem | None = None  # why the audit tables could not be read in this tick
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """Return the pipeline of that name, or None."""
+        return next((pipeline for pipeline in self.pipelines if pipeline.name == name), None)

@@ -1,0 +1,230 @@
+"""The status of a pipeline: the first that holds (METRICS, "Per pipeline")."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from monitoring.rules.enums import ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
+from monitoring.rules.facts import ControlRow, Execution, History, SourceReading, TargetReading, Watermark
+from monitoring.rules.figures import MINIMUM_GAPS, finished, merged, newest_finish, percentile, seconds_between, usable
+
+_OF_EXECUTION = {
+    ExecutionStatus.RUNNING: PipelineStatus.RUNNING,
+    ExecutionStatus.FAILED: PipelineStatus.FAILED,
+    ExecutionStatus.SUCCESS: PipelineStatus.OK,
+    ExecutionStatus.UNKNOWN: PipelineStatus.UNKNOWN,
+}
+_OF_LAST_STATUS = {
+    RunStatus.FAILED: PipelineStatus.FAILED,
+    RunStatus.PARTIAL: PipelineStatus.FAILED,
+    RunStatus.SUCCESS: PipelineStatus.OK,
+    # Only the runner's dying words: the contract does not know `running` here, nor anything else.
+    RunStatus.RUNNING: PipelineStatus.UNKNOWN,
+    RunStatus.UNKNOWN: PipelineStatus.UNKNOWN,
+}
+
+
+def pipeline_status(
+    control: ControlRow,
+    mapping_valid: bool,
+    source: SourceReading,
+    target: TargetReading,
+    newest: Execution | None,
+    *,
+    newest_read: bool = True,
+) -> PipelineStatus:
+    """Return the status of a pipeline.
+
+    `newest` is its newest run entity, None when none is left. `newest_read` False says that the
+    audit tables could not be read, so that no execution does not mean "never run".
+    A name that is invalid needs no reading to be known as missing; otherwise one table that could
+    not be looked up makes the whole unknown, whatever is known of the other.
+    """
+    if not mapping_valid:
+        return PipelineStatus.STRUCTURE_MISSING
+    if source.exists is None or target.exists is None:
+        return PipelineStatus.UNKNOWN
+    if not (source.exists and target.exists):
+        return PipelineStatus.STRUCTURE_MISSING
+    return _by_execution(control, newest, newest_read)
+
+
+def _by_execution(control: ControlRow, newest: Execution | None, newest_read: bool) -> PipelineStatus:
+    if newest is not None:
+        return _OF_EXECUTION[newest.status]
+    if not newest_read:
+        return PipelineStatus.UNKNOWN
+    if not (control.last_status or "").strip():
+        return PipelineStatus.NEVER_RUN
+    return _OF_LAST_STATUS[RunStatus.parse(control.last_status)]
+
+
+def structure_ready(mapping_valid: bool, source: SourceReading, target: TargetReading) -> bool | None:
+    """Return whether both tables are there; None when that could not be found out."""
+    if not mapping_valid or source.exists is False or target.exists is False:
+        return False
+    if source.exists is None or target.exists is None:
+        return None
+    return True
+
+
+WINDOW_RUNS = 10
+MINIMUM_RUNS = 3
+STOPPED_FLOOR_SECONDS = 600
+STOPPED_FACTOR = 2
+
+EligibleSample = tuple[datetime, int, Watermark | None]
+
+
+def watermark_state(
+    control: ControlRow, source: SourceReading, newest: Execution | None, history: History, now: datetime
+) -> WatermarkState:
+    """Return what the watermark does, the first that holds of this order:
+
+    unknown (the pending rows could not be read), not enough history (fewer than 3 finished runs),
+    rewound (W went back, and since then something was always eligible), stopped, current (nothing
+    was eligible at some sample since the third newest finished run began), stalled (W unchanged
+    over those runs), falling behind, draining.
+
+    METRICS names current first; but a pipeline that was current before it was rewound, or before
+    its runner stopped, is not current any more, so those two are asked before.
+    """
+    if source.eligible is None:
+        return WatermarkState.UNKNOWN
+    ended = finished(merged(newest, history))[:WINDOW_RUNS]
+    if len(ended) < MINIMUM_RUNS:
+        return WatermarkState.NOT_ENOUGH_HISTORY
+    samples = samples_until(control, source, history, now)
+    if _rewound(ended, samples):
+        return WatermarkState.REWOUND
+    if _stopped(ended, samples, history, now):
+        return WatermarkState.STOPPED
+    return _progress(control, source, ended, samples)
+
+
+def _progress(
+    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> WatermarkState:
+    """The states of a pipeline whose runs go on: current, stalled, falling behind, draining."""
+    recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
+    if any(eligible <= 0 for _, eligible, _ in recent):
+        return WatermarkState.CURRENT
+    newest = ended[:MINIMUM_RUNS]
+    if unchanged_since(control, newest, recent) is not None and eligible_throughout(control, source, newest, recent):
+        return WatermarkState.STALLED
+    window = [sample for sample in samples if sample[0] >= ended[-1].started_at]
+    return _direction(window, capped=source.eligible is not None and source.eligible.capped)
+
+
+def unchanged_since(
+    control: ControlRow, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> datetime | None:
+    """Return the start of the oldest of these finished runs when W did not move over them, else None.
+
+    A run writes the W that it began with: where all began with today's W, it never moved. Where a
+    run did not write it, the samples of that time must all show today's W.
+    """
+    begun = [execution.watermark_from for execution in ended]
+    known = [watermark for watermark in begun if watermark is not None]
+    if any(watermark != control.watermark for watermark in known):
+        return None
+    if len(known) < len(begun):
+        seen = [watermark for _, _, watermark in samples]
+        if len(seen) < len(ended) or any(watermark != control.watermark for watermark in seen):
+            return None
+    return ended[-1].started_at
+
+
+def eligible_throughout(
+    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> bool | None:
+    """Return whether rows were eligible during all of these finished runs (newest first).
+
+    None: nobody looked often enough to say. True when the oldest eligible row was already due
+    when the oldest of them began (W did not move past it since), or when after the start of each
+    run, before the next one's, a sample saw eligible rows. One sample without any makes it False.
+    """
+    first = ended[-1].started_at
+    seen = [sample for sample in samples if sample[0] >= first]
+    if any(eligible <= 0 for _, eligible, _ in seen):
+        return False
+    cutoff = timedelta(minutes=max(0, control.cutoff_minutes))
+    if source.oldest_eligible_at is not None and source.oldest_eligible_at <= first - cutoff:
+        return True
+    starts = [execution.started_at for execution in reversed(ended)]
+    ends = [*starts[1:], None]
+    covered = all(
+        any(start <= when and (end is None or when < end) for when, _, _ in seen)
+        for start, end in zip(starts, ends, strict=True)
+    )
+    return True if covered else None
+
+
+def watermark_moved(execution: Execution, control: ControlRow | None = None) -> bool | None:
+    """Return whether this execution moved the pipeline's watermark; None when that cannot be known.
+
+    A success wrote its last batch to the control row: it moved when watermark_to is past
+    watermark_from. A failure leaves the control row alone, so its watermark_to is only the last
+    batch committed (CONTRACT, "How the runner writes" 1): it did not move. While it runs, the
+    control row still holds what the execution began with.
+    """
+    if execution.status is ExecutionStatus.FAILED:
+        return False
+    if execution.status is ExecutionStatus.RUNNING:
+        if control is None or execution.watermark_from is None:
+            return None
+        return control.watermark > execution.watermark_from
+    if execution.status is not ExecutionStatus.SUCCESS:
+        return None
+    if execution.watermark_from is None or execution.watermark_to is None:
+        return None
+    return execution.watermark_to > execution.watermark_from
+
+
+def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
+    """Return the samples up to now, newest first, headed by what this tick read."""
+    past = [sample for sample in history.eligible_samples if sample[0] < now]
+    if source.eligible is None:
+        return past
+    return [(now, source.eligible.value, control.watermark), *past]
+
+
+def _rewound(ended: tuple[Execution, ...], samples: list[EligibleSample]) -> bool:
+    """Whether W went back within these runs, without anything having drained since."""
+    since = ended[-1].started_at
+    seen = [(when, watermark) for when, _, watermark in samples if watermark is not None and when >= since]
+    seen += [(run.started_at, run.watermark_from) for run in ended if run.watermark_from is not None]
+    seen.sort(key=lambda pair: pair[0])
+    back = [later[0] for earlier, later in pairwise(seen) if later[1] < earlier[1]]
+    if not back:
+        return False
+    return not any(eligible <= 0 for when, eligible, _ in samples if when >= back[-1])
+
+
+def _stopped(ended: tuple[Execution, ...], samples: list[EligibleSample], history: History, now: datetime) -> bool:
+    """Whether rows wait in two samples and no run finished for much longer than usual."""
+    ninetieth = percentile(usable(history.gaps), 90, MINIMUM_GAPS)
+    finish = newest_finish(ended)
+    if ninetieth is None or finish is None or len(samples) < 2:
+        return False
+    if any(eligible <= 0 for _, eligible, _ in samples[:2]):
+        return False
+    return seconds_between(finish, now) > max(STOPPED_FACTOR * ninetieth, STOPPED_FLOOR_SECONDS)
+
+
+def _direction(window: list[EligibleSample], *, capped: bool) -> WatermarkState:
+    """Tell falling behind from draining by whether the eligible rows ever shrank (newest first)."""
+    marks = [(when, watermark) for when, _, watermark in window if watermark is not None]
+    if len(window) < 2 or len(marks) < 2:
+        return WatermarkState.UNKNOWN
+    if capped:
+        # Both counts may be "100,000+": ask instead whether W comes closer to the clock.
+        (last, newest), (first, oldest) = marks[0], marks[-1]
+        shrank = last - newest.updated_at < first - oldest.updated_at
+    else:
+        shrank = any(later[1] < earlier[1] for later, earlier in pairwise(window))
+    if shrank:
+        return WatermarkState.DRAINING
+    moved = marks[0][1] > marks[-1][1]
+    return WatermarkState.FALLING_BEHIND if moved else WatermarkState.UNKNOWN

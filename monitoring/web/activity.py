@@ -1,0 +1,280 @@
+"""The activity log: one row in `default` and one JSON line on stdout, for a SIEM, per action."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import (
+    authentication_failed,
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+    authenticator_used,
+)
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import transaction
+from django.db.models.signals import m2m_changed, post_save
+from django.http import HttpRequest
+from django.utils import timezone
+
+from monitoring.models import TrailEntry
+from monitoring.rules.enums import TrailAction, TrailOutcome
+
+lines = logging.getLogger("etlportal.trail")
+"""Its handler writes the message only (settings.LOGGING)."""
+
+BATCH = 200
+Detail = str | int | float | bool | None
+
+
+@transaction.atomic
+def record(
+    *,
+    action: TrailAction,
+    by: str,
+    now: datetime,
+    address: str = "",
+    object: str = "",
+    outcome: TrailOutcome = TrailOutcome.DONE,
+    **detail: Detail,
+) -> TrailEntry:
+    """Add an entry. `by` is the user's name, or the typed name of a failed sign-in.
+
+    The row belongs to the caller's transaction, and a rollback also drops the JSON line. `detail` holds numbers and
+    short texts, no secrets and no personal values.
+    """
+    entry = TrailEntry.objects.create(
+        at=now,
+        user_name=by[:150],
+        address=address[:48],
+        action=action.value,
+        object=object[:200],
+        outcome=outcome.value,
+        detail={name: value[:1000] if isinstance(value, str) else value for name, value in detail.items()},
+    )
+    transaction.on_commit(lambda: lines.info(json_line(entry)))
+    return entry
+
+
+def json_line(entry: TrailEntry) -> str:
+    """Return the entry as one line of JSON: at (ISO 8601, UTC), user, address, action, object, outcome, detail."""
+    return json.dumps(
+        {
+            "at": entry.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "trail": entry.pk,
+            "user": entry.user_name,
+            "address": entry.address,
+            "action": entry.action,
+            "object": entry.object,
+            "outcome": entry.outcome,
+            "detail": entry.detail,
+        },
+        ensure_ascii=True,
+    )
+
+
+def expire_trail(*, before: datetime, limit: int) -> int:
+    """Delete at most `limit` entries older than `before` (the retention). Return their number.
+
+    The admin's LogEntry rows, which repeat some of them, are deleted as well. Their keys are in the order of time.
+    """
+    oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
+    logged = [pk for pk, at in oldest if at < before]
+    for start in range(0, len(logged), BATCH):
+        LogEntry.objects.filter(pk__in=logged[start : start + BATCH]).delete()
+    return max(len(logged), TrailEntry.objects.expire(before=before, limit=limit))
+
+
+FILTER_LENGTH = 500
+COMMAND_LINE = "manage.py"
+"""The user name for changes outside of requests."""
+
+_request: ContextVar[HttpRequest | None] = ContextVar("trail_request", default=None)
+_doer: ContextVar[str] = ContextVar("trail_doer", default="")
+
+
+@contextmanager
+def acting(request: HttpRequest) -> Iterator[None]:
+    """Make `request` available to receivers inside the block, because model signals carry no request."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+@contextmanager
+def doing(by: str) -> Iterator[None]:
+    """Record changes inside the block as made by `by`, not by the signed-in user."""
+    token = _doer.set(by)
+    try:
+        yield
+    finally:
+        _doer.reset(token)
+
+
+def address_of(request: HttpRequest | None) -> str:
+    """Return the client's address, from the header of a trusted proxy if there is one. "" without a request."""
+    if request is None:
+        return ""
+    try:
+        return str(get_adapter().get_client_ip(request))
+    except (ImproperlyConfigured, PermissionDenied):
+        # There is no usable forwarding header: only the peer's address is known.
+        return request.META.get("REMOTE_ADDR", "")
+
+
+def note(
+    request: HttpRequest,
+    action: TrailAction,
+    object: str = "",
+    outcome: TrailOutcome = TrailOutcome.DONE,
+    **detail: Detail,
+) -> None:
+    """Record an action of the signed-in user."""
+    record(
+        action=action,
+        by=request.user.get_username(),
+        now=timezone.now(),
+        address=address_of(request),
+        object=object,
+        outcome=outcome,
+        **detail,
+    )
+
+
+def note_export(
+    request: HttpRequest,
+    object: str,
+    kind: str,
+    rows: int,
+    outcome: TrailOutcome = TrailOutcome.DONE,
+    **detail: Detail,
+) -> None:
+    """Record an exported file with its format, filter and number of rows."""
+    wanted = request.GET.urlencode()[:FILTER_LENGTH]
+    note(request, TrailAction.EXPORTED, object, outcome, format=kind, filter=wanted, rows=rows, **detail)
+
+
+def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
+    """Record a refused sign-in. `name` is what was typed, or the provider's name for the person."""
+    _record(TrailAction.SIGN_IN_FAILED, request, name, TrailOutcome.REFUSED, **detail)
+
+
+def second_factor_failed(request: HttpRequest | None, user: User, **detail: Detail) -> None:
+    _record(TrailAction.SECOND_FACTOR_FAILED, request, user.get_username(), TrailOutcome.REFUSED, **detail)
+
+
+def connect() -> None:
+    """Connect the receivers. Called once, when the application is ready."""
+    for signal, receiver in (
+        (user_logged_in, _signed_in),
+        (user_logged_out, _recorder(TrailAction.SIGNED_OUT)),
+        (user_login_failed, _sign_in_failed),
+        (password_changed, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (password_set, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (password_reset, _recorder(TrailAction.PASSWORD_CHANGED)),
+        (authenticator_added, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
+        (authenticator_reset, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
+        (authenticator_removed, _factor_removed),
+        (authenticator_used, _recorder(TrailAction.SECOND_FACTOR_USED)),
+        (authentication_failed, _recorder(TrailAction.SECOND_FACTOR_FAILED, TrailOutcome.REFUSED)),
+    ):
+        signal.connect(receiver, weak=False, dispatch_uid="trail")
+    post_save.connect(_edited, sender=LogEntry, dispatch_uid="trail")
+    for through in (User.groups.through, User.user_permissions.through, Group.permissions.through):
+        m2m_changed.connect(_roles_changed, sender=through, dispatch_uid="trail")
+
+
+def _record(action: TrailAction, request: HttpRequest | None, by: str, outcome: TrailOutcome, **detail: Detail) -> None:
+    record(action=action, by=by, now=timezone.now(), address=address_of(request), outcome=outcome, **detail)
+
+
+def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) -> Callable[..., None]:
+    """Return a receiver that records `action` of the signal's user, with the second factor if the signal has one."""
+
+    def receive(
+        sender: Any,
+        request: HttpRequest | None = None,
+        user: User | None = None,
+        authenticator: Authenticator | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if user is not None:
+            detail = {"factor": str(authenticator.type)} if authenticator is not None else {}
+            _record(action, request, user.get_username(), outcome, **detail)
+
+    return receive
+
+
+def _signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
+    """Record the sign-in with its steps: "password", "password, totp", "passkey", "oidc"."""
+    steps = []
+    for step in get_authentication_records(request, user) if hasattr(request, "session") else ():
+        kind = "passkey" if step.get("passwordless") else step.get("type") or step.get("method", "")
+        steps.append({"socialaccount": "oidc"}.get(kind, kind))
+    method = ", ".join(dict.fromkeys(steps))
+    _record(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE, method=method)
+
+
+def _sign_in_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kw: Any) -> None:
+    """Record the typed name. It may be a password typed into the wrong field, but an auditor needs it."""
+    typed = next((str(credentials[name]) for name in ("username", "email", "login") if credentials.get(name)), "")
+    sign_in_failed(request, typed)
+
+
+def _factor_removed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Record that the user removed a factor. The admin records a removal by an administrator itself."""
+    note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor=str(authenticator.type))
+
+
+def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> None:
+    """Record what the admin logs: users and groups under an action of their own, everything else as a setting."""
+    if not created:
+        return
+    model = instance.content_type.model if instance.content_type else ""
+    _changed(
+        TrailAction.USER_CHANGED if model in {"user", "group"} else TrailAction.SETTING_CHANGED,
+        f"{model} {instance.object_repr}",
+        change={ADDITION: "added", DELETION: "deleted"}.get(instance.action_flag, "changed"),
+        fields=instance.change_message,
+    )
+
+
+def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | None, **kwargs: Any) -> None:
+    """Record added and removed groups and permissions of a user, and permissions of a group."""
+    if action not in {"post_add", "post_remove", "post_clear"} or (not pk_set and action != "post_clear"):
+        return
+    others = kwargs["model"].objects.using(kwargs["using"]).filter(pk__in=pk_set or ()).order_by("pk")
+    _changed(
+        TrailAction.ROLE_CHANGED,
+        f"{instance._meta.model_name} {instance}",
+        change={"post_add": "added", "post_remove": "removed"}.get(action, "cleared"),
+        what=", ".join(str(each) for each in others),
+    )
+
+
+def _changed(action: TrailAction, object: str, **detail: Detail) -> None:
+    request = _request.get()
+    user = getattr(request, "user", None)
+    record(
+        action=action,
+        by=_doer.get() or (user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE),
+        now=timezone.now(),
+        address=address_of(request),
+        object=object,
+        **detail,
+    )

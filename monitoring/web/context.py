@@ -1,0 +1,144 @@
+"""What every page's shell needs: its links, where it looks, how the reader wants to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.urls import resolve, reverse
+from django.utils import timezone, translation
+from django.utils.functional import Promise, SimpleLazyObject
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.access import may
+from monitoring.models import PortalSettings, UserPreferences
+from monitoring.rules.enums import Group
+
+THEME_COOKIE = "etlportal_theme"
+"""The theme of a browser, for the pages before sign-in (set by static/js/shell.js)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry of the rail."""
+
+    name: str
+    label: str | Promise
+    icon: str
+    url: str = ""
+    current: bool = False
+
+
+PAGES = (
+    Link("summary", _("Operational summary"), "speedometer"),
+    Link("pipelines", _("Pipeline health"), "activity"),
+    Link("runs", _("Runs and control"), "list"),
+    Link("connections", _("Connection audit"), "plug"),
+)
+"""The four pages, under the names of their URLs. One that is not built, or not allowed, is not listed."""
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `shell`, worked out when a template first asks for it (blocks do not)."""
+    return {"shell": SimpleLazyObject(lambda: _shell(request))}
+
+
+def _shell(request: HttpRequest) -> dict[str, Any]:
+    preferences = getattr(request, "preferences", None) or UserPreferences()
+    found = links(request)
+    return {
+        "links": found,
+        "title": next((link.label for link in found if link.current), "ETL Portal"),
+        "embedded": settings.EMBEDDED,
+        "server": "" if settings.EMBEDDED else settings.DATABASES["dw"].get("HOST", ""),
+        "databases": [] if settings.EMBEDDED else [settings.DATABASES[alias]["NAME"] for alias in ("dw", "oltp")],
+        "preferences": preferences,
+        "theme": preferences.theme if request.user.is_authenticated else theme_of_browser(request),
+        "language": translation.get_language() or settings.LANGUAGE_CODE,
+        "languages": [
+            (code, translation.get_language_info(code)["name_local"], code[:2].upper())
+            for code, _ in settings.LANGUAGES
+        ],
+        "zone": timezone.get_current_timezone_name(),
+        "zone_label": zone_label(),
+        "administers": admin.site.has_permission(request),
+        "demo_users": demo_users(),
+        "single_sign_on": settings.OIDC.name if settings.OIDC else "",
+        # Asked by the sign-in page alone.
+        "signup_open": signup_open,
+        "groups": list(request.user.groups.order_by("name").values_list("name", flat=True)),
+        "refresh_choices": UserPreferences.REFRESH_SECONDS,
+        "words": words(),
+    }
+
+
+def signup_open() -> bool:
+    """Return whether the sign-in page offers an account; it opens without a database, too."""
+    try:
+        return PortalSettings.load().signup_open
+    except DatabaseError:
+        return False
+
+
+def links(request: HttpRequest) -> list[Link]:
+    """Return the pages that this user may open."""
+    found = []
+    for page in PAGES:
+        url = reverse(f"monitoring:{page.name}")
+        view = getattr(resolve(url).func, "view_class", None)
+        if may(request.user, *getattr(view, "permission_required", ())):
+            found.append(Link(page.name, page.label, page.icon, url, _inside(request.path, url)))
+    return found
+
+
+def _inside(path: str, url: str) -> bool:
+    """Return whether the address belongs to that page; the first page's own is a prefix of all."""
+    return path == url if url == reverse("monitoring:summary") else path.startswith(url)
+
+
+def demo_users() -> list[tuple[str, str]]:
+    """Return the demonstration's users and what each may do; empty with a real warehouse."""
+    if not settings.EMBEDDED:
+        return []
+    return [
+        (Group.VIEWER, gettext("sees everything but connections")),
+        (Group.OPERATOR, gettext("sees, and acts on incidents")),
+        (Group.AUDITOR, gettext("sees connections too")),
+        (Group.ADMIN, gettext("everything")),
+    ]
+
+
+def theme_of_browser(request: HttpRequest) -> str:
+    """Return the theme that this browser was last given, or "" (as the system)."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return theme if theme in {"light", "dark"} else ""
+
+
+def zone_label() -> str:
+    """Return the viewer's zone in few letters: its city and its offset now, "Sao Paulo UTC−03"."""
+    offset = timezone.localtime().strftime("%z")
+    text = offset[:3] if offset.endswith("00") else f"{offset[:3]}:{offset[3:]}"
+    city = timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
+    return "UTC" if city == "UTC" else f"{city} UTC{text.replace('-', '−')}"
+
+
+def words() -> dict[str, str]:
+    """Return what the scripts say, in the reader's language: they hold no words of their own."""
+    return {
+        "ago": gettext("{time} ago"),
+        "ahead": gettext("in {time}"),
+        "off": gettext("off"),
+        "lost": gettext("Contact lost since {time}"),
+        "signed_out": gettext("Signed out: nothing is refreshed any more."),
+        "sign_in": gettext("Sign in"),
+        "forbidden": gettext("You may no longer see this page."),
+        "no_data": gettext("Nothing to draw yet."),
+        "running": gettext("running"),
+        "usual": gettext("usual"),
+        "not_saved": gettext("The choice could not be saved; it holds for this page only."),
+    }

@@ -1,0 +1,192 @@
+"""Error pages in the portal's own look. They ask no database, session or user: any may be what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.web.context import theme_of_browser
+from monitoring.web.problems import ProblemWords
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What an error page says: what happened, and what the reader can do."""
+
+    status: int
+    title: str | Promise
+    explanation: str | Promise
+    remedy: str | Promise
+    tone: str = "warning"
+
+
+BAD_REQUEST = ErrorPage(
+    400,
+    _("This address could not be understood"),
+    _("Something in it is not in the form that the portal expects."),
+    _("Go back and try again. If a link of the portal led here, tell the portal's administrator."),
+)
+FORBIDDEN = ErrorPage(
+    403,
+    _("Your role does not open this page"),
+    _("You are signed in, but none of your groups may see what is here."),
+    _("Ask the portal's administrator for the group that you need."),
+)
+CSRF = ErrorPage(
+    403,
+    _("The form was too old, or came from elsewhere"),
+    _("For safety nothing was changed. It happens after signing in or out in another tab, or without cookies."),
+    _("Go back, reload the page and send the form again. The portal needs cookies to be allowed."),
+)
+NOT_FOUND = ErrorPage(
+    404,
+    _("There is nothing at this address"),
+    _("The page may have moved, or the pipeline or run may have been removed from the audit tables."),
+    _("Check the address, or start from the first page."),
+)
+TOO_MANY = ErrorPage(
+    429,
+    _("Too many attempts"),
+    _("To keep guessed passwords out, the portal waits for a few minutes after too many attempts."),
+    _("Wait five minutes, then try again."),
+)
+NO_GROUP = ErrorPage(
+    403,
+    _("You are known, but nothing here is open to you"),
+    _("Your organisation's sign-in worked. None of the groups that it names opens anything in this portal."),
+    _("Ask your organisation's administrator for a group that the portal knows."),
+)
+ADDRESS_TAKEN = ErrorPage(
+    403,
+    _("An account of this portal has your e-mail address already"),
+    _("It is not handed over to whoever signs in elsewhere with the same address."),
+    _("Sign in with that account's own password, or ask the portal's administrator."),
+)
+BUSY_WITH_YOURS = ErrorPage(
+    429,
+    _("Another file of yours is still being made"),
+    _("Each person gets one file at a time, so that pages stay quick for everybody."),
+    _("Wait until it has arrived, then ask again. One that was cancelled makes room within five minutes."),
+)
+BUSY_WITH_OTHERS = ErrorPage(
+    429,
+    _("Files are being made for others"),
+    _("Only a few are made at once, so that pages stay quick for everybody."),
+    _("Try again in half a minute."),
+)
+FAILED = ErrorPage(
+    500,
+    _("The portal failed"),
+    _("This is a fault of the portal, not of the pipelines: the ETL is not affected."),
+    _("Try again in a moment. The reason is in the portal's log, with the time of this page."),
+    "failed",
+)
+DATABASE_DOWN = ErrorPage(
+    503,
+    _("The portal's own database does not answer"),
+    _("Sign-in, figures and history are kept there, so no page can be shown. The ETL itself is not affected."),
+    _("Try again in a moment. If it lasts, an administrator should look at DATABASE_URL and the portal's log."),
+    "failed",
+)
+WAREHOUSE_DOWN = ErrorPage(
+    503,
+    _("The warehouse does not answer"),
+    _("What was asked for is read from the SQL Server itself, and it gave no answer. The portal itself works."),
+    _("The pre-flight on the first page says what is wrong and what to do; the figures there are the last ones read."),
+    "failed",
+)
+UNREAD = ErrorPage(
+    503,
+    _("What was asked for could not be read from the warehouse"),
+    _("The warehouse gave no answer that could be used. The portal itself works."),
+    _("The pre-flight on the first page says what is wrong and what to do."),
+    "failed",
+)
+PAGES = (
+    BAD_REQUEST,
+    FORBIDDEN,
+    CSRF,
+    NOT_FOUND,
+    TOO_MANY,
+    BUSY_WITH_YOURS,
+    BUSY_WITH_OTHERS,
+    NO_GROUP,
+    ADDRESS_TAKEN,
+    FAILED,
+    DATABASE_DOWN,
+    WAREHOUSE_DOWN,
+    UNREAD,
+)
+
+
+def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
+    """Return the page, in the language already chosen for the request or asked for by the browser."""
+    language = getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
+    with translation.override(language):
+        html = render_to_string("errors/page.html", {"page": page, "theme": theme_of_browser(request)})
+    response = HttpResponse(html, status=page.status)
+    response["Cache-Control"] = "private, no-store"
+    response["Content-Language"] = language
+    if page.status in {429, 503}:
+        response["Retry-After"] = "300" if page is TOO_MANY else "30"
+    return response
+
+
+def unread(request: HttpRequest, words: ProblemWords) -> HttpResponse:
+    """Something that is no page (a file) could not be read: no empty file, but why there is none."""
+    return answer(request, replace(UNREAD, explanation=words.what, remedy=words.to_do))
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler400."""
+    return answer(request, BAD_REQUEST)
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler403."""
+    return answer(request, FORBIDDEN)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's CSRF_FAILURE_VIEW."""
+    return answer(request, CSRF)
+
+
+class NothingHere(Http404):
+    """What the address names does not exist; the exception's text says what, in the reader's language."""
+
+
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Django's handler404."""
+    page = replace(NOT_FOUND, explanation=str(exception)) if isinstance(exception, NothingHere) else NOT_FOUND
+    return answer(request, page)
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """django-allauth's handler429."""
+    return answer(request, TOO_MANY)
+
+
+def busy(request: HttpRequest, *, own: bool) -> HttpResponse:
+    """No file can be made now (monitoring/web/export.py)."""
+    return answer(request, BUSY_WITH_YOURS if own else BUSY_WITH_OTHERS)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return answer(request, FAILED)
+
+
+def database_down(request: HttpRequest) -> HttpResponse:
+    """`default` does not answer (monitoring/web/middleware.py)."""
+    return answer(request, DATABASE_DOWN)
+
+
+def warehouse_down(request: HttpRequest) -> HttpResponse:
+    """`dw` or `oltp` does not answer something that only they can (monitoring/web/middleware.py)."""
+    return answer(request, WAREHOUSE_DOWN)

@@ -1,0 +1,139 @@
+"""The newest failed executions with their errors, from the portal's copy of the audit tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.models import RunEntityCopy
+from monitoring.rules.enums import ErrorClass, ExecutionStatus
+from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
+from monitoring.runs.tables import RunIdColumn
+from monitoring.templatetags.sentences import pipeline_link
+from monitoring.web import parts
+from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.labels import label
+from monitoring.web.tables import Column, PortalTable, ReadingColumn, TimeColumn
+
+FAILURES_SHOWN = 8
+FAILURES_DAYS = 7
+FAILURES_READ = 500
+"""Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """The newest failures since `since`, newest first. `cut`: there were more than FAILURES_READ."""
+
+    since: datetime
+    rows: tuple[ExecutionLine, ...]
+    cut: bool
+
+
+def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> Failures:
+    """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
+    since = now - timedelta(days=days)
+    copies = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value).order_by(
+        "-started_at", "-run_entity_id"
+    )[: FAILURES_READ + 1]
+    rows = [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies]
+    return Failures(since=since, rows=tuple(rows[:FAILURES_READ]), cut=len(rows) > FAILURES_READ)
+
+
+def select(rows: Iterable[ExecutionLine], *, kind: ErrorClass | None = None, text: str = "") -> list[ExecutionLine]:
+    """Return those of that class whose pipeline, message or run holds `text`, whatever its case."""
+    needle = text.strip().casefold()
+    return [
+        row
+        for row in rows
+        if (kind is None or row.error_class is kind)
+        and needle in f"{row.entity_name}\n{row.error_message}\n#{row.run_id}".casefold()
+    ]
+
+
+class FailedAtColumn(TimeColumn):
+    """When, and how long ago."""
+
+    def render(self, value: datetime) -> SafeString:
+        return format_html("{} <br>{}", parts.when(value), parts.age(value))
+
+
+class PipelineColumn(Column):
+    def render(self, value: str) -> SafeString:
+        return pipeline_link(value)
+
+
+class MeaningColumn(Column):
+    """The class of the failure, its meaning, the names in the message, what to do."""
+
+    def render(self, record: ExecutionLine) -> SafeString:
+        words = failure_text(record.error)
+        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
+        return format_html(
+            '<div class="failure"><p class="failure__kind">{}</p><p>{} {}</p><p class="failure__advice">{}</p></div>',
+            words.title,
+            words.meaning,
+            names,
+            words.advice,
+        )
+
+    def value(self, record: ExecutionLine) -> str:
+        return label(record.error.error_class)
+
+
+class WordsColumn(Column):
+    """One of the message's explanations; only in exports, as the page shows it inside another column."""
+
+    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="error", visible=False, orderable=False, **kwargs)
+        self.part = part
+
+    def value(self, record: ExecutionLine) -> str:
+        return str(getattr(failure_text(record.error), self.part))
+
+
+class MessageColumn(Column):
+    """The server's own words in one line; the driver's whole text under them, to select and copy."""
+
+    def render(self, value: str, record: ExecutionLine) -> SafeString:
+        if not value:
+            return parts.none(gettext("the runner wrote no message"))
+        return format_html(
+            '<details class="disclosure failure__message" id="failure-{}">'
+            '<summary>{}<span class="failure__first">{}</span></summary><p class="mono small wrap">{}</p></details>',
+            record.run_entity_id,
+            parts.icon("chevron-right", "disclosure__sign"),
+            record.error.words,
+            value,
+        )
+
+
+class FailuresTable(PortalTable):
+    """Newest first by default."""
+
+    key = staticmethod(lambda row: -row.run_entity_id)
+
+    at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"))
+    run_id = RunIdColumn(verbose_name=_("Run"))
+    kind = MeaningColumn(
+        accessor="error_class",
+        verbose_name=_("What it means and what to do"),
+        rank=lambda row: label(row.error_class).casefold(),
+    )
+    meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", verbose_name=_("What to do"))
+    duration = ReadingColumn("duration", verbose_name=_("Duration"), unit="s")
+    message = MessageColumn(accessor="error_message", verbose_name=_("Message"))
+
+    class Meta:
+        order_by = "-at"
+        prefix = "f-"
+        empty_text = _("No failure matches.")

@@ -1,0 +1,175 @@
+"""What a reader may ask of a table through the URL: validated, with a clear answer to nonsense.
+
+A value that cannot be used is named in a message and ignored; the others keep working, and what was
+typed stays in its field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import HttpRequest, QueryDict
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from monitoring.rules.enums import ErrorClass, PipelineStatus
+from monitoring.runs.queries import ExecutionLine
+from monitoring.summary.tables import MatrixRow, select
+from monitoring.web import failures
+from monitoring.web.labels import label
+
+TEXT_LENGTH = 100
+
+
+def status_choices() -> list[tuple[str, str]]:
+    """Return every pipeline status with its word in the reader's language."""
+    return [(status.value, label(status)) for status in PipelineStatus]
+
+
+def search_field() -> forms.CharField:
+    """Return the field for a text that is looked for in several columns."""
+    return forms.CharField(
+        label=_("Search"),
+        required=False,
+        max_length=TEXT_LENGTH,
+        widget=forms.TextInput(attrs={"type": "search"}),
+        error_messages={
+            "max_length": _(
+                "The text to search for may have %(limit_value)d characters, it has %(show_value)d: it is not used."
+            )
+        },
+    )
+
+
+class TableForm(forms.Form):
+    """A table's filters and its sort. `sortable`: the names that `sort` may hold."""
+
+    required_css_class = ""
+    use_required_attribute = False
+
+    sort = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
+
+    def __init__(self, data: QueryDict, *, sortable: frozenset[str], **kwargs: Any) -> None:
+        super().__init__(data, label_suffix="", **kwargs)
+        self.sortable = sortable
+
+    def clean_sort(self) -> str:
+        value: str = self.cleaned_data["sort"]
+        if value and value not in self.sortable:
+            raise forms.ValidationError(
+                _("There is no column “%(value)s” to sort by: the usual order is shown."), params={"value": value[:60]}
+            )
+        return value
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values that can be used; a wrong one is left out."""
+        self.is_valid()
+        return self.cleaned_data
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be used, a sentence each."""
+        self.is_valid()
+        return [str(message) for messages in self.errors.values() for message in messages]
+
+    @property
+    def asked(self) -> bool:
+        """Whether the address asks for anything, usable or not."""
+        return any(
+            self.data.getlist(self.add_prefix(name)) != [""] and self.add_prefix(name) in self.data
+            for name in self.fields
+        )
+
+    def others(self, data: QueryDict) -> list[tuple[str, str]]:
+        """Return what of the address belongs to the page's other blocks."""
+        mine = {self.add_prefix(name) for name in self.fields}
+        return [(key, value) for key, values in data.lists() if key not in mine for value in values]
+
+    @property
+    def filtering(self) -> bool:
+        """Whether a usable filter narrows the table (the order does not)."""
+        return any(value for name, value in self.values.items() if name != "sort")
+
+
+class MatrixForm(TableForm):
+    """The pipeline matrix: statuses, active or not, needing attention, a text."""
+
+    SHOW = (
+        ("", pgettext_lazy("pipelines", "All")),
+        ("active", pgettext_lazy("pipelines", "Active")),
+        ("inactive", pgettext_lazy("pipelines", "Inactive")),
+        ("attention", pgettext_lazy("pipelines", "Needing attention")),
+    )
+
+    q = search_field()
+    status = forms.MultipleChoiceField(
+        label=_("Status"),
+        required=False,
+        choices=lazy(status_choices, list)(),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": _("There is no status “%(value)s”: all statuses are shown.")},
+    )
+    show = forms.ChoiceField(
+        label=_("Show"),
+        required=False,
+        choices=SHOW,
+        error_messages={"invalid_choice": _("“%(value)s” cannot be shown: all pipelines are.")},
+    )
+
+    def apply(self, rows: list[MatrixRow]) -> list[MatrixRow]:
+        """Return the rows that match what was asked for and could be used."""
+        values = self.values
+        show = values.get("show", "")
+        return select(
+            rows,
+            statuses=[PipelineStatus(value) for value in values.get("status", [])],
+            active={"active": True, "inactive": False}.get(show),
+            attention=show == "attention",
+            text=values.get("q", ""),
+        )
+
+
+def class_choices() -> list[tuple[str, str]]:
+    """Return every class of failure with its word, and "all" first."""
+    classes = [(each.value, label(each)) for each in ErrorClass]
+    return [("", str(pgettext_lazy("failures", "All"))), *classes]
+
+
+class FailuresForm(TableForm):
+    """The recent failures: of one class, and with a text in pipeline or message."""
+
+    PREFIX = "f"
+
+    q = search_field()
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        required=False,
+        choices=lazy(class_choices, list)(),
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
+    )
+
+    def apply(self, rows: Iterable[ExecutionLine]) -> list[ExecutionLine]:
+        """Return the failures that match what was asked for and could be used."""
+        kind = self.values.get("kind", "")
+        return failures.select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))
+
+
+def filters(request: HttpRequest, form: TableForm, label: str, page: str) -> dict[str, Any]:
+    """Return the template's variables for a form on the page at `page`; `label` names it to screen readers."""
+    carried = form.others(request.GET)
+    clear = f"{page}?{urlencode(carried)}" if carried else page
+    return {"form": form, "filter_label": label, "action": page, "carried": carried, "clear": clear}
+
+
+RANGE_LABELS = {
+    "24h": _("24 hours"),
+    "7d": _("7 days"),
+    "30d": _("30 days"),
+    "1y": _("1 year"),
+    "5y": _("5 years"),
+}

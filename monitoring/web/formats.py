@@ -1,0 +1,157 @@
+"""Values in words: durations, numbers, shares, moments, in the active language and zone.
+
+What is unknown says so: never 0, never blank.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Literal
+
+from django.utils import timezone, translation
+from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language, pgettext
+from django.utils.translation import gettext as _
+
+from monitoring.rules.facts import Count
+
+MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
+
+
+def unknown() -> str:
+    """Return the word for a value that could not be read."""
+    return pgettext("value", "unknown")
+
+
+def no_value() -> str:
+    """Return the sign for a figure that has no value here, which is not unknown."""
+    return "–"
+
+
+def number(value: float | int | None, decimals: int = 0) -> str:
+    """Return a number with the language's separators, "unknown" for None."""
+    if value is None or not isfinite(value):
+        return unknown()
+    return number_format(round(value, decimals), decimal_pos=decimals, use_l10n=True, force_grouping=True)
+
+
+def count(value: Count | int | None) -> str:
+    """Return a number of rows; "100,000+" for a count that stopped at its cap."""
+    if isinstance(value, Count):
+        return number(value.value) + ("+" if value.capped else "")
+    return number(value)
+
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """Return a share as "98.5%"; whole percents without decimals."""
+    if value is None or not isfinite(value):
+        return unknown()
+    shown = 0 if float(value).is_integer() else decimals
+    return _("%(number)s%%") % {"number": number(value, shown)}
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time by its two largest units: "3 h 12 min", "45 s", "2 d 4 h"."""
+    if seconds is None or not isfinite(seconds):
+        return unknown()
+    whole = max(0, int(seconds))
+    if whole < MINUTE_SECONDS:
+        return _("%(seconds)s s") % {"seconds": whole}
+    if whole < HOUR_SECONDS:
+        return _two(
+            _("%(n)s min") % {"n": whole // MINUTE_SECONDS},
+            whole % MINUTE_SECONDS,
+            _("%(seconds)s s") % {"seconds": whole % MINUTE_SECONDS},
+        )
+    if whole < DAY_SECONDS:
+        minutes = whole % HOUR_SECONDS // MINUTE_SECONDS
+        return _two(_("%(n)s h") % {"n": whole // HOUR_SECONDS}, minutes, _("%(n)s min") % {"n": minutes})
+    hours = whole % DAY_SECONDS // HOUR_SECONDS
+    return _two(_("%(n)s d") % {"n": number(whole // DAY_SECONDS)}, hours, _("%(n)s h") % {"n": hours})
+
+
+def speed(rows_per_second: float | None) -> str:
+    """Return rows per second, with decimals where they matter."""
+    if rows_per_second is None or not isfinite(rows_per_second):
+        return unknown()
+    decimals = 0 if rows_per_second >= 10 else 1
+    return _("%(number)s rows/s") % {"number": number(rows_per_second, decimals)}
+
+
+def moment(at: datetime | None) -> str:
+    """Return date and time of day in the active zone ("15 May 2024, 09:40"; "15/05/2024 09:40"), "unknown" for None."""
+    if at is None:
+        return unknown()
+    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    return date_format(local, "d/m/Y H:i" if get_language() == "pt-br" else "j M Y, H:i")
+
+
+def _two(first: str, rest: int, second: str) -> str:
+    return f"{first} {second}" if rest else first
+
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{NO-BREAK SPACE}"
+
+TimeStyle = Literal["short", "full", "time", "date"]
+
+_PATTERNS: dict[str, dict[TimeStyle, str]] = {
+    "en": {"short": "j M H:i", "full": "j M Y H:i:s", "time": "H:i:s", "date": "j M Y"},
+    "pt-br": {"short": "d/m H:i", "full": "d/m/Y H:i:s", "time": "H:i:s", "date": "d/m/Y"},
+}
+"""A day comes before its month in both: "11/12" is never two dates. English spells the month out."""
+
+
+def number_text(value: float, decimals: int = 0) -> str:
+    """Return the number with the language's separators: "1,234.5" or "1.234,5"."""
+    text: str = number_format(abs(value), decimals, use_l10n=True, force_grouping=True)
+    negative = value < 0 and any(digit in text for digit in "123456789")
+    return f"{MINUS}{text}" if negative else text
+
+
+def percent_text(value: float) -> str:
+    """Return percent with one decimal; 100 only when it really is 100 (99.97 is "99.9%")."""
+    if value == round(value):
+        return f"{number_text(value)}%"
+    rounded = round(value, 1)
+    if rounded in (0, 100):  # a tenth on the side where the value is
+        rounded += 0.1 if value > rounded else -0.1
+    return f"{number_text(rounded, 1)}%"
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as the two largest units: "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h".
+
+    A little is never nothing: under a twentieth of a second it is "< 0.1 s".
+    """
+    sign, seconds = (MINUS, -seconds) if seconds < 0 else ("", seconds)
+    if 0 < seconds < 0.05:
+        return f"<{THIN}{number_text(0.1, 1)}{THIN}s"
+    if 0 < seconds < 9.95:
+        return f"{sign}{number_text(seconds, 1)}{THIN}s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{sign}{whole}{THIN}s"
+    if whole < HOUR:
+        return f"{sign}{whole // MINUTE}{THIN}min{THIN}{whole % MINUTE:02d}{THIN}s"
+    if whole < DAY:
+        return f"{sign}{whole // HOUR}{THIN}h{THIN}{whole % HOUR // MINUTE:02d}{THIN}min"
+    return f"{sign}{number_text(whole // DAY)}{THIN}d{THIN}{whole % DAY // HOUR}{THIN}h"
+
+
+def time_text(moment: datetime, style: TimeStyle = "short") -> str:
+    """Return an aware time in the viewer's zone."""
+    patterns = _PATTERNS.get(translation.get_language() or "en", _PATTERNS["en"])
+    return str(date_format(timezone.localtime(moment), patterns[style]))
+
+
+def utc_text(moment: datetime) -> str:
+    """Return an aware time in UTC, the same in every language: "2026-01-31 08:00:05 UTC"."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def machine_text(moment: datetime) -> str:
+    """Return an aware time for a `datetime` attribute: "2026-01-31T08:00:05Z"."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"

@@ -1,0 +1,274 @@
+"""A figure or the reason why there is none: what every cell, card and export line is made of.
+
+METRICS' reading rule: unknown is a value. `Reading.value` is None exactly when `why` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from monitoring.rules.enums import ExecutionStatus, ProblemCode
+from monitoring.rules.facts import Count, Execution, Pipeline, Problem, Snapshot
+from monitoring.web import parts
+from monitoring.web.problems import problem_text
+
+T = TypeVar("T")
+
+
+class Missing(StrEnum):
+    """Why a figure has no value. The first group could not be read, the second has none by definition."""
+
+    NOT_READ = "not_read"
+    NAME_INVALID = "name_invalid"
+    SOURCE_MISSING = "source_missing"
+    TARGET_MISSING = "target_missing"
+
+    SOURCE_EMPTY = "source_empty"
+    TARGET_EMPTY = "target_empty"
+    TARGET_HOLDS_LOAD_TIME = "target_holds_load_time"
+    TARGET_IN_FUTURE = "target_in_future"
+    NEVER_RUN = "never_run"
+    STILL_RUNNING = "still_running"
+    NOT_FINISHED = "not_finished"
+    NOT_A_SUCCESS = "not_a_success"
+    NO_FINISHED_RUN = "no_finished_run"
+    NOTHING_LOADED = "nothing_loaded"
+    NO_PIPELINE = "no_pipeline"
+    NO_ACTIVE_PIPELINE = "no_active_pipeline"
+
+
+UNREAD = frozenset({Missing.NOT_READ, Missing.NAME_INVALID, Missing.SOURCE_MISSING, Missing.TARGET_MISSING})
+"""What should have been there: shown as unknown. The others are shown as "no value", calmly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value, or None with `why`, and the driver's `problem` when there was one.
+
+    A value with a problem beside it is the last known one: there is no newer because of that.
+    """
+
+    value: T | None
+    why: Missing | None = None
+    problem: Problem | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+    @property
+    def unread(self) -> bool:
+        """Whether the value exists but could not be read (unlike "there is none")."""
+        return self.value is None and (self.why is None or self.why in UNREAD)
+
+    @property
+    def last_known(self) -> bool:
+        """Whether the value is of an earlier reading."""
+        return self.value is not None and self.problem is not None
+
+    @property
+    def rank(self) -> float | str:
+        """What the value is sorted by. Raises ValueError where there is no value."""
+        if self.value is None:
+            raise ValueError("a reading without a value has no rank")
+        if isinstance(self.value, Count):
+            return self.value.value
+        if isinstance(self.value, datetime):
+            return self.value.timestamp()
+        return self.value if isinstance(self.value, (int, float)) else str(self.value)
+
+
+def reading(value: T | None, why: Missing = Missing.NOT_READ, problem: Problem | None = None) -> Reading[T]:
+    """Return the value as a reading; `why` and `problem` count only where it is None."""
+    return Reading(value) if value is not None else Reading(None, why, problem)
+
+
+def kept(reading: Reading[T], problem: Problem | None) -> Reading[T]:
+    """Return the reading as the last known one where `problem` kept a newer from being made."""
+    return replace(reading, problem=problem) if reading.known and problem is not None else reading
+
+
+def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
+    """Return why nothing newer could be read of the sources, and of the targets; None where it could.
+
+    Without the DW's control rows nobody knows what to ask the OLTP for either.
+    """
+    down = {each.alias: each.problem or _NOT_READ for each in snapshot.connections if not each.reachable}
+    dw = snapshot.problem or down.get("dw")
+    return dw or down.get("oltp"), dw
+
+
+_NOT_READ = Problem(code=ProblemCode.NOT_READ)
+
+
+def of_source(pipeline: Pipeline, value: T | None) -> Reading[T]:
+    """Return a figure read from the source alone, with the reason when it is missing."""
+    source = pipeline.source
+    if value is not None:
+        return Reading(value)
+    if not pipeline.mapping_valid:
+        return Reading(None, Missing.NAME_INVALID, source.problem)
+    if source.exists is False:
+        return Reading(None, Missing.SOURCE_MISSING, source.problem)
+    return Reading(None, Missing.NOT_READ, source.problem)
+
+
+def of_target(pipeline: Pipeline, value: T | None) -> Reading[T]:
+    """Return a figure read from the target alone, with the reason when it is missing."""
+    target = pipeline.target
+    if value is not None:
+        return Reading(value)
+    if not pipeline.mapping_valid:
+        return Reading(None, Missing.NAME_INVALID, target.problem)
+    if target.exists is False:
+        return Reading(None, Missing.TARGET_MISSING, target.problem)
+    return Reading(None, Missing.NOT_READ, target.problem)
+
+
+def coverage(pipeline: Pipeline) -> Reading[float]:
+    """Target total / source total, in percent (METRICS: no value when the source is empty)."""
+    value = pipeline.figures.coverage_percent
+    if value is None and pipeline.source.total is not None:
+        if pipeline.target.total is None:
+            return of_target(pipeline, value)
+        return Reading(None, Missing.SOURCE_EMPTY)
+    return of_source(pipeline, value)
+
+
+def latency(pipeline: Pipeline) -> Reading[float]:
+    """Seconds between the newest rows of source and target; none where the target holds the load time."""
+    value, source, target = pipeline.figures.latency_seconds, pipeline.source, pipeline.target
+    if value is not None:
+        return Reading(value)
+    without = (
+        (target.is_load_time, Missing.TARGET_HOLDS_LOAD_TIME),
+        (source.total == 0, Missing.SOURCE_EMPTY),
+        (source.newest_at is not None and target.total == 0, Missing.TARGET_EMPTY),
+        (source.newest_at is not None and target.newest_at is not None, Missing.TARGET_IN_FUTURE),
+    )
+    why = next((why for holds, why in without if holds), None)
+    if why is not None:
+        return Reading(None, why)
+    return of_source(pipeline, value) if source.newest_at is None else of_target(pipeline, value)
+
+
+def duration(pipeline: Pipeline) -> Reading[float]:
+    """Seconds of the newest execution; a running one's up to the sample."""
+    return _of_execution(pipeline, pipeline.figures.duration_seconds, Missing.NOT_FINISHED)
+
+
+def throughput(pipeline: Pipeline) -> Reading[float]:
+    """Rows per second of the newest execution, of a success (METRICS)."""
+    newest = pipeline.newest
+    why = Missing.NOT_A_SUCCESS
+    if newest is not None and newest.status is ExecutionStatus.RUNNING:
+        why = Missing.STILL_RUNNING
+    return _of_execution(pipeline, pipeline.figures.throughput, why)
+
+
+def rows_of(execution: Execution | None, rows: int) -> Reading[int]:
+    """A row count of an execution. The runner writes it at the end (CONTRACT, rule 1): 0 before means nothing."""
+    if execution is None:
+        return Reading(None, Missing.NEVER_RUN)
+    if not execution.finished and rows == 0:
+        running = execution.status is ExecutionStatus.RUNNING
+        return Reading(None, Missing.STILL_RUNNING if running else Missing.NOT_FINISHED)
+    return Reading(rows)
+
+
+def _of_execution(pipeline: Pipeline, value: float | None, why: Missing) -> Reading[float]:
+    if value is not None:
+        return Reading(value)
+    return Reading(None, Missing.NEVER_RUN if pipeline.newest is None else why)
+
+
+Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]
+
+REASONS = {
+    Missing.NOT_READ: _("could not be read"),
+    Missing.NAME_INVALID: _("the control row's table name is not valid"),
+    Missing.SOURCE_MISSING: _("the source table does not exist"),
+    Missing.TARGET_MISSING: _("the target table does not exist"),
+    Missing.SOURCE_EMPTY: _("the source is empty"),
+    Missing.TARGET_EMPTY: _("the target is empty"),
+    Missing.TARGET_HOLDS_LOAD_TIME: _("the target stores when a row was loaded, not when the source changed it"),
+    Missing.TARGET_IN_FUTURE: _("the target's newest row is dated in the future"),
+    Missing.NEVER_RUN: _("never run"),
+    Missing.STILL_RUNNING: _("still running: the runner writes this at the end"),
+    Missing.NOT_FINISHED: _("it has no valid finish"),
+    Missing.NOT_A_SUCCESS: _("the last execution did not succeed"),
+    Missing.NO_FINISHED_RUN: _("no run finished in this time"),
+    Missing.NOTHING_LOADED: _("no execution loaded rows in this time"),
+    Missing.NO_PIPELINE: _("no pipeline has this figure"),
+    Missing.NO_ACTIVE_PIPELINE: _("no pipeline is active"),
+}
+
+_DRAW: dict[Kind, Callable[[Any], SafeString]] = {
+    "rows": parts.rows,
+    "percent": parts.percent,
+    "duration": parts.duration,
+    "rate": parts.rate,
+    "number": parts.number,
+    "when": parts.when,
+    "age": parts.age,
+}
+
+register = template.Library()
+
+
+def reason(reading: Reading[Any]) -> str:
+    """Return in words why the reading has no value, with the driver's own words where there are any."""
+    problem = reading.problem
+    if problem is None:
+        return str(REASONS[reading.why or Missing.NOT_READ])
+    words = problem_text(problem)
+    return f"{words.what} ({words.detail})" if words.detail else words.what
+
+
+@register.simple_tag(name="reading")
+def draw(reading: Reading[Any], kind: Kind) -> SafeString:
+    """Return the value, or the hatched "unknown", or the dash of "has none", each with its reason."""
+    if reading.known:
+        drawn = _DRAW[kind](reading.value)
+        return format_html("{} {}", last_known_mark(reading.problem), drawn) if reading.problem else drawn
+    return parts.unknown(reading.problem or reason(reading)) if reading.unread else parts.none(reason(reading))
+
+
+@register.simple_tag(name="last_known")
+def mark(problem: Problem | None) -> SafeString | str:
+    """Return the sign of a last known value where `problem` kept a newer one from being read, else nothing."""
+    return last_known_mark(problem) if problem is not None else ""
+
+
+def last_known_mark(problem: Problem) -> SafeString:
+    """Return the sign beside a value that is of an earlier reading, with why there is none newer."""
+    words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}
+    return format_html(
+        '<span class="last-known" data-tip="{}">{}<span class="visually-hidden">{}</span></span>',
+        words,
+        parts.icon("hourglass"),
+        words,
+    )
+
+
+def export_value(reading: Reading[Any]) -> int | float | str | datetime:
+    """Return what an export cell holds: the plain number or time, "100000+" for a capped count, else the reason."""
+    value = reading.value
+    if isinstance(value, Count):
+        return f"{value.value}+" if value.capped else value.value
+    if value is None:
+        word = gettext("unknown") if reading.unread else gettext("no value")
+        return f"{word}: {reason(reading)}"
+    if isinstance(value, float):
+        return round(value, 3)
+    return value  # type: ignore[no-any-return]

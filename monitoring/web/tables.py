@@ -1,0 +1,154 @@
+"""django-tables2 tables: one column class draws a cell in HTML and says what an export holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import django_tables2
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django_tables2.data import TableListData
+from django_tables2.utils import OrderBy
+
+from monitoring.web import parts, readings
+from monitoring.web.parts import sign_of
+from monitoring.web.readings import Reading
+
+Rank = Callable[[Any], Any]
+
+
+class RankedRows(TableListData):
+    """Rows in memory, sorted by their columns' ranks.
+
+    The last word has the table's key, so that equal rows never change places between two pages or
+    refreshes. Rows without a value stay at the end in both directions: unknown is not "least".
+    """
+
+    def order_by(self, aliases: Iterable[str]) -> None:
+        rows = sorted(self.data, key=self.table.key)
+        for alias in reversed(list(aliases)):
+            rank = self.table.columns[OrderBy(alias).bare].column.rank
+            known = [row for row in rows if rank(row) is not None]
+            known.sort(key=rank, reverse=alias.startswith("-"))
+            rows = known + [row for row in rows if rank(row) is None]
+        self.data = rows
+
+
+class Column(django_tables2.Column):
+    """A column of a table in memory.
+
+    `rank`: what to sort by, the value itself unless told. `help`: the figure's code in wording.
+    `unit`: named in the export's header, where the values are bare numbers.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        rank: Rank | None = None,
+        css: str = "",
+        help: str = "",
+        unit: str | Promise = "",
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("empty_values", ())
+        kwargs.setdefault("attrs", {"td": {"class": css}, "th": {"class": css}} if css else {})
+        super().__init__(*args, **kwargs)
+        self.own_rank = rank
+        self.help = help
+        self.unit = unit
+
+    def rank(self, row: Any) -> Any:
+        """Return what the row is sorted by; None: no value, goes last whichever way."""
+        return self.own_rank(row) if self.own_rank else self._own_value(row)
+
+    def _own_value(self, row: Any) -> Any:
+        value = self.accessor.resolve(row)
+        return value.casefold() if isinstance(value, str) else value
+
+    def value(self, value: Any) -> Any:
+        """Return what an export holds: the bare value, not its drawing."""
+        return value
+
+
+class ReadingColumn(Column):
+    """A figure that may be missing, right-aligned. `kind` says how it is drawn (templatetags/readings.py)."""
+
+    def __init__(self, kind: readings.Kind, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("css", "num")
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+
+    def _own_value(self, row: Any) -> Any:
+        reading: Reading[Any] = self.accessor.resolve(row)
+        return reading.rank if reading.known else None
+
+    def render(self, value: Reading[Any]) -> SafeString:
+        return readings.draw(value, self.kind)
+
+    def value(self, value: Reading[Any]) -> Any:
+        return readings.export_value(value)
+
+
+class StatusColumn(Column):
+    """A member of a vocabulary as sign, word and colour; sorted in the vocabulary's own order."""
+
+    def _own_value(self, row: Any) -> Any:
+        value = self.accessor.resolve(row)
+        return None if value is None else list(type(value)).index(value)
+
+    def render(self, value: StrEnum) -> SafeString:
+        return parts.status(value)
+
+    def value(self, value: StrEnum) -> str:
+        return str(sign_of(value).word)
+
+
+class TimeColumn(Column):
+    """An aware time, drawn in the viewer's zone, exported in UTC."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("css", "nowrap")
+        super().__init__(*args, **kwargs)
+
+    def render(self, value: datetime | None) -> SafeString:
+        return parts.when(value)
+
+
+class PortalTable(django_tables2.Table):
+    """Base of the portal's tables. Subclasses set `key`: what tells two rows apart, in a stable order."""
+
+    key: Callable[[Any], Any]
+    around: Callable[[Any], str] | None = None
+    """Gives the address of the connections around a failed row, "" for others; only for who may see them."""
+
+    def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
+        super().__init__(data=RankedRows(list(rows)), **kwargs)
+
+    @classmethod
+    def sortable(cls) -> frozenset[str]:
+        """Return the names that `sort` may hold, with and without a minus sign."""
+        names = [name for name, column in cls.base_columns.items() if column.orderable is not False]
+        return frozenset([*names, *(f"-{name}" for name in names)])
+
+    def stop_at(self, rows: int) -> None:
+        """Keep the first `rows` rows in the table's order, and let the template say that it is cut."""
+        if len(self.data) > rows:
+            self.data.data = self.data.data[:rows]
+            self.cut = rows
+
+
+class KeptRows(TableListData):
+    """Rows that the database has sorted already."""
+
+    def order_by(self, aliases: Iterable[str]) -> None:
+        """Keep the order: the page's rows are only a part of the list."""
+
+
+class PagedTable(PortalTable):
+    """A table over one page of a longer list. A header sorts the whole list, through the address."""
+
+    def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
+        django_tables2.Table.__init__(self, data=KeptRows(list(rows)), **kwargs)

@@ -1,0 +1,108 @@
+"""The words for every code, in the reader's language. Policies conclude codes; nothing else words them.
+
+    label(member)            a word for any member of monitoring.enums
+    sentence_text(sentence)  the sentence that opens every page          -> Text
+    verdict_label, verdict_clause, verdict_text, verdict_next            what an alert says
+    problem_text(problem)    what happened, what to do, the driver's own words
+    check_text(check)        label, detail, what to do of a pre-flight check
+    failure_text(failure)    title, meaning, advice, names of a failed execution's message
+    HELP[figure], RULE_HELP[rule], WATERMARK_HELP[state]                 definitions, for tooltips
+    duration, number, count, percent, speed, moment                      values in words
+
+A Text is a tuple of Parts; see text.py for how a template renders the moments and names in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from monitoring.web.formats import duration, moment
+
+Kind = Literal["text", "entity", "age", "time"]
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a sentence. `kind`: "text"; "entity" (`text` is a pipeline's name, to be linked);
+    "time" (the moment `at`); "age" (the time passed since `at`, to tick). `text` is never markup."""
+
+    text: str
+    kind: Kind = "text"
+    at: datetime | None = None
+
+    @property
+    def iso(self) -> str:
+        """The moment for a `datetime` attribute, empty without one."""
+        return self.at.isoformat() if self.at else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence in the language that was active when it was made."""
+
+    parts: tuple[Part, ...] = ()
+
+    def __str__(self) -> str:
+        """The words with every moment written out, also where an age would tick."""
+        return "".join(part.text for part in self.parts)
+
+    def __bool__(self) -> bool:
+        return bool(str(self))
+
+    def __add__(self, other: Text) -> Text:
+        return Text(self.parts + other.parts)
+
+    def plain(self, now: datetime) -> str:
+        """Return the words as of `now`, with ages: for mails, logs and exports."""
+        return "".join(
+            duration((now - part.at).total_seconds()) if part.kind == "age" and part.at else part.text
+            for part in self.parts
+        )
+
+
+def entity(name: str) -> Part:
+    """Return a pipeline's name as a part to be linked."""
+    return Part(name, "entity")
+
+
+def age(at: datetime) -> Part:
+    """Return the time passed since `at`; its text is that moment, until a script lets it tick."""
+    return Part(moment(at), "age", at)
+
+
+def time(at: datetime) -> Part:
+    """Return the moment `at` in the reader's zone."""
+    return Part(moment(at), "time", at)
+
+
+def text(template: Any, values: Mapping[str, Any] | None = None) -> Text:
+    """Return `template % values` as a Text. Values may be words, Parts and Texts.
+
+    `template` is a (lazy) translated string with `%(name)s` places; with no values it is taken as
+    it stands. The translation may put the places in any order.
+    """
+    if not values:
+        return Text((Part(str(template)),))
+    marked: list[Text] = []
+    words: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Part | Text):
+            words[name] = f"{_OPEN}{len(marked)}{_CLOSE}"
+            marked.append(Text((value,)) if isinstance(value, Part) else value)
+        else:
+            words[name] = str(value).replace(_OPEN, "").replace(_CLOSE, "")
+    pieces = _MARK.split(str(template) % words)
+    parts: list[Part] = []
+    for position, piece in enumerate(pieces):
+        if position % 2:
+            parts.extend(marked[int(piece)].parts)
+        elif piece:
+            parts.append(Part(piece))
+    return Text(tuple(parts))
