@@ -36,7 +36,7 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing runs changed: how many rows, and the pipelines whose executions or runs they are."""
+    """The number of changed rows, and the pipelines of the changed runs and executions."""
 
     rows: int
     pipelines: frozenset[str]
@@ -59,7 +59,7 @@ def store_runs(*, runs: Iterable[Run]) -> Stored:
 
 @transaction.atomic
 def forget_runs(*, run_ids: Collection[int]) -> None:
-    """Delete the copies of runs that the warehouse does not have (any more)."""
+    """Delete the copies of runs that the warehouse does not have."""
     fence()
     for ids in _batches(sorted(run_ids)):
         oldest = RunEntityCopy.objects.filter(run_id__in=ids).aggregate(oldest=Min("started_at"))["oldest"]
@@ -69,7 +69,7 @@ def forget_runs(*, run_ids: Collection[int]) -> None:
 
 @transaction.atomic
 def drop_copies() -> None:
-    """Forget every copy and start over: the warehouse was rebuilt and its run ids mean others now."""
+    """Delete all copies: the warehouse was rebuilt, and its run ids name other runs now."""
     fence()
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
@@ -80,7 +80,7 @@ def drop_copies() -> None:
 
 @transaction.atomic
 def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
-    """Note how far the copy reaches: its oldest and newest run, and whether it goes back far enough."""
+    """Store the oldest and newest copied run, and whether the copy goes back far enough."""
     fence()
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
         copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
@@ -112,7 +112,7 @@ def _delete(run_ids: Sequence[Any]) -> None:
 
 
 def _roll_up_again(since: datetime | None) -> None:
-    """Executions that began at `since` or later changed: their days are rolled up again. Today's is not yet."""
+    """Mark the days of executions that began at `since` or later to be rolled up again. Today is not rolled up yet."""
     if since is None or day_of(since) >= day_of(timezone.now()):
         return
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
@@ -210,7 +210,7 @@ def _set(copy: Model, values: dict[str, Any]) -> None:
 
 
 def _status(known: RunStatus | ExecutionStatus, text: str) -> str:
-    """A status as the contract spells it, so that copies can be counted by it; unheard-of ones as they are."""
+    """Return a known status in the contract's spelling, so that copies can be counted by it, any other unchanged."""
     return text if known.value == "unknown" else known.value
 
 
@@ -234,7 +234,7 @@ def _store(model: type[M], copies: list[M]) -> list[M]:
 
 
 def _values(copy: Model) -> list[Any]:
-    """What is stored of it: a text that was cut, or cleared of what cannot be stored, is no difference."""
+    """Return the values as they are stored: a text that was cut for its column is no difference."""
     return [field.get_prep_value(getattr(copy, field.attname)) for field in copy._meta.concrete_fields]
 
 

@@ -19,7 +19,7 @@ from monitoring.web import readings
 from monitoring.web.snapshot import Current, cached_once
 
 PAIRS = 2000
-"""Failures per pipeline that are looked at, those seen last: a bound for messages that are all different."""
+"""Pairs of fingerprint and pipeline that are read, those seen last: a bound for messages that are all different."""
 BATCH = 200
 SAME_SECONDS = 60
 
@@ -80,8 +80,8 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroups:
-    """The groups, last seen first. `cut`: there were more than PAIRS. `regrouping`: older failures still have
-    fingerprints by earlier rules."""
+    """The groups, last seen first. `cut`: there were more than PAIRS. `regrouping`: the collector has not updated the
+    fingerprints of older failures yet."""
 
     rows: tuple[FailureGroup, ...]
     cut: bool = False
@@ -103,7 +103,7 @@ def failure_group(fingerprint: str, current: Current, zone: tzinfo, *, logins: b
 
 
 def newest_known(current: Current) -> bool:
-    """Whether the copies hold the newest runs: a collector looks, and the audit tables answered it."""
+    """Return whether the copies have the newest runs: a collector is running and could read the audit tables."""
     return not current.stale and (current.snapshot is None or readings.blind(current.snapshot)[1] is None)
 
 
@@ -179,7 +179,7 @@ def _grouped(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What the groups are put together from, beside their parts."""
+    """The data of the groups beside their parts, each read in one statement for all groups."""
 
     standings: dict[str, Standing] | None
     errors: dict[int, ErrorText]
@@ -219,7 +219,7 @@ def _group(fingerprint: str, pairs: list[dict[str, Any]], read: _Read, now: date
 
 
 def _standings(newest_ids: Iterable[int]) -> dict[str, Standing]:
-    """Return how each pipeline stands; `newest_ids`: a failed execution of each, which says its name."""
+    """Return each pipeline's standing; `newest_ids`: one failed execution of each, for its name."""
     own = RunEntityCopy.objects.filter(entity_name=OuterRef("entity_name")).order_by("-run_id", "-run_entity_id")
     success, failed = ExecutionStatus.SUCCESS.value, ExecutionStatus.FAILED.value
     found: dict[str, Standing] = {}
@@ -239,7 +239,7 @@ def _standings(newest_ids: Iterable[int]) -> dict[str, Standing]:
 
 
 def _days(failed: QuerySet[RunEntityCopy], days: Sequence[tuple[date, datetime]]) -> dict[str, tuple[DayCount, ...]]:
-    """Return how often each happened on each day; under "" what is of those that did not."""
+    """Return the failures per day by fingerprint; under "" the days of one without any."""
     starts = [start for _, start in days]
     ends = [*starts[1:], starts[-1] + timedelta(days=2)]
     per_day = {
@@ -267,7 +267,7 @@ def _shown_errors(newest_ids: Iterable[int], logins: bool) -> dict[int, ErrorTex
 
 
 def _runs(fingerprints: Sequence[str]) -> dict[str, int]:
-    """Return in how many runs each happened: fewer than its executions where a run has it in several pipelines."""
+    """Return the number of runs by fingerprint: a run may have the failure in several pipelines."""
     found: dict[str, int] = {}
     for some in _batches(fingerprints):
         own: QuerySet[Any, Any] = _failed().filter(fingerprint__in=some).order_by("fingerprint").values("fingerprint")

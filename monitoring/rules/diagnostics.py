@@ -3,7 +3,7 @@
 Known shapes: pyodbc's tuple of SQLSTATE and ODBC text (several diagnostics joined by "; "), the same inside
 SQLAlchemy's wrapping, pymssql's tuple of number and DB-Library text, PHP's `SQLSTATE[...]`, what
 Management Studio prints ("Msg 2627, Level 14", in the server's languages), SqlClient's "Error Number:...",
-Java's and Spring's. Each pattern is bounded, so that a message of 4,000 characters costs the same in any shape.
+Java's and Spring's. Each pattern is bounded, so that the cost of a message does not depend on its shape.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TRAILERS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One diagnostic. `server`: it is the server's own, so its number is one of sys.messages."""
+    """One diagnostic. `server`: the server wrote it, so its number is one of sys.messages."""
 
     words: str
     sqlstate: str = ""
@@ -57,7 +57,7 @@ class Part:
 
 
 def read(text: str) -> tuple[str, list[Part]]:
-    """Return the exception's type ("" where there is none) and the diagnostics, never none of them."""
+    """Return the exception's type ("" where there is none) and at least one diagnostic."""
     found = _EXCEPTION.match(text[:300])
     body = text[found.end() :] if found else text
     body = without_statement(_WRAPPED_IN.sub("", body, count=1))
@@ -77,14 +77,14 @@ def _numbered(body: str) -> tuple[int | None, str, int | None]:
     library = _DB_LIBRARY.search(body)
     if found is None and library is None:
         return None, "", None
-    told = found.groupdict() if found else {}
-    level = told.get("level") or (library.group("level") if library else None)
-    number = told.get("number") or (library.group("number") if library else None)
-    return int(number) if number else None, told.get("state") or "", int(level) if level else None
+    groups = found.groupdict() if found else {}
+    level = groups.get("level") or (library.group("level") if library else None)
+    number = groups.get("number") or (library.group("number") if library else None)
+    return int(number) if number else None, groups.get("state") or "", int(level) if level else None
 
 
 def _unwrapped(body: str) -> str:
-    """Return the text inside a Python tuple `('23000', "...")`, which may have lost its end."""
+    """Return the text inside a Python tuple `('23000', "...")`, whose end may be cut off."""
     wrapping = _TUPLE.match(body)
     if wrapping is None:
         return body
@@ -102,12 +102,12 @@ def _part(piece: str, number: int | None, state: str, level: int | None) -> Part
     rest = piece[head.end() :]
     # Only the end is searched: a whole message of blanks must not cost a quadratic search.
     tail = _ODBC_TAIL.search(rest[-_TAIL_LENGTH:])
-    told = tail.group("number") if tail else None
+    number_text = tail.group("number") if tail else None
     return Part(
         words=_own_words(rest[: len(rest) - len(tail.group() if tail else "")]),
         sqlstate=head.group("state"),
-        # 0 is the driver's way to say that the server sent no number.
-        native=int(told) if told and int(told) != 0 else None,
+        # The driver writes 0 where the server sent no number.
+        native=int(number_text) if number_text and int(number_text) != 0 else None,
         function=(tail.group("function") if tail else "") or "",
         severity=level,
         server=head.group().rstrip().endswith(_SERVER),
@@ -115,6 +115,6 @@ def _part(piece: str, number: int | None, state: str, level: int | None) -> Part
 
 
 def _own_words(words: str) -> str:
-    """Return the server's words without what the client appended; a text of nothing else stays whole."""
+    """Return the server's words without what the client appended, or the whole text if that is all of it."""
     found = _TRAILERS.search(words)
     return (words[: found.start()].strip() if found else "") or words.strip()

@@ -1,4 +1,4 @@
-"""Which number, SQLSTATE, exception or wording belongs to which class of failure.
+"""The class of failure of each error number, SQLSTATE, exception type and phrase.
 
 Sources: Microsoft's "Database engine events and errors", the ODBC appendix "ODBC error codes".
 """
@@ -10,7 +10,7 @@ import re
 from monitoring.rules.enums import ErrorClass
 
 UNINFORMATIVE = frozenset({0, 3621, 8180, 16945, 20002, 20018})
-"""Numbers that only frame another one: "the statement has been terminated", "could not be prepared"."""
+"""Numbers that only accompany another one: "the statement has been terminated", "could not be prepared"."""
 
 _NUMBERS: dict[ErrorClass, tuple[int, ...]] = {
     ErrorClass.UNIQUE: (2601, 2627, 1505),
@@ -55,8 +55,8 @@ BY_DRIVER: dict[int, ErrorClass] = {
         ErrorClass.NETWORK,
     ),
 }
-"""Numbers of the client's operating system, where the driver reports them: 121 is a time-out of the network
-there and a list of columns that is too short at the server."""
+"""Numbers of the client's operating system, where the driver reports them: 121 is a network timeout there, but a
+list of columns that is too short on the server."""
 
 _LEVELS: dict[int, tuple[int, ...]] = {
     11: (4060,),
@@ -71,7 +71,7 @@ _LEVELS: dict[int, tuple[int, ...]] = {
     17: (1101, 1104, 1105, 1121, 1132, 9002),
 }  # fmt: skip
 LEVELS: dict[int, int] = {number: level for level, numbers in _LEVELS.items() for number in numbers}
-"""Severities as the reference of errors documents them: the driver's text does not carry them."""
+"""Documented severities: the driver's text does not contain them."""
 
 BY_SQLSTATE: dict[str, ErrorClass] = {
     "23505": ErrorClass.UNIQUE,
@@ -98,8 +98,8 @@ BY_SQLSTATE: dict[str, ErrorClass] = {
     "HY104": ErrorClass.DRIVER,
     "07": ErrorClass.DRIVER,
 }
-"""Whole states first, then their first two characters (the class of states). 23000 and 42000 say
-too little to be here: unique, foreign key, check and null share the one, most of the rest the other."""
+"""A state is looked up whole, then by its first two characters. 23000 and 42000 are missing because they are
+ambiguous: unique, foreign key, check and null share the one, most of the rest the other."""
 
 BY_EXCEPTION: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
     (re.compile(r"Dimension|Lookup(?!Error$)"), ErrorClass.MISSING_DIMENSION_ROW),
@@ -135,7 +135,7 @@ BY_WORDS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
         (r"\benvironment variable\b|\bnot configured\b", ErrorClass.CONFIGURATION, _I),
     )
 )  # fmt: skip
-"""Whole phrases, and only where no number, state or exception told: names are taken out before."""
+"""Phrases, used only without a known number, state or exception. Quoted names are removed before the search."""
 
 NAMES: dict[int, tuple[str, ...]] = {
     2627: ("constraint", "object"),

@@ -17,7 +17,7 @@ from enum import Enum
 
 BULLET = "•"
 CLOSED = BULLET * 3
-"""For values whose length would already tell (gender: one of few words)."""
+"""For values that their length would reveal, such as gender."""
 
 
 class Kind(Enum):

@@ -48,12 +48,12 @@ def _joined(errors: Iterable[ErrorText | None]) -> ErrorText | None:
 
 
 def runs_within(runs: Iterable[Run], names: Collection[str]) -> tuple[Run, ...]:
-    """Return those of the runs that these pipelines were in, as if only they had been."""
+    """Return the runs of these pipelines, as if no other had been in them."""
     return tuple(run for each in runs if (run := run_within(each, names)) is not None)
 
 
 def pipelines_within(snapshot: Snapshot, names: Collection[str]) -> tuple[Pipeline, ...]:
-    """Return those of the snapshot's pipelines."""
+    """Return the snapshot's pipelines of these names."""
     return tuple(each for each in snapshot.pipelines if each.name in names)
 
 
@@ -79,7 +79,7 @@ def within(
 
 
 def preflight_within(preflight: Preflight, pipelines: Collection[Pipeline], names: Collection[str]) -> Preflight:
-    """Return the checks of the portal and of these pipelines, and what they add up to."""
+    """Return the checks of the portal and of these pipelines, with the totals computed again."""
     checks = tuple(_check(each, pipelines) for each in preflight.checks if _own(each.entity_name, names))
     listed = next((each for each in checks if each.code == COUNTED), None)
     known = listed is not None and listed.state is not CheckState.UNKNOWN
@@ -93,19 +93,19 @@ def preflight_within(preflight: Preflight, pipelines: Collection[Pipeline], name
 
 
 def _own(name: str, names: Collection[str]) -> bool:
-    """Whether it is about one of the pipelines, or about the portal itself."""
+    """Return whether the name is one of these, or empty: the portal itself."""
     return not name or name in names
 
 
 def _verdicts_within(verdicts: Iterable[Verdict], preflight: Preflight, names: Collection[str]) -> tuple[Verdict, ...]:
-    """Return the open verdicts of the portal and of these pipelines; that on their number is found anew."""
+    """Return the open verdicts of the portal and of these pipelines; the one on their number is computed again."""
     kept = [each for each in verdicts if _own(each.entity_name, names) and (each.values or {}).get("check") != COUNTED]
     counted = replace(preflight, checks=tuple(each for each in preflight.checks if each.code == COUNTED))
     return open_verdicts([*kept, *preflight_verdicts(counted, {})])
 
 
 def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
-    """Count anew where the pipelines are counted."""
+    """Return the check; the one that counts the pipelines is computed again."""
     if check.code != COUNTED or check.state is CheckState.UNKNOWN:
         return check
     active = sum(each.control.is_active for each in pipelines)

@@ -1,4 +1,4 @@
-"""Runs, run entities and control rows as the lines of tables: facts and what can be concluded from them."""
+"""Runs, executions and control rows as rows of tables: facts and what follows from them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run_line(run: Run) -> RunLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionLine:
-    """A run entity as a table's row, with what can be concluded from it."""
+    """An execution as a table's row, with what follows from it."""
 
     run_entity_id: int
     run_id: int
@@ -182,7 +182,7 @@ def seconds_of(start: datetime, finish: datetime | None) -> float | None:
 
 
 SORTABLE = {"run_id": "run_id", "started_at": "started_at", "status": "status", "started_by": "started_by"}
-"""What the list may be sorted by, each a column that is never NULL."""
+"""The sortable columns of the list, none of them nullable."""
 
 
 def sortable(*, logins: bool) -> dict[str, str]:
@@ -202,7 +202,7 @@ NEIGHBOURS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """What a reader asked for. Empty means: everything the copy holds."""
+    """The filters of the list. Empty: all copied runs."""
 
     statuses: frozenset[RunStatus] = frozenset()
     started_by: str = ""

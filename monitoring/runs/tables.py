@@ -13,8 +13,9 @@ from monitoring.rules.facts import Watermark
 from monitoring.runs.queries import ExecutionLine, RunLine
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import parts
-from monitoring.web.failure_texts import error_class_label, failure_advice
+from monitoring.web.failure_texts import class_text
 from monitoring.web.formats import utc_text
+from monitoring.web.labels import label
 from monitoring.web.tables import Column, PagedTable, PortalTable, StatusColumn, TimeColumn
 
 ERROR_SHOWN = 80
@@ -188,11 +189,11 @@ class ExecutionsTable(PortalTable):
     def render_error_class(self, value: Any) -> SafeString:
         if value is None:
             return parts.none(gettext("no error"))
-        advice = failure_advice(value)
-        return format_html('<span data-tip="{}" tabindex="0">{}</span>', advice, error_class_label(value))
+        _, advice = class_text(value)
+        return format_html('<span data-tip="{}" tabindex="0">{}</span>', advice, label(value))
 
     def value_error_class(self, value: Any) -> str:
-        return "" if value is None else str(error_class_label(value))
+        return "" if value is None else label(value)
 
 
 def moved_text(moved: bool | None, line: ExecutionLine) -> SafeString:

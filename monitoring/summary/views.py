@@ -18,16 +18,17 @@ from monitoring.rules.facts import Run, Snapshot, Verdict
 from monitoring.rules.figures import DEFAULT_RANGE, RANGES
 from monitoring.summary import cards as kpi_cards
 from monitoring.summary import cards as kpis
+from monitoring.summary import failures
 from monitoring.summary import queries as running
 from monitoring.summary import queries as summary
 from monitoring.summary import tables as matrix
+from monitoring.summary.failures import FailuresForm, FailuresTable
 from monitoring.summary.queries import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.summary.tables import MatrixTable
-from monitoring.web import charts, export, failures, run_grid, trends
+from monitoring.web import charts, export, run_grid, trends
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
 from monitoring.web.blocks import Block, Page
-from monitoring.web.failures import FailuresTable
-from monitoring.web.filters import RANGE_LABELS, FailuresForm, MatrixForm, TableForm
+from monitoring.web.filters import RANGE_LABELS, MatrixForm, TableForm
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.snapshot import Current, cached_once

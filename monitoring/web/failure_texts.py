@@ -191,18 +191,8 @@ def advice_for(error: ErrorText) -> FailureWords:
     return FailureWords(label(error.error_class), str(meaning), str(advice), _names(error))
 
 
-def error_class_label(error_class: ErrorClass) -> str:
-    """Return the word for a class."""
-    return label(error_class)
-
-
-def failure_advice(error_class: ErrorClass) -> str:
-    """Return what to do about a class."""
-    return class_text(error_class)[1]
-
-
 def class_text(error_class: ErrorClass) -> tuple[str, str]:
-    """Return meaning and advice of a class alone."""
+    """Return the meaning of a class and what to do about it."""
     meaning, advice = _WORDS[error_class]
     return str(meaning), str(advice)
 

@@ -6,7 +6,6 @@ typed stays in its field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,9 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from monitoring.rules.enums import ErrorClass, PipelineStatus
-from monitoring.runs.queries import ExecutionLine
 from monitoring.summary.tables import MatrixRow, select
-from monitoring.web import failures
 from monitoring.web.labels import label
 
 TEXT_LENGTH = 100
@@ -138,25 +135,6 @@ def class_choices() -> list[tuple[str, str]]:
     """Return every class of failure with its word, and "all" first."""
     classes = [(each.value, label(each)) for each in ErrorClass]
     return [("", str(pgettext_lazy("failures", "All"))), *classes]
-
-
-class FailuresForm(TableForm):
-    """The recent failures: of one class, and with a text in pipeline or message."""
-
-    PREFIX = "f"
-
-    q = search_field()
-    kind = forms.ChoiceField(
-        label=_("Kind"),
-        required=False,
-        choices=lazy(class_choices, list)(),
-        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
-    )
-
-    def apply(self, rows: Iterable[ExecutionLine]) -> list[ExecutionLine]:
-        """Return the failures that match what was asked for and could be used."""
-        kind = self.values.get("kind", "")
-        return failures.select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))
 
 
 def filters(request: HttpRequest, form: TableForm, label: str, page: str) -> dict[str, Any]:

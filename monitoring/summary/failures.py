@@ -1,4 +1,4 @@
-"""The newest failed executions with their errors, from the portal's copy of the audit tables."""
+"""The recent failures: query, table and filter form."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django import forms
+from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -19,6 +21,7 @@ from monitoring.runs.tables import RunIdColumn
 from monitoring.templatetags.sentences import pipeline_link
 from monitoring.web import parts
 from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.filters import TableForm, class_choices, search_field
 from monitoring.web.labels import label
 from monitoring.web.tables import Column, PortalTable, ReadingColumn, TimeColumn
 
@@ -137,3 +140,22 @@ class FailuresTable(PortalTable):
         order_by = "-at"
         prefix = "f-"
         empty_text = _("No failure matches.")
+
+
+class FailuresForm(TableForm):
+    """The recent failures: of one class, and with a text in pipeline or message."""
+
+    PREFIX = "f"
+
+    q = search_field()
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        required=False,
+        choices=lazy(class_choices, list)(),
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
+    )
+
+    def apply(self, rows: Iterable[ExecutionLine]) -> list[ExecutionLine]:
+        """Return the failures that match what was asked for and could be used."""
+        kind = self.values.get("kind", "")
+        return select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))
