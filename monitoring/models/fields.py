@@ -21,7 +21,7 @@ class UtcDateTimeField(models.DateTimeField):
 
     `precision` is the column's fractional digits: 0 for DATETIME2(0), 3 for DATETIME2(3) and
     DATETIME. SQLite compares text, and the embedded tables hold exactly that many digits
-    (demo/schema.py), so a parameter must not have fewer.
+    (sql/embedded), so a parameter must not have fewer.
     """
 
     def __init__(self, *args: Any, precision: int = 0, **kwargs: Any) -> None:
