@@ -5,28 +5,24 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
-from django.views.generic import View
 
-from monitoring.access import CONNECTIONS, may
+from monitoring.access import CONNECTIONS, UNMASK, may
 from monitoring.connections.views import AROUND, SEE, around_failed, audit_url
 from monitoring.failures.forms import FailureGroupsForm
 from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
 from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.models import RunEntityCopy
-from monitoring.pipelines.source_rows import SESSION_KEY, UNMASK, unmask, unmasked_until
 from monitoring.rules.enums import FailureState
 from monitoring.rules.error_text import parse
 from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.runs import queries as run_lines
 from monitoring.runs import queries as runs
 from monitoring.web import export, keyset
-from monitoring.web.activity import address_of
 from monitoring.web.blocks import Block, Page
 from monitoring.web.charts import failure_days_chart, failure_days_rows, failure_days_sentence
 from monitoring.web.errors import NothingHere
@@ -34,6 +30,7 @@ from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import filters
 from monitoring.web.preflight import OPENING
 from monitoring.web.snapshot import Current, current
+from monitoring.web.unmask import UnmaskView, unmasked_until
 
 SHORT = 5
 """Groups that another page shows, of those that there are."""
@@ -221,23 +218,15 @@ class FailureGroupExecutionsExport(export.TableExport):
         return GroupExecutionsTable(_lines(copies, self.request.user))
 
 
-class FailureUnmask(PermissionRequiredMixin, View):
-    """Show one failure's values of rows to this person for ten minutes, or hide them again: POST, written down."""
+class FailureUnmask(UnmaskView):
+    """Show the values of rows in one failure's messages to this user."""
 
-    permission_required = (UNMASK,)
-    raise_exception = True
-    http_method_names = ("post",)
+    def subject(self) -> str:
+        group_or_404(self.request, current(), self.kwargs["fingerprint"])
+        return subject_of(self.kwargs["fingerprint"])
 
-    def post(self, request: HttpRequest, fingerprint: str) -> HttpResponse:
-        group_or_404(request, current(), fingerprint)
-        subject, granted = subject_of(fingerprint), dict(request.session.get(SESSION_KEY, {}))
-        if "again" in request.POST:
-            granted.pop(subject, None)
-        else:
-            by, address = request.user.get_username(), address_of(request)
-            granted[subject] = unmask(entity_name=subject, by=by, now=timezone.now(), address=address).isoformat()
-        request.session[SESSION_KEY] = granted
-        return HttpResponseRedirect(reverse("monitoring:failure-group", args=(fingerprint,)))
+    def answer(self, subject: str) -> HttpResponse:
+        return HttpResponseRedirect(reverse("monitoring:failure-group", args=(self.kwargs["fingerprint"],)))
 
 
 def subject_of(fingerprint: str) -> str:

@@ -241,11 +241,5 @@ class RunChecks(PermissionRequiredMixin, View):
                 if not request.htmx:  # type: ignore[attr-defined]
                     messages.warning(request, gettext("Somebody else is running these checks: wait for their result."))
         if request.htmx:  # type: ignore[attr-defined]
-            return PipelineChecks.as_view()(_as_get(request), entity=entity)
+            return PipelineChecks.as_answer(request, entity=entity)
         return HttpResponseRedirect(reverse("monitoring:pipeline", args=(subject.name,)) + "#pipeline-checks")
-
-
-def _as_get(request: HttpRequest) -> HttpRequest:
-    """The same request, asking for the block as it now is."""
-    request.method = "GET"
-    return request

@@ -5,24 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
-from django.views.generic import View
 
-from monitoring.access import may
+from monitoring.access import UNMASK, may
 from monitoring.pipelines import queries as pipelines
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.queries import Decisions
-from monitoring.rules.enums import ProblemCode, TrailAction
+from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Pipeline, Problem
 from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
 from monitoring.warehouse.describe import SourceRows, newest_rows
@@ -30,10 +27,10 @@ from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import export, parts
-from monitoring.web.activity import address_of, record
 from monitoring.web.problems import problem_text
 from monitoring.web.snapshot import Current, cached_once, current
 from monitoring.web.tables import Column, PagedTable
+from monitoring.web.unmask import UnmaskView, unmasked_until
 
 KEPT_SECONDS = 15
 """How long one reading serves everybody (of this process)."""
@@ -189,34 +186,6 @@ def _numeric(sample: SourceSample, index: int) -> bool:
     return bool(cells) and all(cell.numeric for cell in cells)
 
 
-FOR = timedelta(minutes=10)
-
-
-@transaction.atomic
-def unmask(*, entity_name: str, by: str, now: datetime, address: str = "") -> datetime:
-    """Record that `by` may see the pipeline's personal columns; return until when.
-
-    The caller keeps the answer in the person's own session: nobody else gains anything by it.
-    """
-    until = now + FOR
-    record(action=TrailAction.UNMASKED, by=by, now=now, address=address, object=entity_name, until=until.isoformat())
-    return until
-
-
-UNMASK = "monitoring.unmask"
-SESSION_KEY = "unmasked"
-"""{pipeline: until, ISO}: in the session of who asked, so it ends with it."""
-
-
-def unmasked_until(request: HttpRequest, name: str, now: datetime) -> datetime | None:
-    """Return until when this person sees personal data of the pipeline; None: masked."""
-    text = request.session.get(SESSION_KEY, {}).get(name)
-    if text is None or not may(request.user, UNMASK):
-        return None
-    until = datetime.fromisoformat(text)
-    return until if until > now else None
-
-
 class PipelineSample(PipelineBlock):
     name = "pipeline-sample"
     same_for_all = False  # it has a form
@@ -268,29 +237,17 @@ def _rows_key(control: ControlRow | None, decided: pipelines.Decisions, until: d
     return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
 
-class Unmask(PermissionRequiredMixin, View):
-    """Show personal data to this person for ten minutes, or hide it again: POST, written down."""
+class Unmask(UnmaskView):
+    """Show the personal columns of one pipeline's source to this user."""
 
-    permission_required = (UNMASK,)
-    raise_exception = True
-    http_method_names = ("post",)
+    def subject(self) -> str:
+        return subject_or_404(self.request, current(), self.kwargs["entity"]).name
 
-    def post(self, request: HttpRequest, entity: str) -> HttpResponse:
+    def answer(self, subject: str) -> HttpResponse:
         """Answer htmx with the block and its rows, anything else with the page that has them."""
-        subject = subject_or_404(request, current(), entity)
-        granted = dict(request.session.get(SESSION_KEY, {}))
-        if "again" in request.POST:
-            granted.pop(subject.name, None)
-        else:
-            by, address = request.user.get_username(), address_of(request)
-            until = unmask(entity_name=subject.name, by=by, now=timezone.now(), address=address)
-            granted[subject.name] = until.isoformat()
-        request.session[SESSION_KEY] = granted
-        if request.htmx:  # type: ignore[attr-defined]
-            request.method = "GET"
-            return PipelineSample.as_view()(request, entity=entity)
-        page = reverse("monitoring:pipeline", args=(subject.name,))
-        return HttpResponseRedirect(f"{page}?rows=1#pipeline-sample")
+        if self.request.htmx:
+            return PipelineSample.as_answer(self.request, **self.kwargs)
+        return HttpResponseRedirect(f"{reverse('monitoring:pipeline', args=(subject,))}?rows=1#pipeline-sample")
 
 
 class SampleExport(export.TableExport):

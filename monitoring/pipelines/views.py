@@ -18,7 +18,7 @@ from monitoring.pipelines import history
 from monitoring.pipelines import queries as pipelines
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.checks import PipelineChecks, checks_of
-from monitoring.pipelines.source_rows import PipelineSample, unmasked_until
+from monitoring.pipelines.source_rows import PipelineSample
 from monitoring.pipelines.tables import PipelinesTable
 from monitoring.pipelines.texts import MARK_MEANINGS, MARKS, STATES, ZONES, ruler_sentence
 from monitoring.rules.enums import Severity
@@ -36,6 +36,7 @@ from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
 from monitoring.web.snapshot import Current, current
+from monitoring.web.unmask import unmasked_until
 
 
 class PipelineHead(PipelineBlock):

@@ -92,6 +92,13 @@ class Block(LiveView):
         state = current()
         return self.replacement(state) or _private(HttpResponse(self.render(state)))
 
+    @classmethod
+    def as_answer(cls, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """Return the block as it is now: the answer to a POST that htmx sent from it."""
+        block = cls()
+        block.setup(request, **kwargs)
+        return block.get(request, **kwargs) if block.has_permission() else block.handle_no_permission()
+
     def render(self, state: Current, *, wait: bool = True) -> SafeString:
         """Return the block inside its `<live-block>`. A block that fails becomes a fragment that says so.
 
