@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -47,7 +46,7 @@ class PortalAdminSite(AdminSite):
         wanted = request.GET.get("next", "")
         return redirect_to_login(wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else index)
 
-    def admin_view(self, view: Callable[..., HttpResponse], cacheable: bool = False) -> Callable[..., HttpResponse]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Refuse users without access at once, instead of asking them to sign in again.
 
         Also refuse what Django would look up as it was sent, and fail with a 500: a relation to a field without a
@@ -63,7 +62,8 @@ class PortalAdminSite(AdminSite):
                 raise BadRequest
             if request.method == "POST" and not _selects_keys(request, getattr(view, "__self__", None)):
                 raise BadRequest
-            return inner(request, *args, **kwargs)
+            response: HttpResponse = inner(request, *args, **kwargs)
+            return response
 
         return checked
 

@@ -122,7 +122,8 @@ class GroupScopeForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "entity_names" in self.fields:
             known = {*filters.pipeline_names(), *(self.instance.entity_names if self.instance.pk else ())}
-            self.fields["entity_names"].choices = [(name, name) for name in sorted(known) if name]
+            field: Any = self.fields["entity_names"]
+            field.choices = [(name, name) for name in sorted(known) if name]
 
 
 @admin.register(GroupScope)

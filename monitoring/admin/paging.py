@@ -122,7 +122,7 @@ class UncountedPaginator(Paginator):
     def count(self) -> int:
         return self.per_page + 1
 
-    def page(self, number: Any) -> Page:
+    def page(self, number: Any) -> Page[Any]:
         rows = list(self.object_list[: self.per_page + 1])
         self.has_more = len(rows) > self.per_page
         self.rows = rows[: self.per_page]
@@ -153,6 +153,7 @@ class KeysetPaginator(UncountedPaginator):
         logins: bool,
     ) -> None:
         super().__init__(object_list, per_page)
+        self.filtered: QuerySet[Any] = object_list
         self.logins = logins
         self.times, self.place, self.key = times, place, times.page_key
         self.of_run = place.run if times.other_key else None
@@ -165,9 +166,9 @@ class KeysetPaginator(UncountedPaginator):
             found = times.keys(self.period)
             self.bounds, self.keys = found or ({}, Keys())
             if found is None:
-                self.object_list = object_list.none()
+                self.filtered = object_list.none()
 
-    def page(self, number: Any) -> Page:
+    def page(self, number: Any) -> Page[Any]:
         newer, older, moment = self.place.newer, self.place.older, self.place.moment
         if newer is not None:
             found = list(self._between(Keys(first=min(newer + 1, BIGGEST_KEY))).order_by(self.key)[: self.per_page + 1])
@@ -193,7 +194,7 @@ class KeysetPaginator(UncountedPaginator):
         if self.place.moment is None:
             return self._between(Keys())
         found = self.times.keys(Period(until=self.place.moment))
-        return self.object_list.none() if found is None else self._between(found[1])
+        return self.filtered.none() if found is None else self._between(found[1])
 
     def all_rows(self) -> Iterator[Any]:
         """Return every row from where the request begins: each statement begins below the last one's key.
@@ -218,7 +219,7 @@ class KeysetPaginator(UncountedPaginator):
         firsts = [key for key in (keys.first, self.keys.first) if key is not None]
         lasts = [key for key in (keys.last, self.keys.last) if key is not None]
         both = Keys(max(firsts, default=None), min(lasts, default=None))
-        return self.object_list.filter(**self.bounds, **both.lookups(self.key)).order_by(f"-{self.key}")
+        return self.filtered.filter(**self.bounds, **both.lookups(self.key)).order_by(f"-{self.key}")
 
     def facets(self, rows: QuerySet[Any], specs: list[Any]) -> dict[str, list[Any]]:
         """Return the values of the filters' columns in the newest FACET_ROWS of the period, by column: one read."""
@@ -317,7 +318,8 @@ class ReadOnlyChangeList(ChangeList):
 
     @cached_property
     def facet_values(self) -> dict[str, list[Any]]:
-        return self.paginator.facets(self.root_queryset, self.filter_specs)
+        values: dict[str, list[Any]] = self.paginator.facets(self.root_queryset, self.filter_specs)
+        return values
 
     def facet_counts(self, spec: Any) -> dict[str, str]:
         """Return how often each choice of a filter occurs in the newest rows of the period, "+" if there may be more.
@@ -349,7 +351,8 @@ def parse_moment(text: str | None, *, end: bool = False) -> datetime | None:
             moment = parse_datetime(text.replace(" ", "+"))
         else:
             day = parse_date(text)
-            moment = day and datetime.combine(day, time.max.replace(microsecond=0) if end else time.min)
+            clock = time.max.replace(microsecond=0) if end else time.min
+            moment = datetime.combine(day, clock) if day else None
         if moment is None:
             return None
         moment = (timezone.make_aware(moment) if moment.tzinfo is None else moment).astimezone(UTC)

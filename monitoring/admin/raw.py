@@ -79,13 +79,13 @@ def stored(row: Model) -> Iterator[Stored]:
     for field in fields_of(type(row)):
         value = field.value_from_object(row)
         null = "NULL" if field.null else "NOT NULL"
-        yield Stored(field.column, f"{sql_type(field)} {null}", _shown(field, value), _note(value))
+        yield Stored(str(field.column), f"{sql_type(field)} {null}", _shown(field, value), _note(value))
 
 
 def row_json(row: Model, *, types: bool = False) -> str:
     """Return the row as indented JSON; with `types` beside the table's name and the columns' types."""
     fields = fields_of(type(row))
-    values = {field.column: value_of(row, field) for field in fields}
+    values = {str(field.column): value_of(row, field) for field in fields}
     if not types:
         return json_text(values, indent=2)
     declared = {field.column: sql_type(field) for field in fields}

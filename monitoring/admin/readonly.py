@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
 from monitoring.admin import columns, paging, raw
+from monitoring.admin.filters import ColumnFilter
 from monitoring.admin.masking import mask_rows, may_see_logins, searchable
 from monitoring.admin.related_rows import Related, detail_url
 from monitoring.models import scope
@@ -94,7 +95,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     @cached_property
     def shown_columns(self) -> list[Any]:
-        return [columns.listed(self.model, self.replaced_fields.get(name, name)) for name in self.list_display]
+        return [columns.listed(self.model, self.replaced_fields.get(str(name), name)) for name in self.list_display]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return self.shown_fields
@@ -138,23 +139,26 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
         Django would take any `?column__contains=x` for a filter and read the whole table for it.
         """
-        filters = {spec.parameter_name: spec for spec in self.get_list_filter(request)}
+        filters = {spec.parameter_name: spec for spec in self.column_filters(request)}
         kept = request.GET.copy()
         for name, value in request.GET.items():
-            if name in filters and value and filters[name].accepts(value):
+            if name in filters and value and filters[name].accepts(str(value)):
                 continue
             if name not in self.own_parameters:
                 del kept[name]
                 if value or name not in filters:
                     self.warn_left_out(request, name)
-        request.GET = kept
+        request.GET = kept  # type: ignore[assignment]
+
+    def column_filters(self, request: HttpRequest) -> list[type[ColumnFilter]]:
+        return cast("list[type[ColumnFilter]]", self.get_list_filter(request))
 
     def warn_left_out(self, request: HttpRequest, name: str) -> None:
         text = gettext("“%(name)s” could not be understood and was left out.") % {"name": name[:60]}
         messages.warning(request, text)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        row = kwargs.get("obj")
+        row: Any = kwargs.get("obj")
         newer, older = self.neighbours(request, row)
         own = {
             "portal_links": [(text, url) for text, url in self.links(request, row) if url],
@@ -187,8 +191,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         if request.method not in {"GET", "HEAD"}:
             raise PermissionDenied
         try:
-            response = view()
-            return response.render() if hasattr(response, "render") else response
+            response: HttpResponse = view()
+            if isinstance(response, SimpleTemplateResponse):
+                response.render()
+            return response
         except Error as error:
             alias = getattr(self.model, "database_alias", "default")
             context = {
@@ -218,7 +224,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 values = (raw.value_of(row, field) for field in fields)
                 yield [null if value is None else value for value in values]
 
-        return Sheet(raw.table_name(self.model), [field.column for field in fields], rows(), timezone.now())
+        return Sheet(raw.table_name(self.model), [str(field.column) for field in fields], rows(), timezone.now())
 
     def _row_as_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.get_object(request, unquote(object_id))
@@ -253,7 +259,7 @@ class KeyedAdmin(ReadOnlyAdmin):
     def key(self) -> str:
         return str(self.opts.pk.attname)
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
         return [f"-{self.key}"]
 
     def read_parameters(self, request: HttpRequest) -> None:
@@ -263,7 +269,7 @@ class KeyedAdmin(ReadOnlyAdmin):
         kept = request.GET.copy()
         for name in {*unread, paging.OLDER, paging.NEWER} & kept.keys():
             del kept[name]
-        request.GET = kept
+        request.GET = kept  # type: ignore[assignment]
         for name in unread:
             self.warn_left_out(request, name)
 
@@ -290,7 +296,7 @@ class KeyedAdmin(ReadOnlyAdmin):
     def needs_a_period(self, request: HttpRequest) -> bool:
         """Return whether a filter or a text search is asked for: only the key is indexed."""
         term = request.GET.get("q", "").strip()
-        names = {spec.parameter_name for spec in self.get_list_filter(request)} - {paging.WINDOW}
+        names = {spec.parameter_name for spec in self.column_filters(request)} - {paging.WINDOW}
         return bool(names & request.GET.keys()) or (bool(term) and self.searched_key(term) is None)
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:

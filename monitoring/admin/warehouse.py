@@ -132,7 +132,7 @@ class EtlRunEntityAdmin(KeyedAdmin):
 
     @admin.display(description=_("started by"))
     def started_by(self, row: EtlRunEntity) -> str:
-        return row.run.started_by
+        return str(row.run.started_by)
 
     @admin.display(description=_("status"))
     def state(self, row: EtlRunEntity) -> SafeString:
