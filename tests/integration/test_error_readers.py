@@ -162,3 +162,18 @@ def test_the_admin_masks_logins_for_who_may_not_see_them(
 def content(response: Any) -> str:
     assert response.status_code == 200
     return (b"".join(response.streaming_content) if response.streaming else response.content).decode()
+
+
+def test_unmasking_shows_values_of_rows_but_no_logins_to_a_reader_without_them(
+    watcher: Watcher, warehouse: Warehouse, users: dict[str, User], client_as: Callable[[str], Client]
+) -> None:
+    message = DUPLICATE.replace(VALUE, "19800203")
+    warehouse.execution(status="failed", error_message=message)
+    watcher.tick()
+    users["viewer"].user_permissions.add(Permission.objects.get(codename="unmask"))
+    client, group = client_as("viewer"), RunEntityCopy.objects.get().fingerprint
+    address = f"/runs/failures/{group}/"
+    assert "19800203" not in content(client.get(address))
+    assert client.post(f"{address}unmask/").status_code == 302
+    assert "19800203" in content(client.get(address))
+    assert LOGIN not in content(client.get(address))
