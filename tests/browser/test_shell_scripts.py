@@ -340,6 +340,34 @@ def test_selected_text_waits_for_the_next_time(load: Any, server: Server) -> Non
     expect(page.locator("#p")).to_have_text("changed words")
 
 
+def test_rows_read_on_demand_stay_while_they_are_of_the_same_watermark(load: Any, server: Server) -> None:
+    def rows(key: str, text: str) -> str:
+        return block("a", f'<section data-rows="{key}"><p>{text}</p></section><a id=l href="/" hx-get="/">again</a>')
+
+    page = load(rows("w1", "rows"))
+    refresh(page, server, body=rows("w1", "a place for rows"))
+    expect(page.locator("#a p")).to_have_text("rows")
+    refresh(page, server, body=rows("w2", "a place for rows"))
+    expect(page.locator("#a p")).to_have_text("a place for rows")
+    server.answers.append({"body": rows("w2", "new rows")})
+    page.locator("#l").click()
+    expect(page.locator("#a p")).to_have_text("new rows")
+
+
+def test_a_refresh_never_undoes_what_was_asked_for_meanwhile(load: Any, server: Server) -> None:
+    page = load(block("a", '<a id=l href="/" hx-get="/">go</a><p>old</p>'))
+    held: list[Route] = []
+    page.route("**/*", lambda route: held.append(route) if "x-live" in route.request.headers else route.fallback())
+    page.locator("[data-refresh-now]").click()
+    server.answers.append({"body": block("a", "<p>asked for</p>")})
+    page.locator("#l").click()
+    expect(page.locator("#a p")).to_have_text("asked for")
+    held[0].fulfill(body=block("a", "<p>older</p>"), headers={"X-Live": "v2", "Content-Type": "text/html"})
+    page.wait_for_function("() => !document.getElementById('live').hasAttribute('data-busy')")
+    expect(page.locator("#a p")).to_have_text("asked for")
+    assert page.locator("#live").get_attribute("data-live-version") == "v1"
+
+
 def test_scrolling_inside_a_block_stays(load: Any, server: Server) -> None:
     cells = "<td class=nowrap>some words</td>" * 60
     wide = f'<div class="table-wrap" id=w tabindex=0><table class="table"><tr>{cells}</tr></table></div>'
