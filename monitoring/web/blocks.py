@@ -108,7 +108,9 @@ class Block(LiveView):
             if not self.same_for_all or state.snapshot is None:
                 return self._rendered(state)
             key = f"block:{self.name}:{self._key(state)}"
-            return cached_once(key, lambda: self._rendered(state), fresh=lambda _: self.keep_seconds, wait=wait)
+            make, fresh = (lambda: self._rendered(state)), (lambda _: self.keep_seconds)
+            # Refreshes render one block at a time in a process: short requests would wait for the interpreter's lock.
+            return cached_once(key, make, fresh=fresh, wait=wait, lock="" if wait else "block:lock")
         except RenderInProgress:
             raise
         except Exception:

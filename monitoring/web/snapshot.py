@@ -41,22 +41,25 @@ class RenderInProgress(Exception):
     """There is no value yet, and another request is making it."""
 
 
-def cached_once(key: str, make: Callable[[], T], *, fresh: Callable[[T], float], wait: bool = True) -> T:
+def cached_once(
+    key: str, make: Callable[[], T], *, fresh: Callable[[T], float], wait: bool = True, lock: str = ""
+) -> T:
     """Return the cached value of `key`, or make it; one request at a time makes it.
 
     `fresh(value)` is the number of seconds for which a value is good. Other requests get the expired value meanwhile.
     If there is none they wait, or raise RenderInProgress if `wait` is False. An exception of `make` is not cached.
-    Users with the same pipeline scope share a value.
+    Users with the same pipeline scope share a value. `lock`: the name of a lock that several keys have in common.
     """
     key = _scoped(key)
+    lock = lock or f"{key}:lock"
     entry: tuple[T, float] | None = cache.get(key)
     if entry is not None and time.time() < entry[1]:
         return entry[0]
-    if cache.add(f"{key}:lock", 1, LOCK_SECONDS):
+    if cache.add(lock, 1, LOCK_SECONDS):
         try:
             return _store(key, make(), fresh)
         finally:
-            cache.delete(f"{key}:lock")
+            cache.delete(lock)
     if entry is None:
         if not wait:
             raise RenderInProgress
