@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -14,8 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 
-from monitoring.connections.queries import server_offset
+from monitoring.warehouse import login_events
+from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import parts
+from monitoring.web.snapshot import cached_once
 
 Column = Callable[[Any], Any]
 
@@ -35,6 +37,18 @@ def moment(name: str, label: Any) -> Column:
         return None if value is None else parts.when(value, "full")
 
     return _named(show, name, label)
+
+
+def server_offset() -> timedelta | None:
+    """Return the UTC offset of the server's clock, at most a minute old, or None if it could not be read."""
+
+    def read() -> timedelta | None:
+        try:
+            return login_events.server_offset()
+        except ReadFailed:
+            return None
+
+    return cached_once("admin:server-offset", read, fresh=lambda found: 5.0 if found is None else 60.0)
 
 
 def logged_in(name: str, label: Any) -> Column:

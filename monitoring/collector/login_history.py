@@ -17,9 +17,8 @@ from django.db import transaction
 from etlportal.budget import budget
 from monitoring.collector.lease import fence
 from monitoring.collector.memory import NO_SESSIONS, Memory, Sessions
-from monitoring.connections.queries import digest_of
 from monitoring.models import SeenDay, SeenHistory
-from monitoring.rules.audit import REMEMBERED
+from monitoring.rules.audit import REMEMBERED, digest_of
 from monitoring.rules.facts import ConnectionReading, Problem
 from monitoring.rules.preflight import Rights
 from monitoring.rules.sessions import FACETS

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.connections.queries import DEFAULT_WINDOW, MOST_DAYS, NONE, WINDOWS, EventFilter, Window
 from monitoring.connections.texts import COLUMNS
 from monitoring.rules.sessions import Figures
+from monitoring.web.audit_links import utc_stamp
 from monitoring.web.filters import TableForm
 from monitoring.web.formats import number_text, time_text
 
@@ -60,7 +61,7 @@ class WindowForm(forms.Form):
         """The part of an address that asks for this window."""
         if self.window.since is None or self.window.until is None:
             return {"window": self.window.key if self.window.key != DEFAULT_WINDOW else ""}
-        return {"from": stamp(self.window.since), "to": stamp(self.window.until)}
+        return {"from": utc_stamp(self.window.since), "to": utc_stamp(self.window.until)}
 
     def _window(self) -> Window:
         texts = [self.data.get(name, "").strip() for name in ("from", "to")]
@@ -100,11 +101,6 @@ class WindowForm(forms.Form):
         wrong = gettext("“%(text)s” is no date and time: 24 hours are shown.") % {"text": text[:40]}
         self.problems.append(wrong)
         return None
-
-
-def stamp(moment: datetime) -> str:
-    """Return a time as it stands in an address: the same for every reader, whatever their zone."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 class EventsForm(TableForm):

@@ -20,7 +20,7 @@ from etlportal.guard import WarehouseReadOnly
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
 from monitoring.rules import audit as auditor
 from monitoring.rules import sessions
-from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, History, folded
+from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, History, digest_of, folded
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Problem
 from monitoring.rules.sessions import (
@@ -124,7 +124,6 @@ EXTRACTION = (LOGIN, PROGRAM, HOST)
 
 FRESH_SECONDS = 20.0
 LONG_FRESH_SECONDS = 60.0
-OFFSET_SECONDS = 60.0
 PROBLEM_SECONDS = 5.0
 """How long a failure is believed: a dead warehouse is asked again soon, but not by every viewer."""
 
@@ -218,20 +217,6 @@ def activity(window: Window) -> Activity:
     Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
     """
     return cached_once(f"connections:{window.name}", lambda: _read(window), fresh=_fresh)
-
-
-def server_offset() -> timedelta | None:
-    """Return how far the server's clock is before UTC, at most OFFSET_SECONDS old; None where it could not be read."""
-    return cached_once(
-        "connections:offset", _offset, fresh=lambda found: PROBLEM_SECONDS if found is None else OFFSET_SECONDS
-    )
-
-
-def _offset() -> timedelta | None:
-    try:
-        return login_events.server_offset()
-    except ReadFailed:
-        return None
 
 
 def _fresh(value: Activity) -> float:
@@ -363,11 +348,6 @@ def matching(found: Bounds, wanted: EventFilter) -> QuerySet[ConnectionLoginEven
 
 CHUNK = 500
 """Digests per IN list."""
-
-
-def digest_of(value: str | None) -> str:
-    """Return what tells a value from others in the memory: without regard to case, short enough for an index."""
-    return hashlib.blake2b(folded(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def answer_questions(

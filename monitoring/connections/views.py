@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -18,10 +17,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
-from monitoring.access import may
+from monitoring.access import CAPTURE, CONNECTIONS, may
 from monitoring.connections import queries as audit
 from monitoring.connections.factors import Factors, factors, window_runs
-from monitoring.connections.forms import EventsForm, WindowForm, stamp
+from monitoring.connections.forms import EventsForm, WindowForm
 from monitoring.connections.queries import Activity, EventPage
 from monitoring.connections.tables import (
     EventsTable,
@@ -34,15 +33,15 @@ from monitoring.connections.tables import (
 from monitoring.connections.texts import capture_problem, reading_problem, utc_offset
 from monitoring.rules import audit as cooccurrence
 from monitoring.rules.audit import Answer, Evidence, Factor
-from monitoring.rules.enums import CheckState, ExecutionStatus, ProblemCode, RunStatus, TrailAction, TrailOutcome
+from monitoring.rules.enums import CheckState, ProblemCode, TrailAction, TrailOutcome
 from monitoring.rules.facts import Problem
 from monitoring.rules.sessions import FACETS, Figures
-from monitoring.runs.queries import ExecutionLine, RunLine
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import charts, export
 from monitoring.web.activity import note
+from monitoring.web.audit_links import around_run, audit_url
 from monitoring.web.blocks import Block, Page
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
@@ -53,19 +52,12 @@ from monitoring.web.problems import ProblemWords
 from monitoring.web.snapshot import Current, forget
 from monitoring.web.tables import PortalTable
 
-SEE = "monitoring.view_connections"
-CAPTURE = "monitoring.capture_connections"
 WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
 
 
 def words_of(problem: Problem | None) -> ProblemWords | None:
     """Return the words for a problem with reading the audit, None without one."""
     return reading_problem(problem) if problem else None
-
-
-def audit_url(since: datetime, until: datetime, **narrowing: str) -> str:
-    """Return the address of the audit from `since` to `until`."""
-    return f"{reverse('monitoring:connections')}?{urlencode({'from': stamp(since), 'to': stamp(until), **narrowing})}"
 
 
 class Asked:
@@ -112,7 +104,7 @@ class Asked:
 
 
 class ConnectionsBlock(Asked, Block):
-    permission_required = (SEE,)
+    permission_required = (CONNECTIONS,)
     same_for_all = True
 
     def version(self, state: Current) -> str:
@@ -122,7 +114,7 @@ class ConnectionsBlock(Asked, Block):
 class ConnectionsExport(Asked, export.TableExport):
     """Base of the exports of the audit's window."""
 
-    permission_required = (SEE,)
+    permission_required = (CONNECTIONS,)
 
     def get_table(self, current: Current) -> PortalTable:
         self.sampled_at = current.sampled_at
@@ -285,7 +277,7 @@ class EventsExport(Asked, export.TableExport):
     """The window's events that the filters leave."""
 
     file_name = "login-events"
-    permission_required = (SEE,)
+    permission_required = (CONNECTIONS,)
 
     def get_table(self, current: Current) -> EventsTable:
         self.sampled_at = current.sampled_at
@@ -316,7 +308,7 @@ class ConnectionsCapturePage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = OPENING
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"may_see": may(self.request.user, SEE), "seconds": CAPTURE_EVERY_SECONDS}
+        return {"may_see": may(self.request.user, CONNECTIONS), "seconds": CAPTURE_EVERY_SECONDS}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Take one snapshot, at most one in CAPTURE_EVERY_SECONDS for everybody together."""
@@ -331,7 +323,7 @@ class ConnectionsCapturePage(Page):
                 )
                 % {"seconds": CAPTURE_EVERY_SECONDS},
             )
-        page = "connections" if may(request.user, SEE) else "connections-capture"
+        page = "connections" if may(request.user, CONNECTIONS) else "connections-capture"
         return HttpResponseRedirect(reverse(f"monitoring:{page}"))
 
     def _capture(self, request: HttpRequest) -> None:
@@ -353,8 +345,6 @@ class ConnectionsCapturePage(Page):
 
 FINDINGS_SHOWN = 25
 EACH_SHOWN = 12
-AROUND = timedelta(minutes=5)
-NOT_GOOD = (RunStatus.FAILED, RunStatus.PARTIAL)
 
 
 class Found(Asked):
@@ -463,20 +453,6 @@ class ConnectionsRuns(ConnectionsBlock):
         return {"activity": self.activity, "table": table, "more": found.total - len(found.lines)}
 
 
-def around_run(line: RunLine | ExecutionLine) -> str:
-    """Return the address of the connections from 5 minutes before its start to 5 minutes after its end."""
-    return audit_url(line.started_at - AROUND, (line.finished_at or line.started_at + AROUND) + AROUND)
-
-
-def around_failed(request: HttpRequest) -> Callable[[Any], str] | None:
-    """Return what gives the address of the connections around a failed run or execution; None: not for this reader."""
-    return _around_failed if may(request.user, SEE) else None
-
-
-def _around_failed(row: RunLine | ExecutionLine) -> str:
-    return around_run(row) if row.status in (*NOT_GOOD, ExecutionStatus.FAILED) else ""
-
-
 class FindingsExport(Found, ConnectionsExport):
     file_name = "connections-findings"
 
@@ -512,7 +488,7 @@ BLOCKS: tuple[type[Block], ...] = (
 class ConnectionsPage(Asked, Page):
     name = "connections"
     template_name = "monitoring/connections.html"
-    permission_required = (SEE,)
+    permission_required = (CONNECTIONS,)
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, UNMASK, may
-from monitoring.connections.views import AROUND, SEE, around_failed, audit_url
 from monitoring.failures.forms import FailureGroupsForm
 from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
 from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
@@ -23,6 +22,7 @@ from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.runs import queries as run_lines
 from monitoring.runs import queries as runs
 from monitoring.web import export, keyset
+from monitoring.web.audit_links import AROUND, around_failed, audit_url
 from monitoring.web.blocks import Block, Page
 from monitoring.web.charts import failure_days_chart, failure_days_rows, failure_days_sentence
 from monitoring.web.errors import NothingHere
@@ -132,7 +132,7 @@ class FailureGroupFacts(GroupBlock):
             "words": failure_text(error),
             "until": until,
             "may_unmask": may(self.request.user, UNMASK) and BULLET in group.message,
-            "connections_url": self._around(group) if may(self.request.user, SEE) else "",
+            "connections_url": self._around(group) if may(self.request.user, CONNECTIONS) else "",
         }
 
     def _around(self, group: FailureGroup) -> str:
@@ -164,7 +164,7 @@ class FailureGroupExecutions(GroupBlock):
     name = "failure-group-executions"
     template_name = "monitoring/failures/_executions.html"
     same_for_all = True
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
         request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))

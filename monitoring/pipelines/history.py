@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
-from monitoring.connections.views import SEE, around_failed
 from monitoring.failures.views import found_groups, in_short
 from monitoring.pipelines import queries as pipeline_history
 from monitoring.pipelines import trends as pipeline_trends
@@ -24,6 +23,7 @@ from monitoring.rules.facts import Pipeline
 from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
 from monitoring.runs.tables import moved_text
 from monitoring.web import export, keyset, readings
+from monitoring.web.audit_links import around_failed
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import RANGE_LABELS, filters
 from monitoring.web.snapshot import Current
@@ -106,7 +106,7 @@ class PipelineFailures(PipelineBlock):
     """The newest failures, each with what it means and what to do."""
 
     name = "pipeline-failures"
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
     template_name = "monitoring/pipelines/_failures.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
@@ -153,7 +153,7 @@ class PipelineExecutions(PipelineBlock):
     """The pipeline's executions, newest first, a page by key."""
 
     name = "pipeline-executions"
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
     template_name = "monitoring/pipelines/_executions.html"
     PREFIX = "x"
 

@@ -6,6 +6,7 @@ is not known is said to be so, never to be nothing.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -98,6 +99,11 @@ class History:
 def folded(value: str | None) -> str:
     """Return a value as it is compared: without regard to case, no value as an empty text."""
     return (value or "").casefold()
+
+
+def digest_of(value: str | None) -> str:
+    """Return the folded value as a digest that fits into an index."""
+    return hashlib.blake2b(folded(value).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def hour_of_week(moment: datetime) -> int:

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
-from monitoring.connections.views import SEE, around_failed, around_run
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Problem
@@ -22,6 +21,7 @@ from monitoring.runs.queries import timeline
 from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable, moved_text
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import errors, export, keyset, readings, run_grid
+from monitoring.web.audit_links import around_failed, around_run
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
 from monitoring.web.charts import timeline_chart, timeline_sentence
 from monitoring.web.errors import NothingHere
@@ -91,7 +91,7 @@ class RunsList(Block):
 
     name = "runs-list"
     same_for_all = True
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
     template_name = "monitoring/runs/_list.html"
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class RunFacts(RunBlock):
 
     name = "run-facts"
     template_name = "monitoring/run/_facts.html"
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
 
     def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
         line = run_lines.run_line(detail.run)
@@ -229,7 +229,7 @@ class RunFacts(RunBlock):
             "requested": requested,
             "not_started": [name for name in requested if name not in started],
             "orphan": _is_orphan(current, line.run_id) if line.running else False,
-            "connections_url": around_run(line) if may(self.request.user, SEE) else "",
+            "connections_url": around_run(line) if may(self.request.user, CONNECTIONS) else "",
         }
 
 

@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
-from monitoring.connections.views import SEE, around_failed
 from monitoring.failures.views import found_groups, in_short
 from monitoring.rules.facts import Run, Snapshot, Verdict
 from monitoring.rules.figures import DEFAULT_RANGE, RANGES
@@ -27,6 +26,7 @@ from monitoring.summary.queries import CHART_DAYS, DayRuns, runs_by_day, volume_
 from monitoring.summary.tables import MatrixTable
 from monitoring.web import charts, export, run_grid, trends
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
+from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, TableForm
 from monitoring.web.parts import sign_of
@@ -149,7 +149,7 @@ class SummaryCharts(SummaryBlock):
 
 class SummaryFailures(SummaryBlock):
     name = "summary-failures"
-    rights = (SEE,)
+    rights = (CONNECTIONS,)
     template_name = "monitoring/summary/_failures.html"
 
     def filled(self, current: Current) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from django.urls import reverse
 
 from monitoring.collector import login_history as seen
 from monitoring.collector.memory import Memory
-from monitoring.connections.forms import stamp
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.warehouse import login_events as login_history
 from monitoring.warehouse.login_events import Ends
+from monitoring.web.audit_links import utc_stamp
 from tests.factories import snapshot
 from tests.integration.test_connections import _clock, listed, parts, rows  # noqa: F401 (a fixture)
 from tests.support.warehouse import NOW
@@ -112,7 +112,7 @@ def test_a_link_shows_the_rows_that_were_counted_and_no_others(client_as: Any, h
         history.login_event(event_time_utc=NOW - HOUR, login_time=NOW - 5 * DAY, session_id=session_id)
     history.remember()
     client = client_as("auditor")
-    for query in ("", f"?from={stamp(NOW - 9 * HOUR)}&to={stamp(NOW - 8 * HOUR + 5 * MINUTE)}"):
+    for query in ("", f"?from={utc_stamp(NOW - 9 * HOUR)}&to={utc_stamp(NOW - 8 * HOUR + 5 * MINUTE)}"):
         block = parts(client.get(f"{PAGE}{query}"))["connections-findings"]
         lines, links = listed(client.get(f"{PAGE}{query}"), "connections-findings"), block.find_all("tbody")[-1]
         shown = [rows(client.get(each.attrs["href"])) for each in links.find_all("a")]

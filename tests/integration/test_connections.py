@@ -16,11 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from monitoring import models as monitoring_models
-from monitoring import policies as monitoring_policies
 from monitoring import warehouse as monitoring_warehouse
 from monitoring.connections import queries as audit
 from monitoring.connections.queries import Window
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
+from monitoring.rules import sessions as rules_sessions
 from monitoring.rules.sessions import Figures
 from monitoring.warehouse import login_events as warehouse_login_events
 from monitoring.web.local_cache import cache
@@ -39,7 +39,7 @@ def _clock() -> Any:
 
     def bounds(hours: int) -> Any:
         real = started(hours)
-        since = monitoring_policies.sessions.window_start(NOW, hours)
+        since = rules_sessions.window_start(NOW, hours)
         first = (
             monitoring_models.ConnectionLoginEvent.objects.filter(event_time_utc__gte=since)
             .order_by("event_time_utc", "pk")
