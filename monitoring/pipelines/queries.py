@@ -14,7 +14,7 @@ from django.db.models.functions import Lower, Trim
 from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy, scope
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import ControlRow, Pipeline, Problem, Snapshot, SourceReading, Watermark
-from monitoring.rules.freshness_timeline import Readings, Ruler, draw
+from monitoring.rules.freshness_timeline import Timeline, draw
 from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import readings
@@ -118,29 +118,15 @@ def worst_first(snapshot: Snapshot) -> list[Pipeline]:
     return sorted(snapshot.pipelines, key=lambda each: (not each.control.is_active, -each.severity.rank, each.name))
 
 
-def ruler_of(pipeline: Pipeline, snapshot: Snapshot) -> Ruler:
-    """Return the pipeline's lag ruler as of the snapshot's time.
+def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
+    """Return the pipeline's freshness timeline at the time of the sample.
 
-    What was last counted before a database stopped answering says nothing of now: it is not drawn.
+    Counts from before a database stopped answering are left out: they say nothing about now.
     """
-    source, now = pipeline.source, snapshot.sampled_at
+    source = pipeline.source
     if readings.blind(snapshot)[0] is not None:
         source = SourceReading(problem=source.problem)
-    return draw(
-        Readings(
-            now=now,
-            watermark=pipeline.control.watermark,
-            cutoff_minutes=pipeline.control.cutoff_minutes,
-            total=source.total,
-            newest_at=source.newest_at,
-            oldest_eligible_at=source.oldest_eligible_at,
-            oldest_pending_at=source.oldest_pending_at or source.oldest_eligible_at,
-            eligible=source.eligible,
-            cooling=source.cooling,
-            is_active=pipeline.control.is_active,
-            thresholds=pipeline.thresholds,
-        )
-    )
+    return draw(pipeline.control, source, pipeline.thresholds, snapshot.sampled_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

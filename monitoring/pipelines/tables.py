@@ -1,40 +1,66 @@
-"""The tables of the pipeline pages: all pipelines with their rulers, and one pipeline's executions."""
+"""The tables of the pipeline pages: all pipelines with their freshness timelines, and one pipeline's executions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.pipelines.texts import STATES
-from monitoring.rules.freshness_timeline import Ruler
+from monitoring.pipelines.texts import STATES, tone
+from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
 from monitoring.runs.tables import CountColumn, MessageColumn, RunIdColumn, SecondsColumn, WatermarkColumn, moved_text
 from monitoring.summary.tables import MatrixRow, NameColumn
 from monitoring.summary.tables import WatermarkColumn as MatrixWatermarkColumn
-from monitoring.templatetags.ruler import small_ruler
 from monitoring.web import parts
 from monitoring.web.labels import label
 from monitoring.web.tables import Column, PagedTable, PortalTable, ReadingColumn, StatusColumn, TimeColumn
 
 
-class RulerColumn(Column):
-    """The small lag ruler and its state in a word."""
+class TimelineColumn(Column):
+    """A small freshness timeline without labels, and its state as a word."""
 
     def render(self, record: MatrixRow, table: PipelinesTable) -> SafeString:
-        ruler = table.rulers[record.name]
-        number = table.numbers[record.name]
+        timeline = table.timelines[record.name]
         return format_html(
             '<span class="ruler-cell">{}<span class="small">{}</span></span>',
-            small_ruler(ruler, f"ruler-{number}"),
-            STATES[ruler.state],
+            small_timeline(timeline, f"ruler-{table.numbers[record.name]}"),
+            STATES[timeline.state],
         )
 
     def value(self, record: MatrixRow, table: PipelinesTable) -> str:
-        return str(STATES[table.rulers[record.name].state])
+        return str(STATES[table.timelines[record.name].state])
+
+
+def small_timeline(timeline: Timeline, id: str) -> SafeString:
+    """Return the zones and marks as SVG. (The large one is pipelines/_timeline.html.)"""
+    return format_html(
+        '<svg class="ruler ruler--small ruler--{} tone-{}" id="{}" width="100%" height="22" aria-hidden="true">'
+        '<defs><pattern id="{}-stripes" width="6" height="6" patternUnits="userSpaceOnUse"'
+        ' patternTransform="rotate(45)"><rect class="ruler__stripe" width="2.5" height="6"/></pattern></defs>'
+        "{}{}</svg>",
+        timeline.state.value,
+        tone(timeline),
+        id,
+        id,
+        format_html_join("", "{}", ((_zone(zone, id),) for zone in timeline.zones)),
+        format_html_join(
+            "",
+            '<line class="ruler__pole ruler__pole--{}" x1="{}%" x2="{}%" y1="1" y2="21"/>',
+            ((mark.code.value, mark.x, mark.x) for mark in timeline.marks),
+        ),
+    )
+
+
+def _zone(zone: Zone, id: str) -> SafeString:
+    none = "" if zone.striped or zone.code is not ZoneCode.COOLING else " ruler__zone--none"
+    stripes = f"url(#{id}-stripes)"
+    place = format_html('x="{}%" y="5" width="{}%" height="12"', zone.x, zone.width)
+    rect = format_html('<rect class="ruler__zone ruler__zone--{}{}" {}/>', zone.code.value, none, place)
+    return format_html('{}<rect {} fill="{}"/>', rect, place, stripes) if zone.striped else rect
 
 
 class StatePairColumn(StatusColumn):
@@ -45,14 +71,14 @@ class StatePairColumn(StatusColumn):
 
 
 class PipelinesTable(PortalTable):
-    """Every pipeline's health on one line, those that need attention first unless told."""
+    """Every pipeline's health on one line, worst first by default."""
 
     key = staticmethod(lambda row: row.name)
 
     name = NameColumn(verbose_name=_("Pipeline"))
     severity = StatusColumn(verbose_name=pgettext_lazy("pipelines", "Verdict"), rank=lambda row: row.severity.rank)
     status = StatePairColumn(verbose_name=_("Status"), help="status")
-    lag_ruler = RulerColumn(
+    lag_ruler = TimelineColumn(
         verbose_name=_("Lag ruler"), accessor="name", orderable=False, attrs={"td": {"class": "ruler-td"}}
     )
     served_lag = ReadingColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
@@ -68,10 +94,10 @@ class PipelinesTable(PortalTable):
         order_by = "-severity"
         row_attrs = {"data-row": lambda record: record.name}
 
-    def __init__(self, rows: Iterable[MatrixRow], rulers: dict[str, Ruler], **kwargs: Any) -> None:
-        self.rulers = rulers
-        # The ids of the drawings: by name, so that a refresh in another order finds each where it was.
-        self.numbers = {name: number for number, name in enumerate(sorted(rulers))}
+    def __init__(self, rows: Iterable[MatrixRow], timelines: dict[str, Timeline], **kwargs: Any) -> None:
+        self.timelines = timelines
+        # The ids of the pictures go by name, so that a refresh in another order finds each of them again.
+        self.numbers = {name: number for number, name in enumerate(sorted(timelines))}
         super().__init__(rows, **kwargs)
 
     def render_owner(self, value: str) -> SafeString:

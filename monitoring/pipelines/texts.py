@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.facts import Count
-from monitoring.rules.freshness_timeline import MarkCode, Ruler, RulerState, ZoneCode
+from monitoring.rules.enums import Severity
+from monitoring.rules.facts import Count, Pipeline
+from monitoring.rules.freshness_timeline import MarkCode, Timeline, TimelineState, ZoneCode
 from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
 from monitoring.web.formats import count, number
 from monitoring.web.problems import problem_text
@@ -21,6 +22,15 @@ MARKS: dict[MarkCode, Any] = {
     MarkCode.NEWEST: pgettext_lazy("lag ruler", "Newest source row"),
     MarkCode.NOW: pgettext_lazy("lag ruler", "Now"),
 }
+
+MARK_SHAPES = {
+    MarkCode.WATERMARK: "M-5,-9 h10 l-5,9 z",
+    MarkCode.OLDEST_PENDING: "M0,-9 l5,4.5 l-5,4.5 l-5,-4.5 z",
+    MarkCode.CUTOFF: "M-1,-9 h2 v9 h-2 z",
+    MarkCode.NEWEST: "M-4.5,-9 h9 v9 h-9 z",
+    MarkCode.NOW: "M-1.5,-9 h3 v9 h-3 z",
+}
+"""SVG paths: the marks differ in their shapes, not only in colour."""
 
 MARK_MEANINGS: dict[MarkCode, Any] = {
     MarkCode.WATERMARK: _("Up to here the source is loaded."),
@@ -38,54 +48,64 @@ ZONES: dict[ZoneCode, Any] = {
     ZoneCode.UNKNOWN: pgettext_lazy("lag ruler", "Unknown: not counted"),
 }
 
-STATES: dict[RulerState, Any] = {
-    RulerState.UNKNOWN: pgettext_lazy("lag ruler", "Unknown"),
-    RulerState.EMPTY: pgettext_lazy("lag ruler", "Empty source"),
-    RulerState.PAUSED: pgettext_lazy("lag ruler", "Switched off"),
-    RulerState.AHEAD: pgettext_lazy("lag ruler", "Watermark in the future"),
-    RulerState.LATE: pgettext_lazy("lag ruler", "Late"),
-    RulerState.NEVER_LOADED: pgettext_lazy("lag ruler", "Never loaded"),
-    RulerState.WAITING: pgettext_lazy("lag ruler", "Rows wait"),
-    RulerState.COOLING: pgettext_lazy("lag ruler", "Just cooling"),
-    RulerState.QUIET: pgettext_lazy("lag ruler", "Quiet"),
+STATES: dict[TimelineState, Any] = {
+    TimelineState.UNKNOWN: pgettext_lazy("lag ruler", "Unknown"),
+    TimelineState.EMPTY: pgettext_lazy("lag ruler", "Empty source"),
+    TimelineState.PAUSED: pgettext_lazy("lag ruler", "Switched off"),
+    TimelineState.AHEAD: pgettext_lazy("lag ruler", "Watermark in the future"),
+    TimelineState.LATE: pgettext_lazy("lag ruler", "Late"),
+    TimelineState.NEVER_LOADED: pgettext_lazy("lag ruler", "Never loaded"),
+    TimelineState.WAITING: pgettext_lazy("lag ruler", "Rows wait"),
+    TimelineState.COOLING: pgettext_lazy("lag ruler", "Just cooling"),
+    TimelineState.QUIET: pgettext_lazy("lag ruler", "Quiet"),
 }
 
-_SENTENCES: dict[RulerState, Any] = {
-    RulerState.UNKNOWN: _(
+_SENTENCES: dict[TimelineState, Any] = {
+    TimelineState.UNKNOWN: _(
         "How far the pipeline is behind is not known: its source could not be counted in this sample."
     ),
-    RulerState.EMPTY: _("The source has no rows, so there is nothing to load."),
-    RulerState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run takes them."),
-    RulerState.AHEAD: _(
+    TimelineState.EMPTY: _("The source has no rows, so there is nothing to load."),
+    TimelineState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run takes them."),
+    TimelineState.AHEAD: _(
         "The watermark lies in the future (%(watermark)s): the runner skips every row that changes before then."
     ),
-    RulerState.LATE: _("Late: %(rows)s waiting for a run, the oldest for %(waiting)s."),
-    RulerState.NEVER_LOADED: _("Never loaded: %(rows)s waiting for the first run, the oldest for %(waiting)s."),
-    RulerState.WAITING: _("%(rows)s waiting for the next run, the oldest for %(waiting)s: within the limits."),
-    RulerState.COOLING: _(
+    TimelineState.LATE: _("Late: %(rows)s waiting for a run, the oldest for %(waiting)s."),
+    TimelineState.NEVER_LOADED: _("Never loaded: %(rows)s waiting for the first run, the oldest for %(waiting)s."),
+    TimelineState.WAITING: _("%(rows)s waiting for the next run, the oldest for %(waiting)s: within the limits."),
+    TimelineState.COOLING: _(
         "Nothing is due: %(cooling)s younger than the cutoff of %(cutoff)s min, left for the next run."
     ),
-    RulerState.QUIET: _("Nothing is pending: everything that the source changed is loaded."),
+    TimelineState.QUIET: _("Nothing is pending: everything that the source changed is loaded."),
 }
 _QUIET_SINCE = _("Nothing is pending: the source's last change, at %(newest)s, is loaded.")
 
 
-def ruler_sentence(ruler: Ruler, eligible: Count | None, cooling: Count | None, cutoff_minutes: int) -> Text:
-    """Return what the ruler shows, in a sentence whose ages tick."""
-    marks = {mark.code: mark.at for mark in ruler.marks}
+def tone(timeline: Timeline) -> str:
+    """Return the colour of the timeline's state."""
+    if timeline.state is TimelineState.PAUSED:
+        return "inactive"
+    if timeline.severity is not Severity.OK:
+        return {Severity.CRITICAL: "critical", Severity.WARNING: "warning"}.get(timeline.severity, "unknown")
+    idle = (TimelineState.QUIET, TimelineState.EMPTY, TimelineState.COOLING)
+    return "ok" if timeline.state in idle else "running"
+
+
+def timeline_sentence(timeline: Timeline, pipeline: Pipeline) -> Text:
+    """Return what the timeline shows, as a sentence with running ages."""
+    marks = {mark.code: mark.at for mark in timeline.marks}
     oldest, watermark, newest = (
         marks.get(code) for code in (MarkCode.OLDEST_PENDING, MarkCode.WATERMARK, MarkCode.NEWEST)
     )
-    if ruler.state is RulerState.QUIET and newest is not None:
+    if timeline.state is TimelineState.QUIET and newest is not None:
         return text(_QUIET_SINCE, {"newest": time(newest)})
     values = {
-        "rows": _rows(eligible),
-        "cooling": _rows(cooling),
-        "cutoff": number(cutoff_minutes),
+        "rows": _rows(pipeline.source.eligible),
+        "cooling": _rows(pipeline.source.cooling),
+        "cutoff": number(pipeline.control.cutoff_minutes),
         "waiting": age(oldest) if oldest else "?",
         "watermark": time(watermark) if watermark else "?",
     }
-    return text(_SENTENCES[ruler.state], values)
+    return text(_SENTENCES[timeline.state], values)
 
 
 def _rows(rows: Count | None) -> str:

@@ -20,18 +20,18 @@ from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.checks import PipelineChecks, checks_of
 from monitoring.pipelines.source_rows import PipelineSample
 from monitoring.pipelines.tables import PipelinesTable
-from monitoring.pipelines.texts import MARK_MEANINGS, MARKS, STATES, ZONES, ruler_sentence
+from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES, ZONES, timeline_sentence, tone
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Pipeline, Verdict
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.runs.queries import execution_line
 from monitoring.summary import tables as matrix
 from monitoring.summary.tables import STRUCTURES, matrix_row, structure_of
-from monitoring.templatetags.ruler import tone
 from monitoring.web import export, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
 from monitoring.web.blocks import Block, Page
 from monitoring.web.filters import MatrixForm, filters
+from monitoring.web.formats import duration
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
@@ -87,23 +87,30 @@ class PipelineSettingsLink(PermissionRequiredMixin, View):
         return HttpResponseRedirect(f"{reverse('admin:monitoring_pipelinesettings_add')}?{query}")
 
 
-class PipelineRuler(PipelineBlock):
+class PipelineTimeline(PipelineBlock):
     name = "pipeline-ruler"
     template_name = "monitoring/pipelines/_ruler.html"
 
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        ruler = pipelines.ruler_of(pipeline, current.snapshot)
-        source, control = pipeline.source, pipeline.control
-        problem = readings.blind(current.snapshot)[0] or source.problem
+        timeline = pipelines.timeline_of(pipeline, current.snapshot)
+        problem = readings.blind(current.snapshot)[0] or pipeline.source.problem
         return {
-            "ruler": ruler,
-            "state": STATES[ruler.state],
-            "tone": tone(ruler),
-            "sentence": ruler_sentence(ruler, source.eligible, source.cooling, control.cutoff_minutes),
+            "timeline": timeline,
+            "state": STATES[timeline.state],
+            "tone": tone(timeline),
+            "sentence": timeline_sentence(timeline, pipeline),
             "marks": [
-                {"mark": mark, "label": MARKS[mark.code], "meaning": MARK_MEANINGS[mark.code]} for mark in ruler.marks
+                {
+                    "mark": mark,
+                    "label": MARKS[mark.code],
+                    "meaning": MARK_MEANINGS[mark.code],
+                    "shape": MARK_SHAPES[mark.code],
+                    "top": 6 + 18 * mark.lane,  # pixels
+                }
+                for mark in timeline.marks
             ],
-            "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in ruler.zones],
+            "ticks": [(tick, duration(tick.age_seconds)) for tick in timeline.ticks],
+            "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in timeline.zones],
             "legend": [(code, word) for code, word in ZONES.items() if code is not ZoneCode.UNKNOWN],
             "words": problem_text(problem) if problem else None,
         }
@@ -188,9 +195,9 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     """Return the form with what was asked, the table of the rows that match, and how many there are in all."""
     snapshot = current.snapshot
     rows = matrix.matrix(snapshot) if snapshot else []
-    rulers = {each.name: pipelines.ruler_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
+    timelines = {each.name: pipelines.timeline_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
-    table = PipelinesTable(form.apply(rows), rulers, order_by=form.values.get("sort") or WORST_FIRST)
+    table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or WORST_FIRST)
     return form, table, len(rows)
 
 
@@ -220,7 +227,7 @@ class FindPipeline(View):
 
 BLOCKS: tuple[type[Block], ...] = (
     PipelineHead,
-    PipelineRuler,
+    PipelineTimeline,
     PipelineVerdicts,
     PipelineComparison,
     history.PipelineTrends,

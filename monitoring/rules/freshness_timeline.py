@@ -1,52 +1,53 @@
-"""The lag ruler: one time axis on which "late", "quiet" and "just cooling" look different.
+"""The freshness timeline of one pipeline: watermark, cutoff, oldest and newest row on an axis that ends now.
 
-The axis runs from the past (left) to now (right) and is logarithmic in age, so that a cutoff of two
-minutes and a backlog of three days both show. Everything is a position in percent of the width; the
-template only draws it.
+The axis is logarithmic in age, so that a cutoff of two minutes and a backlog of three days are both visible. Positions
+are percent of the width, from the past (left) to now (right).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitoring.rules.enums import Severity
-from monitoring.rules.facts import Count, Thresholds, Watermark
+from monitoring.rules.facts import ControlRow, Count, SourceReading, Thresholds
+from monitoring.rules.figures import served_lag_seconds
 
 UNIT_SECONDS = 10.0
-"""Ages well below this are drawn linearly, above it logarithmically: 10 s to now gets a visible piece."""
+"""Ages below this are drawn almost linearly, so that the last seconds keep a visible width."""
 
 LEFT, RIGHT, RIGHT_WITH_FUTURE, FUTURE_END = 3.0, 97.0, 84.0, 98.0
-"""Percent of the width: the oldest age, now, now when something lies in the future, its end."""
+"""Positions of the oldest age, of now, of now if a moment lies in the future, and of the last such moment."""
 
 MINIMUM_ZONE = 0.8
-"""Percent: a zone that has rows in it is never too thin to see."""
+"""The smallest width of a zone with rows."""
 
 TICK_DISTANCE = 9.0
-"""Percent between two labelled ticks, at least."""
+"""The smallest distance between two labelled ticks."""
 
 SPANS = (
     *(60 * minutes for minutes in (1, 5, 15)),
     *(3600 * hours for hours in (1, 3, 6, 12)),
     *(86_400 * days for days in (1, 3, 7, 30, 90, 365, 3650)),
 )
-"""Seconds: the axis ends at one of these, so that its marks do not drift with every sample."""
+"""Lengths of the axis in seconds. They are fixed, so that the marks do not move with every sample."""
 
 
-class RulerState(StrEnum):
-    """What the picture says, the first that holds."""
+class TimelineState(StrEnum):
+    """The state of the pipeline that the timeline shows: the first that applies."""
 
     UNKNOWN = "unknown"
     AHEAD = "ahead"  # the watermark lies in the future: rows would be skipped
-    PAUSED = "paused"  # rows wait, but the pipeline is switched off: nobody expects them to move
+    PAUSED = "paused"  # ready rows of an inactive pipeline
     LATE = "late"
     NEVER_LOADED = "never_loaded"  # rows wait for the first run
-    WAITING = "waiting"  # eligible rows, within the limits
-    COOLING = "cooling"  # only rows younger than the cutoff: normal
-    EMPTY = "empty"  # the source holds no row
-    QUIET = "quiet"  # nothing pending at all
+    WAITING = "waiting"  # ready rows, within the limits
+    COOLING = "cooling"  # only rows in the cutoff window: normal
+    EMPTY = "empty"  # the source has no row
+    QUIET = "quiet"  # no backlog
 
 
 class MarkCode(StrEnum):
@@ -62,18 +63,18 @@ class ZoneCode(StrEnum):
     ELIGIBLE = "eligible"
     QUIET = "quiet"
     COOLING = "cooling"
-    UNKNOWN = "unknown"  # what lies here could not be counted
+    UNKNOWN = "unknown"  # the rows were not counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A moment on the axis. `x`: percent; `off_scale`: older than the axis, drawn at its edge.
+    """A moment on the axis. `at` None: never loaded. `age_seconds` is negative in the future.
 
-    `age_seconds` is relative to the ruler's now, negative in the future. `lane`: the label's row, 0 on top.
+    `off_scale`: older than the axis, drawn at its edge. `lane`: the row of the label, 0 on top.
     """
 
     code: MarkCode
-    at: datetime | None  # None: never loaded
+    at: datetime | None
     x: float
     age_seconds: float | None
     lane: int = 0
@@ -81,23 +82,29 @@ class Mark:
 
     @property
     def anchor(self) -> str:
-        """Where the label starts, so that it never leaves the picture: SVG's text-anchor."""
+        """SVG's text-anchor that keeps the label inside the picture."""
         return "start" if self.x < 50 else "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """A stretch of the axis in percent. `rows`: how many lie in it, None where that is not counted."""
+    """A stretch of the axis. `rows`: how many lie in it, None if they are not counted."""
 
     code: ZoneCode
     x: float
     width: float
     rows: Count | None = None
 
+    @property
+    def striped(self) -> bool:
+        """Whether the zone is hatched: its rows were not counted, or are in the cutoff window."""
+        cooling = self.code is ZoneCode.COOLING and self.rows is not None and self.rows.value > 0
+        return cooling or self.code is ZoneCode.UNKNOWN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """A labelled age on the axis, or (with a severity) the limit beyond which a row is late."""
+    """A labelled age, or with a severity the limit beyond which a row is late."""
 
     age_seconds: int
     x: float
@@ -105,12 +112,9 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruler:
-    """The whole picture; for UNKNOWN and EMPTY what is known of it."""
-
-    state: RulerState
+class Timeline:
+    state: TimelineState
     severity: Severity
-    now: datetime
     marks: tuple[Mark, ...] = ()
     zones: tuple[Zone, ...] = ()
     ticks: tuple[Tick, ...] = ()
@@ -118,138 +122,109 @@ class Ruler:
     lag_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
-    """What the ruler is drawn from. `eligible` None: could not be counted."""
-
-    now: datetime
-    watermark: Watermark
-    cutoff_minutes: int
-    total: int | None = None
-    newest_at: datetime | None = None
-    oldest_eligible_at: datetime | None = None
-    oldest_pending_at: datetime | None = None
-    eligible: Count | None = None
-    cooling: Count | None = None
-    is_active: bool = True
-    thresholds: Thresholds = field(default_factory=Thresholds)
-
-
-def draw(readings: Readings) -> Ruler:
-    """Return the ruler for these readings."""
-    now = readings.now
-    cutoff = now - timedelta(minutes=readings.cutoff_minutes)
-    loaded = None if readings.watermark.never_loaded else readings.watermark.updated_at
-    moments: list[tuple[MarkCode, datetime | None]] = [(MarkCode.WATERMARK, loaded)]
-    if readings.oldest_pending_at is not None:
-        moments.append((MarkCode.OLDEST_PENDING, readings.oldest_pending_at))
-    moments.append((MarkCode.CUTOFF, cutoff))
-    if readings.newest_at is not None:
-        moments.append((MarkCode.NEWEST, readings.newest_at))
-    moments.append((MarkCode.NOW, now))
-    scale = _Scale.over(now, [at for _, at in moments if at is not None])
-    lag = served_lag_seconds(readings)
-    state, severity = _judge(readings, lag)
-    return Ruler(
+def draw(control: ControlRow, source: SourceReading, thresholds: Thresholds, now: datetime) -> Timeline:
+    """Return the timeline of a pipeline at `now`, the time of the sample."""
+    cutoff = now - timedelta(minutes=control.cutoff_minutes)
+    loaded = None if control.watermark.never_loaded else control.watermark.updated_at
+    oldest = source.oldest_pending_at or source.oldest_eligible_at
+    moments = {MarkCode.WATERMARK: loaded, MarkCode.OLDEST_PENDING: oldest, MarkCode.CUTOFF: cutoff}
+    moments |= {MarkCode.NEWEST: source.newest_at, MarkCode.NOW: now}
+    known = {code: at for code, at in moments.items() if at is not None or code is MarkCode.WATERMARK}
+    scale = _Scale.over(now, [at for at in known.values() if at is not None])
+    lag = served_lag_seconds(source, now)
+    state, severity = _judge(control, source, thresholds, lag, now)
+    limits = (
+        (thresholds.late_warning_minutes * 60, Severity.WARNING),
+        (thresholds.late_critical_minutes * 60, Severity.CRITICAL),
+    )
+    return Timeline(
         state=state,
         severity=severity,
-        now=now,
-        marks=_in_lanes([scale.mark(code, at) for code, at in moments]),
-        zones=_zones(readings, scale, cutoff, loaded),
+        marks=_in_lanes([scale.mark(code, at) for code, at in known.items()]),
+        zones=_zones(source, scale, cutoff, loaded),
         ticks=scale.ticks(),
         limits=tuple(
-            Tick(age_seconds=minutes * 60, x=scale.x(minutes * 60), severity=level)
-            for minutes, level in (
-                (readings.thresholds.late_warning_minutes, Severity.WARNING),
-                (readings.thresholds.late_critical_minutes, Severity.CRITICAL),
-            )
-            if minutes * 60 <= scale.span
+            Tick(age_seconds=seconds, x=scale.x(seconds), severity=level)
+            for seconds, level in limits
+            if seconds <= scale.span
         ),
         lag_seconds=lag,
     )
 
 
-def served_lag_seconds(readings: Readings) -> float | None:
-    """Return METRICS' served lag: 0 with nothing eligible, else now - the oldest eligible ts, None if unknown."""
-    if readings.eligible is None:
-        return None
-    if readings.eligible.value == 0:
-        return 0.0
-    if readings.oldest_eligible_at is None:
-        return None
-    return max(0.0, (readings.now - readings.oldest_eligible_at).total_seconds())
+def _judge(
+    control: ControlRow, source: SourceReading, thresholds: Thresholds, lag: float | None, now: datetime
+) -> tuple[TimelineState, Severity]:
+    if source.eligible is None or source.cooling is None or lag is None:
+        return TimelineState.UNKNOWN, Severity.UNKNOWN
+    if control.watermark.updated_at > now:
+        return TimelineState.AHEAD, Severity.WARNING
+    if not source.eligible.value:
+        return _idle_state(source.total, source.cooling), Severity.OK
+    if not control.is_active:
+        return TimelineState.PAUSED, Severity.OK
+    lateness = thresholds.lateness(lag)
+    if lateness is not Severity.OK:
+        return TimelineState.LATE, lateness
+    return (TimelineState.NEVER_LOADED if control.watermark.never_loaded else TimelineState.WAITING), Severity.OK
 
 
-def _judge(readings: Readings, lag: float | None) -> tuple[RulerState, Severity]:
-    if readings.eligible is None or readings.cooling is None or lag is None:
-        return RulerState.UNKNOWN, Severity.UNKNOWN
-    if readings.watermark.updated_at > readings.now:
-        return RulerState.AHEAD, Severity.WARNING
-    if not readings.eligible.value:
-        return _judge_nothing_due(readings), Severity.OK
-    if not readings.is_active:
-        return RulerState.PAUSED, Severity.OK
-    if lag > readings.thresholds.late_warning_minutes * 60:
-        critical = lag > readings.thresholds.late_critical_minutes * 60
-        return RulerState.LATE, Severity.CRITICAL if critical else Severity.WARNING
-    return (RulerState.NEVER_LOADED if readings.watermark.never_loaded else RulerState.WAITING), Severity.OK
+def _idle_state(total: int | None, cooling: Count) -> TimelineState:
+    if total == 0:
+        return TimelineState.EMPTY
+    return TimelineState.COOLING if cooling.value else TimelineState.QUIET
 
 
-def _judge_nothing_due(readings: Readings) -> RulerState:
-    if readings.total == 0:
-        return RulerState.EMPTY
-    return RulerState.COOLING if readings.cooling and readings.cooling.value else RulerState.QUIET
-
-
-def _zones(readings: Readings, scale: _Scale, cutoff: datetime, loaded: datetime | None) -> tuple[Zone, ...]:
-    """Return the stretches from left to right; together they cover the axis up to now."""
-    at_now, at_cutoff = scale.at(readings.now), scale.at(cutoff)
+def _zones(source: SourceReading, scale: _Scale, cutoff: datetime, loaded: datetime | None) -> tuple[Zone, ...]:
+    """Return the stretches from left to right. Together they cover the axis up to now."""
+    at_now = scale.right
     at_loaded = 0.0 if loaded is None else min(scale.at(loaded), at_now)
-    cooling_from = max(at_cutoff, at_loaded)
-    zones = [Zone(code=ZoneCode.DONE, x=0.0, width=_round(at_loaded))] if at_loaded else []
-    if readings.eligible is None or readings.cooling is None:
-        return (*zones, Zone(code=ZoneCode.UNKNOWN, x=_round(at_loaded), width=_round(at_now - at_loaded)))
-    if readings.eligible.value:
-        first = scale.at(readings.oldest_eligible_at) if readings.oldest_eligible_at else at_loaded
+    cooling_from = max(scale.at(cutoff), at_loaded)
+    zones = [_zone(ZoneCode.DONE, 0.0, at_loaded)]
+    if source.eligible is None or source.cooling is None:
+        zones.append(_zone(ZoneCode.UNKNOWN, at_loaded, at_now))
+    elif source.eligible.value:
+        first = scale.at(source.oldest_eligible_at) if source.oldest_eligible_at else at_loaded
         first = min(max(first, at_loaded), cooling_from)
-        last = cooling_from if readings.newest_at is None else min(scale.at(readings.newest_at), cooling_from)
+        last = cooling_from if source.newest_at is None else min(scale.at(source.newest_at), cooling_from)
         last = max(last, min(first + MINIMUM_ZONE, at_now))
-        zones.append(Zone(code=ZoneCode.QUIET, x=_round(at_loaded), width=_round(first - at_loaded)))
-        zones.append(Zone(code=ZoneCode.ELIGIBLE, x=_round(first), width=_round(last - first), rows=readings.eligible))
-        zones.append(Zone(code=ZoneCode.QUIET, x=_round(last), width=_round(cooling_from - last)))
+        zones += [
+            _zone(ZoneCode.QUIET, at_loaded, first),
+            _zone(ZoneCode.ELIGIBLE, first, last, source.eligible),
+            _zone(ZoneCode.QUIET, last, cooling_from),
+            _zone(ZoneCode.COOLING, cooling_from, at_now, source.cooling),
+        ]
     else:
-        zones.append(Zone(code=ZoneCode.QUIET, x=_round(at_loaded), width=_round(cooling_from - at_loaded)))
-    zones.append(
-        Zone(code=ZoneCode.COOLING, x=_round(cooling_from), width=_round(at_now - cooling_from), rows=readings.cooling)
-    )
+        zones += [
+            _zone(ZoneCode.QUIET, at_loaded, cooling_from),
+            _zone(ZoneCode.COOLING, cooling_from, at_now, source.cooling),
+        ]
     return tuple(zone for zone in zones if zone.width > 0)
 
 
-def _in_lanes(marks: list[Mark]) -> tuple[Mark, ...]:
-    """Give each mark its own label row, so that no two labels can overlap in any language.
+def _zone(code: ZoneCode, start: float, end: float, rows: Count | None = None) -> Zone:
+    return Zone(code=code, x=_round(start), width=_round(end - start), rows=rows)
 
-    Labels of the left half run to the right, of the right half to the left; with the outermost ones
-    on top a label is crossed by as few poles as possible.
+
+def _in_lanes(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Give each mark its own label row, so that labels never overlap in any language.
+
+    Labels in the left half run to the right, in the right half to the left. The outermost marks are on top: that way
+    the fewest poles cross a label.
     """
     by_distance = sorted(marks, key=lambda mark: (min(mark.x, 100 - mark.x), mark.x))
-    lanes = {id(mark): lane for lane, mark in enumerate(by_distance)}
-    return tuple(
-        Mark(
-            code=mark.code, at=mark.at, x=mark.x, age_seconds=mark.age_seconds,
-            off_scale=mark.off_scale, lane=lanes[id(mark)],
-        )
-        for mark in marks
-    )  # fmt: skip
+    lanes = {mark.code: lane for lane, mark in enumerate(by_distance)}
+    return tuple(replace(mark, lane=lanes[mark.code]) for mark in marks)
 
 
 def _round(value: float) -> float:
-    """Return percent with one decimal: what one pixel can show, so that seconds do not redraw it."""
+    """Return percent with one decimal (about a pixel), so that the picture does not change with every second."""
     return round(max(0.0, value), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Age in seconds to percent of the width."""
+    """Converts an age in seconds into percent of the width."""
 
     now: datetime
     span: int  # seconds, the age at LEFT
@@ -267,7 +242,7 @@ class _Scale:
         return RIGHT_WITH_FUTURE if self.ahead else RIGHT
 
     def x(self, age: float) -> float:
-        """Return the position of an age (negative: the future), never outside the picture."""
+        """Return the position of an age (negative: the future)."""
         if age < 0:
             share = math.log1p(-age / UNIT_SECONDS) / math.log1p(self.ahead / UNIT_SECONDS) if self.ahead else 1.0
             return _round(self.right + (FUTURE_END - self.right) * min(1.0, share))
