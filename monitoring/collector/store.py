@@ -26,12 +26,12 @@ from monitoring.models import (
     RunEntityCopy,
     scope,
 )
+from monitoring.models.executions import execution_of, with_executions
 from monitoring.rules.enums import ExecutionStatus, Grain, RunStatus
 from monitoring.rules.facts import Execution, History, Pipeline, Run, Thresholds, Watermark
-from monitoring.rules.figures import ended_at, finished
+from monitoring.rules.figures import finished
 from monitoring.rules.overview import RunCounts
 from monitoring.rules.rollups import hour_of
-from monitoring.runs.queries import execution_of_copy, with_executions
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> Exe
     counting the week a walk over one pipeline's part of an index.
     """
     own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
-    newest = [execution_of_copy(copy, logins=True) for copy in own[:LOOKED_AT]]
+    newest = [execution_of(copy, logins=True) for copy in own[:LOOKED_AT]]
     ended = finished(newest)
     successes = [each for each in ended if each.status is ExecutionStatus.SUCCESS]
     finishes = [each.finished_at for each in ended[: USUAL + 1] if each.finished_at is not None]
@@ -168,12 +168,12 @@ def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | N
     if not streak:
         return None
     if len(streak) < len(ended) or len(ended) < LOOKED_AT // 2:
-        return ended_at(streak[-1])
+        return streak[-1].ended_at
     # All that was looked at failed: find the first failure after the last success, however old.
     own = RunEntityCopy.objects.filter(entity_name=entity_name)
     success = own.filter(status=ExecutionStatus.SUCCESS).aggregate(run_id=Max("run_id"))["run_id"]
     first = own.filter(status=ExecutionStatus.FAILED, run_id__gt=success or 0).order_by("run_id").first()
-    return ended_at(execution_of_copy(first, logins=True)) if first is not None else ended_at(streak[-1])
+    return execution_of(first, logins=True).ended_at if first is not None else streak[-1].ended_at
 
 
 def open_executions() -> dict[str, tuple[Execution, ...]]:
@@ -181,7 +181,7 @@ def open_executions() -> dict[str, tuple[Execution, ...]]:
     copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
     found: dict[str, tuple[Execution, ...]] = {}
     for copy in copies:
-        execution = execution_of_copy(copy, logins=True)
+        execution = execution_of(copy, logins=True)
         if execution.status is ExecutionStatus.RUNNING:
             found[copy.entity_name] = (*found.get(copy.entity_name, ()), execution)
     return found

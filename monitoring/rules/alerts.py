@@ -26,7 +26,6 @@ from monitoring.rules.facts import Check, Execution, History, Pipeline, Prefligh
 from monitoring.rules.figures import (
     coverage_percent,
     duration_seconds,
-    ended_at,
     finished,
     median_of,
     merged,
@@ -357,7 +356,7 @@ def _failed_execution(facts: Facts, execution: Execution) -> Verdict:
             "error_class": (error.error_class if error else ErrorClass.OTHER).value,
             "error": (error.words[:500] if error else "") or None,
         },
-        since=facts.history.failing_since or ended_at(execution),
+        since=facts.history.failing_since or execution.ended_at,
         evidence=evidence_of(execution),
     )
 
@@ -519,7 +518,7 @@ def _compare(facts: Facts, rule: Rule, value: float | None, *, past: Sequence[fl
         rule,
         Severity.WARNING,
         {"value": value, "median": middle, "low": max(0.0, low), "high": high, "run_id": newest.run_id},
-        since=ended_at(newest),
+        since=newest.ended_at,
         evidence=evidence_of(newest),
     )
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitoring.rules.enums import (
+    RUN_FINISHED,
     CheckState,
+    ErrorClass,
     ExecutionStatus,
     PipelineStatus,
     ProblemCode,
@@ -90,6 +92,13 @@ class ControlRow:
     updated_at: datetime | None = None
 
 
+def _seconds(start: datetime, finish: datetime | None) -> float | None:
+    """Return the seconds from start to finish; None without a finish, or with one before the start."""
+    if finish is None or finish < start:
+        return None
+    return (finish - start).total_seconds()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1).
@@ -120,8 +129,53 @@ class Execution:
         return self.error_with_logins or self.error
 
     @property
+    def error_text(self) -> str:
+        return self.shown_error.text if self.shown_error else ""
+
+    @property
+    def error_class(self) -> ErrorClass | None:
+        return self.shown_error.error_class if self.shown_error else None
+
+    @property
+    def running(self) -> bool:
+        return self.status is ExecutionStatus.RUNNING
+
+    @property
     def finished(self) -> bool:
         return self.finished_at is not None and self.status in (ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
+
+    @property
+    def ended_at(self) -> datetime:
+        """The finish, or the start where the runner wrote no finish."""
+        return self.finished_at or self.started_at
+
+    @property
+    def seconds(self) -> float | None:
+        return _seconds(self.started_at, self.finished_at)
+
+    @property
+    def throughput(self) -> float | None:
+        """Upserted rows per second, over at least 1 s, of a success; else None."""
+        if self.status is not ExecutionStatus.SUCCESS or self.seconds is None or self.upserted < 0:
+            return None
+        return self.upserted / max(1.0, self.seconds)
+
+    def watermark_moved(self, control: ControlRow | None = None) -> bool | None:
+        """Return whether this execution moved the pipeline's watermark; None when that cannot be known.
+
+        A success wrote its last batch to the control row: it moved when watermark_to is past
+        watermark_from. A failure leaves the control row alone, so its watermark_to is only the last
+        batch committed (CONTRACT, "How the runner writes" 1): it did not move. While it runs, the
+        control row still holds what the execution began with.
+        """
+        if self.status is ExecutionStatus.FAILED:
+            return False
+        start = self.watermark_from
+        if self.running:
+            return None if control is None or start is None else control.watermark > start
+        if self.status is not ExecutionStatus.SUCCESS or start is None or self.watermark_to is None:
+            return None
+        return self.watermark_to > start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +200,33 @@ class Run:
     def shown_error(self) -> ErrorText | None:
         """The error as the reader that the run was read for may see it."""
         return self.error_with_logins or self.error
+
+    @property
+    def error_text(self) -> str:
+        return self.shown_error.text if self.shown_error else ""
+
+    @property
+    def running(self) -> bool:
+        return self.status is RunStatus.RUNNING
+
+    @property
+    def seconds(self) -> float | None:
+        return _seconds(self.started_at, self.finished_at)
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """The names of the pipelines that the run was started for."""
+        return tuple(name.strip() for name in self.entities_requested.split(",") if name.strip())
+
+    @property
+    def succeeded_count(self) -> int | None:
+        """None until the run has finished: the runner writes the counts then (CONTRACT)."""
+        return self.entities_succeeded if self.status in RUN_FINISHED else None
+
+    @property
+    def failed_count(self) -> int | None:
+        """None until the run has finished: the runner writes the counts then (CONTRACT)."""
+        return self.entities_failed if self.status in RUN_FINISHED else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,14 +70,9 @@ def running(executions: Iterable[Execution]) -> tuple[Execution, ...]:
     return tuple(execution for execution in executions if execution.status is ExecutionStatus.RUNNING)
 
 
-def ended_at(execution: Execution) -> datetime:
-    """Return when a finished execution ended; its start where no finish was written."""
-    return execution.finished_at or execution.started_at
-
-
 def newest_finish(executions: Iterable[Execution]) -> datetime | None:
     """Return the latest end of the finished ones, None when there is none."""
-    return max((ended_at(execution) for execution in finished(executions)), default=None)
+    return max((execution.ended_at for execution in finished(executions)), default=None)
 
 
 DRAIN_SUCCESSES = 5
@@ -125,22 +120,9 @@ def duration_seconds(execution: Execution | None, now: datetime) -> float | None
     """
     if execution is None:
         return None
-    if execution.finished_at is not None:
-        seconds = (execution.finished_at - execution.started_at).total_seconds()
-        return seconds if seconds >= 0 else None
-    if execution.status is ExecutionStatus.RUNNING:
+    if execution.finished_at is None and execution.running:
         return seconds_between(execution.started_at, now)
-    return None
-
-
-def throughput(execution: Execution | None) -> float | None:
-    """Return upserted / max(1, duration) of a success, in rows per second; else None."""
-    if execution is None or execution.status is not ExecutionStatus.SUCCESS or execution.finished_at is None:
-        return None
-    seconds = duration_seconds(execution, execution.finished_at)
-    if seconds is None or execution.upserted < 0:
-        return None
-    return execution.upserted / max(1.0, seconds)
+    return execution.seconds
 
 
 def usual_band(values: Iterable[float | int | None]) -> tuple[float, float, float] | None:
@@ -194,7 +176,7 @@ def figures(
         latency_seconds=latency_seconds(source, target, now),
         served_lag_seconds=served_lag_seconds(source, now),
         duration_seconds=duration_seconds(newest, now),
-        throughput=throughput(newest),
+        throughput=newest.throughput if newest else None,
         usual_duration=usual_band(history.durations),
         drain_seconds=seconds,
         drains_never=never,
@@ -206,10 +188,10 @@ def _speed(executions: Sequence[Execution]) -> float | None:
     rows = seconds = 0.0
     measured = 0
     for execution in executions:
-        if throughput(execution) is None or execution.finished_at is None:
+        if execution.throughput is None:
             continue
         rows += execution.upserted
-        seconds += max(1.0, duration_seconds(execution, execution.finished_at) or 0.0)
+        seconds += max(1.0, execution.seconds or 0.0)
         measured += 1
         if measured == DRAIN_SUCCESSES:
             break

@@ -161,27 +161,6 @@ def eligible_throughout(
     return True if covered else None
 
 
-def watermark_moved(execution: Execution, control: ControlRow | None = None) -> bool | None:
-    """Return whether this execution moved the pipeline's watermark; None when that cannot be known.
-
-    A success wrote its last batch to the control row: it moved when watermark_to is past
-    watermark_from. A failure leaves the control row alone, so its watermark_to is only the last
-    batch committed (CONTRACT, "How the runner writes" 1): it did not move. While it runs, the
-    control row still holds what the execution began with.
-    """
-    if execution.status is ExecutionStatus.FAILED:
-        return False
-    if execution.status is ExecutionStatus.RUNNING:
-        if control is None or execution.watermark_from is None:
-            return None
-        return control.watermark > execution.watermark_from
-    if execution.status is not ExecutionStatus.SUCCESS:
-        return None
-    if execution.watermark_from is None or execution.watermark_to is None:
-        return None
-    return execution.watermark_to > execution.watermark_from
-
-
 def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
     """Return the samples up to now, newest first, headed by what this tick read."""
     past = [sample for sample in history.eligible_samples if sample[0] < now]

@@ -16,7 +16,6 @@ from django.utils.translation import gettext, ngettext
 
 from monitoring.rules.enums import Grain, PipelineStatus, Rule, RunStatus, Severity
 from monitoring.rules.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
-from monitoring.rules.figures import throughput
 from monitoring.summary.queries import DayRuns
 from monitoring.summary.tables import late_since
 from monitoring.web import parts, readings
@@ -219,7 +218,7 @@ def _seconds(run: Run) -> float | None:
 
 def _mean_throughput(run: Run) -> float | None:
     """The mean over the run's successes that moved rows; None where there is none."""
-    rates = [throughput(execution) for execution in run.executions if execution.upserted > 0]
+    rates = [execution.throughput for execution in run.executions if execution.upserted > 0]
     known = [rate for rate in rates if rate is not None]
     return fmean(known) if known else None
 

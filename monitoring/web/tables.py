@@ -9,11 +9,16 @@ from typing import Any
 
 import django_tables2
 from django.utils.functional import Promise
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django_tables2.data import TableListData
 from django_tables2.utils import OrderBy
 
+from monitoring.rules.facts import Execution, Run, Watermark
+from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import parts, readings
+from monitoring.web.formats import utc_text
 from monitoring.web.parts import sign_of
 from monitoring.web.readings import Reading
 
@@ -152,3 +157,109 @@ class PagedTable(PortalTable):
 
     def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
         django_tables2.Table.__init__(self, data=KeptRows(list(rows)), **kwargs)
+
+
+ERROR_SHOWN = 80
+"""Characters of an error message in a cell."""
+
+
+class WatermarkColumn(Column):
+    """The tuple (updated_at, key) of the source."""
+
+    def render(self, value: Watermark | None) -> SafeString:
+        if value is None:
+            return parts.none(gettext("the runner wrote none"))
+        if value.never_loaded:
+            return parts.none(gettext("never loaded"))
+        return format_html(
+            '<span class="nowrap">{} <span class="muted">#{}</span></span>',
+            parts.when(value.updated_at, "full"),
+            value.id,
+        )
+
+    def value(self, value: Watermark | None) -> str:
+        return "" if value is None else f"{utc_text(value.updated_at)} #{value.id}"
+
+
+class CountColumn(Column):
+    """A number of rows, right-aligned."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, css="num", **kwargs)
+
+    def render(self, value: int) -> SafeString:
+        return parts.rows(value)
+
+
+class SecondsColumn(Column):
+    """How long it took; while it runs, the browser counts on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, css="num", **kwargs)
+
+    def render(self, value: float | None, record: Run | Execution) -> SafeString:
+        if value is not None:
+            return parts.duration(value)
+        if record.running:
+            return parts.elapsed(record.started_at)
+        return parts.none(gettext("no finish was written after its start"))
+
+
+class MessageColumn(Column):
+    """The server's words: cut on the page, the whole message on hover and in the export."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="error_text", **kwargs)
+
+    def render(self, record: Run | Execution) -> SafeString:
+        error = record.shown_error
+        return parts.error_text(error, ERROR_SHOWN) if error and error.text else parts.none(gettext("no error"))
+
+
+class RunIdColumn(Column):
+    """The run; where it failed also the way to the connections around it, for who may see them."""
+
+    def render(self, value: int | None, record: Any, table: PortalTable) -> SafeString:
+        url = table.around(record) if table.around else ""
+        if not url:
+            return run_link(value)
+        more = format_html('<a class="small cell-more" href="{}">{}</a>', url, gettext("connections"))
+        return format_html("{} {}", run_link(value), more)
+
+
+class PipelineColumn(Column):
+    def render(self, value: str) -> SafeString:
+        return pipeline_link(value)
+
+
+class MovedColumn(Column):
+    """Whether the watermark moved."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, accessor="watermark_moved", **kwargs)
+
+    def render(self, record: Execution) -> SafeString:
+        return moved_text(record)
+
+    def value(self, value: bool | None) -> str:
+        return "" if value is None else gettext("yes") if value else gettext("no")
+
+
+class ThroughputColumn(Column):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, css="num", help="throughput", **kwargs)
+
+    def render(self, value: float | None) -> SafeString:
+        return parts.rate(value) if value is not None else parts.none(gettext("only a success has a throughput"))
+
+
+def moved_text(execution: Execution) -> SafeString:
+    """Return whether the pipeline's watermark moved in this execution, in a word."""
+    moved = execution.watermark_moved()
+    if execution.running:
+        return parts.none(gettext("it is written when the execution ends"))
+    if moved is None:
+        return parts.unknown(gettext("the runner did not write where the watermark began and ended"))
+    if moved:
+        return format_html("{}", gettext("moved"))
+    return format_html('<strong class="tone-text-warning">{}</strong>', gettext("stayed"))

@@ -18,7 +18,6 @@ from monitoring.rules.figures import (
     percentile,
     robust_deviation,
     served_lag_seconds,
-    throughput,
     usable,
     usual_band,
 )
@@ -101,9 +100,8 @@ def test_duration(status, started, finished, expected):
     assert duration_seconds(execution, NOW) == expected
 
 
-def test_no_execution_has_no_duration_and_no_throughput():
+def test_no_execution_has_no_duration():
     assert duration_seconds(None, NOW) is None
-    assert throughput(None) is None
 
 
 @pytest.mark.parametrize(
@@ -124,11 +122,11 @@ def test_throughput(status, seconds, upserted, expected):
     execution = make.execution(
         status=status, started_at=ago(hours=1), finished_at=ago(hours=1) + timedelta(seconds=seconds), upserted=upserted
     )
-    assert throughput(execution) == expected
+    assert execution.throughput == expected
 
 
 def test_a_success_without_a_finish_has_no_throughput():
-    assert throughput(make.execution(finished_at=None)) is None
+    assert make.execution(finished_at=None).throughput is None
 
 
 def test_the_usual_band_needs_five_executions():

@@ -8,7 +8,7 @@ import pytest
 
 from monitoring.rules.enums import ExecutionStatus, WatermarkState
 from monitoring.rules.facts import Count, History, Watermark
-from monitoring.rules.status import watermark_moved, watermark_state
+from monitoring.rules.status import watermark_state
 from tests import factories as make
 from tests.factories import NOW, W, ago
 
@@ -287,14 +287,15 @@ def test_nothing_known_is_unknown_or_too_early():
 )
 def test_whether_an_execution_moved_the_watermark(status, begun, ended, moved):
     execution = make.execution(status=status, watermark_from=begun, watermark_to=ended)
-    assert watermark_moved(execution) is moved
+    assert execution.watermark_moved() is moved
 
 
 def test_while_it_runs_control_tells():
     running = make.execution(status=ExecutionStatus.RUNNING, watermark_from=W)
-    assert watermark_moved(running, make.control_row()) is False
-    assert watermark_moved(running, make.control_row(watermark=EARLIER)) is False
-    assert watermark_moved(make.execution(status=ExecutionStatus.RUNNING, watermark_from=EARLIER), make.control_row())
+    assert running.watermark_moved(make.control_row()) is False
+    assert running.watermark_moved(make.control_row(watermark=EARLIER)) is False
+    earlier = make.execution(status=ExecutionStatus.RUNNING, watermark_from=EARLIER)
+    assert earlier.watermark_moved(make.control_row())
 
 
 def test_never_loaded():

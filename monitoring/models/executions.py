@@ -1,0 +1,110 @@
+"""Rows of runs and executions, of the portal's copy or of the warehouse, as facts for one reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from monitoring.models import scope
+from monitoring.models.portal import RunCopy, RunEntityCopy
+from monitoring.models.warehouse import EtlRun, EtlRunEntity
+from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.rules.error_text import Errors, ErrorText, execution_errors, run_errors
+from monitoring.rules.facts import Execution, Run, Watermark
+from monitoring.rules.masking import mask_login
+from monitoring.rules.scope import run_within
+
+BATCH = 500
+"""Runs whose executions are read in one statement: their ids are its parameters."""
+
+
+def run_of(row: RunCopy | EtlRun, executions: Iterable[RunEntityCopy | EtlRunEntity] = (), *, logins: bool) -> Run:
+    """Return the run with the executions given, narrowed to the reader's pipelines.
+
+    `logins`: the reader may see logins.
+    """
+    error, with_logins = errors_of(row)
+    run = Run(
+        run_id=row.run_id,
+        status=RunStatus.parse(row.status),
+        status_text=row.status,
+        started_by=row.started_by if logins else mask_login(row.started_by),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        entities_requested=row.entities_requested,
+        entities_succeeded=row.entities_succeeded,
+        entities_failed=row.entities_failed,
+        executions=tuple(execution_of(each, logins=logins) for each in executions),
+        error=error,
+        error_with_logins=with_logins if logins else None,
+    )
+    names = scope.pipelines()
+    return run if names is None else run_within(run, names) or run
+
+
+def execution_of(row: RunEntityCopy | EtlRunEntity, *, logins: bool) -> Execution:
+    """Return the execution. `logins`: the reader may see logins."""
+    if isinstance(row, EtlRunEntity):
+        started_at, finished_at = row.entity_started_at, row.entity_finished_at
+        counts = row.extracted_count, row.upserted_count, row.soft_deleted_count
+    else:
+        started_at, finished_at = row.started_at, row.finished_at
+        counts = row.extracted, row.upserted, row.soft_deleted
+    error, with_logins = errors_of(row)
+    return Execution(
+        run_entity_id=row.run_entity_id,
+        run_id=row.run_id,
+        entity_name=row.entity_name,
+        status=ExecutionStatus.parse(row.status),
+        status_text=row.status,
+        started_at=started_at,
+        finished_at=finished_at,
+        extracted=counts[0],
+        upserted=counts[1],
+        soft_deleted=counts[2],
+        watermark_from=_watermark(row.watermark_from_updated_at, row.watermark_from_id),
+        watermark_to=_watermark(row.watermark_to_updated_at, row.watermark_to_id),
+        error=error,
+        error_with_logins=with_logins if logins else None,
+    )
+
+
+def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None:
+    return None if updated_at is None or key is None else Watermark(updated_at, key)
+
+
+def errors_of(row: RunCopy | RunEntityCopy | EtlRun | EtlRunEntity) -> Errors:
+    """Return the row's errors as the copy holds them. Those of the warehouse, and of copies that were stored
+    without them by an earlier version, are parsed here."""
+    if isinstance(row, RunCopy | RunEntityCopy) and row.error is not None:
+        return row.error, row.error_with_logins
+    if isinstance(row, RunCopy | EtlRun):
+        return run_errors(row.error_message)
+    return execution_errors(row.error_message, failed=ExecutionStatus.parse(row.status) is ExecutionStatus.FAILED)
+
+
+def shown_error(row: RunCopy | RunEntityCopy, *, logins: bool) -> ErrorText | None:
+    """Return the error of a copy as a reader may see it. `logins`: the reader may see logins."""
+    error, with_logins = errors_of(row)
+    return with_logins or error if logins else error
+
+
+def listed_runs(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
+    """Return the copied runs without executions.
+
+    Costs a statement per BATCH runs for a reader limited to some pipelines: their executions decide what the run is.
+    """
+    if scope.pipelines() is None:
+        return tuple(run_of(copy, logins=logins) for copy in copies)
+    return with_executions(copies, logins=logins)
+
+
+def with_executions(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
+    """Return the copied runs with their executions. One statement per BATCH runs."""
+    listed = list(copies)
+    own: dict[int, list[RunEntityCopy]] = {}
+    for start in range(0, len(listed), BATCH):
+        ids = [copy.run_id for copy in listed[start : start + BATCH]]
+        for entity in RunEntityCopy.objects.filter(run_id__in=ids).order_by("run_entity_id"):
+            own.setdefault(entity.run_id, []).append(entity)
+    return tuple(run_of(copy, own.get(copy.run_id, ()), logins=logins) for copy in listed)
