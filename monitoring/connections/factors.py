@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from monitoring.connections.queries import LONG_FRESH_SECONDS, PROBLEM_SECONDS, Activity
 from monitoring.models import RunCopy, RunEntityCopy
+from monitoring.models.executions import listed_runs
 from monitoring.rules import audit as cooccurrence
 from monitoring.rules.audit import Factor
 from monitoring.rules.enums import ExecutionStatus
-from monitoring.rules.facts import Problem
-from monitoring.runs.queries import RunLine, listed_runs, run_line
+from monitoring.rules.facts import Problem, Run
 from monitoring.warehouse.login_events import factors_in
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web.snapshot import cached_once
@@ -35,7 +35,7 @@ class Factors:
 class WindowRuns:
     """The newest runs that started in a window, and how many there were."""
 
-    lines: tuple[RunLine, ...] = ()
+    lines: tuple[Run, ...] = ()
     total: int = 0
 
 
@@ -80,7 +80,7 @@ def _runs(activity: Activity) -> WindowRuns:
     since, until = _ends(activity)
     runs = RunCopy.objects.filter(started_at__gte=since, started_at__lt=until).order_by("-started_at", "-run_id")
     # Only readers of the connection audit get here: they may see logins.
-    lines = tuple(run_line(run) for run in listed_runs(runs[:MOST_RUNS], logins=True))
+    lines = listed_runs(runs[:MOST_RUNS], logins=True)
     return WindowRuns(lines=lines, total=len(lines) if len(lines) < MOST_RUNS else runs.count())
 
 

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.connections.texts import evidence_detail, evidence_text, factor_text
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules.audit import Evidence, Factor
+from monitoring.rules.facts import Run
 from monitoring.rules.sessions import Figures
-from monitoring.runs.queries import RunLine
 from monitoring.templatetags.sentences import run_link
 from monitoring.web import parts
 from monitoring.web.formats import number_text
@@ -305,7 +305,7 @@ class RunNumberColumn(Column):
 
 
 class AroundColumn(Column):
-    def render(self, record: RunLine, table: Any) -> SafeString:
+    def render(self, record: Run, table: Any) -> SafeString:
         return format_html('<a href="{}">{}</a>', table.url_of(record), gettext("Connections around it"))
 
 
@@ -318,7 +318,7 @@ class WindowRunsTable(PortalTable):
     status = StatusColumn(verbose_name=_("Status"))
     started_at = TimeColumn(verbose_name=_("Started"))
     finished_at = TimeColumn(verbose_name=_("Finished"))
-    entities_failed = CountColumn(verbose_name=_("Failed"))
+    entities_failed = CountColumn(verbose_name=_("Failed"), accessor="failed_count")
     around = AroundColumn(verbose_name=_("Connections"), accessor="run_id")
 
     class Meta:

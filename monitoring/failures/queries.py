@@ -10,10 +10,10 @@ from typing import Any
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
 from monitoring.models import CollectorState, RunEntityCopy
+from monitoring.models.executions import shown_error
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState
 from monitoring.rules.error_text import FINGERPRINT_VERSION, ErrorText, parse
 from monitoring.rules.failure_groups import GONE_AFTER, Standing, state_of, unresolved_in
-from monitoring.runs.queries import message_for
 from monitoring.summary.queries import days_until
 from monitoring.web import readings
 from monitoring.web.snapshot import Current, cached_once
@@ -260,7 +260,7 @@ def _shown_errors(newest_ids: Iterable[int], logins: bool) -> dict[int, ErrorTex
     for ids in _batches(newest_ids):
         rows = RunEntityCopy.objects.filter(run_entity_id__in=ids)
         for copy in rows.only("status", "error_message", "error", "error_with_logins"):
-            error = message_for(copy, logins=logins)
+            error = shown_error(copy, logins=logins)
             if error is not None:
                 found[copy.run_entity_id] = error
     return found

@@ -11,13 +11,23 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.failures.queries import FailureGroup
-from monitoring.runs.tables import CountColumn, MessageColumn, PipelineColumn, RunIdColumn, SecondsColumn
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import graphics, parts
 from monitoring.web.charts import failure_days_sentence
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.labels import label
-from monitoring.web.tables import Column, PagedTable, PortalTable, StatusColumn, TimeColumn
+from monitoring.web.tables import (
+    Column,
+    CountColumn,
+    MessageColumn,
+    PagedTable,
+    PipelineColumn,
+    PortalTable,
+    RunIdColumn,
+    SecondsColumn,
+    StatusColumn,
+    TimeColumn,
+)
 
 PIPELINES_SHOWN = 3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -16,11 +15,11 @@ from monitoring.failures.forms import FailureGroupsForm
 from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
 from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.models import RunEntityCopy
+from monitoring.models.executions import execution_of
 from monitoring.rules.enums import FailureState
 from monitoring.rules.error_text import parse
+from monitoring.rules.facts import Execution
 from monitoring.rules.masking import BULLET, mask_logins
-from monitoring.runs import queries as run_lines
-from monitoring.runs import queries as runs
 from monitoring.web import export, keyset
 from monitoring.web.audit_links import AROUND, around_failed, audit_url
 from monitoring.web.blocks import Block, Page
@@ -168,22 +167,14 @@ class FailureGroupExecutions(GroupBlock):
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
         request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
-        after, before = request.GET.get("after", ""), request.GET.get("before", "")
-        found, lost = executions(group.fingerprint), False
-        try:
-            page = keyset.page(found, field=FIELD, descending=True, after=after, before=before, size=EXECUTIONS_SHOWN)
-        except keyset.BadCursor:
-            page, lost = keyset.page(found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN), True
-        table = GroupExecutionsTable(_lines(page.rows, request.user))
+        found = executions(group.fingerprint)
+        listed = keyset.listed(request, here, found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN)
+        table = GroupExecutionsTable(_lines(listed["page"].rows, request.user))
         table.caption = gettext("Executions that failed like this")
         table.around = around_failed(request)
         return {
+            **listed,
             "table": table,
-            "page": page,
-            "lost": lost,
-            "first": here,
-            "next": f"{here}?{urlencode({'after': page.after})}",
-            "previous": f"{here}?{urlencode({'before': page.before})}",
             "exports": export.links(
                 request, "monitoring:failure-group-executions-export", fingerprint=group.fingerprint
             ),
@@ -255,6 +246,6 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
     return group
 
 
-def _lines(copies: Any, reader: Any) -> list[run_lines.ExecutionLine]:
+def _lines(copies: Any, reader: Any) -> list[Execution]:
     logins = may(reader, CONNECTIONS)
-    return [run_lines.execution_line(runs.execution_of_copy(copy, logins=logins)) for copy in copies]
+    return [execution_of(copy, logins=logins) for copy in copies]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
 from monitoring.failures.views import found_groups, in_short
+from monitoring.models.executions import execution_of
 from monitoring.pipelines import queries as pipeline_history
 from monitoring.pipelines import trends as pipeline_trends
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
@@ -19,14 +20,13 @@ from monitoring.pipelines.forms import ExecutionsForm
 from monitoring.pipelines.queries import Subject
 from monitoring.pipelines.tables import PipelineExecutionsTable
 from monitoring.pipelines.trends import TrendsTable
-from monitoring.rules.facts import Pipeline
-from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
-from monitoring.runs.tables import moved_text
+from monitoring.rules.facts import Execution, Pipeline
 from monitoring.web import export, keyset, readings
 from monitoring.web.audit_links import around_failed
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import RANGE_LABELS, filters
 from monitoring.web.snapshot import Current
+from monitoring.web.tables import moved_text
 
 
 class PipelineTrends(PipelineBlock):
@@ -84,13 +84,11 @@ class PipelineLast(PipelineBlock):
         newest = pipeline.newest
         if newest is None:
             return {"execution": None}
-        line = execution_line(newest)
         return {
             "execution": newest,
-            "line": line,
-            "moved": moved_text(line.moved, line),
-            "failure": failure_text(line.error) if line.error else None,
-            "error": line.error,
+            "moved": moved_text(newest),
+            "failure": failure_text(newest.shown_error) if newest.shown_error else None,
+            "error": newest.shown_error,
             "extracted": readings.rows_of(newest, newest.extracted),
             "upserted": readings.rows_of(newest, newest.upserted),
             "soft_deleted": readings.rows_of(newest, newest.soft_deleted),
@@ -120,12 +118,12 @@ class PipelineFailures(PipelineBlock):
                 {
                     "line": line,
                     "id": f"failure-{line.run_entity_id}",
-                    "words": failure_text(line.error),
-                    "moved": moved_text(line.moved, line),
+                    "words": failure_text(line.shown_error),
+                    "moved": moved_text(line),
                     "connections_url": around(line) if around else "",
                 }
                 for line in found
-                if line.error is not None
+                if line.shown_error is not None
             ],
             "more": more,
             "all_url": f"{here}?x-status=failed#pipeline-executions",
@@ -205,6 +203,6 @@ class PipelineExecutionsExport(export.TableExport):
         return PipelineExecutionsTable(_lines(copies, self.request.user))
 
 
-def _lines(copies: Any, reader: Any) -> list[ExecutionLine]:
+def _lines(copies: Any, reader: Any) -> list[Execution]:
     logins = may(reader, CONNECTIONS)
-    return [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies]
+    return [execution_of(copy, logins=logins) for copy in copies]

@@ -12,10 +12,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
 from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy, scope
+from monitoring.models.executions import execution_of
 from monitoring.rules.enums import ExecutionStatus
-from monitoring.rules.facts import ControlRow, Pipeline, Problem, Snapshot, SourceReading, Watermark
+from monitoring.rules.facts import ControlRow, Execution, Pipeline, Problem, Snapshot, SourceReading, Watermark
 from monitoring.rules.freshness_timeline import Timeline, draw
-from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import readings
 from monitoring.web.local_cache import cache
@@ -180,21 +180,21 @@ def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[
     return found.alias(word=Lower(Trim("status"))).filter(condition)
 
 
-def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[ExecutionLine], bool]:
+def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[Execution], bool]:
     """Return the pipeline's newest failures, and whether there are more.
 
     One statement per snapshot (`now`) and scope: copies change only when a snapshot does.
     """
     stamp, key_name = scope.reader_scope().stamp, name.encode("utf-8", "surrogatepass").hex()
     key = f"pipeline-failures-{now.timestamp()}-{shown}-{key_name}-{logins}-{stamp}"
-    kept: tuple[list[ExecutionLine], bool] | None = cache.get(key)
+    kept: tuple[list[Execution], bool] | None = cache.get(key)
     if kept is None:
         kept = _failures(name, shown, logins)
         cache.set(key, kept, KEPT_SECONDS)
     return kept
 
 
-def _failures(name: str, shown: int, logins: bool) -> tuple[list[ExecutionLine], bool]:
+def _failures(name: str, shown: int, logins: bool) -> tuple[list[Execution], bool]:
     copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
-    found = [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies[:shown]]
+    found = [execution_of(copy, logins=logins) for copy in copies[:shown]]
     return found, len(copies) > shown

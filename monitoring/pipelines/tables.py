@@ -12,12 +12,25 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.pipelines.texts import STATES, tone
 from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
-from monitoring.runs.tables import CountColumn, MessageColumn, RunIdColumn, SecondsColumn, WatermarkColumn, moved_text
 from monitoring.summary.tables import MatrixRow, NameColumn
 from monitoring.summary.tables import WatermarkColumn as MatrixWatermarkColumn
 from monitoring.web import parts
 from monitoring.web.labels import label
-from monitoring.web.tables import Column, PagedTable, PortalTable, ReadingColumn, StatusColumn, TimeColumn
+from monitoring.web.tables import (
+    Column,
+    CountColumn,
+    MessageColumn,
+    MovedColumn,
+    PagedTable,
+    PortalTable,
+    ReadingColumn,
+    RunIdColumn,
+    SecondsColumn,
+    StatusColumn,
+    ThroughputColumn,
+    TimeColumn,
+    WatermarkColumn,
+)
 
 
 class TimelineColumn(Column):
@@ -104,16 +117,6 @@ class PipelinesTable(PortalTable):
         return parts.value(value, why=gettext("no owner is set"))
 
 
-class MovedColumn(Column):
-    """Whether the watermark moved."""
-
-    def render(self, value: bool | None, record: Any) -> SafeString:
-        return moved_text(value, record)
-
-    def value(self, value: bool | None) -> str:
-        return "" if value is None else gettext("yes") if value else gettext("no")
-
-
 class PipelineExecutionsTable(PagedTable):
     """One pipeline's run entities, newest first, a page at a time."""
 
@@ -125,7 +128,7 @@ class PipelineExecutionsTable(PagedTable):
     extracted = CountColumn(verbose_name=_("Extracted"), orderable=False)
     upserted = CountColumn(verbose_name=_("Upserted"), orderable=False)
     soft_deleted = CountColumn(verbose_name=_("Soft-deleted"), orderable=False)
-    throughput = Column(verbose_name=_("Throughput"), css="num", orderable=False, help="throughput", unit=_("rows/s"))
+    throughput = ThroughputColumn(verbose_name=_("Throughput"), orderable=False, unit=_("rows/s"))
     moved = MovedColumn(verbose_name=_("Watermark moved"), orderable=False)
     watermark_from = WatermarkColumn(verbose_name=_("Watermark from"), orderable=False)
     watermark_to = WatermarkColumn(verbose_name=_("Watermark to"), orderable=False)
@@ -134,9 +137,6 @@ class PipelineExecutionsTable(PagedTable):
 
     class Meta:
         row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
-
-    def render_throughput(self, value: float | None) -> SafeString:
-        return parts.rate(value) if value is not None else parts.none(gettext("only a success has a throughput"))
 
     def render_error_class(self, value: Any) -> SafeString:
         return parts.none(gettext("no error")) if value is None else format_html("{}", label(value))

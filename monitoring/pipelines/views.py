@@ -24,7 +24,6 @@ from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Pipeline, Verdict
 from monitoring.rules.freshness_timeline import ZoneCode
-from monitoring.runs.queries import execution_line
 from monitoring.summary import tables as matrix
 from monitoring.summary.tables import STRUCTURES, matrix_row, structure_of
 from monitoring.web import export, readings
@@ -158,7 +157,7 @@ class PipelineComparison(PipelineBlock):
             "target_unread": target,
             "figures": pipeline.figures,
             "thresholds": pipeline.thresholds,
-            "running": pipeline.newest is not None and execution_line(pipeline.newest).running,
+            "running": pipeline.newest is not None and pipeline.newest.running,
         }
 
 

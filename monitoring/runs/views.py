@@ -6,33 +6,33 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
+from monitoring.models import RunCopy
+from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
-from monitoring.rules.error_text import ErrorText
-from monitoring.rules.facts import Problem
-from monitoring.runs import queries as run_lines
-from monitoring.runs import queries as runs
-from monitoring.runs.forms import RunsForm
-from monitoring.runs.queries import timeline
-from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable, moved_text
+from monitoring.rules.facts import Execution, Problem
+from monitoring.runs.forms import NEWEST_FIRST, SORTABLE, RunsForm, sortable
+from monitoring.runs.queries import RunDetail, run_detail
+from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable
+from monitoring.runs.timeline import timeline, timeline_chart, timeline_sentence
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import errors, export, keyset, readings, run_grid
 from monitoring.web.audit_links import around_failed, around_run
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
-from monitoring.web.charts import timeline_chart, timeline_sentence
 from monitoring.web.errors import NothingHere
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
 from monitoring.web.snapshot import Current, cached_once
+from monitoring.web.tables import moved_text
 
 GRID_RUNS = 30
-NEWEST_FIRST = "-run_id"
 RUNS_SHOWN = 25
 
 
@@ -96,26 +96,22 @@ class RunsList(Block):
 
     def context(self, current: Current) -> dict[str, Any]:
         request, here = self.request, reverse("monitoring:runs")
-        form = runs_form(request)
-        order = form.values.get("sort") or NEWEST_FIRST
-        page, lost = _page(form, current, order, request)
-        if lost:
+        logins = may(request.user, CONNECTIONS)
+        form = RunsForm(request.GET, logins=logins)
+        field, descending = form.order.lstrip("-"), form.order.startswith("-")
+        found = form.apply(current.now)
+        listed = keyset.listed(request, here, found, field=field, descending=descending, size=RUNS_SHOWN)
+        if listed["lost"]:
             form.add_error(None, gettext("This address names no place in the list: it starts again."))
-        table = RunsTable(_lines(page.rows, request), order_by=order)
-        hidden = set(runs.SORTABLE) - set(runs.sortable(logins=_logins(request)))
-        for name in hidden:
+        table = RunsTable(listed_runs(listed["page"].rows, logins=logins), order_by=form.order)
+        for name in set(SORTABLE) - set(sortable(logins=logins)):
             table.columns[name].column.orderable = False
         table.caption = gettext("Runs")
         table.around = around_failed(request)
-        query = request.GET.copy()
-        query.pop("after", None), query.pop("before", None)
         return {
             **filters(request, form, gettext("Filter the runs"), here),
+            **listed,
             "table": table,
-            "page": page,
-            "first": f"{here}?{query.urlencode()}",
-            "next": f"{here}?{_with(query, after=page.after)}",
-            "previous": f"{here}?{_with(query, before=page.before)}",
             "names": [pipeline.name for pipeline in current.snapshot.pipelines] if current.snapshot else [],
             "kept_days": settings.COPY_RETENTION_DAYS,
             "exports": export.links(request, "monitoring:runs-list-export"),
@@ -142,50 +138,17 @@ class RunsExport(export.TableExport):
     file_name = "runs"
 
     def get_table(self, current: Current) -> RunsTable:
-        form = runs_form(self.request)
-        order = form.values.get("sort") or NEWEST_FIRST
-        wanted = runs.runs(form.wanted(current.now), logins=_logins(self.request))
-        found = wanted.order_by(order, NEWEST_FIRST)[: export.ROWS_TO_READ]
-        return RunsTable(_lines(found, self.request), order_by=order)
-
-
-def runs_form(request: HttpRequest) -> RunsForm:
-    """Return what the address asks of the runs."""
-    logins = _logins(request)
-    names = runs.sortable(logins=logins)
-    return RunsForm(request.GET, sortable=frozenset([*names, *(f"-{name}" for name in names)]), logins=logins)
-
-
-def _logins(request: HttpRequest) -> bool:
-    return may(request.user, CONNECTIONS)
-
-
-def _lines(copies: Any, request: HttpRequest) -> list[run_lines.RunLine]:
-    return [run_lines.run_line(run) for run in runs.listed_runs(copies, logins=_logins(request))]
+        logins = may(self.request.user, CONNECTIONS)
+        form = RunsForm(self.request.GET, logins=logins)
+        found: QuerySet[RunCopy] = form.apply(current.now).order_by(form.order, NEWEST_FIRST)
+        return RunsTable(listed_runs(found[: export.ROWS_TO_READ], logins=logins), order_by=form.order)
 
 
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
     """Return the control table in the order of the address (`control-sort`)."""
     form = TableForm(request.GET, prefix="control", sortable=ControlTable.sortable())
-    lines = run_lines.control_lines(current.snapshot) if current.snapshot else []
-    return form, ControlTable(lines, order_by=form.values.get("sort") or "entity_name")
-
-
-def _page(form: RunsForm, current: Current, order: str, request: HttpRequest) -> tuple[keyset.KeysetPage[Any], bool]:
-    """Return the page that the address asks for, and whether it named a place that does not exist."""
-    found, field = runs.runs(form.wanted(current.now), logins=_logins(request)), runs.SORTABLE[order.lstrip("-")]
-    falling = order.startswith("-")
-    after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    try:
-        return keyset.page(found, field=field, descending=falling, after=after, before=before, size=RUNS_SHOWN), False
-    except keyset.BadCursor:
-        return keyset.page(found, field=field, descending=falling, size=RUNS_SHOWN), True
-
-
-def _with(query: QueryDict, **more: str) -> str:
-    changed = query.copy()
-    changed.update(more)
-    return changed.urlencode()
+    rows = current.snapshot.pipelines if current.snapshot else ()
+    return form, ControlTable(rows, order_by=form.values.get("sort") or "entity_name")
 
 
 KEPT_SECONDS = 10
@@ -208,7 +171,7 @@ class RunBlock(Block):
         detail = run_or_404(self.request, current, self.kwargs["run_id"])
         return {"detail": detail, **self.filled(current, detail)}
 
-    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
         """Return the variables beside the run."""
         raise NotImplementedError
 
@@ -220,16 +183,14 @@ class RunFacts(RunBlock):
     template_name = "monitoring/run/_facts.html"
     rights = (CONNECTIONS,)
 
-    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
-        line = run_lines.run_line(detail.run)
-        requested = [name.strip() for name in detail.run.entities_requested.split(",") if name.strip()]
-        started = {execution.entity_name for execution in detail.run.executions}
+    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
+        run = detail.run
+        started = {execution.entity_name for execution in run.executions}
         return {
-            "line": line,
-            "requested": requested,
-            "not_started": [name for name in requested if name not in started],
-            "orphan": _is_orphan(current, line.run_id) if line.running else False,
-            "connections_url": around_run(line) if may(self.request.user, CONNECTIONS) else "",
+            "run": run,
+            "not_started": [name for name in run.requested if name not in started],
+            "orphan": run.running and _is_orphan(current, run.run_id),
+            "connections_url": around_run(run) if may(self.request.user, CONNECTIONS) else "",
         }
 
 
@@ -239,14 +200,13 @@ class RunEntities(RunBlock):
     name = "run-entities"
     template_name = "monitoring/run/_entities.html"
 
-    def filled(self, current: Current, detail: runs.RunDetail) -> dict[str, Any]:
+    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
         form, table = executions_table(self.request, detail)
         table.caption = gettext("Executions of this run")
-        lines = map(run_lines.execution_line, detail.run.executions)
         return {
             "form": form,
             "table": table,
-            "failures": [_failure(line, line.error, current, detail) for line in lines if line.error],
+            "failures": [_failure(each, current, detail) for each in detail.run.executions if each.shown_error],
             "exports": export.links(self.request, "monitoring:run-entities-export", run_id=detail.run.run_id),
         }
 
@@ -300,13 +260,13 @@ class RunUnread(Exception):
         self.problem = problem
 
 
-def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunDetail:
+def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail:
     """Return the run, read once for all who ask within KEPT_SECONDS, and after each sample.
 
     Raises NothingHere when there is none, RunUnread when the warehouse could not be asked, RenderInProgress if a
     refresh would wait for another request that reads it.
     """
-    cached: dict[int, runs.RunDetail] = request.__dict__.setdefault("_runs", {})
+    cached: dict[int, RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
             logins = may(request.user, CONNECTIONS)
@@ -318,36 +278,33 @@ def run_or_404(request: HttpRequest, current: Current, run_id: int) -> runs.RunD
     return cached[run_id]
 
 
-def _read(run_id: int, logins: bool) -> runs.RunDetail:
-    detail = runs.run_detail(run_id, logins=logins)
+def _read(run_id: int, logins: bool) -> RunDetail:
+    detail = run_detail(run_id, logins=logins)
     if detail is None:  # raised here: it is not kept that there is none
         raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
     return detail
 
 
-def executions_table(request: HttpRequest, detail: runs.RunDetail) -> tuple[TableForm, ExecutionsTable]:
+def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:
     """Return the run's executions in the order of the address."""
     form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
-    lines = [run_lines.execution_line(execution) for execution in detail.run.executions]
-    return form, ExecutionsTable(lines, order_by=form.values.get("sort") or "started_at")
+    return form, ExecutionsTable(detail.run.executions, order_by=form.values.get("sort") or "started_at")
 
 
-def _failure(
-    line: run_lines.ExecutionLine, error: ErrorText, current: Current, detail: runs.RunDetail
-) -> dict[str, Any]:
+def _failure(execution: Execution, current: Current, detail: RunDetail) -> dict[str, Any]:
     """Return a failure with its explanation, and where the pipeline's watermark stands now."""
-    pipeline = current.snapshot.pipeline(line.entity_name) if current.snapshot else None
+    pipeline = current.snapshot.pipeline(execution.entity_name) if current.snapshot else None
     control = pipeline.control if pipeline else None
-    grouped = detail.copied and line.status is ExecutionStatus.FAILED
-    stayed = None if control is None or line.watermark_from is None else control.watermark == line.watermark_from
+    grouped = detail.copied and execution.status is ExecutionStatus.FAILED
+    error, start = execution.shown_error, execution.watermark_from
     return {
-        "execution": line,
+        "execution": execution,
         "words": failure_text(error),
         "group_url": reverse("monitoring:failure-group", args=(error.fingerprint,)) if grouped else "",
-        "moved": moved_text(line.moved, line),
+        "moved": moved_text(execution),
         "control": control,
         "unread": readings.blind(current.snapshot)[1] if current.snapshot else None,
-        "stayed": stayed,
+        "stayed": None if control is None or start is None else control.watermark == start,
     }
 
 

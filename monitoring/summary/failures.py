@@ -15,15 +15,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import RunEntityCopy
+from monitoring.models.executions import execution_of
 from monitoring.rules.enums import ErrorClass, ExecutionStatus
-from monitoring.runs.queries import ExecutionLine, execution_line, execution_of_copy
-from monitoring.runs.tables import RunIdColumn
-from monitoring.templatetags.sentences import pipeline_link
-from monitoring.web import parts
+from monitoring.rules.facts import Execution
+from monitoring.web import parts, readings
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import TableForm, class_choices, search_field
 from monitoring.web.labels import label
-from monitoring.web.tables import Column, PortalTable, ReadingColumn, TimeColumn
+from monitoring.web.tables import Column, PipelineColumn, PortalTable, ReadingColumn, RunIdColumn, TimeColumn
 
 FAILURES_SHOWN = 8
 FAILURES_DAYS = 7
@@ -36,7 +35,7 @@ class Failures:
     """The newest failures since `since`, newest first. `cut`: there were more than FAILURES_READ."""
 
     since: datetime
-    rows: tuple[ExecutionLine, ...]
+    rows: tuple[Execution, ...]
     cut: bool
 
 
@@ -46,18 +45,18 @@ def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -
     copies = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value).order_by(
         "-started_at", "-run_entity_id"
     )[: FAILURES_READ + 1]
-    rows = [execution_line(execution_of_copy(copy, logins=logins)) for copy in copies]
+    rows = [execution_of(copy, logins=logins) for copy in copies]
     return Failures(since=since, rows=tuple(rows[:FAILURES_READ]), cut=len(rows) > FAILURES_READ)
 
 
-def select(rows: Iterable[ExecutionLine], *, kind: ErrorClass | None = None, text: str = "") -> list[ExecutionLine]:
+def select(rows: Iterable[Execution], *, kind: ErrorClass | None = None, text: str = "") -> list[Execution]:
     """Return those of that class whose pipeline, message or run holds `text`, whatever its case."""
     needle = text.strip().casefold()
     return [
         row
         for row in rows
         if (kind is None or row.error_class is kind)
-        and needle in f"{row.entity_name}\n{row.error_message}\n#{row.run_id}".casefold()
+        and needle in f"{row.entity_name}\n{row.error_text}\n#{row.run_id}".casefold()
     ]
 
 
@@ -68,16 +67,29 @@ class FailedAtColumn(TimeColumn):
         return format_html("{} <br>{}", parts.when(value), parts.age(value))
 
 
-class PipelineColumn(Column):
-    def render(self, value: str) -> SafeString:
-        return pipeline_link(value)
+class DurationColumn(ReadingColumn):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("duration", accessor="seconds", unit="s", **kwargs)
+
+    def rank(self, row: Execution) -> float | None:
+        return row.seconds
+
+    def render(self, value: float | None) -> SafeString:
+        return readings.draw(_reading(value), self.kind)
+
+    def value(self, value: float | None) -> Any:
+        return readings.export_value(_reading(value))
+
+
+def _reading(seconds: float | None) -> readings.Reading[float]:
+    return readings.reading(seconds, readings.Missing.NOT_FINISHED)
 
 
 class MeaningColumn(Column):
     """The class of the failure, its meaning, the names in the message, what to do."""
 
-    def render(self, record: ExecutionLine) -> SafeString:
-        words = failure_text(record.error)
+    def render(self, record: Execution) -> SafeString:
+        words = failure_text(record.shown_error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
             '<div class="failure"><p class="failure__kind">{}</p><p>{} {}</p><p class="failure__advice">{}</p></div>',
@@ -87,25 +99,25 @@ class MeaningColumn(Column):
             words.advice,
         )
 
-    def value(self, record: ExecutionLine) -> str:
-        return label(record.error.error_class)
+    def value(self, record: Execution) -> str:
+        return label(record.error_class)
 
 
 class WordsColumn(Column):
     """One of the message's explanations; only in exports, as the page shows it inside another column."""
 
     def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="error", visible=False, orderable=False, **kwargs)
+        super().__init__(*args, accessor="shown_error", visible=False, orderable=False, **kwargs)
         self.part = part
 
-    def value(self, record: ExecutionLine) -> str:
-        return str(getattr(failure_text(record.error), self.part))
+    def value(self, record: Execution) -> str:
+        return str(getattr(failure_text(record.shown_error), self.part))
 
 
 class MessageColumn(Column):
     """The server's own words in one line; the driver's whole text under them, to select and copy."""
 
-    def render(self, value: str, record: ExecutionLine) -> SafeString:
+    def render(self, value: str, record: Execution) -> SafeString:
         if not value:
             return parts.none(gettext("the runner wrote no message"))
         return format_html(
@@ -113,7 +125,7 @@ class MessageColumn(Column):
             '<summary>{}<span class="failure__first">{}</span></summary><p class="mono small wrap">{}</p></details>',
             record.run_entity_id,
             parts.icon("chevron-right", "disclosure__sign"),
-            record.error.words,
+            record.shown_error.words,
             value,
         )
 
@@ -133,8 +145,8 @@ class FailuresTable(PortalTable):
     )
     meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", verbose_name=_("What to do"))
-    duration = ReadingColumn("duration", verbose_name=_("Duration"), unit="s")
-    message = MessageColumn(accessor="error_message", verbose_name=_("Message"))
+    duration = DurationColumn(verbose_name=_("Duration"))
+    message = MessageColumn(accessor="error_text", verbose_name=_("Message"))
 
     class Meta:
         order_by = "-at"
@@ -155,7 +167,7 @@ class FailuresForm(TableForm):
         error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
     )
 
-    def apply(self, rows: Iterable[ExecutionLine]) -> list[ExecutionLine]:
+    def apply(self, rows: Iterable[Execution]) -> list[Execution]:
         """Return the failures that match what was asked for and could be used."""
         kind = self.values.get("kind", "")
         return select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))

@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 
 from monitoring.failures.queries import DayCount
-from monitoring.rules.enums import ExecutionStatus, RunStatus
+from monitoring.rules.enums import RunStatus
 from monitoring.rules.sessions import HourFigures
-from monitoring.runs.queries import Timeline
 from monitoring.summary.queries import DayRuns, PipelineVolume
-from monitoring.web.formats import machine_text, number_text, percent_text, time_text
+from monitoring.web.formats import number_text, percent_text, time_text
 from monitoring.web.parts import sign_of
 
 STACK = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.RUNNING, RunStatus.UNKNOWN)
@@ -221,38 +219,3 @@ def _hour_label(hour: HourFigures, count: int) -> str:
     if count <= 24:
         return f"{local:%H:%M}"
     return str(date_format(local, "d/m H:i" if get_language() == "pt-br" else "j M H:i"))
-
-
-def timeline_chart(found: Timeline) -> dict[str, Any]:
-    """Return a bar per execution of the newest runs, a row per pipeline; open bars have no end."""
-    rows = sorted({bar.execution.entity_name for bar in found.bars})
-    return {
-        "type": "gantt",
-        "rows": rows,
-        "start": machine_text(found.since),
-        "end": machine_text(found.until),
-        "spans": [
-            {
-                "row": rows.index(bar.execution.entity_name),
-                "start": machine_text(bar.start),
-                "end": None if bar.end is None else machine_text(bar.end),
-                "tone": sign_of(bar.execution.status).tone,
-                "label": f"#{bar.execution.run_id} {sign_of(bar.execution.status).word}",
-                "url": reverse("monitoring:run", args=(bar.execution.run_id,)),
-            }
-            for bar in found.bars
-        ],
-    }
-
-
-def timeline_sentence(found: Timeline) -> str:
-    """Return what the timeline shows, for who cannot see it."""
-    if not found.bars:
-        return gettext("No execution has been seen yet.")
-    failed = sum(bar.execution.status is ExecutionStatus.FAILED for bar in found.bars)
-    running = sum(bar.execution.status is ExecutionStatus.RUNNING and not bar.orphan for bar in found.bars)
-    return gettext("%(count)d executions of the newest runs: %(failed)d failed, %(running)d running.") % {
-        "count": len(found.bars),
-        "failed": failed,
-        "running": running,
-    }

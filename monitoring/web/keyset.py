@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, Model, Q, QuerySet
+from django.http import HttpRequest
 
 PAGE_SIZE = 50
 
@@ -70,6 +71,40 @@ def page(
         after=_encode(order_name, rows[-1], field) if rows and has_after else "",
         before=_encode(order_name, rows[0], field) if rows and has_before else "",
     )
+
+
+def listed(
+    request: HttpRequest,
+    here: str,
+    queryset: QuerySet[Any],
+    *,
+    field: str,
+    descending: bool,
+    size: int = PAGE_SIZE,
+    prefix: str = "",
+) -> dict[str, Any]:
+    """Return the variables of components/keyset.html: the page that the URL asks for, and links to others at `here`.
+
+    `lost`: the URL names a page that does not exist, and this is the first.
+    """
+    names = f"{prefix}after", f"{prefix}before"
+    after, before = (request.GET.get(name, "") for name in names)
+    lost = False
+    try:
+        found = page(queryset, field=field, descending=descending, after=after, before=before, size=size)
+    except BadCursor:
+        found, lost = page(queryset, field=field, descending=descending, size=size), True
+    others = request.GET.copy()
+    for name in names:
+        others.pop(name, None)
+
+    def url(**cursor: str) -> str:
+        query = others.copy()
+        query.update(cursor)
+        return f"{here}?{query.urlencode()}"
+
+    links = {"first": url(), "next": url(**{names[0]: found.after}), "previous": url(**{names[1]: found.before})}
+    return {"page": found, "lost": lost, **links}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import django_tables2
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django_tables2.data import TableListData
@@ -251,6 +251,9 @@ class ThroughputColumn(Column):
 
     def render(self, value: float | None) -> SafeString:
         return parts.rate(value) if value is not None else parts.none(gettext("only a success has a throughput"))
+
+    def value(self, value: float | None) -> str:
+        return strip_tags(self.render(value))
 
 
 def moved_text(execution: Execution) -> SafeString:

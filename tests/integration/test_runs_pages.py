@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.rules.enums import RunStatus
-from monitoring.runs.queries import run_line
 from monitoring.web.local_cache import cache
 from tests import factories
 from tests.conftest import ROLES
@@ -307,5 +306,5 @@ def test_a_collector_that_is_gone_is_named(
 )
 def test_a_runs_counts_are_unknown_until_it_has_finished(status: str, known: bool) -> None:
     """The runner writes them at the end (CONTRACT): the 0 of a run that goes on, or was killed, says nothing."""
-    line = run_line(factories.run(status=RunStatus.parse(status), entities_succeeded=0, entities_failed=0))
-    assert (line.entities_succeeded, line.entities_failed) == ((0, 0) if known else (None, None))
+    run = factories.run(status=RunStatus.parse(status), entities_succeeded=0, entities_failed=0)
+    assert (run.succeeded_count, run.failed_count) == ((0, 0) if known else (None, None))

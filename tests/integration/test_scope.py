@@ -24,10 +24,10 @@ from monitoring.models import (
     TrailEntry,
     scope,
 )
+from monitoring.models.executions import listed_runs
 from monitoring.models.managers import fill_in, of_status
 from monitoring.models.scope import ReaderScope, limited_to
 from monitoring.rules.enums import RunStatus
-from monitoring.runs.queries import listed_runs
 from tests.conftest import ROLES
 from tests.integration.test_every_page import ADDRESSES, BLOCKS, PAGES
 from tests.support import htmx, worlds

@@ -177,9 +177,9 @@ def _pipeline(name: str) -> Pipeline:
 
 
 def _execution(row: RunEntityCopy) -> Execution:
-    from monitoring.runs.queries import execution_of_copy
+    from monitoring.models.executions import execution_of
 
-    return execution_of_copy(row, logins=True)
+    return execution_of(row, logins=True)
 
 
 def in_warehouse(warehouse: Any) -> None:
