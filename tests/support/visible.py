@@ -12,7 +12,7 @@ NOT_PROSE = frozenset({"code", "script", "style", "kbd", "samp", "symbol", "svg"
 NAMES = re.compile(r"\b(ETL Portal|ETL|UTC|DW|OLTP|SQL Server|SQL|CSV|XLSX|JSON|GET|POST|Excel|id|width=device\S*)\b")
 OBJECT = re.compile(r"\b[a-z]+\.[a-z_]+\b")
 """A table's name, `ctl.etl_control`: the same in every language."""
-ATTRIBUTES = re.compile(r'(\s*[\w-]+="[^"]*")+\s*')
+ATTRIBUTES = re.compile(r"""(\s*[\w-]+=("[^"]*"|'[^']*'))+\s*""")
 """A block that fills a tag of its parent template."""
 WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}")
 BLOCKS = {"blocktranslate": "endblocktranslate", "blocktrans": "endblocktrans", "comment": "endcomment"}
