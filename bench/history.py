@@ -149,7 +149,7 @@ def _cost(make: Callable[[], Any]) -> tuple[int, float, float]:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    from monitoring.web.local_cache import cache
+    from monitoring.web.cache import cache
 
     cpu, wall = [], []
     for _ in range(ROUNDS):

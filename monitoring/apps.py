@@ -18,8 +18,8 @@ class MonitoringConfig(AppConfig):
         from monitoring import access as sight
         from monitoring.accounts import limits
         from monitoring.accounts.first_admin import after_migrate
+        from monitoring.collector.snapshot import news
         from monitoring.web import activity as trail
-        from monitoring.web.snapshot import news
 
         breaker.listen(news)
         trail.connect()

@@ -108,7 +108,7 @@ def _no_memory() -> None:
 
     from etlportal import breaker
     from etlportal.backends import bounded
-    from monitoring.web import snapshot
+    from monitoring.collector import snapshot
 
     breaker.forget()
     bounded.forget()
@@ -213,8 +213,8 @@ def snapshot_stored(db: None) -> Callable[..., Any]:
     """`snapshot_stored(snapshot, ticked_at=...)`: what the collector would have left in `default`."""
     from django.utils import timezone
 
+    from monitoring.collector.snapshot import encode
     from monitoring.models import CollectorState
-    from monitoring.web.snapshot import encode
 
     def store(snapshot: Any, ticked_at: datetime | None = None) -> Any:
         payload = encode(snapshot)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from monitoring.warehouse import login_events
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import parts
-from monitoring.web.snapshot import cached_once
+from monitoring.web.cache import cached_once
 
 Column = Callable[[Any], Any]
 

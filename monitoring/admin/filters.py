@@ -12,12 +12,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin.paging import PLACE, WINDOW
+from monitoring.collector.snapshot import current
 from monitoring.models import EtlControl, PipelineRollup, scope
 from monitoring.models.managers import of_status
 from monitoring.rules.enums import ExecutionStatus, RunStatus, TrailAction, TrailOutcome
 from monitoring.web import labels as web_labels
 from monitoring.web.parts import sign_of
-from monitoring.web.snapshot import current
 
 MANY = 500
 """The most pipelines that a filter offers."""

@@ -23,12 +23,12 @@ from monitoring.admin import columns, paging, raw
 from monitoring.admin.filters import ColumnFilter
 from monitoring.admin.masking import mask_rows, may_see_logins, searchable
 from monitoring.admin.related_rows import Related, detail_url
+from monitoring.collector.snapshot import current
 from monitoring.models import scope
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import export
 from monitoring.web.problems import problem_text
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
-from monitoring.web.snapshot import current
 
 DJANGOS_PARAMETERS = ("q", "o", "_facets")
 

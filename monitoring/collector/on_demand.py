@@ -19,9 +19,9 @@ from etlportal.databases import WATCHED
 from monitoring.collector.lease import Heartbeat, LeaseLost, claim_lease, release_lease
 from monitoring.collector.loop import holder_name
 from monitoring.collector.memory import Memory
+from monitoring.collector.snapshot import Current, current
 from monitoring.collector.tick import tick
 from monitoring.models.scope import unscoped
-from monitoring.web.snapshot import Current, current
 
 logger = logging.getLogger(__name__)
 

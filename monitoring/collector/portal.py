@@ -19,13 +19,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from etlportal.backends.sqlserver.odbc import driver_manager_problem
+from monitoring.collector.snapshot import TAKEOVER
 from monitoring.collector.store import Decisions, decisions
 from monitoring.models import CollectorState
 from monitoring.rules.doctor import PortalFacts
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse.errors import problem_from
-from monitoring.web.snapshot import TAKEOVER
 
 DEFAULT = "default"
 OWN_CHECKS = frozenset({"etlportal.E001", "etlportal.W003"})

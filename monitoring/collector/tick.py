@@ -26,6 +26,7 @@ from monitoring.collector.memory import Memory
 from monitoring.collector.read import DW, OLTP, Looked, look
 from monitoring.collector.retention import expire_sessions, prune_rollups, prune_samples
 from monitoring.collector.rollup import roll_up
+from monitoring.collector.snapshot import decode, encode
 from monitoring.collector.store import decisions, required_names, store_tick
 from monitoring.models import CollectorState
 from monitoring.rules.alerts import open_verdicts, preflight_verdicts
@@ -35,7 +36,6 @@ from monitoring.rules.overview import overview
 from monitoring.rules.preflight import preflight
 from monitoring.rules.rollups import hour_of
 from monitoring.web.activity import expire_trail
-from monitoring.web.snapshot import decode, encode
 
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 _TICKING = frozenset(

@@ -14,7 +14,7 @@ from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Problem, Run
 from monitoring.warehouse.login_events import factors_in
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.web.snapshot import cached_once
+from monitoring.web.cache import cached_once
 
 MOST_RUNS = 25
 MOST_STARTS = 50_000

@@ -17,6 +17,7 @@ from django.db import Error
 from django.db.models import Q, QuerySet
 
 from etlportal.guard import WarehouseReadOnly
+from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
 from monitoring.rules import audit as auditor
 from monitoring.rules import sessions
@@ -41,8 +42,7 @@ from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import Bounds, HoursRead
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import keyset
-from monitoring.web.local_cache import cache
-from monitoring.web.snapshot import cached_once, current
+from monitoring.web.cache import cache, cached_once
 
 KEY = "connections:hours"
 KEEP = timedelta(hours=168)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
 from monitoring.access import CAPTURE, CONNECTIONS, may
+from monitoring.collector.snapshot import Current
 from monitoring.connections import queries as audit
 from monitoring.connections.factors import Factors, factors, window_runs
 from monitoring.connections.forms import EventsForm, WindowForm
@@ -43,13 +44,13 @@ from monitoring.web import charts, export
 from monitoring.web.activity import note
 from monitoring.web.audit_links import around_run, audit_url
 from monitoring.web.blocks import Block, Page
+from monitoring.web.cache import forget
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
 from monitoring.web.keyset import BadCursor
 from monitoring.web.labels import label
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import ProblemWords
-from monitoring.web.snapshot import Current, forget
 from monitoring.web.tables import PortalTable
 
 WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))

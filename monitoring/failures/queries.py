@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
 
+from monitoring.collector.snapshot import Current
 from monitoring.models import CollectorState, RunEntityCopy
 from monitoring.models.executions import shown_error
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState
@@ -16,7 +17,7 @@ from monitoring.rules.error_text import FINGERPRINT_VERSION, ErrorText, parse
 from monitoring.rules.failure_groups import GONE_AFTER, Standing, state_of, unresolved_in
 from monitoring.summary.queries import days_until
 from monitoring.web import readings
-from monitoring.web.snapshot import Current, cached_once
+from monitoring.web.cache import cached_once
 
 PAIRS = 2000
 """Pairs of fingerprint and pipeline that are read, those seen last: a bound for messages that are all different."""

@@ -11,6 +11,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, UNMASK, may
+from monitoring.collector.snapshot import Current, current
 from monitoring.failures.forms import FailureGroupsForm
 from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
 from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
@@ -28,7 +29,6 @@ from monitoring.web.errors import NothingHere
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import filters
 from monitoring.web.preflight import OPENING
-from monitoring.web.snapshot import Current, current
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
 SHORT = 5

@@ -7,10 +7,10 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
+from monitoring.collector.snapshot import Current
 from monitoring.pipelines import queries as pipelines
 from monitoring.rules.facts import Pipeline
 from monitoring.web.blocks import Block
-from monitoring.web.snapshot import Current
 
 Context = dict[str, Any]
 

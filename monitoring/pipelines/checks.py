@@ -20,6 +20,7 @@ from django.views.generic import View
 
 from etlportal.budget import budget
 from monitoring.access import may
+from monitoring.collector.snapshot import Current, current
 from monitoring.models import IntegrityReport
 from monitoring.pipelines import queries as pipelines
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
@@ -31,7 +32,6 @@ from monitoring.rules.integrity import Basis, CheckResult, Report
 from monitoring.warehouse.integrity.checks import Subject, run_checks
 from monitoring.web.activity import address_of, record
 from monitoring.web.problems import detail_text
-from monitoring.web.snapshot import Current, current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
+from monitoring.collector.snapshot import Current
 from monitoring.failures.views import found_groups, in_short
 from monitoring.models.executions import execution_of
 from monitoring.pipelines import queries as pipeline_history
@@ -25,7 +26,6 @@ from monitoring.web import export, keyset, readings
 from monitoring.web.audit_links import around_failed
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import RANGE_LABELS, filters
-from monitoring.web.snapshot import Current
 from monitoring.web.tables import moved_text
 
 

@@ -11,6 +11,7 @@ from django.db import Error
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
+from monitoring.collector.snapshot import Current
 from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy, scope
 from monitoring.models.executions import execution_of
 from monitoring.rules.enums import ExecutionStatus
@@ -18,8 +19,7 @@ from monitoring.rules.facts import ControlRow, Execution, Pipeline, Problem, Sna
 from monitoring.rules.freshness_timeline import Timeline, draw
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import readings
-from monitoring.web.local_cache import cache
-from monitoring.web.snapshot import Current
+from monitoring.web.cache import cache
 
 LIVE_SECONDS = 10
 """How long a control row that the snapshot lacks is kept for all viewers."""

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from monitoring.access import UNMASK, may
+from monitoring.collector.snapshot import Current, current
 from monitoring.pipelines import queries as pipelines
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.queries import Decisions
@@ -27,8 +28,8 @@ from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import export, parts
+from monitoring.web.cache import cached_once
 from monitoring.web.problems import problem_text
-from monitoring.web.snapshot import Current, cached_once, current
 from monitoring.web.tables import Column, PagedTable
 from monitoring.web.unmask import UnmaskView, unmasked_until
 

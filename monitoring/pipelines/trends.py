@@ -21,7 +21,7 @@ from monitoring.rules.enums import ExecutionStatus, Grain
 from monitoring.rules.facts import Pipeline
 from monitoring.rules.figures import DAY, DEFAULT_RANGE, RANGES, percentile, step
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from monitoring.web.tables import Column, PortalTable, TimeColumn
 from monitoring.web.trends import Point, Series, resolution_of, slot_of, slots, usual
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.views.generic import View
 
 from monitoring.access import DECIDE, may
+from monitoring.collector.snapshot import Current, current
 from monitoring.models import PipelineSettings
 from monitoring.pipelines import history
 from monitoring.pipelines import queries as pipelines
@@ -34,7 +35,6 @@ from monitoring.web.formats import duration
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
-from monitoring.web.snapshot import Current, current
 from monitoring.web.unmask import unmasked_until
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
+from monitoring.collector.snapshot import Current
 from monitoring.models import RunCopy
 from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
@@ -24,12 +25,12 @@ from monitoring.warehouse.errors import problem_from
 from monitoring.web import errors, export, keyset, readings, run_grid
 from monitoring.web.audit_links import around_failed, around_run
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
+from monitoring.web.cache import cached_once
 from monitoring.web.errors import NothingHere
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
-from monitoring.web.snapshot import Current, cached_once
 from monitoring.web.tables import moved_text
 
 GRID_RUNS = 30

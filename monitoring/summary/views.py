@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
+from monitoring.collector.snapshot import Current
 from monitoring.failures.views import found_groups, in_short
 from monitoring.rules.facts import Run, Snapshot, Verdict
 from monitoring.rules.figures import DEFAULT_RANGE, RANGES
@@ -28,10 +29,10 @@ from monitoring.web import charts, export, run_grid, trends
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
 from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
+from monitoring.web.cache import cached_once
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, TableForm
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
-from monitoring.web.snapshot import Current, cached_once
 
 T = TypeVar("T")
 

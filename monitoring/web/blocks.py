@@ -29,7 +29,8 @@ from django.views.generic import View
 
 from monitoring.access import VIEW, may
 from monitoring.collector.on_demand import ensure_fresh
-from monitoring.web.snapshot import Current, RenderInProgress, cached_once, current
+from monitoring.collector.snapshot import Current, current
+from monitoring.web.cache import RenderInProgress, cached_once
 
 logger = logging.getLogger(__name__)
 

@@ -25,12 +25,12 @@ from django.utils.text import slugify
 from django.views import View
 
 from etlportal.budget import budget
+from monitoring.collector.snapshot import Current, current
 from monitoring.rules.enums import TrailOutcome
 from monitoring.web import sheets
 from monitoring.web.activity import note_export
 from monitoring.web.problems import ProblemWords
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
-from monitoring.web.snapshot import Current, current
 from monitoring.web.tables import PortalTable
 
 FORMATS = ("csv", "xlsx")

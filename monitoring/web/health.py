@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from etlportal.budget import OutOfTime, begin, wait
-from monitoring.web.snapshot import current
+from monitoring.collector.snapshot import current
 
 PATIENCE = 2.5
 """Seconds that /readyz waits for all parts together; the timeout of an orchestrator is rarely longer."""

@@ -23,10 +23,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from etlportal import metrics as own
+from monitoring.collector.snapshot import Current, current
 from monitoring.rules.enums import PipelineStatus, Rule, Severity
 from monitoring.rules.facts import Count, Pipeline, Snapshot
 from monitoring.web.readings import blind
-from monitoring.web.snapshot import Current, current
 
 WATCHED = ("dw", "oltp")
 

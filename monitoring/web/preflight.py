@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from monitoring.collector.snapshot import Current
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import Check, ConnectionReading, Preflight, Snapshot
 from monitoring.rules.overview import verdict_sentence
@@ -19,7 +20,6 @@ from monitoring.web.check_texts import check_text, connection_facts
 from monitoring.web.headline import sentence_text
 from monitoring.web.parts import Sign, sign_of
 from monitoring.web.problems import detail_text, problem_text
-from monitoring.web.snapshot import Current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

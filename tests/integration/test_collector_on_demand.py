@@ -16,8 +16,8 @@ from django.utils import timezone
 from monitoring.collector import on_demand
 from monitoring.collector.lease import claim_lease, release_lease
 from monitoring.collector.on_demand import ensure_fresh, take_one_sample
+from monitoring.collector.snapshot import Current, current
 from monitoring.models import CollectorState, PipelineSample
-from monitoring.web.snapshot import Current, current
 from tests.support.collecting import in_real_time
 from tests.support.queries import queries
 from tests.support.warehouse import Warehouse

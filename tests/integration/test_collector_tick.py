@@ -8,10 +8,10 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, PipelineRollup, PipelineSample, PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.rules.enums import CheckState, PipelineStatus, ProblemCode, Rule, Severity
 from monitoring.rules.facts import Count
-from monitoring.web.snapshot import current
 from tests.support.collecting import Watcher, in_real_time, problem_codes
 from tests.support.queries import queries
 from tests.support.shop import customer, region

@@ -23,7 +23,7 @@ from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPrefer
 from monitoring.rules import sessions as rules_sessions
 from monitoring.rules.sessions import Figures
 from monitoring.warehouse import login_events as warehouse_login_events
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests.factories import snapshot
 from tests.support import htmx
 from tests.support.warehouse import NOW

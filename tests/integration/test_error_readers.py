@@ -12,7 +12,7 @@ from django.test import Client
 from monitoring.collector.copies import update_errors
 from monitoring.models import CollectorState, EtlRun, EtlRunEntity, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ErrorClass
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests import factories
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.warehouse import Warehouse

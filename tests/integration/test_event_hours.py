@@ -15,7 +15,7 @@ from monitoring.models import ConnectionLoginEvent
 from monitoring.rules import sessions
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests.support.warehouse import NOW
 
 pytestmark = pytest.mark.django_db

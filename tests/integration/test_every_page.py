@@ -14,7 +14,7 @@ from django.urls import reverse
 from monitoring.models import RunCopy, RunEntityCopy, scope
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.web.blocks import Block
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests import factories
 from tests.conftest import ROLES
 from tests.support import htmx

@@ -14,12 +14,12 @@ from django.core.cache import caches
 from django.test import Client
 
 from monitoring.collector.copies import execution_error_columns
+from monitoring.collector.snapshot import Current
 from monitoring.failures import queries as groups
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry, scope
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
 from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
 from monitoring.web.audit_links import utc_stamp
-from monitoring.web.snapshot import Current
 from tests import factories
 from tests.conftest import ROLES
 from tests.factories import NOW, UNIQUE_ERROR, ago
@@ -241,7 +241,7 @@ class TestPages:
             snapshot_stored(factories.unreachable_snapshot())
         else:
             settings.SAMPLE_ON_DEMAND = False
-            monkeypatch.setattr("monitoring.web.snapshot.STALE_AFTER", timedelta(seconds=-1))
+            monkeypatch.setattr("monitoring.collector.snapshot.STALE_AFTER", timedelta(seconds=-1))
         for path in paths:
             html = page.get(path).content.decode()
             assert not re.search("status__word.>(Gone|Recurring|New)<", html), path

@@ -23,11 +23,11 @@ from django.utils import timezone
 
 from etlportal import breaker, gunicorn_settings, metrics
 from monitoring.collector import loop, on_demand
+from monitoring.collector import snapshot as selectors
 from monitoring.collector.lease import LeaseLost
 from monitoring.collector.loop import Collector
 from monitoring.rules.enums import PipelineStatus, Severity
 from monitoring.rules.facts import Count, Snapshot
-from monitoring.web import snapshot as selectors
 from monitoring.web.metrics import FIGURES
 from tests import factories
 from tests.support.metrics import TOKEN, Samples, scraped

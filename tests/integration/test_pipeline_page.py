@@ -12,7 +12,7 @@ from django.urls import reverse
 from monitoring.models import PipelineSettings, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Count, Watermark
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests import factories
 from tests.factories import ago
 from tests.support.htmx import assert_refresh_equals_reload, refresh

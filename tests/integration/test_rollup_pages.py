@@ -14,7 +14,7 @@ from django.urls import reverse
 from monitoring.models import UserPreferences
 from monitoring.rules.figures import RANGES
 from monitoring.rules.rollups import DAY, HOUR, day_of
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests import factories
 from tests.factories import NOW
 from tests.integration.test_pipeline_trends import NAME, day, hour, run_day, sample

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from monitoring.models import RunCopy, RunEntityCopy
 from monitoring.rules.enums import RunStatus
-from monitoring.web.local_cache import cache
+from monitoring.web.cache import cache
 from tests import factories
 from tests.conftest import ROLES
 from tests.support.queries import counted

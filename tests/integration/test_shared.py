@@ -10,9 +10,8 @@ import pytest
 import time_machine
 
 from etlportal.budget import budget
-from monitoring.web import snapshot as module
-from monitoring.web.local_cache import cache
-from monitoring.web.snapshot import RenderInProgress, cached_once
+from monitoring.web import cache as module
+from monitoring.web.cache import RenderInProgress, cache, cached_once
 
 
 def test_made_once_while_fresh() -> None:

@@ -1,10 +1,10 @@
-"""How old the figures are that every page says it shows (selectors/snapshot.py)."""
+"""How old the figures are that every page says it shows (collector/snapshot.py)."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from monitoring.web.snapshot import Current
+from monitoring.collector.snapshot import Current
 from tests import factories
 from tests.factories import NOW
 

@@ -1,119 +1,42 @@
-"""One reading for everybody: a hundred viewers cost the warehouse what one costs.
-
-The cache is each process's own, so a value is made once per process.
-"""
+"""The newest snapshot as the collector stored it, and how old it is."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
 
 import msgspec
 from django.db import Error
 from django.utils import timezone
 
-from etlportal import budget
 from etlportal.breaker import News
-from monitoring.collector import store as history
+from monitoring.collector import store
 from monitoring.models import CollectorState, scope
 from monitoring.models.scope import ReaderScope
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Overview, Problem, Snapshot
 from monitoring.rules.overview import overview
 from monitoring.rules.scope import pipelines_within, runs_within, within, without_logins
-from monitoring.web.local_cache import cache
-
-T = TypeVar("T")
-
-KEEP_SECONDS = 600
-"""How long an expired value may still be returned while another request makes a new one."""
-LOCK_SECONDS = 60
-"""A request that died while it made a value blocks the others for this long at most."""
-WAIT_SECONDS = 20
-STEP_SECONDS = 0.05
-
-
-class RenderInProgress(Exception):
-    """There is no value yet, and another request is making it."""
-
-
-def cached_once(
-    key: str, make: Callable[[], T], *, fresh: Callable[[T], float], wait: bool = True, lock: str = ""
-) -> T:
-    """Return the cached value of `key`, or make it; one request at a time makes it.
-
-    `fresh(value)` is the number of seconds for which a value is good. Other requests get the expired value meanwhile.
-    If there is none they wait, or raise RenderInProgress if `wait` is False. An exception of `make` is not cached.
-    Users with the same pipeline scope share a value. `lock`: the name of a lock that several keys have in common.
-    """
-    key = _scoped(key)
-    lock = lock or f"{key}:lock"
-    entry: tuple[T, float] | None = cache.get(key)
-    if entry is not None and time.time() < entry[1]:
-        return entry[0]
-    if cache.add(lock, 1, LOCK_SECONDS):
-        try:
-            return _store(key, make(), fresh)
-        finally:
-            cache.delete(lock)
-    if entry is None:
-        if not wait:
-            raise RenderInProgress
-        entry = _wait(key)
-    return entry[0] if entry is not None else _store(key, make(), fresh)
-
-
-def forget(*keys: str) -> None:
-    """Delete the cached values of these keys for the pipeline scope of this request."""
-    cache.delete_many([_scoped(key) for key in keys])
-
-
-def _scoped(key: str) -> str:
-    return f"{key}{scope.reader_scope().stamp}"
-
-
-def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:
-    cache.set(key, (value, time.time() + fresh(value)), KEEP_SECONDS)
-    return value
-
-
-def _wait(key: str) -> Any:
-    """Return the value that another request is making, or None if the time budget of this request runs out."""
-    mine = budget.current()
-    seconds = WAIT_SECONDS if mine is None else min(WAIT_SECONDS, mine.left())
-    if seconds <= 0:
-        return None
-    with budget.spending():
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(min(STEP_SECONDS, seconds))
-            entry = cache.get(key)
-            if entry is not None or cache.get(f"{key}:lock") is None:
-                return entry
-    return None
-
 
 STALE_AFTER = timedelta(seconds=60)
-"""Figures older than this are marked old, and a page tries to take one sample itself."""
+"""Older figures are marked as stale, and a page tries to take one sample itself."""
 
 TAKEOVER = timedelta(seconds=30)
-"""A lease that ended less than this ago is about to be taken: longer than a lease, and than clocks differ."""
+"""A lease that ended less than this ago is about to be renewed. Longer than a lease and than clocks differ."""
+
+RECENT_RUNS = 30
+OPEN_RUNS = 50
+"""As many runs as a snapshot holds (collector/judge.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
-    """The newest snapshot and how old it is. `snapshot` None: nothing was ever sampled.
+    """The newest snapshot, narrowed to the scope of this request. `snapshot` None: no sample was ever taken.
 
-    `ticked_at` is when the tick ended by this machine's clock; age counts from it, not from the
-    warehouse's clock, which may differ. `collecting`: a collector holds its lease, or did just now; without one an
-    open page takes a sample itself, once a minute (collector/on_demand.py).
-
-    The snapshot is narrowed to the scope of this request (monitoring/models/scope.py), and so is `version`:
-    a cache key with it is a key per scope.
+    `ticked_at` is the end of the tick by this machine's clock. The age counts from it, because the warehouse's clock
+    may differ. `collecting`: a collector holds the lease, or did just now; without one an open page takes a sample
+    itself, once a minute (collector/on_demand.py). `version` differs between scopes, so that it can be a cache key.
     """
 
     snapshot: Snapshot | None
@@ -169,10 +92,10 @@ def current(now: datetime | None = None) -> Current:
 
 
 _SHOWN = ("version", "ticked_at", "sampled_at", "lease_until", "tick_milliseconds")
-"""What a page needs of the row: not the snapshot, nor the collector's own marks."""
+"""Without the payload, which is decoded once per version."""
 
 
-# Few, each: what is kept here holds the snapshots of earlier ticks in memory, a megabyte or more each.
+# Small caches: each entry holds a snapshot of an earlier tick, a megabyte or more.
 @lru_cache(maxsize=8)
 def _as_seen(version: str, ticked_at: datetime, reader_scope: scope.ReaderScope) -> Snapshot | None:
     snapshot = _decoded(version, ticked_at)
@@ -186,7 +109,7 @@ def _decoded(version: str, ticked_at: datetime) -> Snapshot | None:
 
 
 def news(alias: str) -> News | None:
-    """Return what the newest sample knows of a watched database; None where it is old or says nothing."""
+    """Return whether the newest sample could read this database, or None if the sample is stale or does not say."""
     try:
         state = current()
     except Error:
@@ -213,11 +136,6 @@ def decode(payload: bytes) -> Snapshot:
 _decoder = msgspec.json.Decoder(Snapshot)
 
 
-RECENT_RUNS = 30
-OPEN_RUNS = 50
-"""As many runs as a snapshot holds (collector/judging.py)."""
-
-
 def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
     """Return the snapshot narrowed to the scope. A limit to pipelines costs seven statements on `default`.
 
@@ -229,16 +147,16 @@ def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
 
 
 def _narrowed(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
-    recent = runs_within(history.newest_runs(RECENT_RUNS), names)
+    recent = runs_within(store.newest_runs(RECENT_RUNS), names)
     figures = Overview()
     if snapshot.overview.pipelines is not None:
-        # Without control rows the figures are those of the last good sample (collector/judging.py).
+        # Without control rows the figures are those of the last good sample (collector/judge.py).
         until = snapshot.stale_since if snapshot.problem is not None and snapshot.stale_since else snapshot.sampled_at
         figures = overview(
             pipelines_within(snapshot, names),
-            day=history.run_counts(until - history.DAY),
-            week=history.run_counts(until - history.WEEK),
-            throughputs=history.throughputs(until - history.DAY),
+            day=store.run_counts(until - store.DAY),
+            week=store.run_counts(until - store.WEEK),
+            throughputs=store.throughputs(until - store.DAY),
             last_run=recent[0] if recent else None,
         )
-    return within(snapshot, names, overview=figures, recent=recent, running=history.open_runs(OPEN_RUNS))
+    return within(snapshot, names, overview=figures, recent=recent, running=store.open_runs(OPEN_RUNS))
