@@ -5,6 +5,7 @@ All times are aware UTC. Row counts are rows; durations are seconds.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -229,6 +230,18 @@ class PipelineSettings(models.Model):
     def __str__(self) -> str:
         return self.entity_name
 
+    @property
+    def allowed_words(self) -> tuple[str, ...]:
+        return _split(self.status_words)
+
+    @property
+    def personal_columns(self) -> tuple[str, ...]:
+        return _split(self.masked_columns)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
 
 class UserPreferences(models.Model):
     """How one user wants to see the portal. Empty means: as the browser says."""
@@ -264,7 +277,7 @@ class UserPreferences(models.Model):
 
 
 class IntegrityReport(models.Model):
-    """The last integrity checks of one pipeline, for everybody; and the lease of who is running them."""
+    """The last integrity checks of one pipeline, and the lease of the user who is running them."""
 
     entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
     lease_until = models.DateTimeField(null=True, help_text="Somebody is running the checks, at most until then.")
@@ -283,6 +296,10 @@ class IntegrityReport(models.Model):
 
     def __str__(self) -> str:
         return self.entity_name
+
+    def running_by(self, now: datetime) -> str:
+        """Return the name of the user who is running the checks, or an empty text."""
+        return self.lease_by if self.lease_until is not None and self.lease_until > now else ""
 
 
 class SeenDay(models.Model):

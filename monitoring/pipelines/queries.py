@@ -113,11 +113,6 @@ def names(current: Current) -> list[str]:
     return [] if current.snapshot is None else sorted(each.name for each in current.snapshot.pipelines)[:LISTED]
 
 
-def worst_first(snapshot: Snapshot) -> list[Pipeline]:
-    """Return all pipelines, those that need attention first, then by name; inactive ones last."""
-    return sorted(snapshot.pipelines, key=lambda each: (not each.control.is_active, -each.severity.rank, each.name))
-
-
 def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
     """Return the pipeline's freshness timeline at the time of the sample.
 
@@ -129,33 +124,9 @@ def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
     return draw(pipeline.control, source, pipeline.thresholds, snapshot.sampled_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
-    """What people decided about a pipeline; without a row of settings, METRICS' defaults."""
-
-    owner: str = ""
-    updated_column: str = ""
-    target_updated_column: str = ""
-    status_words: tuple[str, ...] = ()
-    masked_columns: tuple[str, ...] = ()
-
-
-def decisions(name: str) -> Decisions:
-    """Return the pipeline's settings. One statement."""
-    row = PipelineSettings.objects.filter(pk=name).first()
-    if row is None:
-        return Decisions()
-    return Decisions(
-        owner=row.owner,
-        updated_column=row.watermark_expression,
-        target_updated_column=row.target_updated_column,
-        status_words=_listed(row.status_words),
-        masked_columns=_listed(row.masked_columns),
-    )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def settings_of(name: str) -> PipelineSettings:
+    """Return the pipeline's settings, or the defaults. One statement."""
+    return PipelineSettings.objects.filter(pk=name).first() or PipelineSettings(entity_name=name)
 
 
 FAILURES = 5

@@ -1,10 +1,9 @@
-"""The newest source rows of a pipeline, masked, read at most once in a few seconds for all viewers."""
+"""The newest source rows of a pipeline: masked, read on demand and cached for all users."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +16,13 @@ from django.utils.translation import gettext
 
 from monitoring.access import UNMASK, may
 from monitoring.collector.snapshot import Current, current
-from monitoring.pipelines import queries as pipelines
+from monitoring.models import PipelineSettings
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
-from monitoring.pipelines.queries import Decisions
+from monitoring.pipelines.queries import Subject, settings_of
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Pipeline, Problem
 from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
-from monitoring.warehouse.describe import SourceRows, newest_rows
+from monitoring.warehouse.describe import newest_rows
 from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
@@ -33,107 +32,88 @@ from monitoring.web.problems import problem_text
 from monitoring.web.tables import Column, PagedTable
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
-KEPT_SECONDS = 15
-"""How long one reading serves everybody (of this process)."""
-
-PROBLEM_SECONDS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleColumn:
-    name: str
-    personal: bool
+KEPT_SECONDS, PROBLEM_SECONDS = 15, 5
+"""How long rows, or the reason why there are none, are cached for all users of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSample:
-    """The newest rows, newest first, as cells. `problem`: why there are none to show.
+    """The newest rows of a source as cells, newest first. `problem`: why there are none.
 
-    `cut_columns`: how many columns were left out. `masked`: personal columns are hidden.
+    `personal`: the columns with personal data. `cut_columns`: the number of columns that are left out.
     """
 
-    columns: tuple[SampleColumn, ...] = ()
+    columns: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     ordered_by: tuple[str, ...] = ()
     cut_columns: int = 0
-    masked: bool = True
     read_at: datetime
     milliseconds: float = 0.0
     problem: Problem | None = None
 
-    @property
-    def personal(self) -> tuple[str, ...]:
-        """The names of the columns with personal data."""
-        return tuple(column.name for column in self.columns if column.personal)
 
+def source_sample(control: ControlRow, settings: PipelineSettings, *, unmasked: bool = False) -> SourceSample:
+    """Return the newest rows of the pipeline's source: two statements on oltp, none if they are cached.
 
-def source_sample(control: ControlRow, decided: Decisions, *, unmasked: bool = False) -> SourceSample:
-    """Return the newest rows of the pipeline's source. Two statements on oltp, or none from memory.
-
-    Only masked rows are ever kept: an unmasked reading goes to the one who asked, and nowhere else.
+    Unmasked rows are never cached.
     """
     if unmasked:
-        return _read(control, decided, unmasked=True)
-    return cached_once(_key(control, decided), lambda: _read(control, decided, unmasked=False), fresh=_kept_for)
+        return _read(control, settings, unmasked=True)
+    return cached_once(
+        _key(control, settings),
+        lambda: _read(control, settings, unmasked=False),
+        fresh=lambda sample: PROBLEM_SECONDS if sample.problem else KEPT_SECONDS,
+    )
 
 
-def _kept_for(sample: SourceSample) -> float:
-    return PROBLEM_SECONDS if sample.problem else KEPT_SECONDS
-
-
-def _key(control: ControlRow, decided: Decisions) -> str:
-    """Everything that the reading depends on: another table, key or mask is another reading."""
+def _key(control: ControlRow, settings: PipelineSettings) -> str:
+    """Return a key of everything that the rows and their masks depend on."""
     parts = (
         control.entity_name,
         control.source_table,
         control.source_pk_column,
-        decided.updated_column,
-        *decided.masked_columns,
+        settings.watermark_expression,
+        *settings.personal_columns,
     )
     return "source-rows-" + "-".join(part.encode("utf-8", "surrogatepass").hex() for part in parts)
 
 
-def _read(control: ControlRow, decided: Decisions, *, unmasked: bool) -> SourceSample:
+def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) -> SourceSample:
     try:
         table = parse_table(control.source_table)
-        found = newest_rows(table, control.source_pk_column, decided.updated_column or UPDATED_AT)
+        found = newest_rows(table, control.source_pk_column, settings.watermark_expression or UPDATED_AT)
     except InvalidName as error:
         return _failed(Problem(code=ProblemCode.NAME_INVALID, detail=error.text))
     except ReadFailed as failure:
         return _failed(failure.problem)
-    kinds = [kind_of(name, f"{table} {found.base}", decided.masked_columns) for name in found.columns]
-    return _shown(found, kinds, unmasked=unmasked)
+    kinds = [kind_of(name, f"{table} {found.base}", settings.personal_columns) for name in found.columns]
+    return SourceSample(
+        columns=found.columns,
+        personal=tuple(name for name, kind in zip(found.columns, kinds, strict=True) if kind is not None),
+        rows=tuple(
+            tuple(_cell(value, None if unmasked else kind) for value, kind in zip(row, kinds, strict=True))
+            for row in found.rows
+        ),
+        ordered_by=found.ordered_by,
+        cut_columns=found.columns_in_all - len(found.columns),
+        read_at=found.read_at,
+        milliseconds=found.milliseconds,
+    )
 
 
 def _failed(problem: Problem) -> SourceSample:
     return SourceSample(read_at=timezone.now(), problem=problem)
 
 
-def _shown(found: SourceRows, kinds: list[Kind | None], *, unmasked: bool) -> SourceSample:
-    return SourceSample(
-        columns=tuple(
-            SampleColumn(name=name, personal=kind is not None) for name, kind in zip(found.columns, kinds, strict=True)
-        ),
-        rows=tuple(tuple(_cells(row, kinds, unmasked=unmasked)) for row in found.rows),
-        ordered_by=found.ordered_by,
-        cut_columns=found.columns_in_all - len(found.columns),
-        masked=not unmasked,
-        read_at=found.read_at,
-        milliseconds=found.milliseconds,
-    )
-
-
-def _cells(row: Iterable[object], kinds: Iterable[Kind | None], *, unmasked: bool) -> Iterable[Cell]:
-    for value, kind in zip(row, kinds, strict=True):
-        if kind is None or unmasked or value is None:
-            yield cell(value)
-        else:
-            shown = cell(mask(value, kind))
-            yield Cell(shown.text, masked=True, cut=shown.cut)
+def _cell(value: object, kind: Kind | None) -> Cell:
+    if kind is None or value is None:
+        return cell(value)
+    return replace(cell(mask(value, kind)), masked=True)
 
 
 class CellColumn(Column):
-    """One column of the source. NULL is not an empty text, and a masked value is not a value."""
+    """One column of the source. NULL, an empty text and a masked value look different."""
 
     def __init__(self, name: str, *, personal: bool, numeric: bool) -> None:
         super().__init__(verbose_name=name, orderable=False, css="num" if numeric else "")
@@ -166,17 +146,16 @@ class CellColumn(Column):
 
 
 class SourceRowsTable(PagedTable):
-    """Built for one sample: its columns are given, not declared."""
+    """The rows of one sample, with the columns of its source."""
 
     class Meta:
         attrs = {"class": "table table--rows"}
 
     @classmethod
     def of(cls, sample: SourceSample) -> SourceRowsTable:
-        """Return the table of a sample's rows."""
         columns = [
-            (f"c{index}", CellColumn(column.name, personal=column.personal, numeric=_numeric(sample, index)))
-            for index, column in enumerate(sample.columns)
+            (f"c{index}", CellColumn(name, personal=name in sample.personal, numeric=_numeric(sample, index)))
+            for index, name in enumerate(sample.columns)
         ]
         rows: list[dict[str, Any]] = [{f"c{index}": cell for index, cell in enumerate(row)} for row in sample.rows]
         return cls(rows, extra_columns=columns)
@@ -192,7 +171,7 @@ class PipelineSample(PipelineBlock):
     same_for_all = False  # it has a form
     template_name = "monitoring/pipelines/_sample.html"
     with_rows = False
-    """Whether to read the rows, or to leave a place that asks for them once it is visible."""
+    """False: the block holds a placeholder that asks for the rows when it becomes visible."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.with_rows = True
@@ -201,15 +180,15 @@ class PipelineSample(PipelineBlock):
     def filled(self, current: Current, pipeline: Pipeline) -> Context:
         return self._context(current, pipeline.name)
 
-    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+    def unsampled(self, current: Current, subject: Subject) -> Context:
         return self._context(current, subject.name)
 
     def _context(self, current: Current, name: str) -> Context:
         subject = subject_or_404(self.request, current, name)
-        decided = pipelines.decisions(name)
+        settings = settings_of(name)
         until = unmasked_until(self.request, name, current.now)
         context: Context = {
-            "rows_key": _rows_key(subject.control, decided, until),
+            "rows_key": _rows_key(subject.control, settings, until),
             "control": subject.control,
             "may_unmask": may(self.request.user, UNMASK),
             "until": until,
@@ -218,10 +197,10 @@ class PipelineSample(PipelineBlock):
             "table": None,
             "words": None,
         }
-        # "rows" is in the address of a browser without JavaScript.
+        # A browser without JavaScript asks with ?rows=1.
         if subject.control is None or not (self.with_rows or self.request.GET.get("rows") == "1"):
             return context
-        sample = source_sample(subject.control, decided, unmasked=until is not None)
+        sample = source_sample(subject.control, settings, unmasked=until is not None)
         return {**context, "sample": sample, **self._rows(sample, name)}
 
     def _rows(self, sample: SourceSample, name: str) -> Context:
@@ -232,9 +211,9 @@ class PipelineSample(PipelineBlock):
         return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
 
 
-def _rows_key(control: ControlRow | None, decided: pipelines.Decisions, until: datetime | None) -> str:
-    """Return what the rows depend on. A refresh keeps the rows that the browser shows while this stays the same."""
-    shown = repr((control and control.watermark, decided, until))
+def _rows_key(control: ControlRow | None, settings: PipelineSettings, until: datetime | None) -> str:
+    """Return a digest of what the rows depend on. A refresh keeps the rows on the page while it stays the same."""
+    shown = repr((control and control.watermark, settings.watermark_expression, settings.masked_columns, until))
     return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
 
 
@@ -252,13 +231,13 @@ class Unmask(UnmaskView):
 
 
 class SampleExport(export.TableExport):
-    """The newest source rows, always masked: a file may leave the organisation."""
+    """The newest source rows. They are always masked, because a file may leave the organisation."""
 
     def get_table(self, current: Current) -> SourceRowsTable:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
         if subject.control is None:
             raise export.Unreadable(problem_text(subject.problem or Problem(code=ProblemCode.NOT_READ)))
-        sample = source_sample(subject.control, pipelines.decisions(subject.name))
+        sample = source_sample(subject.control, settings_of(subject.name))
         if sample.problem is not None:
             raise export.Unreadable(problem_text(sample.problem))
         self.file_name, self.sampled_at = f"source-rows-{subject.name}", sample.read_at

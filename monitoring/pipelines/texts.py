@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -114,14 +114,7 @@ def _rows(rows: Count | None) -> str:
     return ngettext("%(number)s row", "%(number)s rows", rows.value) % {"number": count(rows)}
 
 
-class CheckTitle(NamedTuple):
-    """What a check is called and what it asks."""
-
-    title: str
-    asks: str
-
-
-_CHECKS: dict[CheckCode, tuple[Any, Any]] = {
+CHECKS: dict[CheckCode, tuple[Any, Any]] = {
     CheckCode.SOURCE_KEY_NULL: (_("Source: rows without a key"), _("Every row must have its key.")),
     CheckCode.SOURCE_KEY_DUPLICATE: (_("Source: keys used twice"), _("A key must belong to one row.")),
     CheckCode.SOURCE_UPDATED_NULL: (
@@ -155,6 +148,7 @@ _CHECKS: dict[CheckCode, tuple[Any, Any]] = {
         _("Values, quantities and percentages below 0."),
     ),
 }
+"""The name of each check, and what it requires."""
 
 _REASONS: dict[Reason, Any] = {
     Reason.NO_NATURAL_KEY: _("Not checked: which column of the target holds the source's key is not known."),
@@ -176,14 +170,8 @@ _REASONS: dict[Reason, Any] = {
 }
 
 
-def check_title(code: CheckCode) -> CheckTitle:
-    """Return the check's name and question, in the active language."""
-    title, asks = _CHECKS[code]
-    return CheckTitle(str(title), str(asks))
-
-
 def check_answer(result: CheckResult) -> str:
-    """Return what the check found, or why it could not look."""
+    """Return what the check found, or why there is no result."""
     if result.reason is not None:
         return str(_REASONS[result.reason])
     if result.problem is not None:
@@ -200,7 +188,7 @@ def check_answer(result: CheckResult) -> str:
 
 
 def looked_at_note(result: CheckResult) -> str:
-    """Return how much of the table was looked at, empty when it was all of it."""
+    """Return how many rows were read at most, or an empty text for the whole table."""
     if result.looked_at is None:
         return ""
     return gettext("At most %(number)s rows were looked at.") % {"number": number(result.looked_at)}

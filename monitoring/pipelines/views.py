@@ -249,10 +249,8 @@ class PipelinePage(Page):
         return {"subject": subject, "names": pipelines.names(current)}
 
     def version(self, state: Current) -> str:
-        """Add what is not in the snapshot: the integrity checks, and until when this user sees personal data.
-
-        Raises Http404 for a pipeline without a control row.
-        """
+        """Add what is not in the snapshot: the integrity checks, and until when personal data is shown."""
         subject = subject_or_404(self.request, state, self.kwargs["entity"])
+        report = checks_of(self.request, subject.name)
         until = unmasked_until(self.request, subject.name, state.now)
-        return f"{super().version(state)} {checks_of(self.request, state, subject.name).stamp} {until}"
+        return f"{super().version(state)} {report.finished_at} {report.running_by(state.now)} {until}"

@@ -1,7 +1,6 @@
-"""Integrity checks on demand: what each one asks, and what its finding means.
+"""Integrity checks of one pipeline: their results, and when a status word is wrong.
 
-A check never says "passed" for what it could not look at: then it is unknown, or says why it does
-not apply to this pipeline.
+A check whose rows could not be read is never "passed": it is unknown, or says why it does not apply to the pipeline.
 """
 
 from __future__ import annotations
@@ -9,17 +8,16 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Problem
 
 EVIDENCE = 5
-"""Keys shown of what was found."""
+"""Keys that a result shows."""
 
 FOUND_CAP = 1000
-"""Rows counted at most; beyond it the count shows as "1,000+"."""
+"""Counting stops here, and the page shows "1,000+"."""
 
 
 class CheckCode(StrEnum):
@@ -37,10 +35,10 @@ class CheckCode(StrEnum):
 
 
 class Basis(StrEnum):
-    """What a result stands on."""
+    """How a result came about."""
 
     LOOKED = "looked"  # rows were read
-    GUARANTEED = "guaranteed"  # the table's own constraint makes a violation impossible: nothing was read
+    GUARANTEED = "guaranteed"  # a constraint of the table makes a violation impossible: no row was read
     NOT_APPLICABLE = "not_applicable"  # `reason` says why
     FAILED_TO_LOOK = "failed_to_look"  # `problem` says why
 
@@ -64,10 +62,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One check's answer. `found` rows violate it (at least that many where `capped`).
+    """The result of one check. `found`: rows that violate it, at least that many if `capped`.
 
-    `looked_at`: the most rows that were looked at, None where the whole table was; `columns` the ones
-    concerned; `evidence` up to five keys (or words with their count) of what was found.
+    `columns`: those that were checked. `evidence`: up to EVIDENCE keys, or words with their number. `looked_at`: the
+    number of rows at which reading stopped, None if the whole table was read.
     """
 
     code: CheckCode
@@ -82,34 +80,22 @@ class CheckResult:
     reason: Reason | None = None
     problem: Problem | None = None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All checks of one pipeline, as they were run together. `by`: who asked."""
-
-    entity_name: str
-    finished_at: datetime
-    by: str
-    milliseconds: float
-    results: tuple[CheckResult, ...]
-
-    def count(self, state: CheckState) -> int:
-        """How many results are in `state` (those that do not apply are in none)."""
-        return sum(result.state is state and result.basis is not Basis.NOT_APPLICABLE for result in self.results)
+    @property
+    def applies(self) -> bool:
+        return self.basis is not Basis.NOT_APPLICABLE
 
 
 def found(
     code: CheckCode,
     violations: Sequence[str],
-    *,
     columns: Iterable[str],
-    milliseconds: float,
+    *,
     looked_at: int | None = None,
     soft: bool = False,
 ) -> CheckResult:
-    """Return the result of having looked: passed without violations, else failed (`soft`: a warning).
+    """Return the result of a check that read rows: passed without violations, else failed (`soft`: a warning).
 
-    `violations` holds up to FOUND_CAP + 1 keys; one too many means that counting stopped.
+    `violations` holds up to FOUND_CAP + 1 keys.
     """
     bad = CheckState.WARNING if soft else CheckState.FAILED
     return CheckResult(
@@ -121,32 +107,21 @@ def found(
         capped=len(violations) > FOUND_CAP,
         looked_at=looked_at,
         evidence=tuple(violations[:EVIDENCE]),
-        milliseconds=milliseconds,
     )
 
 
 def guaranteed(code: CheckCode, columns: Iterable[str]) -> CheckResult:
-    """Return the result of a check that the table's own constraint already answers."""
+    """Return the result of a check that a constraint of the table makes unnecessary."""
     return CheckResult(code=code, state=CheckState.PASSED, basis=Basis.GUARANTEED, columns=tuple(columns), found=0)
 
 
-def not_asked(code: CheckCode, why: Reason | Problem) -> CheckResult:
-    """Return the result of a check that was not asked: it does not apply, or its table could not be read.
-
-    Its state is UNKNOWN either way, never passed.
-    """
+def without_answer(code: CheckCode, why: Reason | Problem) -> CheckResult:
+    """Return the unknown result of a check that does not apply, failed, or had no time left."""
     if isinstance(why, Problem):
-        return could_not_look(code, why)
-    # Out of time: it does apply, there was only no time left to look.
+        return CheckResult(code=code, state=CheckState.UNKNOWN, basis=Basis.FAILED_TO_LOOK, problem=why)
+    # A check without time left does apply.
     basis = Basis.FAILED_TO_LOOK if why is Reason.OUT_OF_TIME else Basis.NOT_APPLICABLE
     return CheckResult(code=code, state=CheckState.UNKNOWN, basis=basis, reason=why)
-
-
-def could_not_look(code: CheckCode, problem: Problem, milliseconds: float = 0.0) -> CheckResult:
-    """Return the result of a check whose statement failed."""
-    return CheckResult(
-        code=code, state=CheckState.UNKNOWN, basis=Basis.FAILED_TO_LOOK, milliseconds=milliseconds, problem=problem
-    )
 
 
 STATUS_WORDS = frozenset(
@@ -163,62 +138,50 @@ STATUS_WORDS = frozenset(
         "rejeitado", "rejeitada", "rejected", "excluido", "excluida", "deleted",
     )
 )  # fmt: skip
-"""Words of a status column where neither a constraint nor a setting names them. Compared folded."""
-
-
-@dataclass(frozen=True, slots=True)
-class WordCount:
-    """How often a word stands in a status column. None: NULL."""
-
-    word: str | None
-    rows: int
+"""Usual words of a status column, for one without a constraint and without configured words. Compared folded."""
 
 
 def judge_words(
     code: CheckCode,
     column: str,
-    counts: Sequence[WordCount],
+    counts: Iterable[tuple[str | None, int]],
     *,
     allowed: Iterable[str] = (),
-    milliseconds: float,
     looked_at: int | None = None,
 ) -> CheckResult:
-    """Return whether every word is in the domain.
+    """Return the result of checking the words of a status column. `counts`: each word (None: NULL) with its rows.
 
-    `allowed`: the words that people named; without any, the usual ones, and then a strange word is a
-    warning only. NULL, blank and padded words are wrong in either case.
+    A word outside `allowed` fails the check. Without `allowed`, a word outside STATUS_WORDS is a warning. NULL, blank
+    and padded words fail it in either case.
     """
     named = frozenset(folded(word) for word in allowed)
-    wrong = [count for count in counts if malformed(count.word)]
-    strange = [
-        count
-        for count in counts
-        if not malformed(count.word) and folded(str(count.word)) not in (named or STATUS_WORDS)
+    bad = [
+        (word, rows)
+        for word, rows in counts
+        if word is None or malformed(word) or folded(word) not in (named or STATUS_WORDS)
     ]
-    bad = sorted((*wrong, *strange), key=lambda count: -count.rows)
+    bad.sort(key=lambda pair: -pair[1])
     state = CheckState.PASSED
     if bad:
-        state = CheckState.FAILED if wrong or named else CheckState.WARNING
-    total = sum(count.rows for count in bad)
+        state = CheckState.FAILED if named or any(malformed(word) for word, _ in bad) else CheckState.WARNING
     return CheckResult(
         code=code,
         state=state,
         basis=Basis.LOOKED,
         columns=(column,),
-        found=total,
+        found=sum(rows for _, rows in bad),
         looked_at=looked_at,
-        evidence=tuple(f"{_shown(count.word)} × {count.rows}" for count in bad[:EVIDENCE]),
-        milliseconds=milliseconds,
+        evidence=tuple(f"{_shown(word)} × {rows}" for word, rows in bad[:EVIDENCE]),
     )
 
 
 def malformed(word: str | None) -> bool:
-    """Whether a status is NULL, blank, or has blanks around it."""
+    """Return whether a status is NULL, blank or padded with blanks."""
     return word is None or not word.strip() or word != word.strip()
 
 
 def folded(word: str) -> str:
-    """Return a word without case, accents, and with `_` and `-` as blanks."""
+    """Return a word without case and accents, and with blanks for `_` and `-`."""
     plain = unicodedata.normalize("NFKD", word.strip().casefold())
     letters = "".join(character for character in plain if not unicodedata.combining(character))
     return " ".join(letters.replace("_", " ").replace("-", " ").split())

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from monitoring.models import PipelineSettings
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import Watermark
 from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
 from monitoring.warehouse.integrity import checks as columns
 from monitoring.warehouse.integrity import checks as deletions
-from monitoring.warehouse.integrity.checks import Subject, run_checks
+from monitoring.warehouse.integrity.checks import run_checks
+from tests import factories
 from tests.support.queries import queries
 from tests.support.warehouse import NOW, Warehouse
 
@@ -23,19 +25,6 @@ TARGET = """CREATE TABLE [dim].[LOOSE] (loose_id INTEGER PRIMARY KEY, loose_orig
 FACT = """CREATE TABLE [fact].[FACT_LOOSE] (loose_id INTEGER PRIMARY KEY, loose_original_id BIGINT NOT NULL UNIQUE,
   cliente_id BIGINT, produto_id BIGINT NOT NULL, valor_total DECIMAL(18, 2), quantidade INT, quantidade_itens INT,
   percentual_desconto DECIMAL(5, 2), situacao_pedido VARCHAR(20) NOT NULL, data_atualizacao DATETIME2(0) NOT NULL)"""
-
-
-def subject(**changes: Any) -> Subject:
-    values: dict[str, Any] = {
-        "entity_name": "dim_loose",
-        "source_table": "core.loose",
-        "target_table": "dim.LOOSE",
-        "source_key": "id",
-        "watermark": Watermark(NOW, 100),
-        "source_total": 10,
-        "target_total": 10,
-    }
-    return Subject(**{**values, **changes})
 
 
 @pytest.fixture
@@ -55,12 +44,27 @@ def target_row(warehouse: Warehouse, **values: Any) -> None:
     warehouse.insert("dim.LOOSE", **row)
 
 
-def results(asked: Subject | None = None) -> dict[CheckCode, CheckResult]:
-    return {result.code: result for result in run_checks(asked or subject())}
+CONTROL = {
+    "entity_name": "dim_loose",
+    "source_table": "core.loose",
+    "target_table": "dim.LOOSE",
+    "source_pk_column": "id",
+    "watermark": Watermark(NOW, 100),
+}
+
+
+def results(words: str = "", **changes: Any) -> dict[CheckCode, CheckResult]:
+    """Run the checks. `changes` of the control row, and arguments of run_checks."""
+    row = {name: changes.pop(name) for name in CONTROL if name in changes}
+    asked = {"source_total": 10, "target_total": 10, **changes}
+    settings = PipelineSettings(status_words=words)
+    return {
+        result.code: result for result in run_checks(factories.control_row(**{**CONTROL, **row}), settings, **asked)
+    }
 
 
 def test_every_check_answers_once_in_order(loose: Warehouse) -> None:
-    assert [result.code for result in run_checks(subject())] == list(CheckCode)
+    assert list(results()) == list(CheckCode)
 
 
 def test_empty_tables_pass(loose: Warehouse) -> None:
@@ -107,30 +111,30 @@ def test_a_scan_that_was_cut_says_so(loose: Warehouse, monkeypatch: pytest.Monke
     monkeypatch.setattr("monitoring.warehouse.integrity.checks.SCAN_CAP", 2)
     for key in (1, 2, 3, None):
         source_row(loose, id=key)
-    result = results(subject(source_total=4))[CheckCode.SOURCE_KEY_NULL]
+    result = results(source_total=4)[CheckCode.SOURCE_KEY_NULL]
     assert (result.state, result.looked_at) == (CheckState.PASSED, 2)
-    assert results(subject(source_total=2))[CheckCode.SOURCE_KEY_NULL].looked_at is None
-    assert results(subject(source_total=None))[CheckCode.SOURCE_KEY_NULL].looked_at == 2
+    assert results(source_total=2)[CheckCode.SOURCE_KEY_NULL].looked_at is None
+    assert results(source_total=None)[CheckCode.SOURCE_KEY_NULL].looked_at == 2
 
 
 @pytest.mark.parametrize(
     ("words", "allowed", "state", "evidence"),
     [
-        (["ATIVO", "Inativo", "ativa"], (), CheckState.PASSED, ()),
-        (["ATIVO", "XYZ", "XYZ"], (), CheckState.WARNING, ("“XYZ” × 2",)),
-        (["ATIVO", None], (), CheckState.FAILED, ("NULL × 1",)),
-        (["ATIVO", " "], (), CheckState.FAILED, ("“ ” × 1",)),
-        (["ATIVO", " ATIVO"], (), CheckState.FAILED, ("“ ATIVO” × 1",)),
-        (["XYZ", "Ação"], ("xyz", "acao"), CheckState.PASSED, ()),
-        (["XYZ", "ATIVO"], ("XYZ",), CheckState.FAILED, ("“ATIVO” × 1",)),
+        (["ATIVO", "Inativo", "ativa"], "", CheckState.PASSED, ()),
+        (["ATIVO", "XYZ", "XYZ"], "", CheckState.WARNING, ("“XYZ” × 2",)),
+        (["ATIVO", None], "", CheckState.FAILED, ("NULL × 1",)),
+        (["ATIVO", " "], "", CheckState.FAILED, ("“ ” × 1",)),
+        (["ATIVO", " ATIVO"], "", CheckState.FAILED, ("“ ATIVO” × 1",)),
+        (["XYZ", "Ação"], "xyz, acao", CheckState.PASSED, ()),
+        (["XYZ", "ATIVO"], "XYZ", CheckState.FAILED, ("“ATIVO” × 1",)),
     ],
 )
 def test_status_words(
-    loose: Warehouse, words: list[str | None], allowed: tuple[str, ...], state: CheckState, evidence: tuple[str, ...]
+    loose: Warehouse, words: list[str | None], allowed: str, state: CheckState, evidence: tuple[str, ...]
 ) -> None:
     for number, word in enumerate(words):
         target_row(loose, loose_original_id=number, situacao=word)
-    result = results(subject(status_words=allowed))[CheckCode.TARGET_STATUS]
+    result = results(words=allowed)[CheckCode.TARGET_STATUS]
     assert (result.state, result.evidence) == (state, evidence)
 
 
@@ -170,7 +174,7 @@ def test_facts(warehouse: Warehouse) -> None:
             **changes,
         }  # fmt: skip
         warehouse.insert("fact.FACT_LOOSE", **row)
-    found = results(subject(entity_name="fact_loose", target_table="fact.FACT_LOOSE"))
+    found = results(entity_name="fact_loose", target_table="fact.FACT_LOOSE")
     null, negative = found[CheckCode.FACT_REQUIRED_NULL], found[CheckCode.FACT_NEGATIVE]
     assert (null.state, null.columns, null.evidence) == (CheckState.WARNING, ("cliente_id",), ("2: cliente_id = NULL",))
     assert (negative.state, negative.found) == (CheckState.FAILED, 2)
@@ -181,14 +185,14 @@ def test_facts(warehouse: Warehouse) -> None:
 
 
 def test_the_contracts_own_tables_guarantee_most(warehouse: Warehouse) -> None:
-    asked = subject(
-        entity_name="dim_cliente",
-        source_table="core.customers",
-        target_table="dim.DIM_CLIENTE",
-        source_key="customer_id",
-    )
+    asked = {
+        "entity_name": "dim_cliente",
+        "source_table": "core.customers",
+        "target_table": "dim.DIM_CLIENTE",
+        "source_pk_column": "customer_id",
+    }
     with queries(dw=range(0, 5), oltp=range(0, 5)):
-        found = results(asked)
+        found = results(**asked)
     for code in (
         CheckCode.SOURCE_KEY_NULL, CheckCode.SOURCE_KEY_DUPLICATE, CheckCode.SOURCE_UPDATED_NULL,
         CheckCode.TARGET_KEY_NULL, CheckCode.TARGET_KEY_DUPLICATE, CheckCode.TARGET_UPDATED_NULL,
@@ -198,11 +202,11 @@ def test_the_contracts_own_tables_guarantee_most(warehouse: Warehouse) -> None:
 
 
 def test_the_composite_key_of_the_contract(warehouse: Warehouse) -> None:
-    asked = subject(
-        entity_name="fact_metas", source_table="core.seller_targets_monthly", target_table="fact.FACT_METAS",
-        source_key="seller_target_id",
-    )  # fmt: skip
-    found = results(asked)
+    asked = {
+        "entity_name": "fact_metas", "source_table": "core.seller_targets_monthly", "target_table": "fact.FACT_METAS",
+        "source_pk_column": "seller_target_id",
+    }  # fmt: skip
+    found = results(**asked)
     assert found[CheckCode.TARGET_KEY_DUPLICATE].columns == ("vendedor_id", "data_id", "tipo_periodo")
     assert found[CheckCode.FACT_REQUIRED_NULL].columns == ("vendedor_id", "data_id", "equipe_id")
     assert found[CheckCode.SOFT_DELETE].reason is Reason.NO_ACTIVE_FLAG
@@ -221,13 +225,13 @@ def test_the_composite_key_of_the_contract(warehouse: Warehouse) -> None:
 def test_what_cannot_be_asked_says_why(
     loose: Warehouse, changes: dict[str, str], code: CheckCode, reason: Reason
 ) -> None:
-    result = results(subject(**changes))[code]
+    result = results(**changes)[code]
     assert (result.state, result.basis, result.reason) == (CheckState.UNKNOWN, Basis.NOT_APPLICABLE, reason)
 
 
 @pytest.mark.parametrize("key", ["no_such_column", "id; DROP TABLE x", "", "]"])
 def test_a_key_that_is_no_column_is_a_problem_of_its_checks_alone(loose: Warehouse, key: str) -> None:
-    found = results(subject(source_key=key))
+    found = results(source_pk_column=key)
     assert found[CheckCode.SOURCE_KEY_NULL].problem is not None
     assert found[CheckCode.SOURCE_KEY_NULL].problem.code is ProblemCode.COLUMN_MISSING
     assert found[CheckCode.SOURCE_UPDATED_NULL].state is CheckState.PASSED
@@ -253,7 +257,7 @@ def test_a_slow_statement_is_given_up_and_the_others_go_on(loose: Warehouse, mon
 
 def test_when_the_whole_time_is_used_up_the_rest_says_so(loose: Warehouse) -> None:
     ticks = iter([0.0, 0.0, 0.5, *[100.0] * 100])
-    found = {result.code: result for result in run_checks(subject(), clock=lambda: next(ticks))}
+    found = results(clock=lambda: next(ticks))
     assert found[CheckCode.SOURCE_KEY_NULL].state is CheckState.PASSED
     late = found[CheckCode.SOURCE_KEY_DUPLICATE]
     assert (late.state, late.basis, late.reason) == (CheckState.UNKNOWN, Basis.FAILED_TO_LOOK, Reason.OUT_OF_TIME)

@@ -27,7 +27,8 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.models.lookups import DatabaseTime
-from monitoring.pipelines.checks import AlreadyRunning, _claim
+from monitoring.pipelines.checks import AlreadyRunning
+from monitoring.pipelines.checks import claim as claim_checks
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.rules.rollups import HOUR, hour_of
 from monitoring.warehouse.reader import release
@@ -98,7 +99,7 @@ def test_one_of_many_readers_starts_the_checks(contend: Contend) -> None:
 
     def claim(number: int, moment: Any) -> bool:
         with suppress(AlreadyRunning):
-            _claim("dim_cliente", by=f"reader {number}", now=moment)
+            claim_checks("dim_cliente", by=f"reader {number}", now=moment)
             return True
         return False
 

@@ -9,8 +9,7 @@ import pytest
 from django.utils import timezone
 
 from monitoring.models import IntegrityReport
-from monitoring.pipelines.checks import AlreadyRunning, check_integrity, check_subject, last_checks
-from monitoring.pipelines.queries import Decisions
+from monitoring.pipelines.checks import AlreadyRunning, check_integrity, count, results_of
 from monitoring.rules.enums import CheckState
 from monitoring.rules.integrity import Basis
 from tests import factories
@@ -25,10 +24,6 @@ BLOCK = "/pipelines/dim_cliente/blocks/pipeline-checks/"
 @pytest.fixture
 def stored(snapshot_stored: Any) -> None:
     snapshot_stored(factories.snapshot(factories.pipeline()))
-
-
-def subject() -> Any:
-    return check_subject(factories.control_row(), Decisions(), None)
 
 
 @pytest.mark.parametrize(("role", "may"), [("viewer", False), ("auditor", False), ("operator", True), ("admin", True)])
@@ -69,38 +64,39 @@ def test_one_person_at_a_time(client_as: Any, stored: None, warehouse: Warehouse
         entity_name="dim_cliente", lease_until=now + timedelta(seconds=30), lease_by="somebody"
     )
     with queries(dw=0, oltp=0), pytest.raises(AlreadyRunning):
-        check_integrity(subject=subject(), by="me", now=now)
+        check_integrity(factories.control_row(), by="me", now=now)
     html = client_as("operator").post(RUN, headers={"hx-request": "true"}).content.decode()
     assert "somebody is running them now" in html
     assert "Run the checks" not in html
     # One who died in between blocks nobody for longer than the lease.
-    check_integrity(subject=subject(), by="me", now=now + timedelta(seconds=30))
-    last = last_checks("dim_cliente", now + timedelta(seconds=31))
-    assert (last.running_by, last.report is not None and last.report.by) == ("", "me")
+    check_integrity(factories.control_row(), by="me", now=now + timedelta(seconds=30))
+    last = IntegrityReport.objects.get()
+    assert (last.running_by(now + timedelta(seconds=31)), last.finished_by) == ("", "me")
 
 
 def test_a_crash_frees_the_lease(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(*args: Any) -> None:
+    def crash(*args: Any, **options: Any) -> None:
         raise RuntimeError("gone")
 
     monkeypatch.setattr("monitoring.pipelines.checks.run_checks", crash)
     with pytest.raises(RuntimeError):
-        check_integrity(subject=subject(), by="me", now=timezone.now())
-    assert last_checks("dim_cliente", timezone.now()).running_by == ""
+        check_integrity(factories.control_row(), by="me", now=timezone.now())
+    assert IntegrityReport.objects.get().running_by(timezone.now()) == ""
 
 
 def test_what_was_found_survives_storing(warehouse: Warehouse) -> None:
-    report = check_integrity(subject=subject(), by="me", now=timezone.now())
-    stored = last_checks("dim_cliente", timezone.now()).report
-    assert stored == report
-    assert {result.basis for result in report.results} == {Basis.GUARANTEED, Basis.LOOKED, Basis.NOT_APPLICABLE}
-    assert report.count(CheckState.PASSED) == 9
-    assert report.count(CheckState.UNKNOWN) == 0  # what does not apply is not counted as unknown
+    report = check_integrity(factories.control_row(), by="me", now=timezone.now())
+    results = results_of(IntegrityReport.objects.get())
+    assert results == results_of(report)
+    assert results is not None
+    assert {result.basis for result in results} == {Basis.GUARANTEED, Basis.LOOKED, Basis.NOT_APPLICABLE}
+    assert count(results, CheckState.PASSED) == 9
+    assert count(results, CheckState.UNKNOWN) == 0  # what does not apply is not counted as unknown
 
 
 def test_results_of_another_version_are_none(db: None) -> None:
-    IntegrityReport.objects.create(entity_name="x", finished_at=timezone.now(), results=[{"code": "of_the_future"}])
-    assert last_checks("x", timezone.now()).report is None
+    report = IntegrityReport(entity_name="x", finished_at=timezone.now(), results=[{"code": "of_the_future"}])
+    assert results_of(report) is None
 
 
 def test_a_pipeline_not_sampled_yet_can_be_checked(client_as: Any, stored: None, warehouse: Warehouse) -> None:

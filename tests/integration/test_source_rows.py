@@ -268,12 +268,11 @@ def test_what_cannot_be_read_says_why(
 def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base: str, masked: bool) -> None:
     """The name in a table of people is a person's, whatever the synonym for that table is called."""
     from monitoring.pipelines import source_rows
-    from monitoring.pipelines.queries import Decisions
     from monitoring.warehouse.describe import SourceRows
 
     found = SourceRows(
         columns=("name",), rows=(("Maria",),), columns_in_all=1, ordered_by=(), read_at=NOW, milliseconds=1, base=base
     )
     monkeypatch.setattr(source_rows, "newest_rows", lambda *asked: found)
-    sample = source_rows.source_sample(factories.control_row(source_table="core.abc"), Decisions())
+    sample = source_rows.source_sample(factories.control_row(source_table="core.abc"), PipelineSettings())
     assert sample.rows[0][0].masked is masked

@@ -17,13 +17,13 @@ from tests.sqlserver.server import DW, LOGIN, OLTP, PASSWORD, Server
 def checked(portal: Portal, entity: str) -> dict[CheckCode, Any]:
     """Return the results of the checks that an operator runs now."""
     from monitoring.models import IntegrityReport
-    from monitoring.pipelines.checks import report_of
+    from monitoring.pipelines.checks import results_of
 
     answer = portal.client("operator").post(reverse("monitoring:pipeline-checks-run", args=[entity]))
     assert answer.status_code == 302
-    report = report_of(IntegrityReport.objects.get(pk=entity))
-    assert report is not None
-    return {result.code: result for result in report.results}
+    results = results_of(IntegrityReport.objects.get(pk=entity))
+    assert results is not None
+    return {result.code: result for result in results}
 
 
 @pytest.mark.parametrize("entity", sorted(expected.SOURCES))

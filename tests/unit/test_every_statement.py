@@ -21,6 +21,7 @@ import pytest
 import monitoring
 from etlportal.guard import SNAPSHOT_PROCEDURE, is_read
 from monitoring import warehouse
+from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem, Watermark
 from monitoring.warehouse import audit, catalog, describe, login_events, permissions, probes, reader
@@ -28,10 +29,11 @@ from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.describe import Description
 from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.integrity import sides
-from monitoring.warehouse.integrity.checks import Subject, run_checks
+from monitoring.warehouse.integrity.checks import run_checks
 from monitoring.warehouse.names import TableName
 from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
 from monitoring.warehouse.reader import ReadFailed
+from tests.factories import control_row
 from tests.support import tsql
 
 FOLDER = Path(warehouse.__file__).parent
@@ -230,13 +232,14 @@ def checks_statements(monkeypatch: pytest.MonkeyPatch) -> None:
         for module in (sides, describe):
             monkeypatch.setattr(module, "describe", lambda alias, name, key=key: description(name, key))
         run_checks(
-            Subject(
+            control_row(
                 entity_name="fact_x",
                 source_table="[core].[it]]em's]",
                 target_table="fact.[x]]y]",
-                source_key="[it]]em_id]",
+                source_pk_column="[it]]em_id]",
                 watermark=W,
-            )
+            ),
+            PipelineSettings(),
         )
     describe.newest_rows(TableName("core", "it]em's"), "[it]]em_id]", "updated_at")
 
@@ -323,7 +326,14 @@ def test_keys_are_compared_as_the_targets_column_holds_them(server: Recorder, mo
         server.asked.clear()
         monkeypatch.setattr(sides, "describe", lambda alias, name, key=key: description(name, key))
         run_checks(
-            Subject(entity_name="x", source_table="core.a", target_table="dim.b", source_key="[it]]em_id]", watermark=W)
+            control_row(
+                entity_name="x",
+                source_table="core.a",
+                target_table="dim.b",
+                source_pk_column="[it]]em_id]",
+                watermark=W,
+            ),
+            PipelineSettings(),
         )
         (found,) = [sql for _, sql in server.asked if " IN (" in sql.text]
         marks[key] = (found.text.split(" IN (")[1].split(") AND")[0], found.params[0])

@@ -11,14 +11,16 @@ import sqlglot
 from sqlglot import exp
 
 from etlportal.guard import is_read
+from monitoring.models import PipelineSettings
 from monitoring.rules.facts import Watermark
 from monitoring.warehouse import describe
 from monitoring.warehouse.catalog import Column
 from monitoring.warehouse.describe import Description, allowed_words
 from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.integrity import sides
-from monitoring.warehouse.integrity.checks import Subject, run_checks
+from monitoring.warehouse.integrity.checks import run_checks
 from monitoring.warehouse.names import TableName
+from tests.factories import control_row
 
 TYPES = (
     *("BIGINT", "INT", "DECIMAL", "BIT", "DATE", "DATETIME2", "FLOAT", "UNIQUEIDENTIFIER", "CHAR", "VARCHAR"),
@@ -60,13 +62,14 @@ def run_all(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sides, describe):
         monkeypatch.setattr(module, "describe", lambda alias, table: description(table))
     run_checks(
-        Subject(
+        control_row(
             entity_name="fact_x",
             source_table="[core].[it]]em's]",
             target_table="fact.[x]]y]",
-            source_key="[it]]em_id]",
+            source_pk_column="[it]]em_id]",
             watermark=Watermark(datetime(2026, 3, 10, tzinfo=UTC), 987654321),
-        )
+        ),
+        PipelineSettings(),
     )
     describe.newest_rows(TableName("core", "it]em's"), "[it]]em_id]", "updated_at")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+from monitoring.models import PipelineSettings
 from monitoring.rules import integrity as policy
-from monitoring.rules.facts import Watermark
-from monitoring.rules.integrity import FOUND_CAP, CheckCode, CheckResult, Reason, WordCount
+from monitoring.rules.facts import ControlRow, Watermark
+from monitoring.rules.integrity import FOUND_CAP, CheckCode, CheckResult, Reason
 from monitoring.rules.masking import cell
 from monitoring.warehouse.describe import readable
 from monitoring.warehouse.dialect import Sql, joined, values
@@ -90,7 +90,7 @@ def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult
     if not nullable:
         return policy.guaranteed(code, key)
     found = session.ask(side.alias, violations(side, [*key, *side.beside_key], nullable, any_null(side, nullable)))
-    return session.found(code, [key_text(row) for row in found], key, looked_at=cut_at(side))
+    return policy.found(code, [key_text(row) for row in found], key, looked_at=cut_at(side))
 
 
 def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckResult:
@@ -102,7 +102,7 @@ def check_key_duplicate(session: Session, side: Side, code: CheckCode) -> CheckR
     rest = "FROM (" + scanned(side, key) + f") AS s WHERE {all_there(side, key)} GROUP BY {grouped} HAVING COUNT(*) > 1"
     found = session.ask(side.alias, side.dialect.first(FOUND_CAP + 1, f"{told(side, key)}, COUNT(*)", rest))
     texts = [f"{key_text(row[:-1])} × {row[-1]}" for row in found]
-    return session.found(code, texts, key, looked_at=cut_at(side))
+    return policy.found(code, texts, key, looked_at=cut_at(side))
 
 
 def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
@@ -111,7 +111,7 @@ def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckRe
     if not side.nullable(column):
         return policy.guaranteed(code, [column])
     found = session.ask(side.alias, violations(side, side.named_by(column), [column], any_null(side, [column])))
-    return session.found(code, [key_text(row) for row in found], [column], looked_at=cut_at(side))
+    return policy.found(code, [key_text(row) for row in found], [column], looked_at=cut_at(side))
 
 
 def check_status(session: Session, side: Side, code: CheckCode, words: Sequence[str]) -> CheckResult:
@@ -123,9 +123,8 @@ def check_status(session: Session, side: Side, code: CheckCode, words: Sequence[
     return policy.judge_words(
         code,
         column,
-        [WordCount(word, int(number)) for word, number in session.ask(side.alias, _word_counts(side, column))],
+        [(word, int(number)) for word, number in session.ask(side.alias, _word_counts(side, column))],
         allowed=words or constrained,
-        milliseconds=session.milliseconds,
         looked_at=cut_at(side),
     )
 
@@ -166,7 +165,7 @@ def check_soft_delete(session: Session, source: Side, target: Side, watermark: W
     still: list[Row] = []
     for start in range(0, len(keys), KEYS_AT_ONCE):
         still += session.ask(target.alias, _still_active(target, flag, keys[start : start + KEYS_AT_ONCE]))
-    return session.found(
+    return policy.found(
         CheckCode.SOFT_DELETE,
         [key_text(row) for row in still[: FOUND_CAP + 1]],
         (deleted, flag),
@@ -213,7 +212,7 @@ def check_required_null(session: Session, target: Side, entity_name: str) -> Che
     if not nullable:
         return policy.guaranteed(CheckCode.FACT_REQUIRED_NULL, columns)
     texts = _wrong(session, target, nullable, any_null(target, nullable), lambda value: value is None)
-    return session.found(CheckCode.FACT_REQUIRED_NULL, texts, nullable, looked_at=cut_at(target), soft=True)
+    return policy.found(CheckCode.FACT_REQUIRED_NULL, texts, nullable, looked_at=cut_at(target), soft=True)
 
 
 def check_negative(session: Session, target: Side, entity_name: str) -> CheckResult:
@@ -224,7 +223,7 @@ def check_negative(session: Session, target: Side, entity_name: str) -> CheckRes
         raise CannotAsk(Reason.NO_MEASURES)
     condition = " OR ".join(f"s.{target.dialect.quote(name)} < 0" for name in columns)
     texts = _wrong(session, target, columns, condition, lambda value: value is not None and value < 0)
-    return session.found(CheckCode.FACT_NEGATIVE, texts, columns, looked_at=cut_at(target))
+    return policy.found(CheckCode.FACT_NEGATIVE, texts, columns, looked_at=cut_at(target))
 
 
 def _wrong(
@@ -248,31 +247,23 @@ def _refuse_others(target: Side, entity_name: str) -> None:
         raise CannotAsk(Reason.NOT_A_FACT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """The pipeline to check: its control row and its settings.
+def run_checks(
+    control: ControlRow,
+    settings: PipelineSettings,
+    *,
+    source_total: int | None = None,
+    target_total: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[CheckResult, ...]:
+    """Return the result of every check, in the order of CheckCode. Never raises for an error of a database.
 
     The totals are the latest sample's. They only tell whether SCAN_CAP is lower.
     """
-
-    entity_name: str
-    source_table: str
-    target_table: str
-    source_key: str
-    watermark: Watermark
-    updated_column: str = ""
-    target_updated_column: str = ""
-    status_words: tuple[str, ...] = ()
-    source_total: int | None = None
-    target_total: int | None = None
-
-
-def run_checks(subject: Subject, *, clock: Callable[[], float] = time.monotonic) -> tuple[CheckResult, ...]:
-    """Return the result of every check, in the order of CheckCode. Never raises for a database's answer."""
     session = Session(clock=clock, ends_at=clock() + TOTAL_SECONDS)
-    source = source_side(subject.source_table, subject.source_key, subject.updated_column, subject.source_total)
-    target = target_side(subject.target_table, subject.source_key, subject.target_updated_column, subject.target_total)
-    code, words = CheckCode, subject.status_words
+    key, name = control.source_pk_column, control.entity_name
+    source = source_side(control.source_table, key, settings.watermark_expression, source_total)
+    target = target_side(control.target_table, key, settings.target_updated_column, target_total)
+    code, words = CheckCode, settings.allowed_words
     checks: dict[CheckCode, Callable[[], CheckResult]] = {
         code.SOURCE_KEY_NULL: partial(check_key_null, session, source, code.SOURCE_KEY_NULL),
         code.SOURCE_KEY_DUPLICATE: partial(check_key_duplicate, session, source, code.SOURCE_KEY_DUPLICATE),
@@ -282,8 +273,8 @@ def run_checks(subject: Subject, *, clock: Callable[[], float] = time.monotonic)
         code.TARGET_KEY_DUPLICATE: partial(check_key_duplicate, session, target, code.TARGET_KEY_DUPLICATE),
         code.TARGET_UPDATED_NULL: partial(check_updated_null, session, target, code.TARGET_UPDATED_NULL),
         code.TARGET_STATUS: partial(check_status, session, target, code.TARGET_STATUS, words),
-        code.SOFT_DELETE: partial(check_soft_delete, session, source, target, subject.watermark),
-        code.FACT_REQUIRED_NULL: partial(check_required_null, session, target, subject.entity_name),
-        code.FACT_NEGATIVE: partial(check_negative, session, target, subject.entity_name),
+        code.SOFT_DELETE: partial(check_soft_delete, session, source, target, control.watermark),
+        code.FACT_REQUIRED_NULL: partial(check_required_null, session, target, name),
+        code.FACT_NEGATIVE: partial(check_negative, session, target, name),
     }
     return tuple(session.answer(code, look) for code, look in checks.items())

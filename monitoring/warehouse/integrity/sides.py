@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from etlportal.budget import budget
@@ -38,10 +38,6 @@ class Session:
     ends_at: float
     spent: float = 0.0  # seconds, by the present check
 
-    @property
-    def milliseconds(self) -> float:
-        return round(self.spent * 1000, 1)
-
     def ask(self, alias: str, sql: Sql) -> list[Row]:
         """Return the rows. Raises ReadFailed, and CannotAsk when no time is left."""
         started = self.clock()
@@ -55,28 +51,15 @@ class Session:
             self.spent += self.clock() - started
 
     def answer(self, code: CheckCode, look: Callable[[], CheckResult]) -> CheckResult:
-        """Return the result of `look`, or why there is none. Never raises for an error of the database."""
+        """Return the result of `look` and its time, or why there is none. Never raises for an error of the database."""
         self.spent = 0.0
         try:
-            return look()
+            result = look()
         except ReadFailed as failure:
-            return policy.could_not_look(code, failure.problem, self.milliseconds)
+            result = policy.without_answer(code, failure.problem)
         except CannotAsk as refusal:
-            return policy.not_asked(code, refusal.why)
-
-    def found(
-        self,
-        code: CheckCode,
-        violations: list[str],
-        columns: Iterable[str],
-        *,
-        looked_at: int | None,
-        soft: bool = False,
-    ) -> CheckResult:
-        """Return the result of a check with the time that it took."""
-        return policy.found(
-            code, violations, columns=columns, milliseconds=self.milliseconds, looked_at=looked_at, soft=soft
-        )
+            result = policy.without_answer(code, refusal.why)
+        return replace(result, milliseconds=round(self.spent * 1000, 1))
 
 
 SECONDS = 3.0
