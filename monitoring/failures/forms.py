@@ -8,8 +8,8 @@ from django import forms
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.failures.queries import FailureGroup, select
-from monitoring.rules.enums import ErrorClass, FailureState
+from monitoring.rules.enums import FailureState
+from monitoring.web.failure_groups import FailureGroup
 from monitoring.web.filters import TEXT_LENGTH, TableForm, class_choices, search_field
 from monitoring.web.labels import label
 
@@ -20,7 +20,7 @@ def state_choices() -> list[tuple[str, str]]:
 
 
 class FailureGroupsForm(TableForm):
-    """The grouped failures: of a class, a pipeline, some states, those that still stand, with a text."""
+    """Filters of the grouped failures."""
 
     q = search_field()
     kind = forms.ChoiceField(
@@ -44,15 +44,19 @@ class FailureGroupsForm(TableForm):
     )
     unresolved = forms.BooleanField(label=_("Unresolved only"), required=False)
 
-    def apply(self, rows: Iterable[FailureGroup]) -> list[FailureGroup]:
-        """Return the groups that match what was asked for and could be used."""
+    def apply(self, groups: Iterable[FailureGroup]) -> list[FailureGroup]:
+        """Return the groups that match. Whether they are resolved is unknown for those of an unknown state: they
+        count as unresolved."""
         values = self.values
-        kind = values.get("kind", "")
-        return select(
-            rows,
-            kind=ErrorClass(kind) if kind else None,
-            states=[FailureState(value) for value in values.get("state") or ()],
-            pipeline=values.get("pipeline") or "",
-            unresolved=bool(values.get("unresolved")),
-            text=values.get("q") or "",
-        )
+        kind, states, unresolved = values.get("kind"), values.get("state"), values.get("unresolved")
+        pipeline = (values.get("pipeline") or "").strip().casefold()
+        text = (values.get("q") or "").strip().casefold()
+        return [
+            group
+            for group in groups
+            if (not kind or group.kind == kind)
+            and (not states or group.state in states)
+            and (not pipeline or any(pipeline == name.casefold() for name in group.pipelines))
+            and (not unresolved or group.unresolved or group.state is FailureState.UNKNOWN)
+            and (not text or text in "\n".join((group.error.text, group.error.words, *group.pipelines)).casefold())
+        ]

@@ -10,10 +10,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.failures.queries import FailureGroup
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import graphics, parts
-from monitoring.web.charts import failure_days_sentence
+from monitoring.web.failure_groups import FailureGroup, days_sentence
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.labels import label
 from monitoring.web.tables import (
@@ -77,10 +76,10 @@ class DaysColumn(Column):
     """A bar per day; the numbers are what screen readers say and files hold."""
 
     def render(self, record: FailureGroup) -> SafeString:
-        return graphics.day_bars([day.count for day in record.days], failure_days_sentence(record.days))
+        return graphics.day_bars([day.number for day in record.days], days_sentence(record.days))
 
     def value(self, record: FailureGroup) -> str:
-        return " ".join(str(day.count) for day in record.days)
+        return " ".join(str(day.number) for day in record.days)
 
 
 class ErrorPartColumn(Column):
@@ -127,7 +126,7 @@ class FailureGroupsTable(PortalTable):
     constraint = ErrorPartColumn(verbose_name=_("Constraint"), accessor="error__constraint")
     object = ErrorPartColumn(verbose_name=_("Table or object"), accessor="error__object")
     column = ErrorPartColumn(verbose_name=_("Column"), accessor="error__column")
-    message = ErrorPartColumn(verbose_name=_("Newest message"))
+    message = ErrorPartColumn(verbose_name=_("Newest message"), accessor="error__text")
     fingerprint = ErrorPartColumn(verbose_name=_("Fingerprint"))
 
     class Meta:

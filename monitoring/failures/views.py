@@ -1,7 +1,8 @@
-"""The grouped failures as other pages show them: a few lines, and the way to all of them."""
+"""The grouped failures: the list, and a page for each group."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,50 +14,30 @@ from django.utils.translation import gettext
 from monitoring.access import CONNECTIONS, UNMASK, may
 from monitoring.collector.snapshot import Current, current
 from monitoring.failures.forms import FailureGroupsForm
-from monitoring.failures.queries import FailureGroup, FailureGroups, executions, failure_group, failure_groups
 from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.models import RunEntityCopy
 from monitoring.models.executions import execution_of
-from monitoring.rules.enums import FailureState
 from monitoring.rules.error_text import parse
 from monitoring.rules.facts import Execution
 from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.web import export, keyset
 from monitoring.web.audit_links import AROUND, around_failed, audit_url
 from monitoring.web.blocks import Block, Page
-from monitoring.web.charts import failure_days_chart, failure_days_rows, failure_days_sentence
 from monitoring.web.errors import NothingHere
+from monitoring.web.failure_groups import (
+    DayCount,
+    FailureGroup,
+    FailureGroups,
+    days_sentence,
+    executions,
+    failure_group,
+    failure_groups,
+)
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import filters
+from monitoring.web.formats import short_day
 from monitoring.web.preflight import OPENING
 from monitoring.web.unmask import UnmaskView, unmasked_until
-
-SHORT = 5
-"""Groups that another page shows, of those that there are."""
-
-
-def in_short(found: FailureGroups, url: str, pipeline: str = "") -> dict[str, Any]:
-    """Return what monitoring/failures/_short.html needs: the unresolved ones first, then the last seen."""
-    own = [group for group in found.rows if not pipeline or pipeline in group.pipelines]
-    ordered = sorted(own, key=lambda group: (not group.unresolved, -group.last_seen.timestamp()))
-    items = [
-        {
-            "group": group,
-            "words": failure_text(group.error),
-            "bars": [day.count for day in group.days],
-            "sentence": failure_days_sentence(group.days),
-        }
-        for group in ordered[:SHORT]
-    ]
-    more = max(len(ordered) - SHORT, 0)
-    known = not any(group.state is FailureState.UNKNOWN for group in ordered)
-    return {"groups": items, "more": more, "url": url, "regrouping": found.regrouping, "known": known}
-
-
-def found_groups(current: Current, reader: Any) -> FailureGroups:
-    """Return the groups as the reader (a user) may see them, their days in the current time zone."""
-    return failure_groups(current, timezone.get_current_timezone(), logins=may(reader, CONNECTIONS))
-
 
 LAST_SEEN_FIRST = "-last_seen"
 EXECUTIONS_SHOWN = 25
@@ -130,7 +111,7 @@ class FailureGroupFacts(GroupBlock):
             "error": error,
             "words": failure_text(error),
             "until": until,
-            "may_unmask": may(self.request.user, UNMASK) and BULLET in group.message,
+            "may_unmask": may(self.request.user, UNMASK) and BULLET in group.error.text,
             "connections_url": self._around(group) if may(self.request.user, CONNECTIONS) else "",
         }
 
@@ -150,11 +131,21 @@ class FailureGroupDays(GroupBlock):
         table = GroupPartsTable(group.parts)
         table.caption = gettext("Pipelines with this failure")
         return {
-            "chart": failure_days_chart(group.days),
-            "rows": failure_days_rows(group.days),
-            "sentence": failure_days_sentence(group.days),
+            "chart": days_chart(group.days),
+            "rows": [(short_day(day.day), day.number) for day in reversed(group.days)],
+            "sentence": days_sentence(group.days),
             "table": table,
         }
+
+
+def days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
+    """Return a bar per day: how often a failure happened."""
+    return {
+        "type": "bar",
+        "unit": gettext("failures"),
+        "labels": [short_day(day.day) for day in days],
+        "datasets": [{"label": gettext("Failures"), "tone": "failed", "data": [day.number for day in days]}],
+    }
 
 
 class FailureGroupExecutions(GroupBlock):
@@ -227,7 +218,7 @@ def subject_of(fingerprint: str) -> str:
 
 def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsForm, FailureGroupsTable, FailureGroups]:
     """Return the form with what was asked, the table of the groups that match, and all groups."""
-    found = found_groups(current, request.user)
+    found = failure_groups(current, logins=may(request.user, CONNECTIONS))
     form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
     order = form.values.get("sort") or LAST_SEEN_FIRST
     return form, FailureGroupsTable(form.apply(found.rows), order_by=order), found
@@ -237,9 +228,7 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
     """Return the group of this request. Raises NothingHere when no failure kept has that fingerprint."""
     cached: dict[str, FailureGroup | None] = request.__dict__.setdefault("_failure_groups", {})
     if fingerprint not in cached:
-        cached[fingerprint] = failure_group(
-            fingerprint, current, timezone.get_current_timezone(), logins=may(request.user, CONNECTIONS)
-        )
+        cached[fingerprint] = failure_group(fingerprint, current, logins=may(request.user, CONNECTIONS))
     group = cached[fingerprint]
     if group is None:
         raise NothingHere(gettext("The portal keeps no failure “%(name)s”.") % {"name": fingerprint[:20]})

@@ -11,7 +11,6 @@ from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
 from monitoring.collector.snapshot import Current
-from monitoring.failures.views import found_groups, in_short
 from monitoring.models.executions import execution_of
 from monitoring.pipelines import queries as pipeline_history
 from monitoring.pipelines import trends as pipeline_trends
@@ -24,6 +23,7 @@ from monitoring.pipelines.trends import TrendsTable
 from monitoring.rules.facts import Execution, Pipeline
 from monitoring.web import export, keyset, readings
 from monitoring.web.audit_links import around_failed
+from monitoring.web.failure_groups import in_short
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import RANGE_LABELS, filters
 from monitoring.web.tables import moved_text
@@ -144,7 +144,7 @@ class PipelineFailureGroups(PipelineBlock):
 
     def _context(self, current: Current, name: str) -> Context:
         url = f"{reverse('monitoring:failures')}?{urlencode({'pipeline': name})}"
-        return in_short(found_groups(current, self.request.user), url, pipeline=name)
+        return in_short(current, self.request.user, url, pipeline=name)
 
 
 class PipelineExecutions(PipelineBlock):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import floor, isfinite
 from statistics import median
 
@@ -232,6 +232,16 @@ _STEPS = (
     *(count * HOUR for count in (1, 3, 6, 12)),
     *(count * DAY for count in (1, 2, 7, 14, 28)),
 )
+
+
+CHART_DAYS = 14
+
+
+def days_until(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[tuple[date, datetime]]:
+    """Return the last `days` days of `zone`, oldest first, each with the UTC time at which it began."""
+    today = now.astimezone(zone).date()
+    wanted = [today - timedelta(days=back) for back in reversed(range(days))]
+    return [(day, datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)) for day in wanted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from statistics import median
 from typing import Any
 
@@ -15,6 +15,7 @@ from monitoring.collector.store import run_tallies
 from monitoring.models import RunCopy, RunEntityCopy, scope
 from monitoring.rules.enums import FINISHED, RUN_FINISHED, ExecutionStatus, Rule, RunStatus, Severity
 from monitoring.rules.facts import Execution, Pipeline, Run, Snapshot, Verdict
+from monitoring.rules.figures import CHART_DAYS, days_until
 
 ATTENTION_SHOWN = 5
 
@@ -176,9 +177,6 @@ def _is_orphan(run: Run, executions: tuple[RunningExecution, ...], snapshot: Sna
     return any(other.run_id > run.run_id and other.status in RUN_FINISHED for other in snapshot.recent_runs)
 
 
-CHART_DAYS = 14
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayRuns:
     """Runs that started on one of the viewer's days, by status."""
@@ -209,13 +207,6 @@ class PipelineVolume:
     upserted: int
     executions: int
     failed: int
-
-
-def days_until(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[tuple[date, datetime]]:
-    """Return the last `days` days of `zone`, oldest first, each with the UTC time at which it began."""
-    today = now.astimezone(zone).date()
-    wanted = [today - timedelta(days=back) for back in reversed(range(days))]
-    return [(day, datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)) for day in wanted]
 
 
 def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[DayRuns, ...]:

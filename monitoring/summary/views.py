@@ -13,7 +13,6 @@ from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, may
 from monitoring.collector.snapshot import Current
-from monitoring.failures.views import found_groups, in_short
 from monitoring.rules.facts import Run, Snapshot, Verdict
 from monitoring.rules.figures import DEFAULT_RANGE, RANGES
 from monitoring.summary import cards as kpi_cards
@@ -30,6 +29,7 @@ from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_tex
 from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import cached_once
+from monitoring.web.failure_groups import in_short
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, TableForm
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
@@ -174,7 +174,7 @@ class SummaryFailureGroups(SummaryBlock):
     template_name = "monitoring/summary/_failure_groups.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
-        return in_short(found_groups(current, self.request.user), reverse("monitoring:failures"))
+        return in_short(current, self.request.user, reverse("monitoring:failures"))
 
 
 BLOCKS: tuple[type[Block], ...] = (

@@ -6,18 +6,16 @@ Colours are names of tokens (static/css/tokens.css); the script takes their valu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 
-from monitoring.failures.queries import DayCount
 from monitoring.rules.enums import RunStatus
 from monitoring.rules.sessions import HourFigures
 from monitoring.summary.queries import DayRuns, PipelineVolume
-from monitoring.web.formats import number_text, percent_text, time_text
+from monitoring.web.formats import number_text, percent_text, short_day, time_text
 from monitoring.web.parts import sign_of
 
 STACK = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.RUNNING, RunStatus.UNKNOWN)
@@ -119,44 +117,7 @@ def _statuses(days: Sequence[DayRuns]) -> list[RunStatus]:
 
 
 def _day_label(day: DayRuns) -> str:
-    return _short_day(day.day)
-
-
-def _short_day(day: date) -> str:
-    return str(date_format(day, "d/m" if get_language() == "pt-br" else "j M"))
-
-
-def failure_days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
-    """Return a bar per day: how often a failure happened."""
-    return {
-        "type": "bar",
-        "unit": gettext("failures"),
-        "labels": [_short_day(day.day) for day in days],
-        "datasets": [{"label": gettext("Failures"), "tone": "failed", "data": [day.count for day in days]}],
-    }
-
-
-def failure_days_rows(days: Sequence[DayCount]) -> list[tuple[str, int]]:
-    """Return the chart's numbers as table rows, the newest day first."""
-    return [(_short_day(day.day), day.count) for day in reversed(days)]
-
-
-def failure_days_sentence(days: Sequence[DayCount]) -> str:
-    """Return what the bars show, for who cannot see them."""
-    total = sum(day.count for day in days)
-    if not total:
-        return gettext("Not once in the last %(days)d days.") % {"days": len(days)}
-    most = max(days, key=lambda day: day.count)
-    return ngettext(
-        "%(total)s time in the last %(days)d days, most often on %(day)s (%(most)s).",
-        "%(total)s times in the last %(days)d days, most often on %(day)s (%(most)s).",
-        total,
-    ) % {
-        "total": number_text(total),
-        "days": len(days),
-        "day": _short_day(most.day),
-        "most": number_text(most.count),
-    }
+    return short_day(day.day)
 
 
 def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ What is unknown says so: never 0, never blank.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from math import isfinite
 from typing import Literal
 
@@ -155,3 +155,8 @@ def utc_text(moment: datetime) -> str:
 def machine_text(moment: datetime) -> str:
     """Return an aware time for a `datetime` attribute: "2026-01-31T08:00:05Z"."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def short_day(day: date) -> str:
+    """Return a day as "3 Mar"."""
+    return str(date_format(day, "d/m" if get_language() == "pt-br" else "j M"))

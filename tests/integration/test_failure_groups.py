@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core.cache import caches
 from django.test import Client
+from django.utils import timezone
 
 from monitoring.collector.copies import execution_error_columns
 from monitoring.collector.snapshot import Current
-from monitoring.failures import queries as groups
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry, scope
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
 from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
+from monitoring.web import failure_groups as groups
 from monitoring.web.audit_links import utc_stamp
 from tests import factories
 from tests.conftest import ROLES
@@ -70,7 +71,8 @@ def _execution(run_id: int, name: str, status: ExecutionStatus, message: str, at
 
 def found(zone: Any = UTC) -> groups.FailureGroups:
     caches["local"].clear()
-    return groups.failure_groups(CURRENT, zone, logins=True)
+    with timezone.override(zone):
+        return groups.failure_groups(CURRENT, logins=True)
 
 
 def by_kind() -> dict[ErrorClass, groups.FailureGroup]:
@@ -92,15 +94,16 @@ class TestFigures:
         assert (unique.first_seen, unique.last_seen, unique.last_run_id) == (ago(days=20), ago(days=2), 2)
         assert {part.entity_name: part.count for part in unique.parts} == {"dim_cliente": 2, "fact_vendas": 1}
         assert unique.fingerprint == UNIQUE
-        assert groups.failure_group(UNIQUE, CURRENT, UTC, logins=True) == unique
-        assert groups.failure_group("0" * 16, CURRENT, UTC, logins=True) is None
+        with timezone.override(UTC):
+            assert groups.failure_group(UNIQUE, CURRENT, logins=True) == unique
+            assert groups.failure_group("0" * 16, CURRENT, logins=True) is None
 
     def test_days_are_the_readers(self) -> None:
         failed(1, at=datetime(2024, 5, 14, 1, 0, tzinfo=UTC))
         failed(2, at=datetime(2024, 4, 1, 1, 0, tzinfo=UTC))
-        assert {day.day.isoformat(): day.count for day in found().rows[0].days if day.count} == {"2024-05-14": 1}
+        assert {day.day.isoformat(): day.number for day in found().rows[0].days if day.number} == {"2024-05-14": 1}
         west = found(ZoneInfo("America/Sao_Paulo")).rows[0].days
-        assert {day.day.isoformat(): day.count for day in west if day.count} == {"2024-05-13": 1}
+        assert {day.day.isoformat(): day.number for day in west if day.number} == {"2024-05-13": 1}
         assert len(west) == 14
 
     def test_gone_needs_three_successes_of_each_pipeline(self) -> None:
@@ -158,7 +161,7 @@ class TestFigures:
         with scope.limited_to(scope.ReaderScope(pipelines=frozenset({"dim_cliente"}))):
             (only,) = found().rows
             assert (only.count, only.pipelines) == (1, ("dim_cliente",))
-            assert groups.failure_group(parse(DEADLOCK).fingerprint, CURRENT, UTC, logins=True) is None
+            assert groups.failure_group(parse(DEADLOCK).fingerprint, CURRENT, logins=True) is None
         assert len(found().rows) == 2
 
     def test_regrouping_is_said(self) -> None:

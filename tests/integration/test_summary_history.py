@@ -11,8 +11,9 @@ import pytest
 
 from monitoring.models import CollectorState, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ErrorClass, RunStatus
+from monitoring.rules.figures import days_until
 from monitoring.summary import failures
-from monitoring.summary.queries import days_until, runs_by_day, volume_by_pipeline
+from monitoring.summary.queries import runs_by_day, volume_by_pipeline
 from monitoring.web.trends import POINTS, sample_trend
 from tests.factories import NOW, UNIQUE_ERROR, ago
 from tests.support.queries import queries
