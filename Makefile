@@ -130,5 +130,5 @@ messages: .venv/test.stamp  ## Bring locale/ up to date with code and templates,
 screenshots: .venv/test.stamp  ## Every page in both themes and languages, three widths, into docs/screenshots/
 	$(BIN)/python -m tools.screenshots
 
-bench: .venv/test.stamp  ## Measure what docs/performance.md says, twenty-five minutes
+bench: .venv/test.stamp  ## Measure the figures of docs/performance.md (half an hour)
 	$(BIN)/python -m bench

@@ -1,12 +1,12 @@
-"""`make bench`: everything that docs/performance.md says, measured anew, in some twenty-five minutes.
+"""`make bench`: measure the figures of docs/performance.md. Takes about half an hour.
 
-    python -m bench                     all of it
-    python -m bench load --minutes 60   one part: build, statements, pages, refresh, load, busy
-    python -m bench report              the document's table and chart from the last results
-    python -m bench lighthouse          what Lighthouse says of each page (Chromium and Node.js; not part of all of it)
+    python -m bench                     all parts
+    python -m bench load --minutes 60   one part: build, statements, pages, refresh, team, load, busy
+    python -m bench report              write the document's table from the last results
+    python -m bench lighthouse          Lighthouse on each page (needs Chromium and Node.js; not one of the parts)
 
-Results are JSON files in --results (var/bench), the warehouses are in --data and are built where they are missing.
-Nothing else should run on the machine; ratios within one run are worth more than single numbers.
+Results are JSON files in --results (var/bench). The warehouses are in --data and are built if they are missing.
+Nothing else should run on the machine. Ratios within one run are more reliable than single numbers.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from bench.load import load
 from bench.worker import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-CHART = document.DOCUMENT.with_suffix(".svg")
 TURNS, TIMES = 12, 10
-"""Both histories are asked in turns, this often, this many times each."""
+"""The two histories are measured in turns: TURNS rounds of TIMES requests."""
+TEAM = 200
+"""Viewers of the load `team`."""
 
 
 class Bench:
@@ -43,7 +44,7 @@ class Bench:
         self.short, self.long = (options.data / str(runs) for runs in (options.short, options.runs))
 
     def build(self) -> dict[str, Any]:
-        """The long history, built anew; the short one beside it."""
+        """Build both histories again and time the long one."""
         shutil.rmtree(self.options.data, ignore_errors=True)
         self._made(self.short, self.options.short)
         used = process_time()
@@ -55,7 +56,7 @@ class Bench:
         with Asked(folder) as worker:
             worker.ask("prepare")
             found: dict[str, Any] = {"viewers": self.options.viewers}
-            worker.ask("viewers", len(PAGES))  # the first minute of a process reads what it then remembers
+            worker.ask("viewers", len(PAGES))  # fill the caches of the process
             found |= {"nine": worker.ask("tick"), "one": worker.ask("viewers", len(PAGES))}
             found["thousand"] = worker.ask("viewers", self.options.viewers)
             _more_pipelines(folder, 200)
@@ -85,19 +86,23 @@ class Bench:
                     _add(quiet[name], worker.ask("refresh", name, 2 * TIMES))
             return {"unchanged": quiet, "moved": worker.ask("moved")}
 
+    def team(self) -> dict[str, Any]:
+        """Put TEAM viewers on the portal while a pipeline moves every few seconds."""
+        return load(self._copy("load"), self.options.minutes, TEAM, self.options.moves)
+
     def load(self) -> dict[str, Any]:
-        """The rows stand still; time does not."""
+        """Put --viewers on the portal while no row changes (time does)."""
         return load(self._copy("load"), self.options.minutes, self.options.viewers)
 
     def busy(self) -> dict[str, Any]:
-        """The same while a pipeline moves every few seconds: each time all pages are rendered anew."""
+        """The same while a pipeline moves every few seconds, so that all pages are rendered again each time."""
         return load(self._copy("load"), self.options.minutes, self.options.viewers, self.options.moves)
 
     def _long(self) -> Path:
         return self._there(self.long, self.options.runs)
 
     def _copy(self, name: str) -> Path:
-        """A short history of its own, for what writes into it."""
+        """Build a short history for a part that writes to it."""
         folder: Path = self.options.data / name
         shutil.rmtree(folder, ignore_errors=True)
         self._made(folder, self.options.short)
@@ -114,22 +119,22 @@ class Bench:
 
 
 def main() -> int:
-    """Measure what was asked for, write it down, print the table."""
+    """Measure the requested parts, store the results and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parts: dict[str, Callable[[Bench], dict[str, Any]]] = {
         each.__name__: each
-        for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.load, Bench.busy)
+        for each in (Bench.build, Bench.statements, Bench.pages, Bench.refresh, Bench.team, Bench.load, Bench.busy)
     }
     parser.add_argument("part", nargs="?", default="all", choices=["all", *parts, "report", "lighthouse"])
     parser.add_argument("--short", type=int, default=1_000, help="runs of the short history")
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs of the long history")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
-    parser.add_argument("--moves", type=float, default=20.0, help="seconds between two moves of the busy load")
-    parser.add_argument("--viewers", type=int, default=1000, help="how many people look during the load")
+    parser.add_argument("--minutes", type=float, default=3.0, help="duration of each load")
+    parser.add_argument("--moves", type=float, default=20.0, help="seconds between two moves in team and busy")
+    parser.add_argument("--viewers", type=int, default=1000, help="viewers of load and busy")
     parser.add_argument("--data", type=Path, default=ROOT / "var" / "bench" / "data")
     parser.add_argument("--results", type=Path, default=ROOT / "var" / "bench" / "results")
-    parser.add_argument("--times", type=int, default=3, help="how often Lighthouse looks at each page")
+    parser.add_argument("--times", type=int, default=3, help="Lighthouse runs per page")
     options = parser.parse_args()
     if options.part == "lighthouse":
         print(lighthouse(options.results / "lighthouse", options.times))
@@ -149,18 +154,17 @@ def main() -> int:
     print(text)
     if options.part in ("all", "report"):
         document.put("python -m bench", text)
-        CHART.write_text(targets.chart(results), encoding="utf-8")
     return 0
 
 
 def _add(to: dict[str, Any], answer: dict[str, Any]) -> None:
-    """Keep what is new, and put the times together."""
+    """Append the times of `answer` to those in `to` and keep its other values."""
     for key, value in answer.items():
         to[key] = [*to.get(key, []), *value] if key in ("cpu", "wall", "loop") else value
 
 
 def _more_pipelines(folder: Path, number: int) -> None:
-    """Copies of the demo's first pipeline: other names, the same tables."""
+    """Add copies of the first pipeline's control row under other names until there are `number` rows."""
     with closing(sqlite3.connect(folder / "warehouse" / "dw" / "ctl.sqlite3")) as connection, connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(etl_control)")][1:]
         listed = ", ".join(columns)
