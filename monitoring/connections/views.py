@@ -20,6 +20,7 @@ from etlportal.budget import budget
 from monitoring.access import CAPTURE, CONNECTIONS, may
 from monitoring.collector.snapshot import Current
 from monitoring.connections import queries as audit
+from monitoring.connections.charts import hours_chart, hours_sentence
 from monitoring.connections.factors import Factors, factors, window_runs
 from monitoring.connections.forms import EventsForm, WindowForm
 from monitoring.connections.queries import Activity, EventPage
@@ -40,7 +41,7 @@ from monitoring.rules.sessions import FACETS, Figures
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.web import charts, export
+from monitoring.web import export
 from monitoring.web.activity import note
 from monitoring.web.audit_links import around_run, audit_url
 from monitoring.web.blocks import Block, Page
@@ -155,8 +156,8 @@ class ConnectionsActivity(ConnectionsBlock):
             return context
         return {
             **context,
-            "chart": charts.hours_chart(found.hours, found.failures_known),
-            "sentence": charts.hours_sentence(found.hours, found.totals.sessions, found.failures_known),
+            "chart": hours_chart(found.hours, found.failures_known),
+            "sentence": hours_sentence(found.hours, found.totals.sessions, found.failures_known),
         }
 
 

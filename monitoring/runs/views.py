@@ -17,6 +17,7 @@ from monitoring.models import RunCopy
 from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Execution, Problem
+from monitoring.rules.running import running_now
 from monitoring.runs.forms import NEWEST_FIRST, SORTABLE, RunsForm, sortable
 from monitoring.runs.queries import RunDetail, run_detail
 from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable
@@ -310,8 +311,6 @@ def _failure(execution: Execution, current: Current, detail: RunDetail) -> dict[
 
 
 def _is_orphan(current: Current, run_id: int) -> bool:
-    from monitoring.summary.queries import running_now
-
     if current.snapshot is None:
         return False
     return any(running.run.run_id == run_id and running.orphan for running in running_now(current.snapshot))

@@ -14,17 +14,17 @@ from django.utils.translation import gettext
 from monitoring.access import CONNECTIONS, may
 from monitoring.collector.snapshot import Current
 from monitoring.rules.facts import Run, Snapshot, Verdict
-from monitoring.rules.figures import DEFAULT_RANGE, RANGES
+from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES
+from monitoring.rules.running import running_now
 from monitoring.summary import cards as kpi_cards
 from monitoring.summary import cards as kpis
-from monitoring.summary import failures
-from monitoring.summary import queries as running
+from monitoring.summary import charts, failures
 from monitoring.summary import queries as summary
 from monitoring.summary import tables as matrix
 from monitoring.summary.failures import FailuresForm, FailuresTable
-from monitoring.summary.queries import CHART_DAYS, DayRuns, runs_by_day, volume_by_pipeline
+from monitoring.summary.queries import DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.summary.tables import MatrixTable
-from monitoring.web import charts, export, run_grid, trends
+from monitoring.web import export, run_grid, trends
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
 from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
@@ -72,7 +72,7 @@ class SummaryRunning(SummaryBlock):
     template_name = "monitoring/summary/_running.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
-        runs = running.running_now(current.snapshot)
+        runs = running_now(current.snapshot)
         return {"runs": runs, "last": _last_finished(current.snapshot), "problem": current.snapshot.problem}
 
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from django.utils import translation
 
 from monitoring.rules.enums import RunStatus
+from monitoring.summary import charts
 from monitoring.summary.queries import DayRuns, PipelineVolume
-from monitoring.web import charts
 
 
 def _days(*counts: dict[RunStatus, int]) -> tuple[DayRuns, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from monitoring.rules.enums import ExecutionStatus, RunStatus, Severity
 from monitoring.rules.facts import Count
-from monitoring.summary.queries import Progress, RunningRun, running_now
+from monitoring.rules.running import RunningRun, running_now
 from tests import factories
 from tests.factories import ago, execution, run
 
@@ -30,12 +30,10 @@ def test_nothing_runs() -> None:
     assert running_now(factories.snapshot()) == ()
 
 
-def test_elapsed_usual_and_pipelines_done() -> None:
+def test_usual_and_pipelines_done() -> None:
     executions = (execution(101, "dim_cliente"), execution(101, "dim_produto", status=RUNNING))
     shown = _only(factories.running_pipeline(), runs=(_open(executions=executions),))
-    assert shown.elapsed_seconds == 60
-    assert shown.pipelines == Progress(done=1, total=3)
-    assert shown.pipelines.percent == 33
+    assert shown.pipelines == (1, 3)
     assert [entry.execution.entity_name for entry in shown.executions] == ["dim_produto"]
     entry = shown.executions[0]
     assert entry.usual == (30.0, 30.0, 30.0)
@@ -51,12 +49,12 @@ def test_counts_of_a_running_row_that_are_zero_are_no_progress() -> None:
 @pytest.mark.parametrize(
     ("eligible", "rows"),
     [
-        (Count(600), Progress(done=150, total=600)),
+        (Count(600), (150, 600)),
         (Count(100_000, capped=True), None),
         (Count(100), None),  # more done than there was to do: not the same rows
     ],
 )
-def test_a_runner_that_counts_as_it_goes_is_believed(eligible: Count, rows: Progress | None) -> None:
+def test_a_runner_that_counts_as_it_goes_is_believed(eligible: Count, rows: tuple[int, int] | None) -> None:
     waiting = factories.running_pipeline(source=factories.pending_source(eligible))
     counting = execution(101, "dim_produto", status=RUNNING, upserted=150)
     assert _only(waiting, runs=(_open(executions=(counting,)),)).executions[0].rows == rows
@@ -125,7 +123,3 @@ def test_the_abandoned_ones_come_last() -> None:
 def test_an_execution_of_an_unknown_pipeline() -> None:
     shown = _only(runs=(_open(executions=(execution(101, "gone", status=RUNNING),)),))
     assert (shown.executions[0].usual, shown.executions[0].orphan) == (None, False)
-
-
-def test_a_start_in_the_future_has_run_for_no_time() -> None:
-    assert _only(runs=(_open(started_at=factories.ahead(hours=1)),)).elapsed_seconds == 0

@@ -1,6 +1,6 @@
-"""Chart data for static/js/charts.js: selectors' dataclasses to plain JSON, with a sentence for ears.
+"""The two charts of the summary: their data for static/js/charts.js, and a sentence for screen readers.
 
-Colours are names of tokens (static/css/tokens.css); the script takes their values from the theme.
+Colours are names of tokens (static/css/tokens.css). The script takes their values from the theme.
 """
 
 from __future__ import annotations
@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 
 from monitoring.rules.enums import RunStatus
-from monitoring.rules.sessions import HourFigures
 from monitoring.summary.queries import DayRuns, PipelineVolume
-from monitoring.web.formats import number_text, percent_text, short_day, time_text
+from monitoring.web.formats import number_text, percent_text, short_day
 from monitoring.web.parts import sign_of
 
 STACK = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.RUNNING, RunStatus.UNKNOWN)
@@ -38,7 +35,7 @@ def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
         "type": "bar",
         "stacked": True,
         "unit": gettext("runs"),
-        "labels": [_day_label(day) for day in days],
+        "labels": [short_day(day.day) for day in days],
         "datasets": [
             {
                 "label": str(sign_of(status).word),
@@ -53,7 +50,9 @@ def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
 def runs_by_day_rows(days: Sequence[DayRuns]) -> list[dict[str, Any]]:
     """Return the chart's numbers as table rows, the newest day first; columns as the chart's layers."""
     shown = _statuses(days)
-    return [{"label": _day_label(day), "numbers": [day.counts[status] for status in shown]} for day in reversed(days)]
+    return [
+        {"label": short_day(day.day), "numbers": [day.counts[status] for status in shown]} for day in reversed(days)
+    ]
 
 
 def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
@@ -114,69 +113,3 @@ def volume_sentence(volumes: Sequence[PipelineVolume], days: int) -> str:
 
 def _statuses(days: Sequence[DayRuns]) -> list[RunStatus]:
     return [status for status in STACK if status in ALWAYS_DRAWN or any(day.counts[status] for day in days)]
-
-
-def _day_label(day: DayRuns) -> str:
-    return short_day(day.day)
-
-
-def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
-    """Return events, sessions and failed run entities as bars per hour.
-
-    Unknown failures are left out, never drawn as zero.
-    """
-    datasets: list[dict[str, Any]] = [
-        {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours]},
-        {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours]},
-    ]
-    if failures_known:
-        datasets.append(
-            {
-                "label": gettext("Failed run entities"),
-                "tone": "failed",
-                "axis": "y2",
-                # Their own scale: one failure is seen beside a thousand events. No failure draws nothing.
-                "data": [hour.failures or None for hour in hours],
-            }
-        )
-    return {
-        "type": "bar",
-        "labels": [_hour_label(hour, len(hours)) for hour in hours],
-        "datasets": datasets,
-        **({"y2": {"unit": gettext("failed"), "format": "count"}} if failures_known else {}),
-    }
-
-
-def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: bool) -> str:
-    """Return what the connections chart shows, for who cannot see it. `sessions`: distinct in the window."""
-    events = sum(hour.events for hour in hours)
-    if not events:
-        text = ngettext(
-            "No session was sampled in this hour.", "No session was sampled in these %(hours)d hours.", len(hours)
-        )
-        return text % {"hours": len(hours)}
-    busiest = max(hours, key=lambda hour: hour.events)
-    sentence = ngettext(
-        "%(events)s events of %(sessions)s sessions in %(hours)d hour, that of %(when)s.",
-        "%(events)s events of %(sessions)s sessions in %(hours)d hours, most of them (%(most)s) at %(when)s.",
-        len(hours),
-    ) % {
-        "events": number_text(events),
-        "sessions": number_text(sessions),
-        "hours": len(hours),
-        "most": number_text(busiest.events),
-        "when": time_text(busiest.hour),
-    }
-    if not failures_known:
-        return f"{sentence} " + gettext("Failed run entities in these hours are not known.")
-    failed = sum(hour.failures or 0 for hour in hours)
-    return f"{sentence} " + ngettext("%(failed)s run entity failed.", "%(failed)s run entities failed.", failed) % {
-        "failed": number_text(failed)
-    }
-
-
-def _hour_label(hour: HourFigures, count: int) -> str:
-    local = timezone.localtime(hour.hour)
-    if count <= 24:
-        return f"{local:%H:%M}"
-    return str(date_format(local, "d/m H:i" if get_language() == "pt-br" else "j M H:i"))

@@ -1,0 +1,129 @@
+"""What runs now: progress only where it is known, and what was left behind by a runner that is gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from monitoring.rules.enums import FINISHED, RUN_FINISHED, Rule, RunStatus, Severity
+from monitoring.rules.facts import Execution, Pipeline, Run, Snapshot
+
+ENOUGH = 5
+"""METRICS: percentiles and medians of history need this many executions."""
+
+CUT_AT = 500
+"""`entities_requested` is a VARCHAR(500): a list this long may have been cut."""
+
+Progress = tuple[int, int]
+"""Done and total, in rows or in pipelines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningExecution:
+    """A running execution. `usual`: seconds (10th percentile, median, 90th) of the pipeline's successes."""
+
+    execution: Execution
+    usual: tuple[float, float, float] | None
+    rows: Progress | None
+    severity: Severity
+    orphan: bool
+
+    @property
+    def late(self) -> bool:
+        """Whether the rule "stuck run" holds."""
+        return self.severity is not Severity.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningRun:
+    """An open run. `pipelines`: how many of the requested ones have finished, where that is known."""
+
+    run: Run
+    usual_seconds: float | None
+    pipelines: Progress | None
+    executions: tuple[RunningExecution, ...]
+    orphan: bool
+
+
+def running_now(snapshot: Snapshot) -> tuple[RunningRun, ...]:
+    """Return the open runs, newest first; the abandoned ones (killed runner, CONTRACT rule 3) last."""
+    runs = [_running(snapshot, run) for run in snapshot.running]
+    return tuple(sorted(runs, key=lambda running: (running.orphan, -running.run.run_id)))
+
+
+def _running(snapshot: Snapshot, run: Run) -> RunningRun:
+    executions = tuple(_execution(snapshot, each) for each in run.executions if each.running)
+    if executions:
+        orphan = all(each.orphan for each in executions)
+    else:
+        orphan = any(other.run_id > run.run_id and other.status in RUN_FINISHED for other in snapshot.recent_runs)
+    return RunningRun(
+        run=run,
+        usual_seconds=_usual_seconds(snapshot, run),
+        pipelines=_pipelines_done(run),
+        executions=executions,
+        orphan=orphan,
+    )
+
+
+def _execution(snapshot: Snapshot, execution: Execution) -> RunningExecution:
+    pipeline = snapshot.pipeline(execution.entity_name)
+    severity, orphan = _stuck(pipeline, execution)
+    return RunningExecution(
+        execution=execution,
+        usual=pipeline.figures.usual_duration if pipeline else None,
+        rows=_rows(pipeline, execution),
+        severity=severity,
+        orphan=orphan,
+    )
+
+
+def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, bool]:
+    """Return how the rule "stuck run" judges this execution, and whether its runner is gone.
+
+    The rule names one execution of the pipeline. Any other open one is an orphan too, if a later one of the same
+    pipeline has finished.
+    """
+    if pipeline is None:
+        return Severity.OK, False
+    for verdict in pipeline.verdicts:
+        values = verdict.values or {}
+        if verdict.rule == Rule.STUCK_RUN and values.get("run_id") == execution.run_id:
+            return verdict.severity, values.get("orphan") is not None
+    newest = pipeline.newest
+    later = newest is not None and newest.run_id > execution.run_id and newest.status in FINISHED
+    return (Severity.CRITICAL, True) if later else (Severity.OK, False)
+
+
+def _rows(pipeline: Pipeline | None, execution: Execution) -> Progress | None:
+    """Return the rows done and to do, where both are known.
+
+    The usual runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a
+    figure. The watermark moves at the end, so the backlog of the newest sample is still that of this execution.
+    """
+    done = execution.upserted
+    eligible = pipeline.source.eligible if pipeline else None
+    if done <= 0 or eligible is None or eligible.capped or eligible.value < done:
+        return None
+    return done, eligible.value
+
+
+def _pipelines_done(run: Run) -> Progress | None:
+    if len(run.entities_requested) >= CUT_AT:
+        return None
+    requested = {name.strip() for name in run.entities_requested.split(",") if name.strip()}
+    done = sum(execution.status in FINISHED for execution in run.executions)
+    total = max(len(requested), len(run.executions))
+    return (done, total) if total else None
+
+
+def _usual_seconds(snapshot: Snapshot, run: Run) -> float | None:
+    """Return the median duration of the newest successful runs over the same pipelines, if there are ENOUGH."""
+    seconds = [
+        (other.finished_at - other.started_at).total_seconds()
+        for other in snapshot.recent_runs
+        if other.status is RunStatus.SUCCESS
+        and other.finished_at is not None
+        and other.entities_requested == run.entities_requested
+    ]
+    return median(seconds) if len(seconds) >= ENOUGH else None
