@@ -116,15 +116,16 @@ def _sizes(connection: Any) -> int:
 
 def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
     """Return, per trend and window, the statements, median CPU and median time (ms)."""
-    from monitoring.pipelines.trends import WINDOWS, execution_trends, sample_trends
+    from monitoring.pipelines.trends import execution_trends, sample_trends
+    from monitoring.rules.figures import RANGES
     from monitoring.web.trends import sample_trend
 
     name = "fact_bench_0100"
     costs = {}
-    for window in WINDOWS:
+    for window in RANGES:
         costs[f"pipeline, {window}: samples"] = _cost(lambda window=window: sample_trends(name, window, now))
         costs[f"pipeline, {window}: executions"] = _cost(lambda window=window: execution_trends(name, window, now))
-    for window in WINDOWS:
+    for window in RANGES:
         costs[f"summary, {window}"] = _cost(lambda window=window: sample_trend(now, window))
     return costs
 

@@ -8,8 +8,8 @@ from monitoring.accounts.preferences import Preferences, PreferenceSet
 from monitoring.connections import views as connections
 from monitoring.failures import views as failure_groups
 from monitoring.pipelines import checks as pipelines_checks
-from monitoring.pipelines import history as pipelines_history
 from monitoring.pipelines import source_rows as pipelines_source_rows
+from monitoring.pipelines import trends as pipelines_trends
 from monitoring.pipelines import views as pipelines
 from monitoring.runs import views as run
 from monitoring.runs import views as runs
@@ -55,11 +55,11 @@ urlpatterns = [
     path(f"{PIPELINE}sample/unmask/", pipelines_source_rows.Unmask.as_view(), name="pipeline-unmask"),
     path(f"{PIPELINE}sample.<str:kind>", pipelines_source_rows.SampleExport.as_view(), name="pipeline-sample-export"),
     path(
-        f"{PIPELINE}trends.<str:kind>", pipelines_history.PipelineTrendsExport.as_view(), name="pipeline-trends-export"
+        f"{PIPELINE}trends.<str:kind>", pipelines_trends.PipelineTrendsExport.as_view(), name="pipeline-trends-export"
     ),
     path(
         f"{PIPELINE}executions.<str:kind>",
-        pipelines_history.PipelineExecutionsExport.as_view(),
+        pipelines.PipelineExecutionsExport.as_view(),
         name="pipeline-executions-export",
     ),
     *blocks(*runs.BLOCKS),

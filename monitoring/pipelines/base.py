@@ -1,4 +1,4 @@
-"""What the blocks of one pipeline share: which pipeline it is, and what to say when it was not sampled."""
+"""What the blocks of one pipeline share: which pipeline it is, and what they show before its first sample."""
 
 from __future__ import annotations
 
@@ -8,31 +8,27 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
 from monitoring.collector.snapshot import Current
-from monitoring.pipelines import queries as pipelines
-from monitoring.rules.facts import Pipeline
+from monitoring.pipelines import queries
+from monitoring.pipelines.queries import Subject
+from monitoring.rules.facts import Pipeline, Snapshot
 from monitoring.web.blocks import Block
 
 Context = dict[str, Any]
 
 
-def subject_of(request: HttpRequest, current: Current, name: str) -> pipelines.Subject | None:
-    """Return the pipeline of this request, looked up once and shared by its blocks."""
-    found: dict[str, pipelines.Subject | None] = request.__dict__.setdefault("_pipelines", {})
+def subject_or_404(request: HttpRequest, current: Current, name: str) -> Subject:
+    """Return the pipeline of this request, looked up once. Raises Http404 if there is no such control row."""
+    found: dict[str, Subject | None] = request.__dict__.setdefault("_pipelines", {})
     if name not in found:
-        found[name] = pipelines.subject(current, name)
-    return found[name]
-
-
-def subject_or_404(request: HttpRequest, current: Current, name: str) -> pipelines.Subject:
-    """Return the pipeline of this request. Raises Http404 when there is no such control row."""
-    found = subject_of(request, current, name)
-    if found is None:
+        found[name] = queries.subject(current, name)
+    subject = found[name]
+    if subject is None:
         raise Http404(gettext("There is no pipeline “%(name)s” in ctl.etl_control.") % {"name": name[:100]})
-    return found
+    return subject
 
 
 class PipelineBlock(Block):
-    """A block about one pipeline. Where the collector has not sampled it, the block says so."""
+    """A block about one pipeline. Its template says so if the collector has not sampled the pipeline yet."""
 
     same_for_all = True
 
@@ -42,16 +38,21 @@ class PipelineBlock(Block):
 
     def context(self, current: Current) -> Context:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
-        context: Context = {"subject": subject, "pipeline": subject.pipeline, "entity": subject.name}
         if subject.pipeline is None:
-            self.keep_seconds = 0  # what was read live changes without a new version
-            return {**context, **self.unsampled(current, subject)}
-        return {**context, **self.filled(current, subject.pipeline)}
+            self.keep_seconds = 0  # a control row that was read live changes without a new version
+        return {
+            "subject": subject,
+            "pipeline": subject.pipeline,
+            "entity": subject.name,
+            **self.of_subject(current, subject),
+        }
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        """Return the variables of a pipeline that the snapshot has."""
+    def of_subject(self, current: Current, subject: Subject) -> Context:
+        """Return the variables of a pipeline, sampled or not."""
+        if current.snapshot is None or subject.pipeline is None:
+            return {}
+        return self.filled(current.snapshot, subject.pipeline)
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        """Return the variables of a pipeline that was sampled."""
         raise NotImplementedError
-
-    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
-        """Return the variables of one that it has not."""
-        return {}

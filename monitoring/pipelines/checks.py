@@ -123,14 +123,8 @@ class PipelineChecks(PipelineBlock):
     same_for_all = False  # it has a form
     template_name = "monitoring/pipelines/_checks.html"
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        return self._context(current, pipeline.name)
-
-    def unsampled(self, current: Current, subject: Subject) -> Context:
-        return self._context(current, subject.name)
-
-    def _context(self, current: Current, name: str) -> Context:
-        report = checks_of(self.request, name)
+    def of_subject(self, current: Current, subject: Subject) -> Context:
+        report = checks_of(self.request, subject.name)
         results = results_of(report)
         states = (CheckState.FAILED, CheckState.WARNING, CheckState.UNKNOWN, CheckState.PASSED)
         return {

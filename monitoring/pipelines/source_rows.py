@@ -20,7 +20,7 @@ from monitoring.models import PipelineSettings
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.queries import Subject, settings_of
 from monitoring.rules.enums import ProblemCode
-from monitoring.rules.facts import ControlRow, Pipeline, Problem
+from monitoring.rules.facts import ControlRow, Problem
 from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
 from monitoring.warehouse.describe import newest_rows
 from monitoring.warehouse.names import InvalidName, parse_table
@@ -177,14 +177,8 @@ class PipelineSample(PipelineBlock):
         self.with_rows = True
         return super().get(request, *args, **kwargs)
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        return self._context(current, pipeline.name)
-
-    def unsampled(self, current: Current, subject: Subject) -> Context:
-        return self._context(current, subject.name)
-
-    def _context(self, current: Current, name: str) -> Context:
-        subject = subject_or_404(self.request, current, name)
+    def of_subject(self, current: Current, subject: Subject) -> Context:
+        name = subject.name
         settings = settings_of(name)
         until = unmasked_until(self.request, name, current.now)
         context: Context = {

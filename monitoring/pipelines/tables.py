@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django import forms
+from django.http import QueryDict
+from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.pipelines.texts import STATES, tone
+from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
 from monitoring.summary.tables import MatrixRow, NameColumn
 from monitoring.summary.tables import WatermarkColumn as MatrixWatermarkColumn
 from monitoring.web import parts
+from monitoring.web.filters import TableForm
 from monitoring.web.labels import label
+from monitoring.web.parts import sign_of
 from monitoring.web.tables import (
     Column,
     CountColumn,
@@ -143,3 +149,27 @@ class PipelineExecutionsTable(PagedTable):
 
     def value_error_class(self, value: Any) -> str:
         return "" if value is None else label(value)
+
+
+def execution_status_choices() -> list[tuple[str, str]]:
+    return [(status.value, str(sign_of(status).word)) for status in ExecutionStatus]
+
+
+class ExecutionsForm(TableForm):
+    """The filters of one pipeline's executions."""
+
+    status = forms.MultipleChoiceField(
+        label=_("Status"),
+        required=False,
+        choices=lazy(execution_status_choices, list)(),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": _("There is no status “%(value)s”: all statuses are shown.")},
+    )
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data, prefix="x", sortable=frozenset())
+
+    @property
+    def statuses(self) -> list[ExecutionStatus]:
+        """The valid statuses that the URL asks for."""
+        return [ExecutionStatus(value) for value in self.values.get("status", [])]

@@ -1,119 +1,191 @@
-"""What the collector saw of one pipeline over time: from samples, hours or days, in a bounded number of points.
+"""The trends of one pipeline: five figures over time, as charts and as a file.
 
-The last day is drawn from the samples. Longer ranges are drawn from roll-ups: means between their lowest and
-highest values, with what is not rolled up yet added from the next finer rows.
+The last day is drawn from samples and executions. Longer windows are drawn from roll-ups: means between the lowest and
+the highest value. What is not rolled up yet is added from the next finer rows, so that the number of points and of rows
+that are read stays bounded.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.collector.snapshot import Current
 from monitoring.models import PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.rules.enums import ExecutionStatus, Grain
-from monitoring.rules.facts import Pipeline
-from monitoring.rules.figures import DAY, DEFAULT_RANGE, RANGES, percentile, step
+from monitoring.rules.facts import Pipeline, Snapshot
+from monitoring.rules.figures import DAY, DEFAULT_RANGE, HOUR, RANGES, percentile, step
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
+from monitoring.web import export
 from monitoring.web.cache import cache
-from monitoring.web.tables import Column, PortalTable, TimeColumn
-from monitoring.web.trends import Point, Series, resolution_of, slot_of, slots, usual
+from monitoring.web.filters import RANGE_LABELS
+from monitoring.web.formats import duration, number, percent, speed
+from monitoring.web.tables import Column, PagedTable, TimeColumn
+from monitoring.web.trends import resolution_of
 
-FIGURES = ("eligible", "served_lag_seconds", "coverage_percent")
+EXECUTIONS = 2000
+"""Executions that are read at most, the latest first."""
 
-_UNROLLED = timedelta(hours=2)
-"""Whole hours newer than this are read from the samples: their roll-up may not be written yet."""
+POINTS = 300
+"""Points of a line. More executions than this are drawn as medians of slots."""
 
-_COLUMNS = [f"{name}_{part}" for name in FIGURES for part in PARTS]
+SHORTEST_SLOT = timedelta(minutes=6)
 
-Values = tuple[float | None, ...]
-"""One value per figure of FIGURES; None is unknown."""
-Spreads = dict[datetime, tuple[Spread, ...]]
+KEPT_SECONDS = 120
+
+LONGEST_RUN = timedelta(hours=12)
+
+NOT_ROLLED_UP = timedelta(hours=2)
+"""Whole hours younger than this are read from the samples: their roll-up may not exist yet."""
+
+TABLE_ROWS = 60
+"""Points in the table of a chart, the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A moment and a value, None for a gap. In a roll-up the value is a mean between `low` and `high`."""
+
+    at: datetime
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SampleTrends:
-    """Eligible rows, served lag (seconds) and coverage (percent); each point stands for `step`.
+class Trend:
+    """One figure (a key of FIGURES) over a window, oldest point first.
 
-    `grain`: from what; but for raw samples, points are means with their lowest and highest values.
+    `band`: the typical range, from the 10th percentile over the median to the 90th, None for fewer than five values.
+    `last`: the latest value itself, None if it is unknown. `step`: the time that a point stands for, None if points are
+    the values themselves. `values`: the number of executions. `cut`: older executions were left out.
     """
 
-    since: datetime
-    step: timedelta
-    eligible: Series
-    served_lag: Series
-    coverage: Series
-    grain: Grain
+    figure: str
+    points: tuple[Point, ...]
+    band: tuple[float, float, float] | None
+    last: float | None
+    grain: Grain = Grain.RAW
+    step: timedelta | None = None
+    values: int = 0
+    cut: bool = False
 
     @property
-    def from_rollup(self) -> bool:
-        return self.grain is not Grain.RAW
+    def known(self) -> tuple[Point, ...]:
+        return tuple(point for point in self.points if point.value is not None)
 
 
-def newest_of(pipeline: Pipeline) -> Values:
-    """Return what the newest sample says of the figures."""
-    eligible = pipeline.source.eligible
-    return (
-        None if eligible is None else eligible.value,
-        pipeline.figures.served_lag_seconds,
-        pipeline.figures.coverage_percent,
-    )
+def usual(values: Iterable[float | None]) -> tuple[float, float, float] | None:
+    """Return the typical range of the known values: 10th percentile, median, 90th (METRICS, "Charts")."""
+    known = [value for value in values if value is not None]
+    low, median, high = (percentile(known, percent) for percent in (10.0, 50.0, 90.0))
+    return None if low is None or median is None or high is None else (low, median, high)
 
 
-def sample_trends(name: str, window: str, now: datetime, newest: Values = (None, None, None)) -> SampleTrends:
-    """Return what the collector saw in the window before `now`, whose sample says `newest`. At most two statements."""
+def slot_of(at: datetime, step: timedelta) -> datetime:
+    """Return the start of the slot that `at` is in. Slots count from the epoch, so they never move."""
+    seconds = step.total_seconds()
+    return datetime.fromtimestamp(at.timestamp() // seconds * seconds, tz=UTC)
+
+
+def slots(since: datetime, now: datetime, step: timedelta) -> list[datetime]:
+    """Return the starts of the slots that begin after `since`, up to the one that `now` is in."""
+    first = slot_of(since, step) + step
+    return [first + step * index for index in range(int((now - first) / step) + 1)]
+
+
+def trends(pipeline: Pipeline, window: str, now: datetime) -> list[Trend]:
+    """Return the five trends up to `now`, the time of the snapshot. They are cached once per snapshot for all users."""
+    name = pipeline.name
+    key = f"pipeline-trends-{window}-{now.timestamp()}-{name.encode('utf-8', 'surrogatepass').hex()}"
+    kept: list[Trend] | None = cache.get(key)
+    if kept is None:
+        kept = [*execution_trends(name, window, now), *sample_trends(name, window, now, latest_values(pipeline))]
+        cache.set(key, kept, KEPT_SECONDS)
+    return kept
+
+
+# Samples: ready rows, freshness lag (seconds), coverage (percent)
+
+Values = tuple[float | None, ...]
+"""One value per figure, None for unknown."""
+Spreads = dict[datetime, tuple[Spread, ...]]
+
+SAMPLED = {"eligible": "eligible", "served-lag": "served_lag_seconds", "coverage": "coverage_percent"}
+"""Figures of samples, with their columns of a roll-up."""
+
+_COLUMNS = [f"{name}_{part}" for name in SAMPLED.values() for part in PARTS]
+
+
+def latest_values(pipeline: Pipeline) -> Values:
+    eligible, figures = pipeline.source.eligible, pipeline.figures
+    return (None if eligible is None else eligible.value, figures.served_lag_seconds, figures.coverage_percent)
+
+
+def sample_trends(name: str, window: str, now: datetime, latest: Values = (None, None, None)) -> list[Trend]:
+    """Return the trends of the samples in the window before `now`. At most two statements."""
     since, found = now - RANGES[window], resolution_of(window, settings.SAMPLE_RETENTION_DAYS)
     if found.grain is Grain.RAW:
-        raw = _day(name, since, found.step)
-        lines = [
-            [Point(at, raw.get(at, (None,) * 3)[place]) for at in slots(since, now, found.step)] for place in range(3)
-        ]
+        day = _day(name, since, found.step)
+        points = {at: [Point(at, value) for value in values] for at, values in day.items()}
     else:
         rolled = _rolled(name, since, now, found.grain, found.step)
-        _add(rolled, now, found.step, [(1 if value is not None else 0, value, value, value) for value in newest])
-        lines = [[_point(rolled, at, place) for at in slots(since, now, found.step)] for place in range(3)]
-    eligible, lag, coverage = (
-        Series(points=tuple(line), band=usual(point.value for point in line), last=last)
-        for line, last in zip(lines, newest, strict=True)
+        _add(rolled, now, found.step, map(_as_parts, latest))
+        points = {at: [_point(at, spread) for spread in spreads] for at, spreads in rolled.items()}
+    gap = (None,) * len(SAMPLED)
+    lines = zip(
+        *(points.get(at) or [Point(at, value) for value in gap] for at in slots(since, now, found.step)), strict=True
     )
-    return SampleTrends(
-        since=since, step=found.step, eligible=eligible, served_lag=lag, coverage=coverage, grain=found.grain
-    )
+    return [
+        Trend(
+            figure=figure,
+            points=line,
+            band=usual(point.value for point in line),
+            last=last,
+            grain=found.grain,
+            step=found.step if found.rolled_up else None,
+        )
+        for figure, line, last in zip(SAMPLED, lines, latest, strict=True)
+    ]
 
 
-def _point(rolled: Spreads, at: datetime, place: int) -> Point:
-    if at not in rolled:
-        return Point(at, None)
-    spread = rolled[at][place]
+def _point(at: datetime, spread: Spread) -> Point:
     return Point(at, spread.mean, spread.low, spread.high)
 
 
-# The last day
+def _as_parts(value: float | None) -> tuple[Any, ...]:
+    """Return one value as the PARTS of a roll-up."""
+    return (0 if value is None else 1, value, value, value)
 
 
 def _day(name: str, since: datetime, step: timedelta) -> dict[datetime, Values]:
-    """Return the slots of the last day: the most eligible rows and the longest lag in each, its last coverage.
+    """Return the slots of the last day: the highest count and lag in each, and the last coverage.
 
-    Those that are over are remembered: a refresh reads one slot.
+    Slots that are over are cached, so that a refresh reads one slot.
     """
     key = f"pipeline-day-{name.encode('utf-8', 'surrogatepass').hex()}"
     kept: dict[datetime, Values] = cache.get(key) or {}
-    found = {at: figures for at, figures in kept.items() if at >= slot_of(since, step)}
-    newest = max(found, default=None)
+    found = {at: values for at, values in kept.items() if at >= slot_of(since, step)}
+    begin = max(found, default=since)
     fresh: dict[datetime, Values] = {}
-    begin = since if newest is None else newest
     for at, values in _samples(name, begin):
         slot = slot_of(at, step)
-        fresh[slot] = _worse(fresh.get(slot), values)
+        fresh[slot] = _worst(fresh[slot], values) if slot in fresh else values
     for at, values in fresh.items():
-        # A slot is read whole or not at all, except the one in which `begin` lies.
-        found[at] = values if begin <= at else _worse(found.get(at), values)
+        # Only the slot that `begin` lies in was read in part.
+        found[at] = _worst(found[at], values) if at < begin and at in found else values
     cache.set(key, found, 3600)
     return found
 
@@ -128,30 +200,24 @@ def _samples(name: str, since: datetime) -> Iterable[tuple[datetime, Values]]:
         yield at, (eligible, lag, None if target is None or not source else 100 * target / source)
 
 
-def _worse(before: Values | None, values: Values) -> Values:
-    """The more rows, the longer lag, the later coverage: what a slot stands for must not hide a peak."""
-    if before is None:
-        return values
-    eligible, lag = (_most(old, new) for old, new in zip(before[:2], values[:2], strict=True))
+def _worst(before: Values, values: Values) -> Values:
+    """Return the higher count, the longer lag and the later coverage, so that a slot does not hide a peak."""
+    eligible, lag = (
+        max((value for value in pair if value is not None), default=None)
+        for pair in zip(before[:2], values[:2], strict=True)
+    )
     return eligible, lag, before[2] if values[2] is None else values[2]
 
 
-def _most(old: float | None, new: float | None) -> float | None:
-    return new if old is None else old if new is None else max(old, new)
-
-
-# Roll-ups
-
-
 def _rolled(name: str, since: datetime, now: datetime, grain: Grain, step: timedelta) -> Spreads:
-    """Return the slots of a longer range. Hours and samples are two statements, days and hours are one."""
+    """Return the slots of a longer window: from hours and samples in two statements, or days and hours in one."""
     found: Spreads = {}
     rollups = PipelineRollup.objects.filter(entity_name=name)
     if grain is Grain.HOUR:
-        edge = hour_of(now) - _UNROLLED
+        edge = hour_of(now) - NOT_ROLLED_UP
         _add_rows(found, _columns(rollups.filter(grain=grain, start__gte=since, start__lt=edge)), step)
         for at, values in _samples(name, edge):
-            _add(found, at, step, [(1 if value is not None else 0, value, value, value) for value in values])
+            _add(found, at, step, map(_as_parts, values))
     else:
         edge = day_of(now) - DAY
         days = _columns(rollups.filter(grain=Grain.DAY, start__gte=since, start__lt=edge))
@@ -170,95 +236,47 @@ def _add_rows(found: Spreads, rows: Iterable[tuple[Any, ...]], step: timedelta) 
         _add(found, at, step, [columns[first : first + 4] for first in range(0, len(columns), 4)])
 
 
-def _add(found: Spreads, at: datetime, step: timedelta, parts: Iterable[Any]) -> None:
-    """Add how many values are known, the lowest, their mean, the highest of each figure."""
-    slot = slot_of(at, step)
-    if slot not in found:
-        found[slot] = tuple(Spread() for _ in FIGURES)
-    for spread, part in zip(found[slot], parts, strict=True):
+def _add(found: Spreads, at: datetime, step: timedelta, parts: Iterable[Sequence[Any]]) -> None:
+    """Add the PARTS of each figure to the slot that `at` is in."""
+    spreads = found.setdefault(slot_of(at, step), tuple(Spread() for _ in SAMPLED))
+    for spread, part in zip(spreads, parts, strict=True):
         spread.merge(*part)
 
 
-WINDOWS = RANGES
-DEFAULT_WINDOW = DEFAULT_RANGE
+# Executions: duration (seconds), throughput (rows per second)
 
-EXECUTIONS = 2000
-"""Executions read at most, newest first."""
-
-POINTS = 300
-"""Points drawn at most per line; beyond it executions are summed up per slot."""
-
-_SUMMED = timedelta(minutes=6)
-"""The shortest slot that executions are summed up in."""
-
-KEPT_SECONDS = 120
-
-_LONGEST_RUN = timedelta(hours=12)
+EXECUTED = ("duration", "throughput")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionTrends:
-    """Duration (seconds) and throughput (rows per second) of the successes in the window.
-
-    `summed`: each point is the median of one slot of this length; of a roll-up its mean. `cut`: the newest
-    EXECUTIONS only.
-    """
-
-    since: datetime
-    duration: Series
-    throughput: Series
-    executions: int
-    summed: timedelta | None = None
-    cut: bool = False
-    from_rollup: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trends:
-    """Both kinds of trends of one pipeline in one window."""
-
-    executions: ExecutionTrends
-    samples: SampleTrends
-
-
-def trends(pipeline: Pipeline, window: str, now: datetime) -> Trends:
-    """Return the pipeline's trends up to `now`, its snapshot's time: worked out once per snapshot for all viewers."""
-    name = pipeline.name
-    key = f"pipeline-trends-{window}-{now.timestamp()}-{name.encode('utf-8', 'surrogatepass').hex()}"
-    kept: Trends | None = cache.get(key)
-    if kept is None:
-        kept = Trends(
-            executions=execution_trends(name, window, now),
-            samples=sample_trends(name, window, now, newest_of(pipeline)),
-        )
-        cache.set(key, kept, KEPT_SECONDS)
-    return kept
-
-
-def execution_trends(name: str, window: str, now: datetime) -> ExecutionTrends:
-    """Return the pipeline's executions of the window before `now`. One statement, two where days are read too;
-    EXECUTIONS rows and a row per day at most."""
+def execution_trends(name: str, window: str, now: datetime) -> list[Trend]:
+    """Return the trends of the successful executions in the window before `now`. At most two statements."""
     since = now - RANGES[window]
     if RANGES[window] > timedelta(days=settings.COPY_RETENTION_DAYS):
         return _by_day(name, since, now)
     measured, cut = _measured(name, since)
-    durations = [Point(started, seconds) for started, seconds, _ in measured]
-    rates = [Point(started, rate) for started, _, rate in measured if rate is not None]
-    slot = None if len(measured) <= POINTS else step(RANGES[window], _SUMMED)
-    return ExecutionTrends(
-        since=since,
-        duration=_series(durations, slot),
-        throughput=_series(rates, slot),
-        executions=len(measured),
-        summed=slot,
-        cut=cut,
+    slot = None if len(measured) <= POINTS else step(RANGES[window], SHORTEST_SLOT)
+    lines = (
+        [Point(started, seconds) for started, seconds, _ in measured],
+        [Point(started, rate) for started, _, rate in measured if rate is not None],
     )
+    return [
+        Trend(
+            figure=figure,
+            points=tuple(_medians(line, slot) if slot else line),
+            band=usual(point.value for point in line),
+            last=line[-1].value if line else None,
+            step=slot,
+            values=len(measured),
+            cut=cut,
+        )
+        for figure, line in zip(EXECUTED, lines, strict=True)
+    ]
 
 
 def _measured(name: str, since: datetime) -> tuple[list[tuple[datetime, float, float | None]], bool]:
     """Return (start, seconds, rows per second) of the copied successes, oldest first, and whether there are more.
 
-    A throughput has only what upserted rows.
+    An execution without upserted rows has no throughput.
     """
     rows = list(
         RunEntityCopy.objects.filter(
@@ -278,74 +296,253 @@ def _measured(name: str, since: datetime) -> tuple[list[tuple[datetime, float, f
     return measured, len(rows) > EXECUTIONS
 
 
-def _by_day(name: str, since: datetime, now: datetime) -> ExecutionTrends:
-    """Return the means of days (or more), the last two days' from the copies: theirs may not be rolled up yet."""
+def _first_run(since: datetime) -> Subquery:
+    """Return the oldest run with an execution in the window.
+
+    With it the index on (entity_name, run_id) is sought. With the start alone, all executions would be read.
+    """
+    runs = RunCopy.objects.filter(started_at__gte=since - LONGEST_RUN).order_by("started_at", "pk")
+    return Subquery(runs.values("pk")[:1])
+
+
+def _medians(points: Iterable[Point], slot: timedelta) -> list[Point]:
+    values: dict[datetime, list[float]] = defaultdict(list)
+    for point in points:
+        if point.value is not None:
+            values[slot_of(point.at, slot)].append(point.value)
+    return [Point(at, percentile(slotted, 50, minimum=1)) for at, slotted in sorted(values.items())]
+
+
+def _by_day(name: str, since: datetime, now: datetime) -> list[Trend]:
+    """Return trends of daily means. The last two days come from the copies: their roll-up may not exist yet."""
     slot, edge = step(now - since, DAY), day_of(now) - DAY
-    duration: dict[datetime, Spread] = defaultdict(Spread)
-    throughput: dict[datetime, Spread] = defaultdict(Spread)
+    found: dict[datetime, tuple[Spread, Spread]] = defaultdict(lambda: (Spread(), Spread()))
     days = PipelineRollup.objects.filter(
         entity_name=name, grain=Grain.DAY, start__gte=since, start__lt=edge, executions__isnull=False
     )
     columns = [f"{figure}_{part}" for figure in ("duration_seconds", "throughput") for part in PARTS]
     for start, *parts in days.order_by("start").values_list("start", *columns):
-        at = slot_of(start, slot)
-        duration[at].merge(*parts[:4])
-        throughput[at].merge(*parts[4:])
+        seconds, rates = found[slot_of(start, slot)]
+        seconds.merge(*parts[:4])
+        rates.merge(*parts[4:])
     measured, cut = _measured(name, edge)
-    for started, seconds, rate in measured:
-        at = slot_of(started, slot)
-        duration[at].add(seconds)
-        throughput[at].add(rate)
-    return ExecutionTrends(
-        since=since,
-        duration=_spreads(duration),
-        throughput=_spreads(throughput),
-        executions=sum(spread.known for spread in duration.values()),
-        summed=slot,
-        cut=cut,
-        from_rollup=True,
-    )
+    for started, duration_seconds, rate in measured:
+        seconds, rates = found[slot_of(started, slot)]
+        seconds.add(duration_seconds)
+        rates.add(rate)
+    values = sum(seconds.known for seconds, _ in found.values())
+    lines = zip(*([_point(at, spread) for spread in found[at]] for at in sorted(found)), strict=True)
+    last = found[max(found)] if found else (Spread(), Spread())
+    return [
+        Trend(
+            figure=figure,
+            points=points,
+            band=usual(point.value for point in points),
+            last=spread.last,  # of the copies: a roll-up has no last value
+            grain=Grain.DAY,
+            step=slot,
+            values=values,
+            cut=cut,
+        )
+        for figure, points, spread in zip(EXECUTED, tuple(lines) or ((), ()), last, strict=True)
+    ]
 
 
-def _spreads(found: dict[datetime, Spread]) -> Series:
-    """Points of slots. `last` is that of the newest copied execution; where none is that new there is none."""
-    points = tuple(Point(at, spread.mean, spread.low, spread.high) for at, spread in sorted(found.items()))
-    last = found[points[-1].at].last if points else None
-    return Series(points=points, band=usual(point.value for point in points), last=last)
+# Charts
 
 
-def _first_run(since: datetime) -> Subquery:
-    """The oldest run that can hold an execution of the window: by it the index on (entity_name, run_id) is
-    sought, where a start alone would read the pipeline's whole history. Runs take less than _LONGEST_RUN."""
-    runs = RunCopy.objects.filter(started_at__gte=since - _LONGEST_RUN).order_by("started_at", "pk")
-    return Subquery(runs.values("pk")[:1])
+class Figure(NamedTuple):
+    title: str | Promise
+    help: str
+    format: str  # of static/js/charts.js
+    text: Callable[[float | None], str]
+    unit: str | Promise
 
 
-def _series(points: Sequence[Point], slot: timedelta | None) -> Series:
-    band = usual(point.value for point in points)
-    last = points[-1].value if points else None
-    return Series(points=tuple(_medians(points, slot) if slot else points), band=band, last=last)
+FIGURES: dict[str, Figure] = {
+    "duration": Figure(_("Duration"), "duration", "seconds", duration, _("s")),
+    "throughput": Figure(_("Throughput"), "throughput", "rate", speed, _("rows/s")),
+    "eligible": Figure(_("Eligible rows"), "eligible", "count", number, _("rows")),
+    "served-lag": Figure(_("Served lag"), "served_lag", "seconds", duration, _("s")),
+    "coverage": Figure(_("Coverage"), "coverage", "percent", percent, "%"),
+}
 
 
-def _medians(points: Iterable[Point], slot: timedelta) -> list[Point]:
-    values: dict[datetime, list[float]] = {}
-    for point in points:
-        if point.value is not None:
-            values.setdefault(slot_of(point.at, slot), []).append(point.value)
-    return [Point(at, percentile(slotted, 50, minimum=1)) for at, slotted in sorted(values.items())]
+def chart(trend: Trend, since: datetime, until: datetime) -> Context:
+    """Return what pipelines/_trends.html needs of one trend. All charts of a page share their time axis."""
+    figure, known = FIGURES[trend.figure], trend.known
+    # Empty slots before the first value and after the last would only lengthen the line.
+    drawn = [point for point in trend.points if known and known[0].at <= point.at <= known[-1].at]
+    points = (Point(since, None), *drawn, Point(until, None))
+    wide = _has_range(trend)
+    return {
+        "name": trend.figure,
+        "title": figure.title,
+        "help": figure.help,
+        "data": {
+            "type": "line",
+            "format": figure.format,
+            "unit": str(figure.unit) if figure.format in ("rate", "count") else "",
+            "times": [point.at.isoformat() for point in points],
+            "datasets": _lines(trend, points),
+            **_band(trend, points),
+        },
+        "sentence": _sentence(trend),
+        "columns": (_("Average"), _("Lowest"), _("Highest")) if wide else (figure.title,),
+        "rows": [
+            (
+                point.at,
+                [figure.text(value) for value in ((point.value, point.low, point.high) if wide else (point.value,))],
+            )
+            for point in reversed(known[-TABLE_ROWS:])
+        ],
+        "cut_rows": max(0, len(known) - TABLE_ROWS),
+        "note": note(trend),
+    }
 
 
-class TrendsTable(PortalTable):
-    """One row per point. Lowest and highest are empty where a point is a value itself."""
+def _cells(point: Point, text: Callable[[float | None], str], *, wide: bool) -> list[str]:
+    return [text(value) for value in ((point.value, point.low, point.high) if wide else (point.value,))]
 
-    figure = Column(verbose_name=_("Figure"), orderable=False)
-    at = TimeColumn(verbose_name=_("When"), orderable=False)
-    value = Column(verbose_name=_("Value or average"), orderable=False)
-    low = Column(verbose_name=_("Lowest"), orderable=False)
-    high = Column(verbose_name=_("Highest"), orderable=False)
-    stands_for = Column(verbose_name=_("What it stands for"), orderable=False)
 
-    @staticmethod
-    def key(row: object) -> int:
-        """Every row is where it belongs."""
-        return 0
+def note(trend: Trend) -> str:
+    """Return what the points are, or an empty text if they are the values themselves."""
+    notes = []
+    if trend.grain is not Grain.RAW:
+        notes.append(_roll_up_note(trend.grain, trend.step))
+    elif trend.step is not None:
+        length = duration(trend.step.total_seconds())
+        notes.append(gettext("each point is the median of %(minutes)s") % {"minutes": length})
+    if trend.cut:
+        notes.append(gettext("the newest %(rows)s executions") % {"rows": number(trend.values)})
+    return " · ".join(notes)
+
+
+def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
+    if grain is Grain.HOUR:
+        text, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
+    else:
+        text, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
+    if step is None or step == single:
+        return text
+    return f"{text} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
+
+
+def _has_range(trend: Trend) -> bool:
+    return any(point.low is not None or point.high is not None for point in trend.points)
+
+
+def _lines(trend: Trend, points: Sequence[Point]) -> list[Context]:
+    values = [_rounded(point.value) for point in points]
+    lines: list[Context] = [{"label": str(FIGURES[trend.figure].title), "tone": "accent", "data": values}]
+    if trend.band is not None:
+        data = [_rounded(trend.band[1])] * len(points)
+        lines.append({"label": gettext("Median"), "tone": "inactive", "data": data})
+    return lines
+
+
+def _band(trend: Trend, points: Sequence[Point]) -> Context:
+    """Return the band around the line: from lowest to highest in a roll-up, else the typical range."""
+    if _has_range(trend):
+        low, high = [_rounded(point.low) for point in points], [_rounded(point.high) for point in points]
+        return {"band": {"label": gettext("Lowest to highest"), "low": low, "high": high}}
+    if trend.band is None:
+        return {}
+    low, high = [_rounded(trend.band[0])] * len(points), [_rounded(trend.band[2])] * len(points)
+    return {"band": {"label": gettext("Usual band"), "low": low, "high": high}}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _sentence(trend: Trend) -> str:
+    """Return the chart in words: the latest value, the bounds and the typical range."""
+    known, text = trend.known, FIGURES[trend.figure].text
+    if not known:
+        return gettext("No value in this time.")
+    lows = [point.value if point.low is None else point.low for point in known]
+    highs = [point.value if point.high is None else point.high for point in known]
+    bounds = {
+        "last": text(trend.last),
+        "low": text(min(value for value in lows if value is not None)),
+        "high": text(max(value for value in highs if value is not None)),
+    }
+    if trend.last is None and trend.figure in EXECUTED:
+        sentence = gettext("Lowest %(low)s, highest %(high)s.") % bounds
+    else:
+        sentence = gettext("Last %(last)s, lowest %(low)s, highest %(high)s.") % bounds
+    if trend.band is None:
+        return f"{sentence} " + gettext("Fewer than five values: there is no usual band yet.")
+    low, median, high = map(text, trend.band)
+    return f"{sentence} " + gettext("Usually between %(low)s and %(high)s, in the middle %(median)s.") % {
+        "low": low,
+        "high": high,
+        "median": median,
+    }
+
+
+class PipelineTrends(PipelineBlock):
+    name = "pipeline-trends"
+    template_name = "monitoring/pipelines/_trends.html"
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        asked, window, now = self.request.GET.get("window", ""), window_of(self.request), snapshot.sampled_at
+        return {
+            "window": window,
+            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in RANGE_LABELS.items()],
+            "unknown_window": asked[:20] if asked and asked != window else "",
+            "charts": [chart(trend, now - RANGES[window], now) for trend in trends(pipeline, window, now)],
+            "exports": export.links(self.request, "monitoring:pipeline-trends-export", entity=pipeline.name),
+        }
+
+    def _url(self, name: str, window: str) -> str:
+        query = self.request.GET.copy()
+        query["window"] = window
+        return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
+
+
+def window_of(request: HttpRequest) -> str:
+    """Return the window that the URL asks for, or the default."""
+    asked = request.GET.get("window", "")
+    return asked if asked in RANGES else DEFAULT_RANGE
+
+
+class TrendsTable(PagedTable):
+    """One row per point. Lowest and highest are empty if the point is a value itself."""
+
+    figure = Column(verbose_name=_("Figure"))
+    at = TimeColumn(verbose_name=_("When"))
+    value = Column(verbose_name=_("Value or average"))
+    low = Column(verbose_name=_("Lowest"))
+    high = Column(verbose_name=_("Highest"))
+    stands_for = Column(verbose_name=_("What it stands for"))
+
+    class Meta:
+        orderable = False
+
+
+def trend_rows(found: Iterable[Trend]) -> list[Context]:
+    """Return the known points of all trends for a file, oldest first."""
+    return [
+        {
+            "figure": f"{FIGURES[trend.figure].title} ({FIGURES[trend.figure].unit})",
+            "at": point.at,
+            "value": _rounded(point.value),
+            "low": _rounded(point.low),
+            "high": _rounded(point.high),
+            "stands_for": note(trend),
+        }
+        for trend in found
+        for point in trend.known
+    ]
+
+
+class PipelineTrendsExport(export.TableExport):
+    def get_table(self, current: Current) -> TrendsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        window = window_of(self.request)
+        self.file_name = f"trends-{window}-{subject.name}"
+        if subject.pipeline is None or current.snapshot is None:
+            return TrendsTable([])
+        return TrendsTable(trend_rows(trends(subject.pipeline, window, current.snapshot.sampled_at)))

@@ -1,8 +1,12 @@
-"""The blocks made of the snapshot: what the pipeline is, its lag ruler, its verdicts, source against target."""
+"""The pages of the pipelines: all of them in a list, and one with its blocks.
+
+The blocks of the trends, the integrity checks and the newest source rows are in modules of their own.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
@@ -12,65 +16,62 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.generic import View
 
-from monitoring.access import DECIDE, may
+from monitoring.access import CONNECTIONS, DECIDE, may
 from monitoring.collector.snapshot import Current, current
-from monitoring.models import PipelineSettings
-from monitoring.pipelines import history
-from monitoring.pipelines import queries as pipelines
+from monitoring.models import PipelineSettings, RunEntityCopy
+from monitoring.models.executions import execution_of
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.checks import PipelineChecks, checks_of
+from monitoring.pipelines.queries import MAX_NAME, Subject, executions, failures, names, subject, timeline_of
 from monitoring.pipelines.source_rows import PipelineSample
-from monitoring.pipelines.tables import PipelinesTable
+from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable, PipelinesTable
 from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES, ZONES, timeline_sentence, tone
+from monitoring.pipelines.trends import PipelineTrends
 from monitoring.rules.enums import Severity
-from monitoring.rules.facts import Pipeline, Verdict
+from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.summary import tables as matrix
 from monitoring.summary.tables import STRUCTURES, matrix_row, structure_of
-from monitoring.web import export, readings
+from monitoring.web import export, keyset, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
+from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
+from monitoring.web.failure_groups import in_short
+from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import MatrixForm, filters
 from monitoring.web.formats import duration
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
+from monitoring.web.tables import moved_text
 from monitoring.web.unmask import unmasked_until
 
 
 class PipelineHead(PipelineBlock):
-    """What the pipeline is and how it stands; of one that was just added, its control row read live."""
+    """What the pipeline is, and its status. Before the first sample, its control row is read live."""
 
     name = "pipeline-head"
     template_name = "monitoring/pipelines/_head.html"
     rights = (DECIDE,)
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        return {
-            "control": pipeline.control,
-            "structure": STRUCTURES[structure_of(pipeline)],
-            "unread": readings.blind(current.snapshot),
-            "settings_url": settings_url(self.request, pipeline.name),
-            "words": None,
-        }
-
-    def unsampled(self, current: Current, subject: pipelines.Subject) -> Context:
+    def of_subject(self, current: Current, subject: Subject) -> Context:
+        snapshot, pipeline = current.snapshot, subject.pipeline
         return {
             "control": subject.control,
-            "structure": None,
-            "unread": (None, None),
+            "structure": STRUCTURES[structure_of(pipeline)] if pipeline else None,
+            "unread": readings.blind(snapshot) if snapshot and pipeline else (None, None),
             "settings_url": settings_url(self.request, subject.name),
             "words": problem_text(subject.problem) if subject.problem else None,
         }
 
 
 def settings_url(request: HttpRequest, name: str) -> str:
-    """Return where this user may change the pipeline's settings; empty where they may not."""
+    """Return the address of the pipeline's settings, or an empty text for a user who may not change them."""
     return reverse("monitoring:pipeline-settings", args=(name,)) if may(request.user, DECIDE) else ""
 
 
 class PipelineSettingsLink(PermissionRequiredMixin, View):
-    """Leads to the pipeline's settings in the admin: those that it has, or new ones."""
+    """Redirect to the pipeline's settings in the admin: to its row, or to the form for a new one."""
 
     permission_required = (DECIDE,)
     raise_exception = True
@@ -78,7 +79,6 @@ class PipelineSettingsLink(PermissionRequiredMixin, View):
     def get(self, request: HttpRequest, entity: str) -> HttpResponse:
         subject = subject_or_404(request, current(), entity)
         if PipelineSettings.objects.filter(pk=subject.name).exists():
-            # As the admin itself writes keys in addresses.
             return HttpResponseRedirect(
                 reverse("admin:monitoring_pipelinesettings_change", args=(quote(subject.name),))
             )
@@ -90,9 +90,9 @@ class PipelineTimeline(PipelineBlock):
     name = "pipeline-ruler"
     template_name = "monitoring/pipelines/_ruler.html"
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        timeline = pipelines.timeline_of(pipeline, current.snapshot)
-        problem = readings.blind(current.snapshot)[0] or pipeline.source.problem
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        timeline = timeline_of(pipeline, snapshot)
+        problem = readings.blind(snapshot)[0] or pipeline.source.problem
         return {
             "timeline": timeline,
             "state": STATES[timeline.state],
@@ -116,20 +116,20 @@ class PipelineTimeline(PipelineBlock):
 
 
 class PipelineVerdicts(PipelineBlock):
-    """What the rules say, with what they concluded it from."""
+    """The open alerts, each with its details."""
 
     name = "pipeline-verdicts"
     template_name = "monitoring/pipelines/_verdicts.html"
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
         worst_first = sorted(pipeline.verdicts, key=lambda verdict: -verdict.severity.rank)
         return {
-            "items": [_told(verdict) for verdict in worst_first],
+            "items": [_alert(verdict) for verdict in worst_first],
             "unknown": pipeline.severity is Severity.UNKNOWN,
         }
 
 
-def _told(verdict: Verdict) -> Context:
+def _alert(verdict: Verdict) -> Context:
     return {
         "verdict": verdict,
         "id": f"verdict-{verdict.rule}",
@@ -142,23 +142,123 @@ def _told(verdict: Verdict) -> Context:
 
 
 class PipelineComparison(PipelineBlock):
-    """Source against target, and how the rows between them move. What is of an earlier reading is marked so."""
+    """Source against target. Figures of an earlier sample are marked."""
 
     name = "pipeline-comparison"
     template_name = "monitoring/pipelines/_comparison.html"
 
-    def filled(self, current: Current, pipeline: Pipeline) -> Context:
-        row = matrix_row(pipeline, current.snapshot)
-        source, target = readings.blind(current.snapshot)
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        source, target = readings.blind(snapshot)
         return {
-            "row": row,
-            "read_at": current.figures_at,
+            "row": matrix_row(pipeline, snapshot),
+            "read_at": snapshot.stale_since or snapshot.sampled_at,
             "source_unread": source,
             "target_unread": target,
             "figures": pipeline.figures,
             "thresholds": pipeline.thresholds,
             "running": pipeline.newest is not None and pipeline.newest.running,
         }
+
+
+class PipelineLast(PipelineBlock):
+    """The audit row of the last execution, and what it means."""
+
+    name = "pipeline-last"
+    template_name = "monitoring/pipelines/_last.html"
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        last = pipeline.newest
+        if last is None:
+            return {"execution": None}
+        return {
+            "execution": last,
+            "moved": moved_text(last),
+            "failure": advice_for(last.shown_error) if last.shown_error else None,
+            "error": last.shown_error,
+            "extracted": readings.rows_of(last, last.extracted),
+            "upserted": readings.rows_of(last, last.upserted),
+            "soft_deleted": readings.rows_of(last, last.soft_deleted),
+            "usual": pipeline.figures.usual_duration,
+            "unread": readings.blind(snapshot)[1],
+            "control_agrees": last.watermark_to == pipeline.control.watermark if last.watermark_to else None,
+        }
+
+
+class PipelineFailures(PipelineBlock):
+    """The latest failures, each with its meaning and what to do."""
+
+    name = "pipeline-failures"
+    rights = (CONNECTIONS,)
+    template_name = "monitoring/pipelines/_failures.html"
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        logins = may(self.request.user, CONNECTIONS)
+        found, more = failures(pipeline.name, snapshot.sampled_at, logins=logins)
+        around = around_failed(self.request)
+        here = reverse("monitoring:pipeline", args=(pipeline.name,))
+        return {
+            "failures": [
+                {
+                    "line": execution,
+                    "id": f"failure-{execution.run_entity_id}",
+                    "words": advice_for(execution.shown_error),
+                    "moved": moved_text(execution),
+                    "connections_url": around(execution) if around else "",
+                }
+                for execution in found
+                if execution.shown_error is not None
+            ],
+            "more": more,
+            "all_url": f"{here}?x-status=failed#pipeline-executions",
+        }
+
+
+class PipelineFailureGroups(PipelineBlock):
+    name = "pipeline-failure-groups"
+    template_name = "monitoring/pipelines/_failure_groups.html"
+
+    def of_subject(self, current: Current, subject: Subject) -> Context:
+        url = f"{reverse('monitoring:failures')}?{urlencode({'pipeline': subject.name})}"
+        return in_short(current, self.request.user, url, pipeline=subject.name)
+
+
+class PipelineExecutions(PipelineBlock):
+    """The executions that the portal has copied, latest first, a page at a time."""
+
+    name = "pipeline-executions"
+    rights = (CONNECTIONS,)
+    template_name = "monitoring/pipelines/_executions.html"
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        request, here = self.request, reverse("monitoring:pipeline", args=(pipeline.name,))
+        form = ExecutionsForm(request.GET)
+        found = executions(pipeline.name, form.statuses)
+        listed = keyset.listed(request, here, found, field="run_id", descending=True, size=15, prefix="x-")
+        if listed["lost"]:
+            form.add_error(None, gettext("This address names no place in the list: it starts again."))
+        table = PipelineExecutionsTable(_as_facts(listed["page"].rows, request.user))
+        table.caption = gettext("Table of the executions")
+        table.around = around_failed(request)
+        return {
+            **filters(request, form, gettext("Filter the executions"), here),
+            **listed,
+            "table": table,
+            "exports": export.links(request, "monitoring:pipeline-executions-export", entity=pipeline.name),
+        }
+
+
+def _as_facts(copies: Iterable[RunEntityCopy], reader: Any) -> list[Execution]:
+    logins = may(reader, CONNECTIONS)
+    return [execution_of(copy, logins=logins) for copy in copies]
+
+
+class PipelineExecutionsExport(export.TableExport):
+    def get_table(self, current: Current) -> PipelineExecutionsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        self.file_name = f"executions-{subject.name}"
+        found = executions(subject.name, ExecutionsForm(self.request.GET).statuses)
+        copies = found.order_by("-run_id", "-run_entity_id")[: export.ROWS_TO_READ]
+        return PipelineExecutionsTable(_as_facts(copies, self.request.user))
 
 
 WORST_FIRST = "-severity"
@@ -187,14 +287,14 @@ class PipelinesPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, PipelinesList)
 
     def context(self, current: Current) -> Context:
-        return {"names": pipelines.names(current)}
+        return {"names": names(current)}
 
 
 def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, PipelinesTable, int]:
-    """Return the form with what was asked, the table of the rows that match, and how many there are in all."""
+    """Return the form, the table of the pipelines that match it, and the number of all pipelines."""
     snapshot = current.snapshot
     rows = matrix.matrix(snapshot) if snapshot else []
-    timelines = {each.name: pipelines.timeline_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
+    timelines = {each.name: timeline_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
     table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or WORST_FIRST)
     return form, table, len(rows)
@@ -208,17 +308,17 @@ class PipelinesExport(export.TableExport):
 
 
 class FindPipeline(View):
-    """The selector: a name, or a part of one, leads to its page; what fits several leads to their list."""
+    """Redirect from a name, or a part of one, to the pipeline's page. Several matches lead to the filtered list."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         text = request.GET.get("name", "").strip()
         if not text:
             return HttpResponseRedirect(reverse("monitoring:pipelines"))
         state = current()
-        # Any control row, also one added a minute ago: its page reads it live.
-        if len(text) <= pipelines.MAX_NAME and (found := pipelines.subject(state, text)) and found.control:
+        # This also finds a control row that was not sampled yet.
+        if len(text) <= MAX_NAME and (found := subject(state, text)) and found.control:
             return HttpResponseRedirect(reverse("monitoring:pipeline", args=(found.name,)))
-        alike = [name for name in pipelines.names(state) if text.casefold() in name.casefold()]
+        alike = [name for name in names(state) if text.casefold() in name.casefold()]
         if len(alike) == 1:
             return HttpResponseRedirect(reverse("monitoring:pipeline", args=(alike[0],)))
         return HttpResponseRedirect(f"{reverse('monitoring:pipelines')}?{urlencode({'q': text[:200]})}")
@@ -229,11 +329,11 @@ BLOCKS: tuple[type[Block], ...] = (
     PipelineTimeline,
     PipelineVerdicts,
     PipelineComparison,
-    history.PipelineTrends,
-    history.PipelineLast,
-    history.PipelineFailures,
-    history.PipelineFailureGroups,
-    history.PipelineExecutions,
+    PipelineTrends,
+    PipelineLast,
+    PipelineFailures,
+    PipelineFailureGroups,
+    PipelineExecutions,
     PipelineChecks,
     PipelineSample,
 )
@@ -245,12 +345,10 @@ class PipelinePage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> Context:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
-        return {"subject": subject, "names": pipelines.names(current)}
+        return {"subject": subject_or_404(self.request, current, self.kwargs["entity"]), "names": names(current)}
 
     def version(self, state: Current) -> str:
         """Add what is not in the snapshot: the integrity checks, and until when personal data is shown."""
-        subject = subject_or_404(self.request, state, self.kwargs["entity"])
-        report = checks_of(self.request, subject.name)
-        until = unmasked_until(self.request, subject.name, state.now)
+        name = subject_or_404(self.request, state, self.kwargs["entity"]).name
+        report, until = checks_of(self.request, name), unmasked_until(self.request, name, state.now)
         return f"{super().version(state)} {report.finished_at} {report.running_by(state.now)} {until}"

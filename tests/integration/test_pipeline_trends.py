@@ -18,12 +18,11 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.pipelines import trends as pipeline_trends
-from monitoring.pipelines.charts import trend_charts
-from monitoring.pipelines.trends import execution_trends, sample_trends
+from monitoring.pipelines.trends import chart, execution_trends, sample_trends, slot_of, usual
 from monitoring.rules.enums import Grain
 from monitoring.rules.figures import RANGES
 from monitoring.rules.rollups import DAY, HOUR, day_of
-from monitoring.web.trends import sample_trend, slot_of, usual
+from monitoring.web.trends import sample_trend
 from tests.factories import NOW, ago
 from tests.support.queries import counted, queries
 
@@ -89,10 +88,10 @@ def test_only_successes_of_the_window_with_a_usable_finish_count(db: None) -> No
     execution(7, ago(hours=18), 10, upserted=0)
     execution(8, ago(hours=17), entity_name="another")
     with queries(default=1, dw=0, oltp=0):
-        found = execution_trends(NAME, "24h", NOW)
-    assert [point.value for point in found.duration.points] == [20, 0, 10]
-    assert [point.value for point in found.throughput.points] == [5, 40]  # nothing upserted has no throughput
-    assert (found.summed, found.cut, found.duration.band) == (None, False, None)
+        duration, throughput = execution_trends(NAME, "24h", NOW)
+    assert [point.value for point in duration.points] == [20, 0, 10]
+    assert [point.value for point in throughput.points] == [5, 40]  # nothing upserted has no throughput
+    assert (duration.step, duration.cut, duration.band) == (None, False, None)
 
 
 def test_many_executions_are_summed_up_and_the_oldest_left_out(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,25 +99,22 @@ def test_many_executions_are_summed_up_and_the_oldest_left_out(db: None, monkeyp
     monkeypatch.setattr(pipeline_trends, "EXECUTIONS", 40)
     for number in range(50):
         execution(number + 1, ago(hours=23) + timedelta(minutes=number * 5), seconds=number)
-    found = execution_trends(NAME, "24h", NOW)
-    assert found.cut
-    assert found.executions == 40
-    assert found.summed == timedelta(minutes=6)
-    assert len(found.duration.points) <= 240
-    assert found.duration.band is not None
-    assert found.duration.band.of == 40  # the band is of the executions, not of their medians
+    duration, _ = execution_trends(NAME, "24h", NOW)
+    assert duration.cut
+    assert duration.values == 40
+    assert duration.step == timedelta(minutes=6)
+    assert len(duration.points) <= 240
+    assert duration.band == usual(range(10, 50)), "the band is of the executions, not of their medians"
     with override("en"):
-        chart = trend_charts(found, sample_trends(NAME, "24h", NOW), NOW)[0]
-    assert "median" in chart.note
-    assert "newest 40" in chart.note
+        note = chart(duration, ago(days=1), NOW)["note"]
+    assert "median" in note
+    assert "newest 40" in note
 
 
 def test_a_band_needs_five_values() -> None:
     assert usual([1, 2, 3, 4]) is None
     assert usual([1, None, 2, 3, 4, None]) is None
-    band = usual([1, 2, 3, 4, 5])
-    assert band is not None
-    assert (band.low, band.median, band.high, band.of) == (1.4, 3, 4.6, 5)
+    assert usual([1, 2, 3, 4, 5]) == (1.4, 3, 4.6)
 
 
 def test_a_day_of_samples_keeps_peaks_and_gaps(db: None) -> None:
@@ -128,24 +124,24 @@ def test_a_day_of_samples_keeps_peaks_and_gaps(db: None) -> None:
     sample(ago(hours=8), name="another", eligible=1000)
     sample(ago(hours=30), eligible=1000)
     with queries(default=1):
-        found = sample_trends(NAME, "24h", NOW)
-    assert len(found.eligible.points) <= 241
-    assert [point.value for point in found.eligible.known] == [9]
-    assert [point.value for point in found.served_lag.known] == [30]
-    assert [point.value for point in found.coverage.known] == [90]
-    assert not found.from_rollup
+        eligible, lag, coverage = sample_trends(NAME, "24h", NOW)
+    assert len(eligible.points) <= 241
+    assert [point.value for point in eligible.known] == [9]
+    assert [point.value for point in lag.known] == [30]
+    assert [point.value for point in coverage.known] == [90]
+    assert eligible.grain is Grain.RAW
 
 
 def test_a_refresh_reads_only_what_is_new(db: None) -> None:
     for minutes in range(0, 120, 2):
         sample(ago(minutes=minutes), eligible=minutes)
-    first = sample_trends(NAME, "24h", NOW)
+    first, *_ = sample_trends(NAME, "24h", NOW)
     sample(NOW + timedelta(seconds=30), eligible=500)
     with queries(default=1) as seen:
-        second = sample_trends(NAME, "24h", NOW + timedelta(minutes=1))
+        second, *_ = sample_trends(NAME, "24h", NOW + timedelta(minutes=1))
     assert f"{slot_of(NOW, timedelta(minutes=6)):%Y-%m-%d %H:%M:%S}" in seen.of("default")[0]
-    assert second.eligible.known[-1].value == 500
-    assert second.eligible.known[:-1] == first.eligible.known[:-1]
+    assert second.known[-1].value == 500
+    assert second.known[:-1] == first.known[:-1]
 
 
 @pytest.mark.parametrize(("window", "step"), [("7d", timedelta(hours=1)), ("30d", timedelta(hours=3))])
@@ -156,14 +152,14 @@ def test_a_month_comes_from_hours_and_the_newest_samples(db: None, window: str, 
     hour(slot_of(ago(hours=1), HOUR), eligible_max=999_999)  # its samples are read themselves
     hour(slot_of(ago(hours=50), HOUR), "another", eligible_max=999_999)
     with queries(default=2):
-        found = sample_trends(NAME, window, NOW, (3, None, 99.0))
-    assert found.grain is Grain.HOUR
-    assert found.step == step
-    assert len(found.eligible.points) <= 241
-    assert found.eligible.points[0].at >= NOW - pipeline_trends.WINDOWS[window]
-    assert min(point.low or 0 for point in found.eligible.known[-2:]) == 3, "what the newest sample says"
-    assert max(point.high or 0 for point in found.eligible.known) == 10_000
-    assert (found.eligible.last, found.served_lag.last, found.coverage.last) == (3, None, 99.0)
+        eligible, lag, coverage = sample_trends(NAME, window, NOW, (3, None, 99.0))
+    assert eligible.grain is Grain.HOUR
+    assert eligible.step == step
+    assert len(eligible.points) <= 241
+    assert eligible.points[0].at >= NOW - RANGES[window]
+    assert min(point.low or 0 for point in eligible.known[-2:]) == 3, "what the newest sample says"
+    assert max(point.high or 0 for point in eligible.known) == 10_000
+    assert (eligible.last, lag.last, coverage.last) == (3, None, 99.0)
 
 
 def test_points_of_hours_are_means_between_their_bounds(db: None) -> None:
@@ -171,7 +167,7 @@ def test_points_of_hours_are_means_between_their_bounds(db: None) -> None:
     hour(start, eligible_known=100, eligible_min=2, eligible_avg=4, eligible_max=50)
     hour(start + HOUR, eligible_known=300, eligible_min=1, eligible_avg=8, eligible_max=9)
     hour(start + 2 * HOUR, eligible_known=0, eligible_min=None, eligible_avg=None, eligible_max=None)
-    (point,) = sample_trends(NAME, "30d", NOW).eligible.known
+    (point,) = sample_trends(NAME, "30d", NOW)[0].known
     assert (point.at, point.low, point.value, point.high) == (start, 1, 7, 50)
 
 
@@ -186,20 +182,20 @@ def test_years_come_from_days_and_todays_hours_in_one_statement(db: None, window
         add(today - (9 if add is day else 1) * DAY, "another", eligible_max=999_999)
     day(today - DAY, eligible_max=999_999)  # and where it is, it is not counted beside its hours
     with queries(default=1):
-        found = sample_trends(NAME, window, NOW, (5, 5, 5))
-    assert (found.grain, found.step) == (Grain.DAY, step)
-    assert len(found.eligible.points) <= 300
-    assert max(point.high or 0 for point in found.eligible.known) == 80_000
-    assert found.eligible.last == 5
+        eligible, *_ = sample_trends(NAME, window, NOW, (5, 5, 5))
+    assert (eligible.grain, eligible.step) == (Grain.DAY, step)
+    assert len(eligible.points) <= 300
+    assert max(point.high or 0 for point in eligible.known) == 80_000
+    assert eligible.last == 5
 
 
 def test_what_is_unknown_in_a_roll_up_is_a_gap(db: None) -> None:
     names = ("known", "min", "avg", "max")
     unknown = {f"{figure}_{part}": None for figure in ("eligible", "served_lag_seconds") for part in names}
     day(day_of(NOW) - 40 * DAY, **{**unknown, "eligible_known": 0, "served_lag_seconds_known": 0})
-    found = sample_trends(NAME, "1y", NOW)
-    assert found.eligible.known == ()
-    assert len(found.coverage.known) == 1
+    eligible, _, coverage = sample_trends(NAME, "1y", NOW)
+    assert eligible.known == ()
+    assert len(coverage.known) == 1
 
 
 @pytest.mark.parametrize("window", ["1y", "5y"])
@@ -210,30 +206,30 @@ def test_executions_of_years_come_from_days_and_the_newest_from_the_copies(db: N
     execution(1, ago(hours=3), 500, upserted=1000)
     execution(2, ago(hours=2), 20, upserted=1000)
     with queries(default=2):
-        found = execution_trends(NAME, window, NOW)
-    assert found.from_rollup
-    assert found.executions == 298 * 4 + 2, "yesterday is read from the copies"
-    assert (found.duration.known[0].low, found.duration.known[0].value, found.duration.known[0].high) == (10, 25, 40)
-    rate = found.throughput.known[0]
+        duration, throughput = execution_trends(NAME, window, NOW)
+    assert duration.grain is Grain.DAY
+    assert duration.values == 298 * 4 + 2, "yesterday is read from the copies"
+    first, rate = duration.known[0], throughput.known[0]
+    assert (first.low, first.value, first.high) == (10, 25, 40)
     assert (rate.low, rate.value, rate.high) == (1, 10, 30)
-    assert found.duration.known[-1].high == 500
-    assert found.duration.last == 20
-    assert found.throughput.last == 50
-    assert len(found.duration.points) <= 300
+    assert duration.known[-1].high == 500
+    assert duration.last == 20
+    assert throughput.last == 50
+    assert len(duration.points) <= 300
 
 
 def test_a_day_without_a_success_is_a_gap(db: None) -> None:
     names = [f"{figure}_{part}" for figure in ("duration_seconds", "throughput") for part in ("min", "avg", "max")]
     run_day(day_of(NOW) - 50 * DAY, duration_seconds_known=0, throughput_known=0, **dict.fromkeys(names))
-    found = execution_trends(NAME, "1y", NOW)
-    assert (found.duration.known, found.throughput.known, found.executions) == ((), (), 0)
+    duration, throughput = execution_trends(NAME, "1y", NOW)
+    assert (duration.known, throughput.known, duration.values) == ((), (), 0)
 
 
 def test_a_shorter_retention_of_copies_asks_the_days(db: None, settings: Any) -> None:
     settings.COPY_RETENTION_DAYS = 10
     run_day(day_of(NOW) - 20 * DAY)
-    assert execution_trends(NAME, "30d", NOW).executions == 4
-    assert not execution_trends(NAME, "7d", NOW).from_rollup
+    assert execution_trends(NAME, "30d", NOW)[0].values == 4
+    assert execution_trends(NAME, "7d", NOW)[0].grain is Grain.RAW
 
 
 OLDEST = "SCAN monitoring_pipelinesample USING COVERING INDEX sample_time"
@@ -281,26 +277,30 @@ def test_a_chart_says_that_it_is_a_roll_up(db: None, language: str, window: str,
     day(at, eligible_known=10, eligible_min=1, eligible_avg=2, eligible_max=30)
     run_day(at - 40 * DAY)
     with override(language):
-        found = sample_trends(NAME, window, NOW, (12, None, None))
-        charts = {chart.name: chart for chart in trend_charts(execution_trends(NAME, window, NOW), found, NOW)}
-    chart = charts["eligible"]
-    assert said in chart.note
-    assert chart.data["band"]["low"][1] == 1
-    assert chart.data["band"]["high"][1] == 30
-    assert chart.rows[-1][1] == ("2", "1", "30")
-    assert len(chart.columns) == 3
+        found = charts(window, (12, None, None))
+    eligible = found["eligible"]
+    assert said in eligible["note"]
+    assert eligible["data"]["band"]["low"][1] == 1
+    assert eligible["data"]["band"]["high"][1] == 30
+    assert eligible["rows"][-1][1] == ["2", "1", "30"]
+    assert len(eligible["columns"]) == 3
     if language == "en":
-        assert "Last 12, lowest 1, highest 30." in chart.sentence, "the last is the newest sample's, not a roll-up's"
-        assert "Last unknown, lowest" in charts["served-lag"].sentence
+        assert "Last 12, lowest 1, highest 30." in eligible["sentence"], "the last is the newest sample's"
+        assert "Last unknown, lowest" in found["served-lag"]["sentence"]
     if window == "5y":
-        assert charts["duration"].note == chart.note
-        assert charts["duration"].sentence.startswith("Lowest 10 s, highest 40 s."), "no execution is that new"
+        assert found["duration"]["note"] == eligible["note"]
+        assert found["duration"]["sentence"].startswith("Lowest 10 s, highest 40 s."), "no execution is that new"
+
+
+def charts(window: str, latest: tuple[float | None, ...] = (None, None, None)) -> dict[str, Any]:
+    found = [*execution_trends(NAME, window, NOW), *sample_trends(NAME, window, NOW, latest)]
+    return {trend.figure: chart(trend, NOW - RANGES[window], NOW) for trend in found}
 
 
 def test_an_empty_history_has_no_values_and_says_so(db: None) -> None:
-    charts = trend_charts(execution_trends(NAME, "24h", NOW), sample_trends(NAME, "24h", NOW), NOW)
-    assert [chart.name for chart in charts] == ["duration", "throughput", "eligible", "served-lag", "coverage"]
-    for chart in charts:
-        assert chart.rows == ()
-        assert "band" not in chart.data
-        assert chart.sentence == "No value in this time."
+    found = charts("24h")
+    assert list(found) == ["duration", "throughput", "eligible", "served-lag", "coverage"]
+    for drawn in found.values():
+        assert drawn["rows"] == []
+        assert "band" not in drawn["data"]
+        assert drawn["sentence"] == "No value in this time."
