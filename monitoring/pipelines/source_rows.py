@@ -219,7 +219,7 @@ class Unmask(UnmaskView):
 
     def answer(self, subject: str) -> HttpResponse:
         """Answer htmx with the block and its rows, anything else with the page that has them."""
-        if self.request.htmx:
+        if self.request.htmx:  # type: ignore[attr-defined]
             return PipelineSample.as_answer(self.request, **self.kwargs)
         return HttpResponseRedirect(f"{reverse('monitoring:pipeline', args=(subject,))}?rows=1#pipeline-sample")
 

@@ -50,7 +50,7 @@ class TimelineColumn(Column):
             STATES[timeline.state],
         )
 
-    def value(self, record: MatrixRow, table: PipelinesTable) -> str:
+    def value(self, record: MatrixRow, table: PipelinesTable) -> str:  # type: ignore[override]
         return str(STATES[table.timelines[record.name].state])
 
 
@@ -85,7 +85,7 @@ def _zone(zone: Zone, id: str) -> SafeString:
 class StatePairColumn(StatusColumn):
     """The status, with "inactive" beside it where the pipeline is switched off."""
 
-    def render(self, record: MatrixRow) -> SafeString:
+    def render(self, record: MatrixRow) -> SafeString:  # type: ignore[override]
         return parts.status(record.status, inactive=not record.active)
 
 
