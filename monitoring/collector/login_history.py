@@ -1,14 +1,13 @@
-"""The connection audit's memory of who was seen on which day: written by the collector, pruned by age.
+"""Remembers in `default` which values of the login events were seen on which day (SeenDay), and prunes it by age.
 
-Nothing of this relies on INSERT ... ON CONFLICT; the lease makes the collector the only writer. Adding
-the same events again changes nothing.
+The collector's lease makes it the only writer, so no INSERT ... ON CONFLICT is needed. Adding the same events again
+changes nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, timedelta
 
 from django.conf import settings
@@ -23,104 +22,15 @@ from monitoring.rules.facts import ConnectionReading, Problem
 from monitoring.rules.preflight import Rights
 from monitoring.rules.sessions import FACETS
 from monitoring.warehouse.audit import session_samples
-from monitoring.warehouse.login_events import Ends, Seen, ends, seen_between
+from monitoring.warehouse.login_events import Seen, ends, seen_between
 from monitoring.warehouse.permissions import read_rights
 from monitoring.warehouse.reader import ReadFailed
 
 BATCH = 200
 """Rows per INSERT or UPDATE, and digests per IN list."""
-Key = tuple[str, str, date]
-"""Column, digest, day."""
-
-
-@dataclass(slots=True)
-class _Day:
-    value: str
-    first: datetime
-    last: datetime
-    hours: int
-
-
-@transaction.atomic
-def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> int:
-    """Add what was seen to its days, and note how far the memory reaches now; return how many rows changed."""
-    fence()
-    days = _days(found)
-    known = _known(days)
-    new = [
-        SeenDay(
-            column=key[0],
-            digest=key[1],
-            day=key[2],
-            value=each.value,
-            first_seen=each.first,
-            last_seen=each.last,
-            hours=each.hours,
-        )
-        for key, each in days.items()
-        if key not in known
-    ]
-    changed = []
-    for key, row in known.items():
-        each = days[key]
-        merged = (min(row.first_seen, each.first), max(row.last_seen, each.last), row.hours | each.hours)
-        if merged != (row.first_seen, row.last_seen, row.hours):
-            row.first_seen, row.last_seen, row.hours = merged
-            changed.append(row)
-    SeenDay.objects.bulk_create(new, batch_size=BATCH)
-    SeenDay.objects.bulk_update(changed, ["first_seen", "last_seen", "hours"], batch_size=BATCH)
-    history.save()
-    return len(new) + len(changed)
-
-
-@transaction.atomic
-def forget_seen() -> None:
-    """Forget everything: the table over there is another one now."""
-    fence()
-    SeenDay.objects.all().delete()
-    SeenHistory.objects.all().delete()
-
-
-def prune_seen(*, before: date, limit: int) -> int:
-    """Delete at most `limit` rows of days before `before`; return how many went. What is left reaches back less."""
-    keys = list(SeenDay.objects.filter(day__lt=before).order_by("day", "pk").values_list("pk", flat=True)[:limit])
-    for start in range(0, len(keys), BATCH):
-        SeenDay.objects.filter(pk__in=keys[start : start + BATCH]).delete()
-    return len(keys)
-
-
-def _days(found: Iterable[Seen]) -> dict[Key, _Day]:
-    days: dict[Key, _Day] = {}
-    for seen in found:
-        for place, value in zip(REMEMBERED, seen.values, strict=True):
-            # A group is of one hour: both its times are of one day.
-            key = (FACETS[place], digest_of(value), seen.first.date())
-            bit = 1 << seen.first.hour
-            each = days.setdefault(key, _Day(value or "", seen.first, seen.last, bit))
-            each.first, each.last, each.hours = min(each.first, seen.first), max(each.last, seen.last), each.hours | bit
-    return days
-
-
-def _known(days: dict[Key, _Day]) -> dict[Key, SeenDay]:
-    if not days:
-        return {}
-    oldest, newest = min(key[2] for key in days), max(key[2] for key in days)
-    digests = sorted({key[1] for key in days})
-    found: dict[Key, SeenDay] = {}
-    for start in range(0, len(digests), BATCH):
-        rows = SeenDay.objects.filter(
-            digest__in=digests[start : start + BATCH], day__gte=oldest, day__lt=newest + timedelta(days=1)
-        )
-        for row in rows:
-            key = (row.column, row.digest, row.day)
-            if key in days:
-                found[key] = row
-    return found
-
-
 EVERY_SECONDS = 300.0
 BEHIND_SECONDS = 60.0
-"""While there is more to read than one turn may."""
+"""Interval while there is more to read than one turn may read."""
 PIECE = 20_000
 """Keys of one statement."""
 TURN_SECONDS = 2.0
@@ -131,9 +41,12 @@ OVERLAP = 1_000
 """Keys before the newest that are read again: a lower key may be committed later."""
 PRUNE_ROWS = 2_000
 
+Key = tuple[str, str, date]
+"""Column, digest, day."""
+
 
 def remember_logins(memory: Memory, now: datetime) -> None:
-    """Read some more events where it is time to; never raises for what the warehouse does."""
+    """Read more events if it is time to. Does not raise if the warehouse cannot be read."""
     monotonic = time.monotonic()
     wait = BEHIND_SECONDS if memory.seen_behind else EVERY_SECONDS
     if memory.seen_at is not None and monotonic - memory.seen_at < wait:
@@ -143,61 +56,118 @@ def remember_logins(memory: Memory, now: datetime) -> None:
         with budget(LIMIT_SECONDS):
             memory.seen_behind = not _read_on(monotonic + TURN_SECONDS)
     except ReadFailed:
-        memory.seen_behind = False  # the pre-flight tells that the table cannot be read
+        memory.seen_behind = False  # the pre-flight reports that the table cannot be read
     prune_seen(before=(now - timedelta(days=settings.CONNECTION_HISTORY_DAYS)).date(), limit=PRUNE_ROWS)
 
 
 def _read_on(deadline: float) -> bool:
-    """Read what is new, then what is older; return whether nothing is left."""
-    found = ends()
+    """Read new events, then older ones. Return whether nothing is left to read."""
+    now, oldest, newest = ends()
     history = SeenHistory.objects.filter(pk=SeenHistory.SINGLETON).first()
-    if found.newest is None or found.oldest is None:
+    if oldest is None or newest is None:
         return True
-    if history is not None and found.newest < history.to_key:
-        forget_seen()  # keys began anew: another table
+    if history is not None and newest < history.to_key:
+        forget_seen()  # the keys start again: it is another table
         history = None
     if history is None:
-        history = SeenHistory(from_key=found.newest + 1, to_key=found.newest, read_until=found.now)
+        history = SeenHistory(from_key=newest + 1, to_key=newest, read_until=now)
     pieces = 0
     while pieces == 0 or (pieces < MOST_PIECES and time.monotonic() < deadline):
         pieces += 1
-        if history.to_key < found.newest or (history.complete and pieces == 1):
-            _forward(history, found)
+        if history.to_key < newest or (history.complete and pieces == 1):
+            _read_forward(history, newest)
         elif not history.complete:
-            _backward(history, found)
+            _read_backward(history, oldest, now)
         else:
             break
-    if history.to_key >= found.newest and history.read_until < found.now:
-        history.read_until = found.now
+    if history.to_key >= newest and history.read_until < now:
+        history.read_until = now
         history.save()
-    return history.complete and history.to_key >= found.newest
+    return history.complete and history.to_key >= newest
 
 
-def _forward(history: SeenHistory, found: Ends) -> None:
-    last = min(found.newest or 0, history.to_key + PIECE)
+def _read_forward(history: SeenHistory, newest: int) -> None:
+    last = min(newest, history.to_key + PIECE)
     seen = seen_between(max(history.to_key - OVERLAP, history.from_key), last)
     history.to_key = last
-    if seen:
-        history.read_until = max(history.read_until, _last(seen))
+    history.read_until = max([history.read_until, *(last_seen for _, _, last_seen in seen)])
     store_seen(found=seen, history=history)
 
 
-def _backward(history: SeenHistory, found: Ends) -> None:
-    oldest, until = found.oldest or 0, history.from_key - 1
+def _read_backward(history: SeenHistory, oldest: int, now: datetime) -> None:
+    until = history.from_key - 1
     first = max(oldest, until - PIECE + 1)
-    horizon = found.now - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
-    read = seen_between(first, until) if first <= until else []
-    begun = min((each.first for each in read), default=None)
-    if begun is not None:
-        history.reaches_back = max(begun, horizon)
+    horizon = now - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
+    seen = seen_between(first, until) if first <= until else []
+    reached = min((first_seen for _, first_seen, _ in seen), default=None)
+    if reached is not None:
+        history.reaches_back = max(reached, horizon)
     history.from_key = min(first, history.from_key)
-    # A piece without a row is a gap in the keys, not the end.
-    history.complete = first <= oldest or (begun is not None and begun <= horizon)
-    store_seen(found=[each for each in read if each.last >= horizon], history=history)
+    # A piece without rows is a gap in the keys, not the end.
+    history.complete = first <= oldest or (reached is not None and reached <= horizon)
+    store_seen(found=[each for each in seen if each[2] >= horizon], history=history)
 
 
-def _last(seen: list[Seen]) -> datetime:
-    return max(each.last for each in seen)
+@transaction.atomic
+def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> None:
+    """Add what was seen to its days, and save how far the memory reaches."""
+    fence()
+    days = _days(found)
+    changed = []
+    for key, row in _stored(days).items():
+        new = days.pop(key)
+        merged = (min(row.first_seen, new.first_seen), max(row.last_seen, new.last_seen), row.hours | new.hours)
+        if merged != (row.first_seen, row.last_seen, row.hours):
+            row.first_seen, row.last_seen, row.hours = merged
+            changed.append(row)
+    SeenDay.objects.bulk_create(days.values(), batch_size=BATCH)
+    SeenDay.objects.bulk_update(changed, ["first_seen", "last_seen", "hours"], batch_size=BATCH)
+    history.save()
+
+
+def _days(found: Iterable[Seen]) -> dict[Key, SeenDay]:
+    """Return unsaved rows. A group is of one hour, so both of its times are of one day."""
+    days: dict[Key, SeenDay] = {}
+    for values, first, last in found:
+        for place, value in zip(REMEMBERED, values, strict=True):
+            key = column, digest, day = (FACETS[place], digest_of(value), first.date())
+            if key not in days:
+                days[key] = SeenDay(
+                    column=column, digest=digest, day=day, value=value or "", first_seen=first, last_seen=last, hours=0
+                )
+            row = days[key]
+            row.first_seen, row.last_seen = min(row.first_seen, first), max(row.last_seen, last)
+            row.hours |= 1 << first.hour
+    return days
+
+
+def _stored(keys: Collection[Key]) -> dict[Key, SeenDay]:
+    """Return the stored rows with these keys."""
+    if not keys:
+        return {}
+    days = sorted(day for _, _, day in keys)
+    digests = sorted({digest for _, digest, _ in keys})
+    found: dict[Key, SeenDay] = {}
+    for start in range(0, len(digests), BATCH):
+        rows = SeenDay.objects.filter(digest__in=digests[start : start + BATCH], day__range=(days[0], days[-1]))
+        found |= {key: row for row in rows if (key := (row.column, row.digest, row.day)) in keys}
+    return found
+
+
+@transaction.atomic
+def forget_seen() -> None:
+    """Delete the whole memory: the table in the warehouse is another one."""
+    fence()
+    SeenDay.objects.all().delete()
+    SeenHistory.objects.all().delete()
+
+
+def prune_seen(*, before: date, limit: int) -> int:
+    """Delete at most `limit` rows of days before `before` and return their number."""
+    keys = list(SeenDay.objects.filter(day__lt=before).order_by("day", "pk").values_list("pk", flat=True)[:limit])
+    for start in range(0, len(keys), BATCH):
+        SeenDay.objects.filter(pk__in=keys[start : start + BATCH]).delete()
+    return len(keys)
 
 
 SESSION_EVENTS = 2000
@@ -205,7 +175,7 @@ SESSION_SAMPLES = 10
 
 
 def rights_of(dw: ConnectionReading) -> Rights | Problem | None:
-    """What our own login may do on `dw`, or why that could not be read. None: not applicable, or not asked."""
+    """Return the permissions of the portal's login on `dw`, or why they could not be read. None if unreachable."""
     if not dw.reachable:
         return None
     try:
@@ -215,17 +185,16 @@ def rights_of(dw: ConnectionReading) -> Rights | Problem | None:
 
 
 def runner_sessions(dw: ConnectionReading) -> Sessions:
-    """What the newest login events say of the runner's sessions.
+    """Return when the runner's sessions were sampled, by the newest login events.
 
-    Where no sample at all shows the runner's program, its name here is probably not the one that is
-    configured: then the samples prove nothing, and none are given.
+    If no sample has the runner's program, the configured name is probably wrong, so the samples prove nothing.
     """
     if not dw.reachable:
         return NO_SESSIONS
     try:
         events = session_samples(dw.alias, SESSION_EVENTS)
     except ReadFailed:
-        return NO_SESSIONS  # the pre-flight tells that the table cannot be read
+        return NO_SESSIONS  # the pre-flight reports that the table cannot be read
     programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
     runners = [when for when, program in events if program.lower().startswith(programs)]
     if not runners:

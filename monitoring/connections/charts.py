@@ -14,10 +14,7 @@ from monitoring.web.formats import number_text, time_text
 
 
 def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
-    """Return events, sessions and failed run entities as bars per hour.
-
-    Unknown failures are left out, never drawn as zero.
-    """
+    """Return events, sessions and failed run entities per hour, without the latter if they are unknown."""
     datasets: list[dict[str, Any]] = [
         {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours]},
         {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours]},
@@ -28,7 +25,7 @@ def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str,
                 "label": gettext("Failed run entities"),
                 "tone": "failed",
                 "axis": "y2",
-                # Their own scale: one failure is seen beside a thousand events. No failure draws nothing.
+                # An axis of its own, so that one failure is visible beside a thousand events.
                 "data": [hour.failures or None for hour in hours],
             }
         )

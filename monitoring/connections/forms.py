@@ -1,9 +1,10 @@
-"""What a reader may ask of the login events through the URL."""
+"""The window and the filters of the connection audit, from the URL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django import forms
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.connections.queries import DEFAULT_WINDOW, MOST_DAYS, NONE, WINDOWS, EventFilter, Window
+from monitoring.connections.queries import DEFAULT_WINDOW, NONE, WINDOWS, Window
 from monitoring.connections.texts import COLUMNS
 from monitoring.rules.sessions import Figures
 from monitoring.web.audit_links import utc_stamp
@@ -22,54 +23,48 @@ from monitoring.web.formats import number_text, time_text
 MOST_CHOICES = 100
 LONGEST_NAME = 256
 SHOWN_NAME = 60
+"""Characters of a value in a list of choices."""
 SESSION = "session_id"
-PLACES = ("after", "before")
-"""Where in the list a page begins: another filter begins at the newest event again."""
+MOST_DAYS = 14
+"""A longer range is cut, with a message."""
 DAY = timedelta(days=1)
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-# Nobody changes them: each refresh would make its own else.
-_ENDS = {
-    name: forms.CharField(label=label, required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"}))
-    for name, label in (("from", _("From")), ("to", _("Until")))
-}
-
-
 class WindowForm(forms.Form):
-    """Which window: one of WINDOWS that ends now, or a range from `from` to `to`.
+    """The window: one of WINDOWS that ends now, or a range from `from` to `to`.
 
-    A time without an offset is the reader's own. With one end only, the range is a day. What cannot be
-    used is said in `problems`, and the usual window is shown.
+    A time without an offset is in the user's time zone. A range with one end is a day. If a value cannot be used,
+    `problems` has a message and the window is the default.
     """
 
+    use_required_attribute = False
+
     def __init__(self, data: QueryDict) -> None:
-        super().__init__(data, label_suffix="")
-        self.use_required_attribute = False
+        super().__init__(label_suffix="")
+        for name, text in (("from", _("From")), ("to", _("Until"))):
+            widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
+            self.fields[name] = forms.CharField(label=text, required=False, widget=widget)
         self.problems: list[str] = []
-        self.fields.update(_ENDS)
-        self.window = self._window()
-        if self.window.since is not None:
-            # The input takes the reader's own time without an offset, whatever the address has.
-            ends = {"from": self.window.since, "to": self.window.until}
-            self.data = {name: timezone.localtime(end).strftime("%Y-%m-%dT%H:%M") for name, end in ends.items() if end}
-        else:
-            self.data = {}
+        texts = [data.get(name, "").strip() for name in ("from", "to")]
+        self.window = self._range(*texts) if any(texts) else self._named(data.get("window", ""))
+        ends = {"from": self.window.since, "to": self.window.until}
+        # The browser's input takes a local time without an offset.
+        self.initial = {name: f"{timezone.localtime(end):%Y-%m-%dT%H:%M}" for name, end in ends.items() if end}
 
     @property
     def asked(self) -> dict[str, str]:
-        """The part of an address that asks for this window."""
+        """The URL parameters of this window."""
         if self.window.since is None or self.window.until is None:
             return {"window": self.window.key if self.window.key != DEFAULT_WINDOW else ""}
         return {"from": utc_stamp(self.window.since), "to": utc_stamp(self.window.until)}
 
-    def _window(self) -> Window:
-        texts = [self.data.get(name, "").strip() for name in ("from", "to")]
-        if not any(texts):
-            key = self.data.get("window", "")
-            if key and key not in WINDOWS:
-                self.problems.append(gettext("There is no window “%(name)s”: 24 hours are shown.") % {"name": key[:20]})
-            return Window(key=key if key in WINDOWS else DEFAULT_WINDOW)
+    def _named(self, key: str) -> Window:
+        if key and key not in WINDOWS:
+            self.problems.append(gettext("There is no window “%(name)s”: 24 hours are shown.") % {"name": key[:20]})
+        return Window(key=key if key in WINDOWS else DEFAULT_WINDOW)
+
+    def _range(self, *texts: str) -> Window:
         since, until = (self._moment(text) for text in texts)
         if self.problems:
             return Window()
@@ -104,10 +99,9 @@ class WindowForm(forms.Form):
 
 
 class EventsForm(TableForm):
-    """The login events: the exact values of login, host, program, database, session status and the like.
+    """Filters of the login events by the exact values of FACETS and by session.
 
-    The choices are what occurs in the window (`facets`: column to values with their events), so that
-    no table is read to find them; a value of the address that does not occur stays choosable.
+    The choices are the values that occur in the window (`facets`), and the value in the URL.
     """
 
     LABELS = COLUMNS
@@ -116,53 +110,40 @@ class EventsForm(TableForm):
         super().__init__(data, sortable=frozenset(), **kwargs)
         del self.fields["sort"]
         for name, label in self.LABELS.items():
-            values = [(each.value or NONE, each.events) for each in facets.get(name, ())][:MOST_CHOICES]
-            asked = data.get(name, "")
-            if asked and asked not in dict(values):
-                values.append((asked, 0))
             self.fields[name] = forms.CharField(
                 label=label,
                 required=False,
                 max_length=LONGEST_NAME,
                 strip=False,
-                widget=forms.Select(choices=_choices(values)),
+                widget=forms.Select(choices=_choices(facets.get(name, ()), data.get(name, ""))),
                 error_messages={"max_length": _("No name has more than %(limit_value)d characters: it is not used.")},
             )
+        wrong = _("No session has this number: it is not used.")
         self.fields[SESSION] = forms.IntegerField(
             label=_("Session"),
             required=False,
             min_value=-32_768,
             max_value=32_767,
             localize=False,
-            error_messages=dict.fromkeys(
-                ("invalid", "min_value", "max_value"), _("No session has this number: it is not used.")
-            ),
+            error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), wrong),
         )
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        return [(name, value) for name, value in super().others(data) if name not in PLACES]
+        # Another filter starts at the newest event again.
+        return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """The columns and the values that the table is narrowed to."""
-        session = self.values.get(SESSION)
-        found = {name: value for name in self.LABELS if (value := self.values.get(name, ""))}
-        return found if session is None else {**found, SESSION: str(session)}
-
-    @property
-    def wanted(self) -> EventFilter:
-        """What was asked for and could be used."""
-        columns = {name: value for name, value in self.narrowing.items() if name != SESSION}
-        return EventFilter(**columns, session_id=self.values.get(SESSION))
+        """The columns and the values by which the events are filtered."""
+        names = (*self.LABELS, SESSION)
+        return {name: str(value) for name in names if (value := self.values.get(name)) not in (None, "")}
 
 
-def _choices(values: Iterable[tuple[str, int]]) -> list[tuple[str, str]]:
-    words = {NONE: pgettext("login event", "(none)")}
-    named = [(value, words.get(value, value), number_text(events)) for value, events in values]
-    return [
-        ("", pgettext("login event", "All")),
-        *(
-            (value, f"{text if len(text) <= SHOWN_NAME else text[:SHOWN_NAME] + '…'} ({count})")
-            for value, text, count in named
-        ),
-    ]
+def _choices(values: Iterable[Figures], asked: str) -> list[tuple[str, str]]:
+    events = {each.value or NONE: each.events for each in islice(values, MOST_CHOICES)}
+    if asked:
+        events.setdefault(asked, 0)
+    words = {value: value if len(value) <= SHOWN_NAME else f"{value[:SHOWN_NAME]}…" for value in events}
+    words[NONE] = pgettext("login event", "(none)")
+    named = [(value, f"{words[value]} ({number_text(count)})") for value, count in events.items()]
+    return [("", pgettext("login event", "All")), *named]

@@ -1,14 +1,14 @@
-"""Login events by hour, remembered: an hour that is over is read once, whatever looks at it afterwards.
+"""Reads one window of the login events, and compares it with the memory of who was seen before.
 
-Events are only ever added, with the present time, and pruned after weeks; so what was read of a past
-hour stays true, and a refresh reads the current hour and, for some minutes, the one before it.
+A window is read once for all users. The events of an hour that is over do not change, so they are cached: a refresh
+reads the current hour, and for some minutes the one before it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,121 +19,48 @@ from django.db.models import Q, QuerySet
 from etlportal.guard import WarehouseReadOnly
 from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
-from monitoring.rules import audit as auditor
-from monitoring.rules import sessions
-from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, History, digest_of, folded
+from monitoring.models.executions import listed_runs
+from monitoring.rules import audit, sessions
+from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, Factors, History, digest_of, folded
 from monitoring.rules.enums import ExecutionStatus
-from monitoring.rules.facts import Problem
+from monitoring.rules.facts import Problem, Run
 from monitoring.rules.sessions import (
     DATABASE,
     FACETS,
     HOST,
     LOGIN,
     PROGRAM,
+    EventGroup,
     Figures,
-    HourEvents,
     HourFigures,
     Totals,
+    Values,
     hour_of,
-    merged,
 )
 from monitoring.warehouse import login_events
 from monitoring.warehouse.errors import problem_from
-from monitoring.warehouse.login_events import Bounds, HoursRead
+from monitoring.warehouse.login_events import Bounds
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.web import keyset
 from monitoring.web.cache import cache, cached_once
-
-KEY = "connections:hours"
-KEEP = timedelta(hours=168)
-"""As long as the longest window."""
-KEEP_SECONDS = 86_400
-GRACE = timedelta(minutes=5)
-"""How long after its end an hour may still get events: a snapshot that waited for a lock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """Hours that are over: all of them from `since` (included) to `until` (excluded) that have events.
-
-    `asked`: the start of the window that was read; later than that `since` is only where there was too much.
-    """
-
-    asked: datetime
-    since: datetime
-    until: datetime
-    hours: tuple[HourEvents, ...]
-
-    def fits(self, found: Bounds) -> bool:
-        """Whether this is about the table that is there now, and reaches over the window's start.
-
-        A table that was emptied or replaced has other keys: the window's first event is not ours.
-        """
-        if self.asked > found.since or self.until > found.now:
-            return False
-        inside = [each.first_key for each in self.hours if each.hour >= found.since]
-        if not inside:
-            return found.first is None or found.first > self.last_key
-        if self.since > found.since:  # what was before our first hour was left out
-            return found.first is not None and found.first <= min(inside)
-        return min(inside) == found.first
-
-    @property
-    def last_key(self) -> int:
-        return max((each.last_key for each in self.hours), default=0)
-
-
-def event_hours(found: Bounds) -> HoursRead:
-    """Return the window's hours that have events, oldest first: at most one statement. Raises ReadFailed.
-
-    A window that does not end now is read as it is, and not remembered here.
-    """
-    if found.first is None:
-        return HoursRead()
-    if found.until is not None:
-        return login_events.hours(found.first, found.since, found.newest, found.until)
-    known: Remembered | None = cache.get(KEY)
-    if known is None or not known.fits(found):
-        read = login_events.hours(found.first, found.since)
-        _remember(found.since, read.cut or found.since, read.hours, found)
-        return read
-    news = login_events.hours(known.last_key + 1, known.until)
-    since = news.cut or known.since
-    every = (*(each for each in known.hours if each.hour >= since), *news.hours)
-    _remember(known.asked, since, every, found)
-    hours = tuple(each for each in every if each.hour >= found.since)
-    return HoursRead(hours=hours, cut=since if since > found.since else None)
-
-
-def _remember(asked: datetime, since: datetime, hours: tuple[HourEvents, ...], found: Bounds) -> None:
-    """Keep the hours that are over. What two processes remember at a time is equally true."""
-    until = hour_of(found.now - GRACE)
-    oldest = hour_of(found.now - KEEP)
-    asked, since = max(asked, oldest), max(since, oldest)
-    kept = tuple(each for each in hours if since <= each.hour < until)
-    cache.set(KEY, Remembered(asked=asked, since=since, until=max(since, until), hours=kept), KEEP_SECONDS)
-
+from monitoring.web.keyset import KeysetPage, page
 
 WINDOWS = {"6h": 6, "24h": 24, "48h": 48, "7d": 168}
-"""Hours of each window that the page offers; the last is the current one."""
+"""Hours of each window on the page. The last of them is the current, incomplete hour."""
 DEFAULT_WINDOW = "24h"
-MOST_DAYS = 14
-"""The longest range that may be asked for; a longer one is cut, and that is said."""
 EXTRACTION = (LOGIN, PROGRAM, HOST)
-"""What the extraction view tells apart."""
+"""Columns of the extraction table."""
+NONE = "∅"
+"""Filter value in the URL for "no value": NULL or an empty text."""
 
 FRESH_SECONDS = 20.0
 LONG_FRESH_SECONDS = 60.0
 PROBLEM_SECONDS = 5.0
-"""How long a failure is believed: a dead warehouse is asked again soon, but not by every viewer."""
-
-NONE = "∅"
-"""Stands in the URL for "no value": NULL or an empty text."""
+"""How long a failure is cached: a failing warehouse is asked again soon, but not by every user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What was asked for: a key of WINDOWS, or from `since` to `until` (excluded), both aware."""
+    """One of WINDOWS, or the time from `since` to `until` (excluded)."""
 
     key: str = DEFAULT_WINDOW
     since: datetime | None = None
@@ -141,7 +68,6 @@ class Window:
 
     @property
     def name(self) -> str:
-        """A short text that tells two windows apart."""
         if self.since is None or self.until is None:
             return self.key
         return f"{self.since.astimezone(UTC):%Y%m%d%H%M%S}-{self.until.astimezone(UTC):%Y%m%d%H%M%S}"
@@ -149,13 +75,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One window of the audit. With a `problem`, nothing of it could be read.
+    """The events of one window, or the `problem` with reading them.
 
-    `failures_known` False: the portal's copy of the run entities does not reach over the window.
-    `facets`: per column of FACETS its values; `extraction`: who reads the sources' database, with what, from where.
-    `answers`: what an auditor asks, compared with what is remembered since `remembered_since` (None: nothing yet).
-    `cut`: the window had too many sessions for one look, and begins with this hour instead.
-    `stamp` changes when anything in here changes.
+    `failures_known` is False if the portal's copy of the runs does not cover the window. `facets`: column to the
+    figures of its values. `extraction`: the figures in the sources' database. `remembered_since`: start of the memory
+    that the answers are compared with. `cut`: the hour with which the window starts because it had too many sessions.
+    `stamp` changes with everything else here.
     """
 
     window: Window
@@ -171,99 +96,71 @@ class Activity:
     problem: Problem | None = None
     stamp: str = ""
 
-    def facet(self, column: str) -> tuple[Figures, ...]:
-        """Return the values of one of FACETS, most events first; empty when they could not be read."""
-        return self.facets.get(column, ())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """What a reader asked for. An empty text: everything; NONE: those without a value."""
-
-    login_name: str = ""
-    host_name: str = ""
-    program_name: str = ""
-    database_name: str = ""
-    status: str = ""
-    client_net_address: str = ""
-    encrypt_option: str = ""
-    auth_scheme: str = ""
-    session_id: int | None = None
-
     @property
-    def any(self) -> bool:
-        return self.session_id is not None or any(getattr(self, name) for name in FACETS)
-
-    @property
-    def key(self) -> str:
-        """A short text that tells two filters apart."""
-        text = "\x00".join([*(getattr(self, name) for name in FACETS), str(self.session_id)])
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventPage:
-    """Some events, newest first. `after`, `before`: the cursors of older and newer ones."""
-
-    rows: tuple[ConnectionLoginEvent, ...] = ()
-    after: str = ""
-    before: str = ""
-    problem: Problem | None = None
+    def ends(self) -> tuple[datetime, datetime]:
+        """The start and end (excluded) of what was read."""
+        if self.bounds is None:
+            raise ValueError("the window could not be read")
+        return self.cut or self.bounds.since, self.bounds.until or self.bounds.now + timedelta(minutes=1)
 
 
 def activity(window: Window) -> Activity:
-    """Return the window, at most FRESH_SECONDS old (the longest: LONG_FRESH_SECONDS).
+    """Return the window, at most FRESH_SECONDS old (7 days and ranges: LONG_FRESH_SECONDS).
 
-    Two statements on `dw`, three on `default`, once for all viewers. A failure is a value too.
+    Two statements on `dw` and four on `default`, once for all users.
     """
-    return cached_once(f"connections:{window.name}", lambda: _read(window), fresh=_fresh)
 
+    def fresh(found: Activity) -> float:
+        if found.problem is not None:
+            return PROBLEM_SECONDS
+        return LONG_FRESH_SECONDS if window.since is not None or WINDOWS[window.key] > 48 else FRESH_SECONDS
 
-def _fresh(value: Activity) -> float:
-    if value.problem is not None:
-        return PROBLEM_SECONDS
-    if value.window.since is not None:
-        return LONG_FRESH_SECONDS
-    return LONG_FRESH_SECONDS if WINDOWS[value.window.key] > 48 else FRESH_SECONDS
+    return cached_once(f"connections:{window.name}", lambda: _read(window), fresh=fresh)
 
 
 def _read(window: Window) -> Activity:
     try:
-        found = _bounds(window)
-        read = event_hours(found)
+        if window.since is None or window.until is None:
+            bounds = login_events.bounds(WINDOWS[window.key])
+        else:
+            bounds = login_events.bounds_between(window.since, window.until)
+        groups, cut = event_groups(bounds)
     except ReadFailed as failure:
         return Activity(window=window, problem=failure.problem, stamp=f"problem:{failure.problem.code}")
-    # The end of a range is not in it: where it is a whole hour, that hour is not.
-    until = found.now if found.until is None else min(found.now, found.until - timedelta(microseconds=1))
-    failures = failures_between(found.since, found.until)
-    hours = sessions.by_hour(read.hours, failures, since=read.cut or found.since, until=until)
-    whole = sessions.merged(read.hours)
-    facets = {name: sessions.figures(whole, (place,)) for place, name in enumerate(FACETS)}
-    answers, before = answer_questions(read.hours, found, _server_names())
-    stamp = repr((found.first, found.newest, found.since, hours, read.cut, answers))
+    # The end of a range is excluded, and so is an hour that starts there.
+    until = bounds.now if bounds.until is None else min(bounds.now, bounds.until - timedelta(microseconds=1))
+    failures = failures_between(bounds.since, bounds.until)
+    hours = sessions.by_hour(groups, failures, since=cut or bounds.since, until=until)
+    whole = sessions.combined(groups)
+    before = history(whole, bounds.since)
+    answers = (
+        audit.new_identities(whole, bounds.since, before),
+        audit.unencrypted(whole, _server_names()),
+        audit.unusual_hours(groups, bounds.since, before),
+        audit.shared_logins(whole, settings.RUNNER_PROGRAMS, [str(settings.DATABASES["dw"].get("USER") or "")]),
+        audit.long_sessions(groups, bounds.offset),
+    )
     return Activity(
         window=window,
-        bounds=found,
+        bounds=bounds,
         hours=hours,
         totals=sessions.totals(whole),
-        facets=facets,
-        extraction=sessions.figures(whole, EXTRACTION, _extracts),
+        facets={name: sessions.figures(whole, (column,)) for column, name in enumerate(FACETS)},
+        extraction=sessions.figures(whole, EXTRACTION, _in_sources),
         answers=answers,
         remembered_since=before.reaches_back,
         failures_known=failures is not None,
-        cut=read.cut,
-        stamp=hashlib.blake2b(stamp.encode(), digest_size=8).hexdigest(),
+        cut=cut,
+        stamp=_digest(bounds.first, bounds.newest, bounds.since, hours, cut, answers),
     )
 
 
-def _bounds(window: Window) -> Bounds:
-    if window.since is None or window.until is None:
-        return login_events.bounds(WINDOWS[window.key])
-    return login_events.bounds_between(window.since, window.until)
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def _server_names() -> list[str]:
-    """Return the database server's own names, as a session from the server itself carries them."""
+    """Return the names of the database server, as a session from the server itself has them in host_name."""
     snapshot = current().snapshot
     names = []
     for reading in snapshot.connections if snapshot else ():
@@ -274,20 +171,84 @@ def _server_names() -> list[str]:
 
 
 def source_name() -> str:
-    """Return the sources' database by its own name, as sessions carry it."""
+    """Return the name of the sources' database, as sessions have it."""
     return str(settings.OLTP_NAME)
 
 
-def _extracts(values: sessions.Values) -> bool:
-    """Whether a session is in the sources' database: who takes rows out of it."""
-    return (values[DATABASE] or "").casefold() == source_name().casefold()
+def _in_sources(values: Values) -> bool:
+    return folded(values[DATABASE]) == folded(source_name())
+
+
+HOURS_KEY = "connections:hours"
+HOURS_KEPT = timedelta(hours=168)
+"""As long as the longest window."""
+HOURS_KEPT_SECONDS = 86_400
+GRACE = timedelta(minutes=5)
+"""How long after its end an hour may still get events: from a snapshot that waited for a lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedHours:
+    """The events from `since` to `until` (excluded), both full hours.
+
+    `asked`: start of the window that was read. `since` is later if the window had too many events.
+    """
+
+    asked: datetime
+    since: datetime
+    until: datetime
+    groups: tuple[EventGroup, ...]
+
+    def fits(self, bounds: Bounds) -> bool:
+        """Return whether these hours cover the start of the window and belong to the present table.
+
+        A table that was emptied or replaced has other keys, so the first key of the window differs.
+        """
+        if self.asked > bounds.since or self.until > bounds.now:
+            return False
+        first = min((group.first_key for group in self.groups if group.hour >= bounds.since), default=None)
+        if first is None:
+            return bounds.first is None or bounds.first > self.last_key
+        if self.since > bounds.since:  # hours before `since` were left out
+            return bounds.first is not None and bounds.first <= first
+        return first == bounds.first
+
+    @property
+    def last_key(self) -> int:
+        return max((group.last_key for group in self.groups), default=0)
+
+
+def event_groups(bounds: Bounds) -> tuple[list[EventGroup], datetime | None]:
+    """Return the events of a window, oldest hour first, and the hour with which they start if they were too many.
+
+    At most one statement. A range that does not end now is not cached here. Raises ReadFailed.
+    """
+    if bounds.first is None:
+        return [], None
+    if bounds.until is not None:
+        return login_events.hours(bounds.first, bounds.since, bounds.newest, bounds.until)
+    known: CachedHours | None = cache.get(HOURS_KEY)
+    if known is None or not known.fits(bounds):
+        groups, cut = login_events.hours(bounds.first, bounds.since)
+        _cache_hours(bounds.since, cut or bounds.since, groups, bounds)
+        return groups, cut
+    news, cut = login_events.hours(known.last_key + 1, known.until)
+    since = cut or known.since
+    groups = [*(group for group in known.groups if group.hour >= since), *news]
+    _cache_hours(known.asked, since, groups, bounds)
+    return [group for group in groups if group.hour >= bounds.since], since if since > bounds.since else None
+
+
+def _cache_hours(asked: datetime, since: datetime, groups: Iterable[EventGroup], bounds: Bounds) -> None:
+    until, oldest = hour_of(bounds.now - GRACE), hour_of(bounds.now - HOURS_KEPT)
+    asked, since = max(asked, oldest), max(since, oldest)
+    kept = tuple(group for group in groups if since <= group.hour < until)
+    hours = CachedHours(asked=asked, since=since, until=max(since, until), groups=kept)
+    cache.set(HOURS_KEY, hours, HOURS_KEPT_SECONDS)
 
 
 def failures_between(since: datetime, until: datetime | None) -> list[datetime] | None:
-    """Return the starts of the failed run entities of the window, from the portal's copy.
-
-    None when the copy does not reach back to `since`: unknown is not "no failure".
-    """
+    """Return the start times of the failed run entities, or None if the copy does not reach back to `since`."""
     state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).only("copied_to_run_id", "copied_all").first()
     if state is None or state.copied_to_run_id is None:
         return None
@@ -299,121 +260,145 @@ def failures_between(since: datetime, until: datetime | None) -> list[datetime] 
     return list(failed.order_by("started_at").values_list("started_at", flat=True))
 
 
-def events(found: Bounds, wanted: EventFilter, *, after: str = "", before: str = "") -> EventPage:
-    """Return a page of the window's events, one statement on `dw`, the same for everybody who asks the same.
-
-    Raises BadCursor for a cursor that this list never gave out.
-    """
-    if found.first is None:
-        return EventPage()
-    place = hashlib.blake2b(f"{after}|{before}".encode(), digest_size=8).hexdigest()
-    window = f"{found.since.timestamp():.0f}-{found.until.timestamp():.0f}" if found.until else ""
-    key = f"connections:events:{found.first}:{found.newest}:{window}:{wanted.key}:{place}"
-    return cached_once(
-        key,
-        lambda: _events(found, wanted, after, before),
-        fresh=lambda page: PROBLEM_SECONDS if page.problem else LONG_FRESH_SECONDS,
-    )
-
-
-def _events(found: Bounds, wanted: EventFilter, after: str, before: str) -> EventPage:
-    try:
-        page = keyset.page(matching(found, wanted), field="pk", descending=True, after=after, before=before)
-    except WarehouseReadOnly:
-        raise
-    except Error as error:
-        return EventPage(problem=problem_from(error, login_events.ALIAS))
-    return EventPage(rows=page.rows, after=page.after, before=page.before)
-
-
-def matching(found: Bounds, wanted: EventFilter) -> QuerySet[ConnectionLoginEvent]:
-    """Return the window's events that match, newest first, not yet read: a range of the primary key."""
-    if found.first is None:
-        return ConnectionLoginEvent.objects.none()
-    rows = ConnectionLoginEvent.objects.filter(connection_event_id__gte=found.first)
-    if found.newest is not None:
-        rows = rows.filter(connection_event_id__lte=found.newest)
-    if found.until is not None:
-        rows = rows.filter(event_time_utc__gte=found.since, event_time_utc__lt=found.until)
-    if wanted.session_id is not None:
-        rows = rows.filter(session_id=wanted.session_id)
-    for name in FACETS:
-        value = getattr(wanted, name)
-        if value == NONE:
-            rows = rows.filter(Q(**{f"{name}__isnull": True}) | Q(**{name: ""}))
-        elif value:
-            rows = rows.filter(**{name: value})
-    return rows.order_by("-connection_event_id")
-
-
 CHUNK = 500
 """Digests per IN list."""
 
 
-def answer_questions(
-    sampled: Sequence[HourEvents], found: Bounds, servers: Sequence[str]
-) -> tuple[tuple[Answer, ...], History]:
-    """Return what each question found in the window, and the history that it was compared with.
+def history(groups: Iterable[EventGroup], since: datetime) -> History:
+    """Return what is remembered of the window's values from the 30 days before `since`.
 
-    `servers`: the database server's own names. Two statements on `default` and one per CHUNK values.
+    One statement on `default`, and one per CHUNK values.
     """
-    whole = merged(sampled)
-    before = history(whole, found.since)
-    own = [str(settings.DATABASES["dw"].get("USER") or "")]
-    return (
-        auditor.new_identities(whole, found.since, before),
-        auditor.unencrypted(whole, servers),
-        auditor.unusual_hours(sampled, found.since, before),
-        auditor.shared_logins(whole, settings.RUNNER_PROGRAMS, own),
-        auditor.long_sessions(sampled, found.offset),
-    ), before
-
-
-def history(sampled: Sequence[HourEvents], since: datetime) -> History:
-    """Return what was remembered of the window's values in the 30 days before `since`."""
-    values = {place: {folded(each[place]) for hour in sampled for each in hour.groups} for place in REMEMBERED}
-    texts = {(FACETS[place], digest_of(text)): text for place, every in values.items() for text in every}
     reach = SeenHistory.objects.filter(pk=SeenHistory.SINGLETON).first()
     if reach is None or reach.reaches_back is None or reach.read_until < since:
         return History(known={}, hours={})
-    kept = reach.read_until - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
+    texts = {folded(group.values[column]) for group in groups for column in REMEMBERED}
+    by_digest = {digest_of(text): text for text in texts}
     known: defaultdict[int, set[str]] = defaultdict(set)
-    weeks: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    places = {FACETS[place]: place for place in REMEMBERED}
-    for row in _rows(sorted({digest for _, digest in texts}), since):
-        text = texts.get((row.column, row.digest))
-        hours = _inside(row, since)
-        if text is None or not hours:
-            continue
-        known[places[row.column]].add(text)
-        if places[row.column] == LOGIN:
-            weeks[text].append((row.day.weekday(), hours))
+    days: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in _seen_days(sorted(by_digest), since):
+        if hours := _hours_before(row, since):
+            column, text = FACETS.index(row.column), by_digest[row.digest]
+            known[column].add(text)
+            if column == LOGIN:
+                days[text].append((row.day.weekday(), hours))
+    kept = reach.read_until - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
     return History(
         known=dict(known),
-        hours={login: (auditor.week_hours(masks), len(masks)) for login, masks in weeks.items()},
+        hours={login: (audit.week_hours(masks), len(masks)) for login, masks in days.items()},
         reaches_back=max(reach.reaches_back, kept),
     )
 
 
-def _rows(digests: Sequence[str], since: datetime) -> list[SeenDay]:
+def _seen_days(digests: Sequence[str], since: datetime) -> list[SeenDay]:
     found: list[SeenDay] = []
     for start in range(0, len(digests), CHUNK):
         found += SeenDay.objects.filter(
             digest__in=digests[start : start + CHUNK],
-            day__gte=(since - BEFORE).date(),
-            day__lte=since.date(),
+            day__range=((since - BEFORE).date(), since.date()),
             last_seen__gte=since - BEFORE,
             first_seen__lt=since,
         )
     return found
 
 
-def _inside(row: SeenDay, since: datetime) -> int:
-    """Return the row's hours that are before `since` and not before the 30 days, as bits."""
+def _hours_before(row: SeenDay, since: datetime) -> int:
+    """Return the hours (as bits) of the row that are in the 30 days before `since`."""
     hours = row.hours
     if row.day == since.date():
-        # A window that begins within an hour: what was first seen in that hour was seen before it.
+        # If `since` is within an hour, the row's first hour counts: its first sample was before `since`.
         hours &= (1 << (since.hour + (row.first_seen.hour == since.hour))) - 1
     if row.day == (since - BEFORE).date():
         hours &= ~((1 << (since - BEFORE).hour) - 1)
     return hours
+
+
+MOST_RUNS = 25
+MOST_STARTS = 50_000
+
+
+def factors(found: Activity) -> Factors | Problem | None:
+    """Return what is connected more often around the window's failures. None: the failures are not known.
+
+    Two statements on `default`, and one on `dw` if there are enough failures.
+    """
+    if not found.failures_known:
+        return found.problem
+    return cached_once(
+        f"connections:factors:{found.window.name}",
+        lambda: _factors(found),
+        fresh=lambda value: PROBLEM_SECONDS if isinstance(value, Problem) else LONG_FRESH_SECONDS,
+    )
+
+
+def _factors(found: Activity) -> Factors | Problem:
+    since, until = found.ends
+    entities = RunEntityCopy.objects.filter(started_at__gte=since, started_at__lt=until).order_by("-started_at")
+    starts = entities.values_list("started_at", flat=True)
+    failed = starts.filter(status__iexact=ExecutionStatus.FAILED.value)[:MOST_STARTS]
+    others = starts.filter(status__iexact=ExecutionStatus.SUCCESS.value)[:MOST_STARTS]
+    around, otherwise = audit.windows(failed, others)
+    if not audit.enough(around, otherwise):
+        return Factors(failures=len(around), controls=len(otherwise))
+    try:
+        sampled = login_events.factors_in([*around, *otherwise])
+    except ReadFailed as failure:
+        return failure.problem
+    return audit.factors(sampled[: len(around)], sampled[len(around) :])
+
+
+def window_runs(found: Activity) -> tuple[tuple[Run, ...], int]:
+    """Return the newest runs that started in the window, and the number of all of them: two statements on `default`."""
+    if found.problem is not None:
+        return (), 0
+    return cached_once(f"connections:runs:{found.window.name}", lambda: _runs(found), fresh=lambda _: FRESH_SECONDS)
+
+
+def _runs(found: Activity) -> tuple[tuple[Run, ...], int]:
+    since, until = found.ends
+    runs = RunCopy.objects.filter(started_at__gte=since, started_at__lt=until).order_by("-started_at", "-run_id")
+    # Users with access to the connection audit may see logins.
+    shown = listed_runs(runs[:MOST_RUNS], logins=True)
+    return shown, len(shown) if len(shown) < MOST_RUNS else runs.count()
+
+
+def events(
+    bounds: Bounds, narrowing: Mapping[str, str], *, after: str = "", before: str = ""
+) -> KeysetPage[ConnectionLoginEvent] | Problem:
+    """Return a page of `matching`: one statement on `dw`, once for all users. Raises BadCursor."""
+    if bounds.first is None:
+        return KeysetPage(rows=())
+    window = (bounds.first, bounds.newest, bounds.until and (bounds.since, bounds.until))
+    return cached_once(
+        f"connections:events:{_digest(window, sorted(narrowing.items()), after, before)}",
+        lambda: _events(bounds, narrowing, after, before),
+        fresh=lambda found: PROBLEM_SECONDS if isinstance(found, Problem) else LONG_FRESH_SECONDS,
+    )
+
+
+def _events(
+    bounds: Bounds, narrowing: Mapping[str, str], after: str, before: str
+) -> KeysetPage[ConnectionLoginEvent] | Problem:
+    try:
+        return page(matching(bounds, narrowing), field="pk", descending=True, after=after, before=before)
+    except WarehouseReadOnly:
+        raise
+    except Error as error:
+        return problem_from(error, login_events.ALIAS)
+
+
+def matching(bounds: Bounds, narrowing: Mapping[str, str]) -> QuerySet[ConnectionLoginEvent]:
+    """Return the window's events with these values (column to value or NONE), newest first, by the primary key."""
+    if bounds.first is None:
+        return ConnectionLoginEvent.objects.none()
+    rows = ConnectionLoginEvent.objects.filter(connection_event_id__gte=bounds.first)
+    if bounds.newest is not None:
+        rows = rows.filter(connection_event_id__lte=bounds.newest)
+    if bounds.until is not None:
+        rows = rows.filter(event_time_utc__gte=bounds.since, event_time_utc__lt=bounds.until)
+    for name, value in narrowing.items():
+        if value == NONE:
+            rows = rows.filter(Q(**{f"{name}__isnull": True}) | Q(**{name: ""}))
+        else:
+            rows = rows.filter(**{name: value})
+    return rows.order_by("-connection_event_id")

@@ -1,4 +1,4 @@
-"""Words for what an auditor asks: what was found, with its evidence. Definitions are in help.py."""
+"""The texts of the connection audit: findings, problems, and its chart. Definitions are in web/help.py."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ COLUMNS: Mapping[str, Any] = {
     "encrypt_option": _("Encrypted"),
     "auth_scheme": _("Authentication"),
 }
-"""What each column of the login events is called."""
+"""The headings of the columns of FACETS."""
 
 
 def evidence_text(evidence: Evidence) -> str:
-    """Return who or what was found: each column with its value."""
+    """Return the columns of the finding with their values."""
     found = [_pair(column, value) for column, value in evidence.values.items()]
     if evidence.session_id is not None:
         found.append(gettext("%(column)s: %(value)s") % {"column": gettext("Session"), "value": evidence.session_id})
@@ -38,7 +38,6 @@ def evidence_text(evidence: Evidence) -> str:
 
 
 def factor_text(factor: Factor) -> str:
-    """Return the factor's column and value."""
     return _pair(factor.column, factor.value)
 
 
@@ -50,7 +49,7 @@ def _pair(column: int, value: str | None) -> str:
 
 
 def evidence_detail(evidence: Evidence, remembered_since: datetime | None) -> str:
-    """Return what more there is to say of it, or why it is not certain."""
+    """Return details of the finding, or why it is not certain. `remembered_since`: start of the memory, or None."""
     if evidence.question is AuditQuestion.NEW_IDENTITY:
         return _new(evidence, remembered_since)
     if evidence.question is AuditQuestion.UNUSUAL_HOUR and evidence.hour is not None:
@@ -108,16 +107,16 @@ _CAPTURING = {
 
 
 def reading_problem(problem: Problem) -> ProblemWords:
-    """Return why the login events could not be read, and what to do."""
+    """Return why the login events could not be read, and what to do about it."""
     return _words(problem, _READING)
 
 
 def capture_problem(problem: Problem) -> ProblemWords:
-    """Return why no snapshot could be taken, and what to do."""
+    """Return why the snapshot failed, and what to do about it."""
     return _words(problem, _CAPTURING)
 
 
-def _words(problem: Problem, own: dict[ProblemCode, tuple[object, object]]) -> ProblemWords:
+def _words(problem: Problem, own: Mapping[ProblemCode, tuple[object, object]]) -> ProblemWords:
     if problem.code not in own:
         return problem_text(problem)
     what, to_do = own[problem.code]
@@ -125,6 +124,6 @@ def _words(problem: Problem, own: dict[ProblemCode, tuple[object, object]]) -> P
 
 
 def utc_offset(offset: timedelta) -> str:
-    """Return an offset as one writes it: UTC+05:30, UTC−03:00."""
+    """Return "UTC+05:30" or "UTC−03:00"."""
     minutes = round(offset.total_seconds() / 60)
     return f"UTC{'−' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

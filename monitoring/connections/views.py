@@ -1,8 +1,9 @@
-"""What the audit's blocks and files share: what was asked for, and what was found."""
+"""The page of the connection audit: its blocks, its exports, and the capture of a snapshot."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -19,23 +20,24 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.budget import budget
 from monitoring.access import CAPTURE, CONNECTIONS, may
 from monitoring.collector.snapshot import Current
-from monitoring.connections import queries as audit
+from monitoring.connections import queries
 from monitoring.connections.charts import hours_chart, hours_sentence
-from monitoring.connections.factors import Factors, factors, window_runs
 from monitoring.connections.forms import EventsForm, WindowForm
-from monitoring.connections.queries import Activity, EventPage
+from monitoring.connections.queries import NONE, WINDOWS, Activity, source_name
 from monitoring.connections.tables import (
     EventsTable,
     ExtractionTable,
     FacetTable,
     FactorsTable,
     FindingsTable,
+    LinkedTable,
     WindowRunsTable,
 )
 from monitoring.connections.texts import capture_problem, reading_problem, utc_offset
-from monitoring.rules import audit as cooccurrence
-from monitoring.rules.audit import Answer, Evidence, Factor
-from monitoring.rules.enums import CheckState, ProblemCode, TrailAction, TrailOutcome
+from monitoring.models import ConnectionLoginEvent
+from monitoring.rules import audit
+from monitoring.rules.audit import Answer, Evidence, Factor, Factors
+from monitoring.rules.enums import CheckState, TrailAction, TrailOutcome
 from monitoring.rules.facts import Problem
 from monitoring.rules.sessions import FACETS, Figures
 from monitoring.warehouse.errors import problem_from
@@ -48,111 +50,140 @@ from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import forget
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
-from monitoring.web.keyset import BadCursor
+from monitoring.web.keyset import BadCursor, KeysetPage
 from monitoring.web.labels import label
 from monitoring.web.preflight import OPENING
-from monitoring.web.problems import ProblemWords
 from monitoring.web.tables import PortalTable
 
-WINDOWS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
+logger = logging.getLogger(__name__)
+
+WINDOW_LABELS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
+SHOWN = 12
+"""Rows of a table on the page. The export has all rows."""
+FACTORS_SHOWN = 25
+CAPTURE_EVERY_SECONDS = 30
+CAPTURE_SECONDS = 10.0
+"""Time limit of a snapshot."""
+CAPTURE_KEY = "connections:captured"
 
 
-def words_of(problem: Problem | None) -> ProblemWords | None:
-    """Return the words for a problem with reading the audit, None without one."""
-    return reading_problem(problem) if problem else None
+class AuditQuery:
+    """The window and the filters that a request asks for, and the URLs with other ones."""
 
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.window_form = WindowForm(request.GET)
+        facet = request.GET.get("facet", "")
+        self.facet = facet if facet in FACETS else FACETS[0]
 
-class Asked:
-    """What this request asks of the audit. Mixed into blocks and the exports; `self.request` is set."""
-
-    request: HttpRequest
-
-    @cached_property
-    def window_form(self) -> WindowForm:
-        return WindowForm(self.request.GET)
+    @classmethod
+    def of(cls, request: HttpRequest) -> AuditQuery:
+        """Return the query of the request. Its blocks share it."""
+        found: AuditQuery | None = request.__dict__.get("audit_query")
+        return found or request.__dict__.setdefault("audit_query", cls(request))
 
     @cached_property
     def activity(self) -> Activity:
-        """The window that was asked for, read once per request and shared by the blocks."""
-        found: dict[str, Activity] = self.request.__dict__.setdefault("_activity", {})
-        window = self.window_form.window
-        if window.name not in found:
-            found[window.name] = audit.activity(window)
-        return found[window.name]
+        return queries.activity(self.window_form.window)
 
     @cached_property
     def form(self) -> EventsForm:
-        return EventsForm(self.request.GET, facets={name: self.activity.facet(name) for name in FACETS})
-
-    @cached_property
-    def facet(self) -> str:
-        """The column whose values are listed."""
-        asked = self.request.GET.get("facet", "")
-        return asked if asked in FACETS else FACETS[0]
+        return EventsForm(self.request.GET, facets=self.activity.facets)
 
     def url(self, **changes: str) -> str:
-        """Return the page's address with these parameters changed, back at the newest events."""
+        """Return the page's URL with these parameters changed, at the newest events."""
+        window = {} if "window" in changes else self.window_form.asked
         facet = self.facet if self.facet != FACETS[0] else ""
-        asked = {} if "window" in changes else self.window_form.asked
-        values = {**asked, "facet": facet, **self.form.narrowing, **changes}
+        return self._url({**window, "facet": facet, **self.form.narrowing, **changes})
+
+    def events_url(self, **narrowing: str) -> str:
+        """Return the URL of the window's events with these values, without the present filters."""
+        return f"{self._url({**self.window_form.asked, **narrowing})}#connections-events"
+
+    def _url(self, values: dict[str, str]) -> str:
         query = urlencode({name: value for name, value in values.items() if value})
         return f"{reverse('monitoring:connections')}?{query}"
 
-    def bare_url(self, **narrowing: str) -> str:
-        """Return the page's address in the same window, narrowed to these values alone."""
-        values = {**self.window_form.asked, **narrowing}
-        query = urlencode({name: value for name, value in values.items() if value})
-        return f"{reverse('monitoring:connections')}?{query}"
 
-
-class ConnectionsBlock(Asked, Block):
+class AuditBlock(Block):
     permission_required = (CONNECTIONS,)
     same_for_all = True
 
+    @cached_property
+    def query(self) -> AuditQuery:
+        return AuditQuery.of(self.request)
+
     def version(self, state: Current) -> str:
-        return f"{super().version(state)} {self.activity.stamp}"
+        return f"{super().version(state)} {self.query.activity.stamp}"
 
 
-class ConnectionsExport(Asked, export.TableExport):
-    """Base of the exports of the audit's window."""
+class AuditTable(AuditBlock):
+    """A block with a table that can be sorted and exported."""
 
-    permission_required = (CONNECTIONS,)
+    table_class: ClassVar[type[LinkedTable]]
+    export_name: ClassVar[str]
+    caption: ClassVar[Any]
+    order: ClassVar[str]
+    shown: ClassVar[int] = SHOWN
 
-    def get_table(self, current: Current) -> PortalTable:
-        self.sampled_at = current.sampled_at
-        if self.activity.problem is not None:
-            raise export.Unreadable(reading_problem(self.activity.problem))
-        return self.window_table()
-
-    def window_table(self) -> PortalTable:
-        """Return the table of the window, which could be read."""
+    def rows(self) -> Iterable[Any]:
         raise NotImplementedError
 
+    def url_of(self, row: Any) -> str:
+        """Return the URL of the row's events."""
+        raise NotImplementedError
 
-SHOWN = 12
-"""Values on the page; the file has all of them."""
-NOT_CARRIED = frozenset({"from", "to", "window", "after", "before"})
+    @property
+    def file_name(self) -> str:
+        return self.name
+
+    @cached_property
+    def form(self) -> TableForm:
+        prefix = self.table_class._meta.prefix.removesuffix("-")
+        return TableForm(self.request.GET, prefix=prefix, sortable=self.table_class.sortable())
+
+    def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
+        order = self.form.values.get("sort") or self.order
+        return self.table_class(rows, url_of=self.url_of, order_by=order, **options)
+
+    def export_table(self) -> PortalTable:
+        return self.table(self.rows())
+
+    def context(self, current: Current) -> dict[str, Any]:
+        table = self.table(self.rows())
+        total = len(table.rows)
+        table.stop_at(self.shown)
+        return self.table_context(table, total)
+
+    def table_context(self, table: LinkedTable, total: int) -> dict[str, Any]:
+        table.caption = str(self.caption) % {"column": str(EventsForm.LABELS[self.query.facet]).lower()}
+        return {
+            "activity": self.query.activity,
+            "form": self.form,
+            "table": table,
+            "total": total,
+            "exports": export.links(self.request, f"monitoring:{self.export_name}"),
+        }
 
 
-class ConnectionsActivity(ConnectionsBlock):
+class ConnectionsActivity(AuditBlock):
     name = "connections-activity"
     template_name = "monitoring/connections/_activity.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        found, form = self.activity, self.window_form
+        found, form = self.query.activity, self.query.window_form
+        own = ("from", "to", "window", "after", "before")
         context = {
             "activity": found,
-            "words": words_of(found.problem),
+            "words": reading_problem(found.problem) if found.problem else None,
             "form": form,
-            "carried": [
-                (key, value) for key, values in self.request.GET.lists() if key not in NOT_CARRIED for value in values
-            ],
+            "carried": [(key, value) for key, values in self.request.GET.lists() if key not in own for value in values],
             "windows": [
-                (self.url(window=key), label, found.window.since is None and key == found.window.key)
-                for key, label in WINDOWS
+                (self.query.url(window=key), text, found.window.since is None and key == found.window.key)
+                for key, text in WINDOW_LABELS
             ],
         }
-        if found.problem or found.totals is None:
+        if found.totals is None:
             return context
         return {
             **context,
@@ -161,148 +192,253 @@ class ConnectionsActivity(ConnectionsBlock):
         }
 
 
-class Facets(Asked):
-    """The values of the column that was asked for, and the extraction view: as tables."""
+class ConnectionsFindings(AuditTable):
+    name = "connections-findings"
+    template_name = "monitoring/connections/_findings.html"
+    table_class = FindingsTable
+    export_name = "connections-findings-export"
+    caption = _("What an auditor asks")
+    order = "question"
 
-    def facet_table(self) -> tuple[TableForm, FacetTable]:
-        form = TableForm(self.request.GET, prefix="facet", sortable=FacetTable.sortable())
-        order = form.values.get("sort") or "-events"
-        return form, FacetTable(self.activity.facet(self.facet), url_of=self._facet_url, order_by=order)
+    def rows(self, most: int | None = None) -> list[Evidence]:
+        return [evidence for answer in self.query.activity.answers for evidence in answer.found[:most]]
 
-    def extraction_table(self) -> tuple[TableForm, ExtractionTable]:
-        form = TableForm(self.request.GET, prefix="extraction", sortable=ExtractionTable.sortable())
-        order = form.values.get("sort") or "-events"
-        return form, ExtractionTable(self.activity.extraction, url_of=self._extraction_url, order_by=order)
+    def url_of(self, row: Evidence) -> str:
+        narrowed = {FACETS[column]: value or NONE for column, value in row.values.items()}
+        if row.session_id is not None:
+            narrowed["session_id"] = str(row.session_id)
+        if row.hour is None or row.until is None:
+            return self.query.events_url(**narrowed)
+        since, until = self._inside(row.hour, row.until)
+        return f"{audit_url(since, until, **narrowed)}#connections-events"
 
-    def _facet_url(self, row: Figures) -> str:
-        return f"{self.url(**{self.facet: row.value or audit.NONE})}#connections-events"
+    def _inside(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
+        """Return the part of these hours that is in the window."""
+        bounds = self.query.activity.bounds
+        if bounds is None:
+            return since, until
+        return max(since, bounds.since), until if bounds.until is None else min(until, bounds.until)
 
-    def _extraction_url(self, row: Figures) -> str:
-        names = ("login_name", "program_name", "host_name")
-        narrowed = {name: value or audit.NONE for name, value in zip(names, row.values, strict=True)}
-        database = next((each.value for each in self.activity.facet("database_name") if _is_source(each.value)), "")
-        return f"{self.url(**narrowed, database_name=database or '')}#connections-events"
+    def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
+        return super().table(rows, remembered_since=self.query.activity.remembered_since)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        # At most SHOWN of each question, so that one with many findings does not hide the others.
+        table, total = self.table(self.rows(SHOWN)), len(self.rows())
+        if total > len(table.rows):
+            table.cut = len(table.rows)
+        answers = [
+            {
+                "answer": each,
+                "state": _state(each),
+                "question": each.question,
+                "label": label(each.question),
+                "help": f"audit_{each.question}",
+            }
+            for each in self.query.activity.answers
+        ]
+        return {**self.table_context(table, total), "answers": answers}
 
 
-class ConnectionsFacets(Facets, ConnectionsBlock):
+def _state(answer: Answer) -> CheckState:
+    """A question without findings has passed only if everything could be judged."""
+    if any(each.certain for each in answer.found):
+        return CheckState.WARNING
+    return CheckState.UNKNOWN if answer.unknown or answer.found else CheckState.PASSED
+
+
+class ConnectionsFacets(AuditTable):
     name = "connections-facets"
     template_name = "monitoring/connections/_facets.html"
+    table_class = FacetTable
+    export_name = "connections-facets-export"
+    caption = _("Events by %(column)s")
+    order = "-events"
+
+    @property
+    def file_name(self) -> str:
+        return f"connections-{self.query.facet.replace('_', '-')}"
+
+    def rows(self) -> Iterable[Figures]:
+        return self.query.activity.facets.get(self.query.facet, ())
+
+    def url_of(self, row: Figures) -> str:
+        return f"{self.query.url(**{self.query.facet: row.value or NONE})}#connections-events"
 
     def context(self, current: Current) -> dict[str, Any]:
-        form, table = self.facet_table()
-        table.caption = gettext("Events by %(column)s") % {"column": str(EventsForm.LABELS[self.facet]).lower()}
-        table.stop_at(SHOWN)
-        return {
-            "activity": self.activity,
-            "form": form,
-            "table": table,
-            "total": len(self.activity.facet(self.facet)),
-            "facets": [(self.url(facet=name), label, name == self.facet) for name, label in EventsForm.LABELS.items()],
-            "exports": export.links(self.request, "monitoring:connections-facets-export"),
-        }
+        facets = [
+            (self.query.url(facet=name), text, name == self.query.facet) for name, text in EventsForm.LABELS.items()
+        ]
+        return {**super().context(current), "facets": facets}
 
 
-class ConnectionsExtraction(Facets, ConnectionsBlock):
+class ConnectionsExtraction(AuditTable):
     name = "connections-extraction"
     template_name = "monitoring/connections/_extraction.html"
+    table_class = ExtractionTable
+    export_name = "connections-extraction-export"
+    caption = _("Sessions in the sources' database")
+    order = "-events"
+
+    def rows(self) -> Iterable[Figures]:
+        return self.query.activity.extraction
+
+    def url_of(self, row: Figures) -> str:
+        names = (FACETS[column] for column in queries.EXTRACTION)
+        narrowed = {name: value or NONE for name, value in zip(names, row.values, strict=True)}
+        databases = self.query.activity.facets.get("database_name", ())
+        own = (each.value for each in databases if each.value and each.value.casefold() == source_name().casefold())
+        return f"{self.query.url(**narrowed, database_name=next(own, ''))}#connections-events"
 
     def context(self, current: Current) -> dict[str, Any]:
-        form, table = self.extraction_table()
-        table.caption = gettext("Sessions in the sources' database")
-        table.stop_at(SHOWN)
+        return {**super().context(current), "database": source_name()}
+
+
+class ConnectionsFactors(AuditTable):
+    name = "connections-factors"
+    template_name = "monitoring/connections/_factors.html"
+    table_class = FactorsTable
+    export_name = "connections-factors-export"
+    caption = _("More frequent around failures")
+    order = "-lift"
+    shown = FACTORS_SHOWN
+
+    @cached_property
+    def found(self) -> Factors | Problem | None:
+        return queries.factors(self.query.activity)
+
+    def rows(self) -> Iterable[Factor]:
+        return (self.found.found or ()) if isinstance(self.found, Factors) else ()
+
+    def url_of(self, row: Factor) -> str:
+        return self.query.events_url(**{FACETS[row.column]: row.value})
+
+    def export_table(self) -> PortalTable:
+        if isinstance(self.found, Problem):
+            raise export.Unreadable(reading_problem(self.found))
+        return super().export_table()
+
+    def context(self, current: Current) -> dict[str, Any]:
+        words = None
+        if isinstance(self.found, Problem):
+            self.keep_seconds = 0
+            words = reading_problem(self.found)
         return {
-            "activity": self.activity,
-            "form": form,
-            "table": table,
-            "database": audit.source_name(),
-            "total": len(self.activity.extraction),
-            "exports": export.links(self.request, "monitoring:connections-extraction-export"),
+            **super().context(current),
+            "factors": self.found,
+            "words": words,
+            "least_failures": audit.LEAST_FAILURES,
+            "least_controls": audit.LEAST_CONTROLS,
         }
 
 
-class FacetExport(Facets, ConnectionsExport):
-    """Every value of the column in the window, not only those that the page shows."""
-
-    def window_table(self) -> FacetTable:
-        self.file_name = f"connections-{self.facet.replace('_', '-')}"
-        return self.facet_table()[1]
-
-
-class ExtractionExport(Facets, ConnectionsExport):
-    file_name = "connections-extraction"
-
-    def window_table(self) -> ExtractionTable:
-        return self.extraction_table()[1]
-
-
-def _is_source(database: str | None) -> bool:
-    return (database or "").casefold() == audit.source_name().casefold()
-
-
-class ConnectionsEvents(ConnectionsBlock):
-    name = "connections-events"
-    template_name = "monitoring/connections/_events.html"
+class ConnectionsRuns(AuditBlock):
+    name = "connections-runs"
+    template_name = "monitoring/connections/_runs.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        page, lost = self._page()
-        if page.problem is not None:
+        runs, total = queries.window_runs(self.query.activity)
+        table = WindowRunsTable(runs, url_of=around_run)
+        table.caption = gettext("Runs of this window")
+        return {"activity": self.query.activity, "table": table, "more": total - len(runs)}
+
+
+class ConnectionsEvents(AuditBlock):
+    name = "connections-events"
+    template_name = "monitoring/connections/_events.html"
+    file_name = "login-events"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        found, lost = self._page()
+        page: KeysetPage[ConnectionLoginEvent] = KeysetPage(rows=())
+        words = None
+        if isinstance(found, Problem):
             self.keep_seconds = 0
-        bounds = self.activity.bounds
-        table = EventsTable(page.rows, offset=bounds.offset if bounds else timedelta(0))
+            words = reading_problem(found)
+        else:
+            page = found
+        table = self._table(page.rows)
         table.caption = gettext("Login events")
+        query = self.query
         return {
-            **filters(self.request, self.form, gettext("Filter the login events"), reverse("monitoring:connections")),
-            "words": words_of(self.activity.problem or page.problem),
+            **filters(self.request, query.form, gettext("Filter the login events"), reverse("monitoring:connections")),
+            "words": words,
             "lost": lost,
             "table": table,
             "server_clock": utc_offset(table.offset) if table.offset else "",
             "page": page,
-            "first": self.url(),
-            "next": self.url(after=page.after),
-            "previous": self.url(before=page.before),
+            "first": query.url(),
+            "next": query.url(after=page.after),
+            "previous": query.url(before=page.before),
             "exports": export.links(self.request, "monitoring:connections-events-export"),
         }
 
-    def _page(self) -> tuple[EventPage, bool]:
-        """Return the events, and whether the address named a place that this list never had."""
-        found = self.activity
+    def _page(self) -> tuple[KeysetPage[ConnectionLoginEvent] | Problem, bool]:
+        """Return the events, and whether the URL names a page that does not exist."""
+        found, narrowing = self.query.activity, self.query.form.narrowing
         if found.bounds is None:
-            return EventPage(), False
+            return found.problem or KeysetPage(rows=()), False
         after, before = self.request.GET.get("after", ""), self.request.GET.get("before", "")
         try:
-            return audit.events(found.bounds, self.form.wanted, after=after, before=before), False
+            return queries.events(found.bounds, narrowing, after=after, before=before), False
         except BadCursor:
-            return audit.events(found.bounds, self.form.wanted), True
+            return queries.events(found.bounds, narrowing), True
 
+    def _table(self, rows: Iterable[ConnectionLoginEvent]) -> EventsTable:
+        bounds = self.query.activity.bounds
+        return EventsTable(rows, offset=bounds.offset if bounds else timedelta(0))
 
-class EventsExport(Asked, export.TableExport):
-    """The window's events that the filters leave."""
-
-    file_name = "login-events"
-    permission_required = (CONNECTIONS,)
-
-    def get_table(self, current: Current) -> EventsTable:
-        self.sampled_at = current.sampled_at
+    def export_table(self) -> PortalTable:
+        bounds = self.query.activity.bounds
         try:
-            found = self.activity
-            if found.bounds is None:
-                raise export.Unreadable(reading_problem(found.problem or Problem(code=ProblemCode.NOT_READ)))
-            rows = list(audit.matching(found.bounds, self.form.wanted)[: export.ROWS_TO_READ])
+            found = queries.matching(bounds, self.query.form.narrowing)[: export.ROWS_TO_READ] if bounds else ()
+            return self._table(found)
         except Error as error:
             raise export.Unreadable(reading_problem(problem_from(error, "dw"))) from error
-        return EventsTable(rows, offset=found.bounds.offset)
 
 
-logger = logging.getLogger(__name__)
+BLOCKS: tuple[type[AuditBlock], ...] = (
+    ConnectionsActivity,
+    ConnectionsFindings,
+    ConnectionsFacets,
+    ConnectionsExtraction,
+    ConnectionsFactors,
+    ConnectionsRuns,
+    ConnectionsEvents,
+)
 
-CAPTURE_EVERY_SECONDS = 30
-CAPTURE_SECONDS = 10.0
-"""How long the snapshot that somebody asked for may take."""
-CAPTURE_KEY = "connections:captured"
+
+class ConnectionsPage(Page):
+    name = "connections"
+    template_name = "monitoring/connections.html"
+    permission_required = (CONNECTIONS,)
+    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
+
+    def context(self, current: Current) -> dict[str, Any]:
+        return {"may_capture": may(self.request.user, CAPTURE)}
+
+    def version(self, state: Current) -> str:
+        return f"{super().version(state)} {AuditQuery.of(self.request).activity.stamp}"
+
+
+class AuditExport(export.TableExport):
+    """All rows of a block's table. `block` is set in the URLs."""
+
+    permission_required = (CONNECTIONS,)
+    block: type[AuditTable | ConnectionsEvents] = AuditTable
+
+    def get_table(self, current: Current) -> PortalTable:
+        block = self.block()
+        block.setup(self.request)
+        self.sampled_at, self.file_name = current.sampled_at, block.file_name
+        problem = block.query.activity.problem
+        if problem is not None:
+            raise export.Unreadable(reading_problem(problem))
+        return block.export_table()
 
 
 class ConnectionsCapturePage(Page):
-    """For an operator, who may take a snapshot but not read the audit."""
+    """For operators, who may take a snapshot but not read the audit."""
 
     name = "connections-capture"
     template_name = "monitoring/connections/capture.html"
@@ -313,7 +449,7 @@ class ConnectionsCapturePage(Page):
         return {"may_see": may(self.request.user, CONNECTIONS), "seconds": CAPTURE_EVERY_SECONDS}
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Take one snapshot, at most one in CAPTURE_EVERY_SECONDS for everybody together."""
+        """Take one snapshot, at most one in CAPTURE_EVERY_SECONDS for all users together."""
         if cache.add(CAPTURE_KEY, 1, CAPTURE_EVERY_SECONDS):
             self._capture(request)
         else:
@@ -339,163 +475,7 @@ class ConnectionsCapturePage(Page):
             words = capture_problem(failure.problem)
             messages.error(request, f"{words.what} {words.to_do}")
             return
-        forget(*(f"connections:{window}" for window in audit.WINDOWS))
+        forget(*(f"connections:{window}" for window in WINDOWS))
         note(request, TrailAction.CAPTURED, events=captured)
         text = ngettext("Captured: %(number)s open session.", "Captured: %(number)s open sessions.", captured)
         messages.success(request, text % {"number": number_text(captured)})
-
-
-FINDINGS_SHOWN = 25
-EACH_SHOWN = 12
-
-
-class Found(Asked):
-    """What was found, as tables whose rows lead to their events."""
-
-    def findings_table(self, most: int | None = None) -> tuple[TableForm, FindingsTable]:
-        """`most`: so many of each question, so that no question with much hides the next."""
-        form = TableForm(self.request.GET, prefix="findings", sortable=FindingsTable.sortable())
-        rows = [evidence for answer in self.activity.answers for evidence in answer.found[:most]]
-        table = FindingsTable(
-            rows,
-            url_of=self._evidence_url,
-            remembered_since=self.activity.remembered_since,
-            order_by=form.values.get("sort") or "question",
-        )
-        return form, table
-
-    def _evidence_url(self, row: Evidence) -> str:
-        narrowed = {FACETS[column]: value or audit.NONE for column, value in row.values.items()}
-        if row.session_id is not None:
-            narrowed["session_id"] = str(row.session_id)
-        if row.hour is not None and row.until is not None:
-            return f"{audit_url(*self._inside(row.hour, row.until), **narrowed)}#connections-events"
-        return f"{self.bare_url(**narrowed)}#connections-events"
-
-    def _inside(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
-        """Return the part of whole hours that lies in the window: what was counted."""
-        bounds = self.activity.bounds
-        if bounds is None:
-            return since, until
-        return max(since, bounds.since), until if bounds.until is None else min(until, bounds.until)
-
-    @cached_property
-    def factors(self) -> Factors:
-        return factors(self.activity)
-
-    def factors_table(self) -> tuple[TableForm, FactorsTable]:
-        form = TableForm(self.request.GET, prefix="factors", sortable=FactorsTable.sortable())
-        order = form.values.get("sort") or "-lift"
-        return form, FactorsTable(self.factors.found or (), url_of=self._factor_url, order_by=order)
-
-    def _factor_url(self, row: Factor) -> str:
-        return f"{self.bare_url(**{FACETS[row.column]: row.value})}#connections-events"
-
-
-class ConnectionsFindings(Found, ConnectionsBlock):
-    name = "connections-findings"
-    template_name = "monitoring/connections/_findings.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        form, table = self.findings_table(EACH_SHOWN)
-        table.caption = gettext("What an auditor asks")
-        total = sum(len(answer.found) for answer in self.activity.answers)
-        if total > len(table.rows):
-            table.cut = len(table.rows)
-        return {
-            "activity": self.activity,
-            "form": form,
-            "table": table,
-            "total": total,
-            "answers": [
-                {
-                    "answer": each,
-                    "state": _state(each),
-                    "question": each.question,
-                    "label": label(each.question),
-                    "help": f"audit_{each.question}",
-                }
-                for each in self.activity.answers
-            ],
-            "exports": export.links(self.request, "monitoring:connections-findings-export"),
-        }
-
-
-class ConnectionsFactors(Found, ConnectionsBlock):
-    name = "connections-factors"
-    template_name = "monitoring/connections/_factors.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        form, table = self.factors_table()
-        table.caption = gettext("More frequent around failures")
-        total = len(table.rows)
-        table.stop_at(FINDINGS_SHOWN)
-        if self.factors.problem is not None:
-            self.keep_seconds = 0
-        return {
-            "factors": self.factors,
-            "words": words_of(self.factors.problem),
-            "form": form,
-            "table": table,
-            "total": total,
-            "least_failures": cooccurrence.LEAST_FAILURES,
-            "least_controls": cooccurrence.LEAST_CONTROLS,
-            "exports": export.links(self.request, "monitoring:connections-factors-export"),
-        }
-
-
-class ConnectionsRuns(ConnectionsBlock):
-    name = "connections-runs"
-    template_name = "monitoring/connections/_runs.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        found = window_runs(self.activity)
-        table = WindowRunsTable(found.lines, url_of=around_run)
-        table.caption = gettext("Runs of this window")
-        return {"activity": self.activity, "table": table, "more": found.total - len(found.lines)}
-
-
-class FindingsExport(Found, ConnectionsExport):
-    file_name = "connections-findings"
-
-    def window_table(self) -> FindingsTable:
-        return self.findings_table()[1]
-
-
-class FactorsExport(Found, ConnectionsExport):
-    file_name = "connections-factors"
-
-    def window_table(self) -> FactorsTable:
-        return self.factors_table()[1]
-
-
-def _state(answer: Answer) -> CheckState:
-    """Nothing found is fine only where everything could be judged."""
-    if any(each.certain for each in answer.found):
-        return CheckState.WARNING
-    return CheckState.UNKNOWN if answer.unknown or answer.found else CheckState.PASSED
-
-
-BLOCKS: tuple[type[Block], ...] = (
-    ConnectionsActivity,
-    ConnectionsFindings,
-    ConnectionsFacets,
-    ConnectionsExtraction,
-    ConnectionsFactors,
-    ConnectionsRuns,
-    ConnectionsEvents,
-)
-
-
-class ConnectionsPage(Asked, Page):
-    name = "connections"
-    template_name = "monitoring/connections.html"
-    permission_required = (CONNECTIONS,)
-    blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
-
-    def context(self, current: Current) -> dict[str, Any]:
-        return {"may_capture": may(self.request.user, CAPTURE)}
-
-    def version(self, state: Current) -> str:
-        """Add the version of the audit, which is not in the snapshot."""
-        return f"{super().version(state)} {self.activity.stamp}"

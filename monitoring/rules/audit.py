@@ -1,17 +1,14 @@
-"""What an auditor asks of the login events: five questions, each with one definition (docs/connections.md).
-
-Pure: a window's events, what was remembered of the time before it, and what can be said of both. What
-is not known is said to be so, never to be nothing.
-"""
+"""The questions of the connection audit, and what is connected more often around failures (docs/connections.md)."""
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitoring.rules.enums import AuditQuestion
 from monitoring.rules.sessions import (
@@ -22,8 +19,8 @@ from monitoring.rules.sessions import (
     HOUR,
     LOGIN,
     PROGRAM,
+    EventGroup,
     Figures,
-    HourEvents,
     Values,
     figures,
     is_portal,
@@ -32,26 +29,25 @@ from monitoring.rules.sessions import (
 )
 
 REMEMBERED = (LOGIN, HOST, ADDRESS, PROGRAM, AUTHENTICATION, ENCRYPTION)
-"""The columns whose values are remembered for the time after the events are pruned."""
+"""Columns whose values the portal remembers after the warehouse prunes its events (SeenDay)."""
 BEFORE = timedelta(days=30)
-"""What was not seen in so long before the window is new in it."""
+"""A value is new in a window if it was not seen for this long before it."""
 USUAL_DAYS = 14
-"""Days on which a login must have been seen before it can be said to have usual hours."""
+"""A login has usual hours if it was seen on at least this many days."""
 WEEK_HOURS = 168
 OPEN_FOR = timedelta(days=3)
-"""A session that is open for longer is named."""
+"""A session is long if it is open for longer than this."""
 _LOCAL = frozenset({"<local machine>", "::1", "0:0:0:0:0:0:0:1", "localhost"})
-"""Addresses of connections from the server itself. `<named pipe>` is none: a pipe may come from another host."""
+"""Addresses of connections from the server itself. A named pipe may come from another host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One thing that was found, with its figures. `values`: places in FACETS to values, which lead to its events.
+    """One finding. `values`: column (index in FACETS) to value; they filter the events that the finding counts.
 
-    `certain` False: the history does not reach back far enough to say so. `day_count`: days that the session
-    was open (LONG_SESSION; its events are not counted), or on which the login was seen before (UNUSUAL_HOUR).
-    `hour`, `until`: the first unusual hour, and the end of the last that follows without a gap. `session_id`: the
-    open session's.
+    `events` is None for a long session. `certain` is False if the history does not reach back far enough.
+    `day_count`: days that a long session has been open, or days on which a login with an unusual hour was seen before.
+    `hour`, `until`: start and end of a stretch of unusual hours. `session_id`: of a long session.
     """
 
     question: AuditQuestion
@@ -69,9 +65,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one question found. `unknown`: it could not be answered, or not for everything; nothing found is no OK.
+    """The findings of one question.
 
-    `left_out`: things that could not be judged (logins with too little history, events that do not say).
+    `unknown`: the question could not be answered, or not completely. `left_out`: number of logins or events that
+    could not be judged.
     """
 
     question: AuditQuestion
@@ -82,10 +79,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What was remembered of the 30 days before the window.
+    """The 30 days before a window. Values and logins are folded (`folded`).
 
-    `known`: per column (a place in FACETS) the values seen, in lower case. `hours`: per login (lower case)
-    the hours of the week, UTC, and on how many days. `reaches_back`: since when that is complete; None: not at all.
+    `known`: column (index in FACETS) to the values seen. `hours`: login to the hours of the week (UTC) in which it was
+    seen, and the number of days. `reaches_back`: the start of the complete history, or None without any.
     """
 
     known: Mapping[int, Collection[str]]
@@ -97,7 +94,7 @@ class History:
 
 
 def folded(value: str | None) -> str:
-    """Return a value as it is compared: without regard to case, no value as an empty text."""
+    """Return a value for comparison: case-insensitive, None as an empty text."""
     return (value or "").casefold()
 
 
@@ -107,32 +104,29 @@ def digest_of(value: str | None) -> str:
 
 
 def hour_of_week(moment: datetime) -> int:
-    """Return 0 (Monday, midnight to one, UTC) to 167."""
+    """Return 0 (Monday, 00:00 to 01:00 UTC) to 167."""
     return moment.weekday() * 24 + moment.hour
 
 
-def new_identities(sampled: Sequence[HourEvents], since: datetime, history: History) -> Answer:
-    """Name the values of each remembered column that were not seen in the 30 days before the window."""
+def week_hours(day_masks: Iterable[tuple[int, int]]) -> frozenset[int]:
+    """Return the hours of the week in masks of days: (weekday, 24 bits, bit N for hour N)."""
+    return frozenset(day * 24 + hour for day, mask in day_masks for hour in range(24) if mask >> hour & 1)
+
+
+def new_identities(groups: Sequence[EventGroup], since: datetime, history: History) -> Answer:
+    """Return the values of each remembered column that were not seen in the 30 days before the window."""
     certain = history.covers(since - BEFORE)
-    found = [
-        Evidence(
-            question=AuditQuestion.NEW_IDENTITY,
-            values={column: each.value},
-            events=each.events,
-            sessions=each.sessions,
-            first=each.first,
-            last=each.last,
-            certain=certain,
-        )
+    found = tuple(
+        _evidence(AuditQuestion.NEW_IDENTITY, (column,), each, certain=certain)
         for column in REMEMBERED
-        for each in figures(sampled, (column,))
+        for each in figures(groups, (column,))
         if folded(each.value) not in history.known.get(column, ())
-    ]
-    return Answer(question=AuditQuestion.NEW_IDENTITY, found=tuple(found), unknown=not certain)
+    )
+    return Answer(question=AuditQuestion.NEW_IDENTITY, found=found, unknown=not certain)
 
 
-def unencrypted(sampled: Sequence[HourEvents], servers: Collection[str]) -> Answer:
-    """Name who was connected without encryption from another host than the server (`servers`: its names)."""
+def unencrypted(groups: Sequence[EventGroup], servers: Collection[str]) -> Answer:
+    """Return the unencrypted connections from other hosts than the server (`servers`: its names)."""
     own = {folded(name) for name in servers}
 
     def remote(values: Values) -> bool:
@@ -141,40 +135,42 @@ def unencrypted(sampled: Sequence[HourEvents], servers: Collection[str]) -> Answ
         return not local and (not values[HOST] or folded(values[HOST]) not in own)
 
     columns = (LOGIN, HOST, ADDRESS, PROGRAM)
-    plain = figures(sampled, columns, lambda values: folded(values[ENCRYPTION]) == "false" and remote(values))
-    silent = figures(sampled, (ENCRYPTION,), lambda values: not values[ENCRYPTION] and remote(values))
+    plain = figures(groups, columns, lambda values: folded(values[ENCRYPTION]) == "false" and remote(values))
+    unstated = figures(groups, (ENCRYPTION,), lambda values: not values[ENCRYPTION] and remote(values))
     return Answer(
         question=AuditQuestion.UNENCRYPTED,
-        found=tuple(_evidence(AuditQuestion.UNENCRYPTED, columns, each, {ENCRYPTION: "FALSE"}) for each in plain),
-        unknown=bool(silent) and not plain,
-        left_out=sum(each.events for each in silent),
+        found=tuple(
+            _evidence(AuditQuestion.UNENCRYPTED, (*columns, ENCRYPTION), replace(each, values=(*each.values, "FALSE")))
+            for each in plain
+        ),
+        unknown=bool(unstated) and not plain,
+        left_out=sum(each.events for each in unstated),
     )
 
 
-def unusual_hours(sampled: Sequence[HourEvents], since: datetime, history: History) -> Answer:
-    """Name the logins seen in an hour of the week in which they were not seen in the 30 days before, each
-    stretch of such hours on its own: between two of them there may be a usual one.
+def unusual_hours(groups: Iterable[EventGroup], since: datetime, history: History) -> Answer:
+    """Return the logins seen in an hour of the week in which they were not seen in the 30 days before.
 
-    The hour before and the one after count as usual too. A login that was seen on fewer than USUAL_DAYS days,
-    and every login where the history reaches back for fewer, has no usual hours: it is left out, and counted.
+    Consecutive hours are one finding. The hours before and after a usual hour are usual too. A login that was seen on
+    fewer than USUAL_DAYS days is left out; so is every login if the history is shorter.
     """
     reaches = history.covers(since - timedelta(days=USUAL_DAYS))
-    unusual: defaultdict[str, list[HourEvents]] = defaultdict(list)
+    by_login: defaultdict[str, list[EventGroup]] = defaultdict(list)
+    for group in groups:
+        if login := group.values[LOGIN]:
+            by_login[login].append(group)
     without: set[str] = set()
-    for each in sampled:
-        for login in {values[LOGIN] for values in each.groups if values[LOGIN]}:
-            hours, days = history.hours.get(folded(login), ((), 0))
-            if not reaches or days < USUAL_DAYS:
-                without.add(folded(login))
-            elif not any((hour_of_week(each.hour) + step) % WEEK_HOURS in hours for step in (-1, 0, 1)):
-                unusual[str(login)].append(each)
-    found = []
-    for login, hours_of_login in unusual.items():
-        days = history.hours[folded(login)][1]
-        for stretch in _stretches(hours_of_login):
-            (total,) = figures(stretch, (LOGIN,), _equals(LOGIN, login))
-            evidence = _evidence(AuditQuestion.UNUSUAL_HOUR, (LOGIN,), total, {}, day_count=days)
-            found.append(replace(evidence, hour=stretch[0].hour, until=stretch[-1].hour + HOUR))
+    found: list[Evidence] = []
+    for login, own in by_login.items():
+        usual, days = history.hours.get(folded(login), ((), 0))
+        if not reaches or days < USUAL_DAYS:
+            without.add(folded(login))
+            continue
+        usual_or_beside = {(hour + step) % WEEK_HOURS for hour in usual for step in (-1, 0, 1)}
+        for stretch in _stretches(group for group in own if hour_of_week(group.hour) not in usual_or_beside):
+            (total,) = figures(stretch, (LOGIN,))
+            more = {"day_count": days, "hour": stretch[0].hour, "until": stretch[-1].hour + HOUR}
+            found.append(_evidence(AuditQuestion.UNUSUAL_HOUR, (LOGIN,), total, **more))
     return Answer(
         question=AuditQuestion.UNUSUAL_HOUR,
         found=tuple(sorted(found, key=lambda each: -(each.events or 0))),
@@ -184,113 +180,96 @@ def unusual_hours(sampled: Sequence[HourEvents], since: datetime, history: Histo
 
 
 def shared_logins(
-    sampled: Sequence[HourEvents], runner_programs: Sequence[str], known_logins: Collection[str]
+    groups: Sequence[EventGroup], runner_programs: Sequence[str], known_logins: Collection[str]
 ) -> Answer:
-    """Name the programs that use the runner's or the portal's login and are neither of the two.
+    """Return the other programs that use the login of the runner or the portal.
 
-    The logins are those that the two use in the window, and `known_logins`, which the settings name.
+    These logins are the ones that the two use in the window, and `known_logins` from the settings.
     """
     prefixes = tuple(folded(name) for name in runner_programs if name)
 
     def own(values: Values) -> bool:
         return is_portal(values) or folded(values[PROGRAM]).startswith(prefixes)
 
-    logins = {folded(each.value) for each in figures(sampled, (LOGIN,), own)} | {folded(name) for name in known_logins}
+    logins = {folded(each.value) for each in figures(groups, (LOGIN,), own)} | {folded(name) for name in known_logins}
     logins.discard("")
     columns = (LOGIN, PROGRAM, HOST)
-    others = figures(sampled, columns, lambda values: folded(values[LOGIN]) in logins and not own(values))
+    others = figures(groups, columns, lambda values: folded(values[LOGIN]) in logins and not own(values))
     return Answer(
         question=AuditQuestion.SHARED_LOGIN,
-        found=tuple(_evidence(AuditQuestion.SHARED_LOGIN, columns, each, {}) for each in others),
+        found=tuple(_evidence(AuditQuestion.SHARED_LOGIN, columns, each) for each in others),
         unknown=not logins,
     )
 
 
-def long_sessions(sampled: Sequence[HourEvents], offset: timedelta) -> Answer:
-    """Name the sessions whose login was more than OPEN_FOR before they were last sampled.
+def long_sessions(groups: Iterable[EventGroup], offset: timedelta) -> Answer:
+    """Return the sessions whose login was more than OPEN_FOR before their last sample.
 
-    `offset`: how far the server's clock, which dates the login, is before UTC.
+    `offset`: UTC offset of the server's clock, in which login times are stored.
     """
-    open_since: dict[tuple[Values, int], tuple[datetime, datetime]] = {}
-    for each in sampled:
-        for values, group in each.groups.items():
-            who = tuple(values[column] or None for column in (LOGIN, HOST, PROGRAM))
-            for number, last in group.sessions.items():
-                first, latest = open_since.get((who, number), (last, last))
-                open_since[who, number] = (min(first, last), max(latest, last))
-    found = []
-    for (who, number), (first, last) in open_since.items():
-        age = last - (login_time_of(number) - offset)
-        if age > OPEN_FOR:
-            found.append(
-                Evidence(
-                    question=AuditQuestion.LONG_SESSION,
-                    values=dict(zip((LOGIN, HOST, PROGRAM), who, strict=True)),
-                    events=None,
-                    sessions=1,
-                    first=first,
-                    last=last,
-                    day_count=age / timedelta(days=1),
-                    session_id=session_id_of(number),
-                )
-            )
-    return Answer(
-        question=AuditQuestion.LONG_SESSION, found=tuple(sorted(found, key=lambda each: -(each.day_count or 0)))
-    )
+    sampled: dict[tuple[Values, int], tuple[datetime, datetime]] = {}
+    columns = (LOGIN, HOST, PROGRAM)
+    for group in groups:
+        values = tuple(group.values[column] or None for column in columns)
+        for number, at in group.sessions.items():
+            first, last = sampled.get((values, number), (at, at))
+            sampled[values, number] = (min(first, at), max(last, at))
+    found = [
+        Evidence(
+            question=AuditQuestion.LONG_SESSION,
+            values=dict(zip(columns, values, strict=True)),
+            events=None,
+            sessions=1,
+            first=first,
+            last=last,
+            day_count=age / timedelta(days=1),
+            session_id=session_id_of(number),
+        )
+        for (values, number), (first, last) in sampled.items()
+        if (age := last - (login_time_of(number) - offset)) > OPEN_FOR
+    ]
+    found.sort(key=lambda each: -(each.day_count or 0))
+    return Answer(question=AuditQuestion.LONG_SESSION, found=tuple(found))
 
 
-def week_hours(day_masks: Iterable[tuple[int, int]]) -> frozenset[int]:
-    """Return the hours of the week in masks of days: (weekday, 24 bits, bit N for hour N)."""
-    return frozenset(day * 24 + hour for day, mask in day_masks for hour in range(24) if mask >> hour & 1)
-
-
-def _stretches(hours: Iterable[HourEvents]) -> list[list[HourEvents]]:
-    """Return the hours in order, cut wherever one is missing."""
-    found: list[list[HourEvents]] = []
-    for each in sorted(hours, key=lambda each: each.hour):
-        if found and each.hour - found[-1][-1].hour <= HOUR:
-            found[-1].append(each)
+def _stretches(groups: Iterable[EventGroup]) -> list[list[EventGroup]]:
+    """Return the groups in order of time, split wherever an hour is missing."""
+    found: list[list[EventGroup]] = []
+    for group in sorted(groups, key=lambda group: group.hour):
+        if found and group.hour - found[-1][-1].hour <= HOUR:
+            found[-1].append(group)
         else:
-            found.append([each])
+            found.append([group])
     return found
 
 
-def _equals(column: int, value: str | None) -> Callable[[Values], bool]:
-    return lambda values: (values[column] or None) == value
-
-
-def _evidence(
-    question: AuditQuestion,
-    columns: Sequence[int],
-    each: Figures,
-    more: Mapping[int, str],
-    *,
-    day_count: float | None = None,
-) -> Evidence:
+def _evidence(question: AuditQuestion, columns: Sequence[int], total: Figures, **more: Any) -> Evidence:
     return Evidence(
         question=question,
-        values={**dict(zip(columns, each.values, strict=True)), **more},
-        events=each.events,
-        sessions=each.sessions,
-        first=each.first,
-        last=each.last,
-        day_count=day_count,
+        events=total.events,
+        sessions=total.sessions,
+        first=total.first,
+        last=total.last,
+        values=dict(zip(columns, total.values, strict=True)),
+        **more,
     )
 
 
 AROUND = timedelta(minutes=5)
-"""On either side of a start: a window is 10 minutes."""
+"""Half of the length of a window around a start."""
 LEAST_FAILURES, LEAST_CONTROLS = 3, 20
 MOST_FAILURES, MOST_CONTROLS = 60, 120
-"""Windows that are looked at: the newest failures, and controls spread evenly over the period."""
+"""The newest windows around failures, and controls spread evenly over the period."""
 LEAST_LIFT = 1.5
 
 Window = tuple[datetime, datetime]
+Sampled = set[tuple[str | None, ...]]
+"""The combinations of values sampled in one window, in the order of FACETS; trailing columns may be missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """A value of one column (its place among the factors): in how many windows of each kind it was sampled."""
+    """A value of one column (index in FACETS), and the number of windows of each kind in which it was sampled."""
 
     column: int
     value: str
@@ -309,31 +288,44 @@ class Factor:
 
     @property
     def lift(self) -> float | None:
-        """How many times more frequent around failures; None: otherwise never seen."""
+        """How many times as frequent it is around failures; None if it was never seen otherwise."""
         return self.failure_percent / self.control_percent if self.controls else None
 
 
-def windows(failed: Iterable[datetime], others: Iterable[datetime]) -> tuple[list[Window], list[Window]]:
-    """Return the windows around failed starts, and those around other starts that touch none of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """The factors, and the number of windows compared. `found` is None if they are too few."""
 
-    Starts whose windows overlap make one window: a run whose nine pipelines failed is one failure here.
+    failures: int
+    controls: int
+    found: tuple[Factor, ...] | None = None
+
+
+def windows(failed: Iterable[datetime], others: Iterable[datetime]) -> tuple[list[Window], list[Window]]:
+    """Return the windows around failed starts, and those around other starts that do not overlap with them.
+
+    Starts whose windows overlap make one window: a run with nine failed pipelines is one failure.
     """
     at = sorted(failed)
-    quiet = [start for start in others if not _near(start, at)]
-    return _merged(at)[-MOST_FAILURES:], _spread(_merged(quiet), MOST_CONTROLS)
+    quiet = _merged(start for start in others if not _near(start, at))
+    step = max(len(quiet), MOST_CONTROLS)
+    spread = [quiet[index * step // MOST_CONTROLS] for index in range(min(len(quiet), MOST_CONTROLS))]
+    return _merged(at)[-MOST_FAILURES:], spread
 
 
-def factors(
-    failures: Sequence[set[tuple[str | None, ...]]], controls: Sequence[set[tuple[str | None, ...]]]
-) -> tuple[int, int, tuple[Factor, ...] | None]:
-    """Return how many windows of each kind had samples, and the factors; None: too few to say anything.
+def enough(failures: Sequence[object], controls: Sequence[object]) -> bool:
+    """Return whether these are enough windows to compare."""
+    return len(failures) >= LEAST_FAILURES and len(controls) >= LEAST_CONTROLS
 
-    A window without a sample says nothing of who was there, and does not count. A factor was there around 3
-    failures at least, and LEAST_LIFT times as often as otherwise.
+
+def factors(failures: Iterable[Sampled], controls: Iterable[Sampled]) -> Factors:
+    """Return the values sampled in at least 3 failure windows and LEAST_LIFT times as often as in the others.
+
+    A window without samples does not count.
     """
     around, otherwise = [each for each in failures if each], [each for each in controls if each]
-    if len(around) < LEAST_FAILURES or len(otherwise) < LEAST_CONTROLS:
-        return len(around), len(otherwise), None
+    if not enough(around, otherwise):
+        return Factors(failures=len(around), controls=len(otherwise))
     seen, compared = _counted(around), _counted(otherwise)
     found = [
         Factor(
@@ -349,12 +341,12 @@ def factors(
     ]
     more = [each for each in found if each.lift is None or each.lift >= LEAST_LIFT]
     more.sort(key=lambda each: (each.control_percent - each.failure_percent, each.column, each.value))
-    return len(around), len(otherwise), tuple(more)
+    return Factors(failures=len(around), controls=len(otherwise), found=tuple(more))
 
 
-def _counted(listed: Iterable[set[tuple[str | None, ...]]]) -> Counter[tuple[int, str]]:
+def _counted(windows: Iterable[Sampled]) -> Counter[tuple[int, str]]:
     counts: Counter[tuple[int, str]] = Counter()
-    for window in listed:
+    for window in windows:
         counts.update({(column, value) for values in window for column, value in enumerate(values) if value})
     return counts
 
@@ -362,21 +354,13 @@ def _counted(listed: Iterable[set[tuple[str | None, ...]]]) -> Counter[tuple[int
 def _merged(starts: Iterable[datetime]) -> list[Window]:
     merged: list[Window] = []
     for start in sorted(starts):
-        since, until = start - AROUND, start + AROUND
-        if merged and since <= merged[-1][1]:
-            continue  # the first start's window stands for both: every window is as long
-        merged.append((since, until))
+        # Of overlapping windows, the first one stays: all windows have the same length.
+        if not merged or start - AROUND > merged[-1][1]:
+            merged.append((start - AROUND, start + AROUND))
     return merged
 
 
 def _near(start: datetime, failed: list[datetime]) -> bool:
-    """Whether the windows around `start` and around one of the failures (in order) share a moment."""
-    place = bisect_left(failed, start - 2 * AROUND)
-    return place < len(failed) and failed[place] <= start + 2 * AROUND
-
-
-def _spread(listed: list[Window], most: int) -> list[Window]:
-    """Return at most `most` of the windows, evenly over all of them: the same ones each time."""
-    if len(listed) <= most:
-        return listed
-    return [listed[index * len(listed) // most] for index in range(most)]
+    """Return whether the window around `start` overlaps with one around the failures (sorted)."""
+    index = bisect_left(failed, start - 2 * AROUND)
+    return index < len(failed) and failed[index] <= start + 2 * AROUND

@@ -6,14 +6,13 @@ there once and becomes a range of keys, and grouping reads that range only, howe
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.rules.audit import REMEMBERED
-from monitoring.rules.sessions import FACETS, HourEvents, Sampled, Values, session_number
+from monitoring.rules.audit import REMEMBERED, Sampled
+from monitoring.rules.sessions import FACETS, EventGroup, combined, session_number
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, utc
 from monitoring.warehouse.reader import execute_snapshot, rows
 
@@ -42,14 +41,6 @@ class Bounds:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoursRead:
-    """Hours with their events, oldest first. `cut`: the hours before it were too many and are left out."""
-
-    hours: tuple[HourEvents, ...] = ()
-    cut: datetime | None = None
-
-
 _OFFSET = {"microsoft": "DATEPART(TZOFFSET, SYSDATETIMEOFFSET())", "sqlite": "0"}
 """In minutes. Every version of SQL Server can give the present offset only (ADR 13)."""
 _SINCE = {
@@ -69,10 +60,10 @@ def _end(order: str) -> Sql:
 
 
 def _time(value: object) -> datetime:
-    """Return the database's time."""
+    """Return a time that is never NULL."""
     found = utc(value)
     if found is None:
-        raise ValueError("the database has no clock")
+        raise ValueError("the database returned no time")
     return found
 
 
@@ -120,11 +111,13 @@ def server_offset() -> timedelta:
     return timedelta(minutes=rows(ALIAS, Sql(f"SELECT {_OFFSET[dialect.vendor]}"))[0][0])
 
 
-def hours(first_key: int, since: datetime, last_key: int | None = None, until: datetime | None = None) -> HoursRead:
-    """Return the events from `first_key` and `since` up to `last_key` and `until`, by hour, in one statement.
+def hours(
+    first_key: int, since: datetime, last_key: int | None = None, until: datetime | None = None
+) -> tuple[list[EventGroup], datetime | None]:
+    """Return the events from `first_key` and `since` up to `last_key` and `until`, by hour and values.
 
-    There is one row per hour, session and values, however often a session was sampled, and at most MOST_GROUPS rows.
-    Raises ReadFailed.
+    The second value is None, or the hour with which the events start because they were more than MOST_GROUPS groups
+    (one per hour, session and values). One statement. Raises ReadFailed.
     """
     dialect = dialect_of(ALIAS)
     columns = f"{', '.join(FACETS)}, session_id, login_time"
@@ -139,43 +132,31 @@ def hours(first_key: int, since: datetime, last_key: int | None = None, until: d
         f"{hour}, COUNT(*), MIN(connection_event_id), MAX(connection_event_id), "
         f"MIN(event_time_utc), MAX(event_time_utc), {columns}"
     )
-    groups = rows(ALIAS, dialect.first(MOST_GROUPS + 1, selected, sql))
-    found: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for number, *group in groups:
-        found[number].append(tuple(group))
+    found = [_group(row) for row in rows(ALIAS, dialect.first(MOST_GROUPS + 1, selected, sql))]
     cut = None
-    if len(groups) > MOST_GROUPS and len(found) > 1:
-        del found[groups[-1][0]]  # that hour is incomplete
-        cut = _EPOCH + timedelta(hours=min(found))
-    read = (_hour(_EPOCH + timedelta(hours=number), found[number]) for number in sorted(found))
-    return HoursRead(hours=tuple(read), cut=cut)
+    if len(found) > MOST_GROUPS and found[0].hour != found[-1].hour:
+        oldest = found[-1].hour  # incomplete
+        found = [group for group in found if group.hour != oldest]
+        cut = found[-1].hour
+    found.reverse()
+    return combined(found, by_hour=True), cut
 
 
-def _hour(hour: datetime, groups: list[tuple[Any, ...]]) -> HourEvents:
-    """Return one hour from rows of (events, first and last key, first and last time, *FACETS, session, login time)."""
-    found: defaultdict[Values, list[tuple[Any, ...]]] = defaultdict(list)
-    for events, _first, _last, first, last, *values, session_id, login_time in groups:
-        found[tuple(values)].append((events, utc(first), utc(last), session_id, utc(login_time)))
-    return HourEvents(
-        hour=hour,
-        groups={values: _sampled(parts) for values, parts in found.items()},
-        first_key=min(group[1] for group in groups),
-        last_key=max(group[2] for group in groups),
-    )
-
-
-def _sampled(parts: list[tuple[Any, ...]]) -> Sampled:
-    """Combine the groups with the same values. A group is one session, or events without a session."""
-    named = [(session_number(part[3], part[4]), part[2]) for part in parts if part[3] is not None and part[4]]
-    sessions: dict[int, datetime] = {}
-    for number, last in named:
-        sessions[number] = max(last, sessions.get(number, last))
-    return Sampled(
-        events=sum(part[0] for part in parts),
+def _group(row: tuple[Any, ...]) -> EventGroup:
+    """Return the events of one session, or those without a session, with the same values in one hour."""
+    number, events, first_key, last_key, first, last, *values, session_id, login_time = row
+    login, last_sample = utc(login_time), _time(last)
+    sessions = {} if session_id is None or login is None else {session_number(session_id, login): last_sample}
+    return EventGroup(
+        hour=_EPOCH + timedelta(hours=number),
+        values=tuple(values),
+        events=events,
         sessions=sessions,
-        unidentified=sum(part[0] for part in parts if part[3] is None or not part[4]),
-        first=min(part[1] for part in parts),
-        last=max(part[2] for part in parts),
+        unidentified=0 if sessions else events,
+        first=_time(first),
+        last=last_sample,
+        first_key=first_key,
+        last_key=last_key,
     )
 
 
@@ -196,33 +177,19 @@ MOST_FACTORS = 500
 """Combinations that are read of one window."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The table's smallest and largest key, None if it is empty."""
-
-    now: datetime
-    oldest: int | None
-    newest: int | None
+Seen = tuple[tuple[str | None, ...], datetime, datetime]
+"""The values of REMEMBERED that occur together in one hour, and the times of the first and the last sample."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A combination of the values of REMEMBERED in one hour."""
-
-    values: tuple[str | None, ...]
-    first: datetime
-    last: datetime
-
-
-def ends() -> Ends:
-    """Return the table's smallest and largest key and the time: two index seeks. Raises ReadFailed."""
+def ends() -> tuple[datetime, int | None, int | None]:
+    """Return the time, and the table's smallest and largest key (None if it is empty). Raises ReadFailed."""
     sql = f"SELECT {dialect_of(ALIAS).now}, (" + _end("ASC") + "), (" + _end("DESC") + ")"
     (clock, first, last), *_ = rows(ALIAS, sql)
-    return Ends(_time(clock), first, last)
+    return _time(clock), first, last
 
 
 def seen_between(first_key: int, last_key: int) -> list[Seen]:
-    """Return the combinations in the events of these keys, by hour. Raises ReadFailed."""
+    """Return what was seen in the events with these keys, by hour. Raises ReadFailed."""
     hour = _HOUR[dialect_of(ALIAS).vendor]
     columns = ", ".join(FACETS[place] for place in REMEMBERED)
     sql = Sql(
@@ -230,15 +197,10 @@ def seen_between(first_key: int, last_key: int) -> list[Seen]:
         f"WHERE connection_event_id >= %s AND connection_event_id <= %s GROUP BY {hour}, {columns}",
         (first_key, last_key),
     )
-    found = []
-    for first, last, *values in rows(ALIAS, sql):
-        begun, ended = utc(first), utc(last)
-        if begun is not None and ended is not None:
-            found.append(Seen(tuple(values), begun, ended))
-    return found
+    return [(tuple(values), _time(first), _time(last)) for first, last, *values in rows(ALIAS, sql)]
 
 
-def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[set[tuple[str | None, ...]]]:
+def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[Sampled]:
     """Return for each window (from, until excluded) the combinations of FACTORS in it.
 
     One statement with one seek of the covering index per window. Raises ReadFailed.
@@ -251,7 +213,7 @@ def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[set[tuple[s
         rest += " AND event_time_utc < " + dialect.moment(until, "DATETIME2(3)")
         inner = dialect.first(MOST_FACTORS, f"{number} AS part, {columns}", rest + f" GROUP BY {columns}")
         parts.append("SELECT * FROM (" + inner + ") AS q")
-    found: list[set[tuple[str | None, ...]]] = [set() for _ in windows]
+    found: list[Sampled] = [set() for _ in windows]
     answered: list[tuple[Any, ...]] = rows(ALIAS, joined(parts, " UNION ALL ")) if parts else []
     for part, *values in answered:
         found[part].add(tuple(values))

@@ -46,7 +46,7 @@ VERSION_HEADER = "X-Live"
 class LiveView(PermissionRequiredMixin, View):
     """What pages and blocks have in common: the permission, the version, and what may take their place."""
 
-    permission_required: ClassVar[tuple[str, ...]] = (VIEW,)
+    permission_required: tuple[str, ...] = (VIEW,)
     raise_exception = True
 
     def has_permission(self) -> bool:

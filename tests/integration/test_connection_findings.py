@@ -16,7 +16,6 @@ from monitoring.collector import login_history as seen
 from monitoring.collector.memory import Memory
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.warehouse import login_events as login_history
-from monitoring.warehouse.login_events import Ends
 from monitoring.web.audit_links import utc_stamp
 from tests.factories import snapshot
 from tests.integration.test_connections import _clock, listed, parts, rows  # noqa: F401 (a fixture)
@@ -39,7 +38,7 @@ def history(warehouse: Any, sampled: Any, monkeypatch: pytest.MonkeyPatch) -> An
 
     def remember() -> None:
         real = login_history.ends()
-        monkeypatch.setattr(seen, "ends", lambda: Ends(NOW, real.oldest, real.newest))
+        monkeypatch.setattr(seen, "ends", lambda: (NOW, *real[1:]))
         seen.remember_logins(Memory(), NOW)
 
     warehouse.remember = remember

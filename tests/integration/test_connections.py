@@ -135,7 +135,7 @@ def test_a_session_counts_once_in_each_hour_and_once_in_the_window(events: Any, 
     assert [hour.events for hour in found.hours] == [0, 0, 0, 3, 3, 0]
     assert [hour.sessions for hour in found.hours] == [0, 0, 0, 1, 2, 0]
     assert (found.totals.events, found.totals.sessions, found.totals.unidentified) == (6, 2, 1)
-    logins = found.facet("login_name")
+    logins = found.facets["login_name"]
     assert [(each.value, each.events, each.sessions) for each in logins] == [
         ("etl_runner", 4, 1),
         (None, 1, 0),

@@ -10,7 +10,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from monitoring.connections import queries as module
-from monitoring.connections.queries import event_hours
+from monitoring.connections.queries import event_groups
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules import sessions
 from monitoring.warehouse import login_events
@@ -31,8 +31,8 @@ def bounds(hours: int = 24, now: Any = NOW) -> Bounds:
 def read(found: Bounds) -> tuple[dict[int, int], list[str]]:
     """Return events by hours ago, and the statements that it took."""
     with CaptureQueriesContext(connections["dw"]) as captured:
-        hours = event_hours(found).hours
-    counts = {round((NOW - each.hour).total_seconds() / 3600): each.events for each in hours}
+        groups, _ = event_groups(found)
+    counts = {round((NOW - each.hour).total_seconds() / 3600): each.events for each in groups}
     return counts, [query["sql"] for query in captured.captured_queries]
 
 
@@ -105,9 +105,9 @@ def test_a_clock_that_went_back(filled: Any) -> None:
 def test_no_more_is_kept_than_the_longest_window(filled: Any) -> None:
     read(bounds(168))
     read(bounds(168, now=NOW + timedelta(hours=160)))
-    kept = cache.get(module.KEY)
-    assert all(each.hour >= NOW + timedelta(hours=160) - module.KEEP for each in kept.hours)
-    assert kept.since >= sessions.hour_of(NOW + timedelta(hours=160) - module.KEEP)
+    kept = cache.get(module.HOURS_KEY)
+    assert all(each.hour >= NOW + timedelta(hours=160) - module.HOURS_KEPT for each in kept.groups)
+    assert kept.since >= sessions.hour_of(NOW + timedelta(hours=160) - module.HOURS_KEPT)
 
 
 def test_an_empty_window_asks_nothing(warehouse: Any) -> None:
@@ -123,31 +123,30 @@ def test_a_snapshot_at_the_windows_start_is_whole(warehouse: Any) -> None:
     assert (found.first, found.newest) == (1, 5)
     assert found.since == sessions.window_start(found.now, 6)
     assert abs((found.now - now).total_seconds()) < 60
-    assert sum(each.events for each in event_hours(found).hours) == 5
+    assert sum(each.events for each in event_groups(found)[0]) == 5
 
 
 def test_too_much_is_cut_to_the_newest_whole_hours_and_said(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """One group each in the hours 20, 5 and 1 (and one more of hour 1): three fit, so the oldest is not whole."""
     filled.login_event(event_time_utc=NOW - timedelta(hours=0.5), session_id=9)
     monkeypatch.setattr(login_events, "MOST_GROUPS", 3)
-    read = event_hours(bounds())
-    assert [NOW - each.hour for each in read.hours] == [timedelta(hours=5), timedelta(hours=1)]
-    assert read.cut == NOW - timedelta(hours=5)
+    groups, cut = event_groups(bounds())
+    assert [NOW - each.hour for each in groups] == [timedelta(hours=5), timedelta(hours=1)]
+    assert cut == NOW - timedelta(hours=5)
     found = bounds()
     with CaptureQueriesContext(connections["dw"]) as captured:
-        again = event_hours(found)
-    assert (again.hours, again.cut) == (read.hours, read.cut)
+        assert event_groups(found) == (groups, cut)
     assert "connection_event_id >= 4" in captured.captured_queries[0]["sql"], "what was cut is not read again and again"
 
 
 def test_a_range_takes_what_is_inside_and_nothing_else(filled: Any) -> None:
     found = login_events.bounds_between(NOW - timedelta(hours=20), NOW - timedelta(hours=1))
     assert (found.first, found.newest) == (2, 3)
-    read = event_hours(found)
-    assert [(each.hour, each.events) for each in read.hours] == [
+    groups, _ = event_groups(found)
+    assert [(each.hour, each.events) for each in groups] == [
         (NOW - timedelta(hours=20), 1),
         (NOW - timedelta(hours=5), 1),
     ]
-    assert cache.get(module.KEY) is None
+    assert cache.get(module.HOURS_KEY) is None
     empty = login_events.bounds_between(NOW - timedelta(hours=4), NOW - timedelta(hours=2))
-    assert (empty.first, event_hours(empty).hours) == (None, ())
+    assert (empty.first, event_groups(empty)) == (None, ([], None))

@@ -12,9 +12,8 @@ from monitoring.collector.login_history import prune_seen, remember_logins
 from monitoring.collector.memory import Memory
 from monitoring.connections import queries as auditor
 from monitoring.models import SeenDay, SeenHistory
-from monitoring.rules.sessions import ENCRYPTION, HOST, LOGIN, HourEvents, Sampled
+from monitoring.rules.sessions import ENCRYPTION, HOST, LOGIN, EventGroup
 from monitoring.warehouse import login_events as login_history
-from monitoring.warehouse.login_events import Ends
 from monitoring.warehouse.reader import ReadFailed
 from tests.support.queries import queries
 from tests.support.warehouse import NOW
@@ -28,11 +27,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded database's clock cannot be moved: its ends are told with the tests' own now."""
     real = login_history.ends
 
-    def ends() -> Ends:
-        found = real()
-        return Ends(NOW, found.oldest, found.newest)
-
-    monkeypatch.setattr(module, "ends", ends)
+    monkeypatch.setattr(module, "ends", lambda: (NOW, *real()[1:]))
 
 
 def turn(memory: Memory | None = None) -> Memory:
@@ -151,7 +146,7 @@ def test_a_table_that_cannot_be_read_stops_nothing(warehouse: Any, monkeypatch: 
     from monitoring.rules.enums import ProblemCode
     from monitoring.rules.facts import Problem
 
-    def fail() -> Ends:
+    def fail() -> Any:
         raise ReadFailed(Problem(code=ProblemCode.PERMISSION_DENIED))
 
     monkeypatch.setattr(module, "ends", fail)
@@ -168,10 +163,19 @@ def test_pruning_is_bounded(warehouse: Any) -> None:
     assert [each[1] for each in days()] == [1]
 
 
-def sampled(**values: str) -> HourEvents:
+def sampled(**values: str) -> EventGroup:
     names = ("login", "host", "program", "database", "status", "address", "encrypt", "auth")
-    group = Sampled(events=1, sessions={}, unidentified=1, first=NOW, last=NOW)
-    return HourEvents(hour=NOW, groups={tuple(values.get(name) for name in names): group}, first_key=1, last_key=1)
+    return EventGroup(
+        hour=NOW,
+        values=tuple(values.get(name) for name in names),
+        events=1,
+        sessions={},
+        unidentified=1,
+        first=NOW,
+        last=NOW,
+        first_key=1,
+        last_key=1,
+    )
 
 
 def test_the_history_before_a_window(warehouse: Any) -> None:

@@ -113,7 +113,7 @@ def test_hours_of_the_connection_audit(portal: Portal, audit: Any) -> None:
 
 def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -> None:
     bounds = audit.bounds
-    shown = {each.value: (each.events, each.sessions, each.portal_events) for each in audit.facet("login_name")}
+    shown = {each.value: (each.events, each.sessions, each.portal_events) for each in audit.facets["login_name"]}
     assert shown == expected.event_logins(portal.server, bounds.since, bounds.now)
     totals = expected.event_sessions(portal.server, bounds.since, bounds.now)
     assert (audit.totals.events, audit.totals.sessions) == tuple(totals)
@@ -122,10 +122,10 @@ def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -
 
 def test_events_of_one_login(portal: Portal, audit: Any) -> None:
     """The list behind a login is as long as its figure says."""
-    from monitoring.connections.queries import EventFilter, matching
+    from monitoring.connections.queries import NONE, matching
 
-    for each in audit.facet("login_name")[:3]:
-        found = matching(audit.bounds, EventFilter(login_name=each.value or ""))
+    for each in audit.facets["login_name"][:3]:
+        found = matching(audit.bounds, {"login_name": each.value or NONE})
         assert len(list(found)) == each.events
 
 

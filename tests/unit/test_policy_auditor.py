@@ -16,8 +16,7 @@ from monitoring.rules.sessions import (
     HOST,
     LOGIN,
     PROGRAM,
-    HourEvents,
-    Sampled,
+    EventGroup,
     Values,
     session_number,
 )
@@ -39,15 +38,23 @@ def values(
     return (login, host, program, "DW", "sleeping", address, encrypted, auth)
 
 
-def hour(*who: Values, start: datetime = SINCE, events: int = 2, sessions: dict[int, datetime] | None = None) -> Any:
-    group = Sampled(
-        events=events,
-        sessions=sessions or {1: start},
-        unidentified=0,
-        first=start,
-        last=start + timedelta(minutes=9),
-    )
-    return HourEvents(hour=start, groups=dict.fromkeys(who, group), first_key=1, last_key=2)
+def hour(
+    *who: Values, start: datetime = SINCE, events: int = 2, sessions: dict[int, datetime] | None = None
+) -> list[EventGroup]:
+    return [
+        EventGroup(
+            hour=start,
+            values=values,
+            events=events,
+            sessions=sessions or {1: start},
+            unidentified=0,
+            first=start,
+            last=start + timedelta(minutes=9),
+            first_key=1,
+            last_key=2,
+        )
+        for values in who
+    ]
 
 
 def known(*who: Values, reaches: datetime | None = SINCE - 31 * DAY, **hours: Any) -> History:
@@ -65,7 +72,7 @@ def found(answer: Answer) -> list[dict[int, str | None]]:
 def test_each_column_is_asked_on_its_own() -> None:
     before = known(values())
     news = values(host="NB-2", address="10.0.0.8", auth="NTLM", encrypted=None)
-    answer = auditor.new_identities([hour(values(), news)], SINCE, before)
+    answer = auditor.new_identities(hour(values(), news), SINCE, before)
     assert found(answer) == [{HOST: "NB-2"}, {ADDRESS: "10.0.0.8"}, {AUTHENTICATION: "NTLM"}, {ENCRYPTION: None}]
     assert not answer.unknown
     assert all(each.certain for each in answer.found)
@@ -76,7 +83,7 @@ def test_each_column_is_asked_on_its_own() -> None:
 
 def test_case_and_no_value_are_compared_as_the_server_does() -> None:
     before = known(values(login="Ana", host=None))
-    assert auditor.new_identities([hour(values(login="ANA", host=""))], SINCE, before).found == ()
+    assert auditor.new_identities(hour(values(login="ANA", host="")), SINCE, before).found == ()
 
 
 @pytest.mark.parametrize(
@@ -84,15 +91,15 @@ def test_case_and_no_value_are_compared_as_the_server_does() -> None:
     [(SINCE - 30 * DAY, True), (SINCE - 30 * DAY + timedelta(seconds=1), False), (None, False)],
 )
 def test_a_history_that_does_not_reach_back_makes_nothing_new(reaches: datetime | None, certain: bool) -> None:
-    answer = auditor.new_identities([hour(values())], SINCE, known(reaches=reaches))
+    answer = auditor.new_identities(hour(values()), SINCE, known(reaches=reaches))
     assert len(answer.found) == 6
     assert {each.certain for each in answer.found} == {certain}
     assert answer.unknown is not certain
 
 
 def test_nothing_new_is_only_said_where_the_history_reaches() -> None:
-    assert not auditor.new_identities([hour(values())], SINCE, known(values())).unknown
-    assert auditor.new_identities([hour(values())], SINCE, known(values(), reaches=SINCE - DAY)).unknown
+    assert not auditor.new_identities(hour(values()), SINCE, known(values())).unknown
+    assert auditor.new_identities(hour(values()), SINCE, known(values(), reaches=SINCE - DAY)).unknown
 
 
 @pytest.mark.parametrize(
@@ -112,7 +119,7 @@ def test_nothing_new_is_only_said_where_the_history_reaches() -> None:
     ],
 )
 def test_unencrypted_from_another_host(who: Values, named: bool) -> None:
-    answer = auditor.unencrypted([hour(who)], ["SQL-PRD-01"])
+    answer = auditor.unencrypted(hour(who), ["SQL-PRD-01"])
     assert bool(answer.found) is named
     assert not answer.unknown
     if named:
@@ -122,9 +129,9 @@ def test_unencrypted_from_another_host(who: Values, named: bool) -> None:
 
 
 def test_events_that_do_not_say_are_neither_encrypted_nor_not() -> None:
-    answer = auditor.unencrypted([hour(values(encrypted=None), values(encrypted=""), events=3)], [])
+    answer = auditor.unencrypted(hour(values(encrypted=None), values(encrypted=""), events=3), [])
     assert (answer.found, answer.unknown, answer.left_out) == ((), True, 6)
-    both = auditor.unencrypted([hour(values(encrypted=None), values(encrypted="FALSE"))], [])
+    both = auditor.unencrypted(hour(values(encrypted=None), values(encrypted="FALSE")), [])
     assert (len(both.found), both.unknown, both.left_out) == (1, False, 2)
 
 
@@ -147,18 +154,20 @@ def test_the_week_begins_on_monday() -> None:
     ],
 )
 def test_outside_its_usual_hours(usual: set[int], named: bool) -> None:
-    answer = auditor.unusual_hours([hour(values())], SINCE, known(ana=(usual, 14)))
+    answer = auditor.unusual_hours(hour(values()), SINCE, known(ana=(usual, 14)))
     assert found(answer) == ([{LOGIN: "ana"}] if named else [])
     assert (answer.unknown, answer.left_out) == (False, 0)
 
 
 def test_the_week_goes_round() -> None:
     monday = datetime(2026, 3, 9, 0, tzinfo=UTC)
-    assert auditor.unusual_hours([hour(values(), start=monday)], SINCE, known(ana=({167}, 20))).found == ()
+    assert auditor.unusual_hours(hour(values(), start=monday), SINCE, known(ana=({167}, 20))).found == ()
 
 
 def test_an_unusual_hour_has_its_first_one_and_the_sums_of_all() -> None:
-    hours = [hour(values(), start=SINCE + step * HOUR, sessions={step + 1: SINCE}) for step in range(4)]
+    hours = [
+        each for step in range(4) for each in hour(values(), start=SINCE + step * HOUR, sessions={step + 1: SINCE})
+    ]
     (evidence,) = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
     # 36 is usual, so is 37; 38 and 39 are not.
     assert (evidence.hour, evidence.until) == (SINCE + 2 * HOUR, SINCE + 4 * HOUR)
@@ -166,7 +175,7 @@ def test_an_unusual_hour_has_its_first_one_and_the_sums_of_all() -> None:
 
 
 def test_unusual_hours_with_others_between_are_findings_of_their_own() -> None:
-    hours = [hour(values(), start=SINCE + step * HOUR) for step in (7, 2, 3)]
+    hours = [each for step in (7, 2, 3) for each in hour(values(), start=SINCE + step * HOUR)]
     found = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
     assert [(each.hour, each.until, each.events) for each in found] == [
         (SINCE + 2 * HOUR, SINCE + 4 * HOUR, 4),
@@ -184,12 +193,12 @@ def test_unusual_hours_with_others_between_are_findings_of_their_own() -> None:
     ],
 )
 def test_too_little_history_is_no_usual_hour(history: History, left_out: int) -> None:
-    answer = auditor.unusual_hours([hour(values()), hour(values(), start=SINCE + HOUR)], SINCE, history)
+    answer = auditor.unusual_hours([*hour(values()), *hour(values(), start=SINCE + HOUR)], SINCE, history)
     assert (answer.found, answer.unknown, answer.left_out) == ((), True, left_out)
 
 
 def test_a_session_without_a_login_has_no_hours() -> None:
-    answer = auditor.unusual_hours([hour(values(login=None))], SINCE, NOTHING)
+    answer = auditor.unusual_hours(hour(values(login=None)), SINCE, NOTHING)
     assert (answer.found, answer.unknown, answer.left_out) == ((), False, 0)
 
 
@@ -200,7 +209,7 @@ PORTAL = values(login="etl_monitor", program="etlportal-web", host="PORTAL")
 def test_another_program_with_the_runners_login() -> None:
     dashboard = values(login="ETL_RUNNER", program="streamlit", host="ETL-01")
     mine = values(login="etl_monitor", program="SSMS", host="NB-9")
-    answer = auditor.shared_logins([hour(RUNNER, PORTAL, dashboard, mine, values())], ["etl-runner"], [])
+    answer = auditor.shared_logins(hour(RUNNER, PORTAL, dashboard, mine, values()), ["etl-runner"], [])
     assert found(answer) == [
         {LOGIN: "etl_monitor", PROGRAM: "SSMS", HOST: "NB-9"},
         {LOGIN: "ETL_RUNNER", PROGRAM: "streamlit", HOST: "ETL-01"},
@@ -209,13 +218,13 @@ def test_another_program_with_the_runners_login() -> None:
 
 def test_runner_and_portal_may_share_a_login() -> None:
     shared = values(login="etl_runner", program="etlportal-collector")
-    assert auditor.shared_logins([hour(RUNNER, shared)], ["ETL-Runner"], []).found == ()
+    assert auditor.shared_logins(hour(RUNNER, shared), ["ETL-Runner"], []).found == ()
 
 
 def test_the_settings_login_is_known_without_a_session_of_its_own() -> None:
     stolen = values(login="etl_monitor", program="SSMS")
-    assert auditor.shared_logins([hour(stolen)], ["etl-runner"], ["ETL_MONITOR", ""]).found != ()
-    nobody = auditor.shared_logins([hour(stolen)], ["etl-runner", ""], [""])
+    assert auditor.shared_logins(hour(stolen), ["etl-runner"], ["ETL_MONITOR", ""]).found != ()
+    nobody = auditor.shared_logins(hour(stolen), ["etl-runner", ""], [""])
     assert (nobody.found, nobody.unknown) == ((), True), "whose login it would be is not known"
 
 
@@ -232,7 +241,7 @@ def test_the_settings_login_is_known_without_a_session_of_its_own() -> None:
 def test_open_for_days(age: timedelta, offset: timedelta, named: bool) -> None:
     last = SINCE + timedelta(minutes=30)
     number = session_number(51, last - age)
-    answer = auditor.long_sessions([hour(values(), sessions={number: last})], offset)
+    answer = auditor.long_sessions(hour(values(), sessions={number: last}), offset)
     assert bool(answer.found) is named
     if named:
         (evidence,) = answer.found
@@ -247,6 +256,6 @@ def test_a_long_session_counts_once_in_however_many_hours_and_states_it_was_seen
     hours = [
         hour(values(), running, start=SINCE + step * HOUR, sessions={number: SINCE + step * HOUR}) for step in range(3)
     ]
-    (evidence,) = auditor.long_sessions([hours[1], hours[2], hours[0]], timedelta(0)).found
+    (evidence,) = auditor.long_sessions([*hours[1], *hours[2], *hours[0]], timedelta(0)).found
     assert (evidence.first, evidence.last) == (SINCE, SINCE + 2 * HOUR)
     assert evidence.day_count == pytest.approx(5 + 2 / 24)

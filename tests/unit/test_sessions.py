@@ -13,14 +13,13 @@ from monitoring.rules.sessions import (
     HOST,
     LOGIN,
     PROGRAM,
-    HourEvents,
-    Sampled,
+    EventGroup,
     Values,
     by_hour,
+    combined,
     figures,
     hour_of,
     login_time_of,
-    merged,
     session_number,
     totals,
     window_start,
@@ -32,15 +31,21 @@ PORTAL: Values = ("etl_monitor", "PORTAL-01", "ETLPORTAL-web", "DW", "sleeping",
 NOBODY: Values = (None, None, "", None, None, None, None, None)
 
 
-def group(events: int, *numbers: int, minute: int = 0, last: int | None = None, unidentified: int = 0) -> Sampled:
+def group(
+    values: Values, events: int, *numbers: int, minute: int = 0, last: int | None = None, unidentified: int = 0
+) -> EventGroup:
     first, end = NOON + timedelta(minutes=minute), NOON + timedelta(minutes=minute if last is None else last)
-    return Sampled(
-        events=events, sessions=dict.fromkeys(numbers, end), unidentified=unidentified, first=first, last=end
+    return EventGroup(
+        hour=hour_of(first),
+        values=values,
+        events=events,
+        sessions=dict.fromkeys(numbers, end),
+        unidentified=unidentified,
+        first=first,
+        last=end,
+        first_key=1,
+        last_key=9,
     )
-
-
-def sampled(hour: datetime = NOON, groups: dict[Values, Sampled] | None = None) -> HourEvents:
-    return HourEvents(hour=hour, groups=groups or {RUNNER: group(3, 1)}, first_key=1, last_key=9)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_hour_of() -> None:
 
 
 def test_every_hour_is_there_also_without_samples() -> None:
-    hours = by_hour([sampled()], [], since=NOON - timedelta(hours=2), until=NOON + timedelta(minutes=30))
+    hours = by_hour([group(RUNNER, 3, 1)], [], since=NOON - timedelta(hours=2), until=NOON + timedelta(minutes=30))
     assert [(each.hour.hour, each.events, each.sessions, each.failures) for each in hours] == [
         (10, 0, 0, 0),
         (11, 0, 0, 0),
@@ -70,8 +75,8 @@ def test_every_hour_is_there_also_without_samples() -> None:
 
 
 def test_a_session_of_two_logins_counts_once_in_an_hour() -> None:
-    hour = sampled(groups={RUNNER: group(3, 1, 2), PORTAL: group(2, 2, 3)})
-    assert [(each.events, each.sessions) for each in by_hour([hour], [], since=NOON, until=NOON)] == [(5, 3)]
+    groups = [group(RUNNER, 3, 1, 2), group(PORTAL, 2, 2, 3)]
+    assert [(each.events, each.sessions) for each in by_hour(groups, [], since=NOON, until=NOON)] == [(5, 3)]
 
 
 def test_failures_by_the_hour_of_their_start() -> None:
@@ -81,7 +86,8 @@ def test_failures_by_the_hour_of_their_start() -> None:
 
 
 def test_unknown_failures_are_none_not_zero() -> None:
-    assert [each.failures for each in by_hour([sampled()], None, since=NOON, until=NOON)] == [None]
+    groups = [group(RUNNER, 3, 1)]
+    assert [each.failures for each in by_hour(groups, None, since=NOON, until=NOON)] == [None]
 
 
 def test_a_clock_that_went_back_gives_no_hours() -> None:
@@ -90,15 +96,10 @@ def test_a_clock_that_went_back_gives_no_hours() -> None:
 
 def test_values_of_a_column_most_events_first() -> None:
     window = [
-        sampled(groups={RUNNER: group(3, 1, minute=5, last=9)}),
-        sampled(
-            NOON + timedelta(hours=1),
-            {
-                RUNNER: group(4, 1, 2, minute=61, last=70),
-                PORTAL: group(9, 3, minute=60),
-                NOBODY: group(7, minute=62, unidentified=7),
-            },
-        ),
+        group(RUNNER, 3, 1, minute=5, last=9),
+        group(RUNNER, 4, 1, 2, minute=61, last=70),
+        group(PORTAL, 9, 3, minute=60),
+        group(NOBODY, 7, minute=62, unidentified=7),
     ]
     assert [
         (each.value, each.events, each.sessions, each.portal_percent, each.first.minute, each.last.minute)
@@ -113,51 +114,63 @@ def test_values_of_a_column_most_events_first() -> None:
 
 def test_no_value_and_an_empty_text_are_one() -> None:
     nothing: Values = (None, None, None, None, None, None, None, None)
-    (found,) = figures([sampled(groups={NOBODY: group(2, 1), nothing: group(3, 2)})], (PROGRAM,))
+    (found,) = figures([group(NOBODY, 2, 1), group(nothing, 3, 2)], (PROGRAM,))
     assert (found.value, found.events, found.sessions) == (None, 5, 2)
 
 
 def test_columns_together_of_the_events_that_are_wanted() -> None:
     other = (*RUNNER[:HOST], "NB-7", *RUNNER[HOST + 1 :])
-    hour = sampled(groups={RUNNER: group(3, 1), other: group(5, 2), PORTAL: group(9, 3)})
-    found = figures([hour], (LOGIN, HOST), lambda values: values[LOGIN] == "etl_runner")
+    groups = [group(RUNNER, 3, 1), group(other, 5, 2), group(PORTAL, 9, 3)]
+    found = figures(groups, (LOGIN, HOST), lambda values: values[LOGIN] == "etl_runner")
     assert [(each.values, each.events) for each in found] == [
         (("etl_runner", "NB-7"), 5),
         (("etl_runner", "ETL-01"), 3),
     ]
 
 
-def test_a_merged_window_has_the_same_figures() -> None:
+def test_a_combined_window_has_the_same_figures() -> None:
     window = [
-        sampled(groups={RUNNER: group(3, 1, 2, minute=5, last=9), NOBODY: group(2, minute=7, unidentified=2)}),
-        sampled(
-            NOON + timedelta(hours=1), {RUNNER: group(4, 2, 3, minute=61, last=70), PORTAL: group(9, 3, minute=60)}
-        ),
-        sampled(NOON + timedelta(hours=2), {NOBODY: group(1, minute=121, unidentified=1)}),
+        group(RUNNER, 3, 1, 2, minute=5, last=9),
+        group(NOBODY, 2, minute=7, unidentified=2),
+        group(RUNNER, 4, 2, 3, minute=61, last=70),
+        group(PORTAL, 9, 3, minute=60),
+        group(NOBODY, 1, minute=121, unidentified=1),
     ]
-    (whole,) = merged(window)
+    whole = combined(window)
+    assert [each.values for each in whole] == [RUNNER, NOBODY, PORTAL]
     for columns in ((LOGIN,), (HOST,), (LOGIN, PROGRAM, ADDRESS)):
-        assert figures([whole], columns) == figures(window, columns)
-    assert totals([whole]) == totals(window)
-    assert dict(whole.groups[RUNNER].sessions) == {
+        assert figures(whole, columns) == figures(window, columns)
+    assert totals(whole) == totals(window)
+    assert dict(whole[0].sessions) == {
         1: NOON + timedelta(minutes=9),
         2: NOON + timedelta(minutes=70),
         3: NOON + timedelta(minutes=70),
     }
-    assert merged([]) == ()
+    assert combined([]) == []
+
+
+def test_groups_combined_by_hour_stay_apart() -> None:
+    window = [
+        group(RUNNER, 3, 1, minute=5),
+        group(RUNNER, 2, 2, minute=9),
+        group(RUNNER, 4, 2, minute=61),
+    ]
+    assert [(each.hour, each.events) for each in combined(window, by_hour=True)] == [
+        (NOON, 5),
+        (NOON + timedelta(hours=1), 4),
+    ]
 
 
 def test_totals() -> None:
     found = totals(
         [
-            sampled(),
-            sampled(
-                NOON + timedelta(hours=1),
-                {RUNNER: group(1, 1), PORTAL: group(4, 3), NOBODY: group(2, unidentified=2)},
-            ),
+            group(RUNNER, 3, 1),
+            group(RUNNER, 1, 1, minute=61),
+            group(PORTAL, 4, 3, minute=61),
+            group(NOBODY, 2, minute=61, unidentified=2),
         ]
     )
-    assert (found.events, found.sessions, found.unidentified, found.logins) == (10, 2, 2, 3)
+    assert (found.events, found.sessions, found.unidentified) == (10, 2, 2)
     assert found.samples_per_session == 4.0
     assert found.portal_percent == 40.0
 
