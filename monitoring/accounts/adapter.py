@@ -91,7 +91,7 @@ class PortalMFAAdapter(DefaultMFAAdapter):
     error_messages = {
         **DefaultMFAAdapter.error_messages,
         "cannot_delete_authenticator": _(
-            "A second factor is asked of you: set up another one before you remove the last."
+            "Your account requires a second factor. Set up another one before you remove the last."
         ),
     }
 

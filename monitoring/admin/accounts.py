@@ -45,7 +45,9 @@ class PortalUserAdmin(UserAdmin):
                 Authenticator.objects.filter(user=user).delete()
                 note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor="all")
         text = ngettext(
-            "%(number)d user has no second factor now.", "%(number)d users have no second factor now.", len(users)
+            "The second factors of %(number)d user were removed.",
+            "The second factors of %(number)d users were removed.",
+            len(users),
         )
         self.message_user(request, text % {"number": len(users)}, messages.SUCCESS)
 
@@ -112,9 +114,9 @@ class GroupScopeForm(forms.ModelForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_(
-            "Who is in this group sees these pipelines only, in every figure, list, file and page, whatever other "
-            "groups they are in; with several limited groups, those of all of them. None chosen: they see none. "
-            "Delete this limit to lift it."
+            "Members of this group see only these pipelines, in every figure, list, file and page, regardless of "
+            "their other groups. Members of several limited groups see the pipelines of all of them. If none is "
+            "chosen, members see no pipeline. Delete this limit to remove the restriction."
         ),
     )
 

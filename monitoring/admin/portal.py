@@ -96,7 +96,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
             _("How to read it"),
             {"fields": ("watermark_expression", "target_updated_column", "target_updated_is_load_time")},
         ),
-        (_("Checks and newest rows"), {"fields": ("status_words", "masked_columns")}),
+        (_("Checks and latest rows"), {"fields": ("status_words", "masked_columns")}),
         (
             _("When to warn"),
             {"fields": RULES, "description": _("Empty: the portal's default.")},
@@ -190,7 +190,7 @@ class RunCopyAdmin(KeyedAdmin):
     )
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
     search_fields = ("run_id", "started_by", "entities_requested", "error_message")
-    search_help_text = _("A run's number; or a text within the period (7 days unless chosen).")
+    search_help_text = _("A run number; or text within the period (7 days by default).")
 
     def links(self, request: HttpRequest, obj: RunCopy) -> Links:
         return [(_("The run itself"), detail_url(request, EtlRun, obj.run_id))]
@@ -212,13 +212,13 @@ class RunEntityCopyAdmin(KeyedAdmin):
     )
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
     search_fields = ("run_entity_id", "entity_name", "error_message")
-    search_help_text = _("A run's number, or # and a run entity's number; or a text within the period.")
+    search_help_text = _("A run number, or # and an execution number; or text within the period.")
 
     def key_column(self, term: str) -> str:
         return "run_entity_id" if term.startswith("#") else "run_id"
 
     def links(self, request: HttpRequest, obj: RunEntityCopy) -> Links:
-        return [(_("The run entity itself"), detail_url(request, EtlRunEntity, obj.run_entity_id))]
+        return [(_("The execution itself"), detail_url(request, EtlRunEntity, obj.run_entity_id))]
 
 
 @admin.register(UserPreferences)
@@ -236,7 +236,7 @@ class TrailEntryAdmin(KeyedAdmin, UnrestrictedUsersAdmin):
     list_display = ("id", "at", "user_name", "address", "action_words", "object", "outcome_words")
     list_filter = (filters.WindowFilter, filters.ActionFilter, filters.OutcomeFilter)
     search_fields = ("id", "user_name", "address", "object")
-    search_help_text = _("An entry's number; or a user, address or object within the period (7 days unless chosen).")
+    search_help_text = _("An entry number; or a user, address or object within the period (7 days by default).")
     hidden_fields = ("action", "outcome", "detail")
     more_fields = ("action_words", "outcome_words", "detail_json")
 

@@ -139,5 +139,5 @@ def _note(value: Any) -> str:
     blanks = len(value) - len(value.strip())
     if not blanks:
         return length
-    around = ngettext("%(number)d blank around it", "%(number)d blanks around it", blanks) % {"number": blanks}
+    around = ngettext("%(number)d space around it", "%(number)d spaces around it", blanks) % {"number": blanks}
     return f"{length}, {around}"

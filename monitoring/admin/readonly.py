@@ -154,7 +154,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return cast("list[type[ColumnFilter]]", self.get_list_filter(request))
 
     def warn_left_out(self, request: HttpRequest, name: str) -> None:
-        text = gettext("“%(name)s” could not be understood and was left out.") % {"name": name[:60]}
+        text = gettext("“%(name)s” is not valid and was ignored.") % {"name": name[:60]}
         messages.warning(request, text)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

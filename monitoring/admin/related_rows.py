@@ -136,7 +136,7 @@ def executions(request: HttpRequest, entity: EtlRunEntity) -> list[Related]:
         *own.filter(run_id__in=after).order_by("run_id")[:1],
         *own.filter(run_id__in=before).order_by("-run_id")[:1],
     ]
-    note = gettext("Looked for in the %(runs)s runs before and after it.") % {"runs": number_text(NEAR_RUNS)}
+    note = gettext("Searched the %(runs)s runs before and after this one.") % {"runs": number_text(NEAR_RUNS)}
     return _table(request, _("next and previous execution of this pipeline"), EtlRunEntity, rows, note=note)
 
 
@@ -146,10 +146,10 @@ def last_executions(request: HttpRequest, control: EtlControl) -> list[Related]:
         return []
     near = EtlRun.objects.values("run_id").filter(run_id__lte=control.last_run_id).order_by("-run_id")[:NEAR_RUNS]
     rows = EtlRunEntity.objects.filter(entity_name=control.entity_name, run_id__in=near).order_by("-run_id")[:10]
-    note = gettext("Looked for in the last run that the control row names and the %(runs)s before it.") % {
+    note = gettext("Searched the last run named by the control row and the %(runs)s runs before it.") % {
         "runs": number_text(NEAR_RUNS)
     }
-    return _table(request, _("newest executions"), EtlRunEntity, list(rows), note=note)
+    return _table(request, _("latest executions"), EtlRunEntity, list(rows), note=note)
 
 
 def events(request: HttpRequest, started: datetime, finished: datetime | None) -> list[Related]:
@@ -171,7 +171,7 @@ def samples(request: HttpRequest, event: ConnectionLoginEvent) -> list[Related]:
     ).order_by("-connection_event_id")
     # login_time is compared here: SQL Server compares DATETIME with no other type exactly.
     same = [row for row in rows[:NEAR_EVENTS] if row.login_time == event.login_time and row.pk != event.pk]
-    note = gettext("Looked for in the %(events)s events before and after it.") % {"events": number_text(NEAR_EVENTS)}
+    note = gettext("Searched the %(events)s events before and after this one.") % {"events": number_text(NEAR_EVENTS)}
     return _table(request, _("other samples of this session"), ConnectionLoginEvent, same, note=note)
 
 
@@ -197,7 +197,7 @@ def _table(
     shown = [columns.detail(model, name) for name in names]
     found = mask_rows(rows[: most + 1], logins=may_see_logins(request))
     if len(found) > most:
-        note = gettext("The newest %(rows)s; the link above leads to all of them.") % {"rows": number_text(most)}
+        note = gettext("Showing the latest %(rows)s. The link above opens the full list.") % {"rows": number_text(most)}
     lines = [
         (
             detail_url(request, model, row.pk),

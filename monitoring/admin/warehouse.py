@@ -79,8 +79,8 @@ class EtlRunAdmin(KeyedAdmin):
     period_at = "started_at"
     search_fields = ("run_id", "started_by", "entities_requested", "error_message")
     search_help_text = _(
-        "A run's number anywhere in the history; or a text in who started it, its pipelines and its error, "
-        "within the period (7 days unless chosen)."
+        "A run number anywhere in the history; or text in the starter, pipelines or error within the period "
+        "(7 days by default)."
     )
 
     @admin.display(description=_("status"))
@@ -120,8 +120,8 @@ class EtlRunEntityAdmin(KeyedAdmin):
     period_model, period_at, period_key = EtlRun, "started_at", "run_id"
     search_fields = ("run_entity_id", "entity_name", "error_message")
     search_help_text = _(
-        "A run's number, or # and a run entity's number, anywhere in the history; "
-        "or a text in the pipeline and the error, within the period (7 days unless chosen)."
+        "A run number, or # and an execution number, anywhere in the history; or text in the pipeline or "
+        "error within the period (7 days by default)."
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -181,8 +181,8 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
         "client_net_address",
     )
     search_help_text = _(
-        "An event's number anywhere in the history; or a text in login, host, program, database and address, "
-        "within the period (7 days unless chosen)."
+        "An event number anywhere in the history; or text in login, host, program, database or address within"
+        " the period (7 days by default)."
     )
 
     def related(self, request: HttpRequest, obj: ConnectionLoginEvent) -> list[Related]:

@@ -22,7 +22,7 @@ def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str,
     if failures_known:
         datasets.append(
             {
-                "label": gettext("Failed run entities"),
+                "label": gettext("Failed executions"),
                 "tone": "failed",
                 "axis": "y2",
                 # An axis of its own, so that one failure is visible beside a thousand events.
@@ -58,9 +58,9 @@ def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: 
         "when": time_text(busiest.hour),
     }
     if not failures_known:
-        return f"{sentence} " + gettext("Failed run entities in these hours are not known.")
+        return f"{sentence} " + gettext("Failed executions in these hours are unknown.")
     failed = sum(hour.failures or 0 for hour in hours)
-    return f"{sentence} " + ngettext("%(failed)s run entity failed.", "%(failed)s run entities failed.", failed) % {
+    return f"{sentence} " + ngettext("%(failed)s execution failed.", "%(failed)s executions failed.", failed) % {
         "failed": number_text(failed)
     }
 

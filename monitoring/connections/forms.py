@@ -61,7 +61,7 @@ class WindowForm(forms.Form):
 
     def _named(self, key: str) -> Window:
         if key and key not in WINDOWS:
-            self.problems.append(gettext("There is no window “%(name)s”: 24 hours are shown.") % {"name": key[:20]})
+            self.problems.append(gettext("There is no window “%(name)s”. Showing 24 hours.") % {"name": key[:20]})
         return Window(key=key if key in WINDOWS else DEFAULT_WINDOW)
 
     def _range(self, *texts: str) -> Window:
@@ -71,13 +71,13 @@ class WindowForm(forms.Form):
         since = since or (until or timezone.now()) - DAY
         until = until or since + DAY
         if since >= until:
-            self.problems.append(gettext("The range ends before it begins: 24 hours are shown."))
+            self.problems.append(gettext("The range ends before it starts. Showing 24 hours."))
             return Window()
         if until - since > MOST_DAYS * DAY:
             since = until - MOST_DAYS * DAY
             text = ngettext(
-                "A range has at most %(days)d day: it begins at %(when)s here.",
-                "A range has at most %(days)d days: it begins at %(when)s here.",
+                "A range can cover at most %(days)d day. This one starts at %(when)s.",
+                "A range can cover at most %(days)d days. This one starts at %(when)s.",
                 MOST_DAYS,
             )
             self.problems.append(text % {"days": MOST_DAYS, "when": time_text(since, "full")})
@@ -93,7 +93,7 @@ class WindowForm(forms.Form):
                 return found.replace(microsecond=0)
         except (ValueError, OverflowError):
             pass
-        wrong = gettext("“%(text)s” is no date and time: 24 hours are shown.") % {"text": text[:40]}
+        wrong = gettext("“%(text)s” is not a date and time. Showing 24 hours.") % {"text": text[:40]}
         self.problems.append(wrong)
         return None
 
@@ -116,9 +116,11 @@ class EventsForm(TableForm):
                 max_length=LONGEST_NAME,
                 strip=False,
                 widget=forms.Select(choices=_choices(facets.get(name, ()), data.get(name, ""))),
-                error_messages={"max_length": _("No name has more than %(limit_value)d characters: it is not used.")},
+                error_messages={
+                    "max_length": _("Names have at most %(limit_value)d characters. The filter was ignored.")
+                },
             )
-        wrong = _("No session has this number: it is not used.")
+        wrong = _("No session has this number. The filter was ignored.")
         self.fields[SESSION] = forms.IntegerField(
             label=_("Session"),
             required=False,

@@ -174,7 +174,7 @@ class FindingsTable(LinkedTable):
 
     question = Column(verbose_name=_("Question"), rank=lambda row: QUESTIONS.index(row.question))
     what = Column(verbose_name=_("Who or what"), accessor="question", rank=lambda row: evidence_text(row).casefold())
-    detail = Column(verbose_name=_("Evidence"), accessor="question", orderable=False)
+    detail = Column(verbose_name=_("Details"), accessor="question", orderable=False)
     events = CountColumn(verbose_name=_("Events"), help="audit_events")
     sessions = CountColumn(verbose_name=_("Sessions"), help="audit_sessions")
     first = SecondsTimeColumn(verbose_name=_("First seen"))

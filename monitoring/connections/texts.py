@@ -71,8 +71,8 @@ def _new(evidence: Evidence, remembered_since: datetime | None) -> str:
     if evidence.certain:
         return gettext("new: not seen in the 30 days before the window")
     if remembered_since is None:
-        return gettext("unknown: nothing is remembered of the time before the window yet")
-    return gettext("unknown: not seen since %(when)s, further back nothing is remembered") % {
+        return gettext("unknown: the portal has no records from before the window yet")
+    return gettext("unknown: not seen since %(when)s, where the portal's records begin") % {
         "when": moment(remembered_since)
     }
 
@@ -100,7 +100,10 @@ _CAPTURING = {
         ),
     ),
     ProblemCode.STATE_DENIED: (
-        _("audit.sp_capture_connection_snapshot may not look at the server's sessions for the portal's login."),
+        _(
+            "audit.sp_capture_connection_snapshot cannot see the server's sessions when it is run by the portal's"
+            " login."
+        ),
         _("Ask the DBA to grant VIEW SERVER STATE to the portal's login (sql/sqlserver/91_dw_access.sql)."),
     ),
 }

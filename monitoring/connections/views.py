@@ -197,7 +197,7 @@ class ConnectionsFindings(AuditTable):
     template_name = "monitoring/connections/_findings.html"
     table_class = FindingsTable
     export_name = "connections-findings-export"
-    caption = _("What an auditor asks")
+    caption = _("Findings")
     order = "question"
 
     def rows(self, most: int | None = None) -> list[Evidence]:
@@ -277,7 +277,7 @@ class ConnectionsExtraction(AuditTable):
     template_name = "monitoring/connections/_extraction.html"
     table_class = ExtractionTable
     export_name = "connections-extraction-export"
-    caption = _("Sessions in the sources' database")
+    caption = _("Sessions in the source database")
     order = "-events"
 
     def rows(self) -> Iterable[Figures]:

@@ -27,7 +27,7 @@ class FailureGroupsForm(TableForm):
         label=_("Kind"),
         required=False,
         choices=lazy(class_choices, list)(),
-        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
     )
     pipeline = forms.CharField(
         label=_("Pipeline"),
@@ -40,7 +40,7 @@ class FailureGroupsForm(TableForm):
         required=False,
         choices=lazy(state_choices, list)(),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no state “%(value)s”: all states are shown.")},
+        error_messages={"invalid_choice": _("There is no state “%(value)s”. Showing all states.")},
     )
     unresolved = forms.BooleanField(label=_("Unresolved only"), required=False)
 

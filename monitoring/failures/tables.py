@@ -126,7 +126,7 @@ class FailureGroupsTable(PortalTable):
     constraint = ErrorPartColumn(verbose_name=_("Constraint"), accessor="error__constraint")
     object = ErrorPartColumn(verbose_name=_("Table or object"), accessor="error__object")
     column = ErrorPartColumn(verbose_name=_("Column"), accessor="error__column")
-    message = ErrorPartColumn(verbose_name=_("Newest message"), accessor="error__text")
+    message = ErrorPartColumn(verbose_name=_("Latest message"), accessor="error__text")
     fingerprint = ErrorPartColumn(verbose_name=_("Fingerprint"))
 
     class Meta:

@@ -231,7 +231,7 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
         cached[fingerprint] = failure_group(fingerprint, current, logins=may(request.user, CONNECTIONS))
     group = cached[fingerprint]
     if group is None:
-        raise NothingHere(gettext("The portal keeps no failure “%(name)s”.") % {"name": fingerprint[:20]})
+        raise NothingHere(gettext("The portal has no failure “%(name)s”.") % {"name": fingerprint[:20]})
     return group
 
 

@@ -370,7 +370,7 @@ class Migration(migrations.Migration):
                     "signup_open",
                     models.BooleanField(
                         default=False,
-                        help_text="Whoever reaches the sign-in page may make an account. It opens nothing without a group.",
+                        help_text="Anyone who reaches the sign-in page can create an account. Without a group it gives no access.",
                         verbose_name="sign-up is open",
                     ),
                 ),
@@ -379,14 +379,14 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         default=False,
                         help_text="Otherwise an administrator gives each new account its group.",
-                        verbose_name="who signs up becomes a viewer",
+                        verbose_name="new users become viewers",
                     ),
                 ),
                 (
                     "superusers_need_second_factor",
                     models.BooleanField(
                         default=False,
-                        help_text="Asked of every superuser, whatever the groups.",
+                        help_text="Required for every superuser, regardless of groups.",
                         verbose_name="superusers need a second factor",
                     ),
                 ),
@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                     "require_second_factor",
                     models.BooleanField(
                         default=False,
-                        help_text="A member without one is led to set one up before anything else opens.",
+                        help_text="Members without a second factor must set one up before they can use the portal.",
                         verbose_name="second factor required",
                     ),
                 ),

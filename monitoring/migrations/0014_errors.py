@@ -10,31 +10,30 @@ def parse_again(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('monitoring', '0001_squashed_0013_history'),
+        ("monitoring", "0001_squashed_0013_history"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='runcopy',
-            name='error',
-            field=models.JSONField(help_text='The message parsed and masked, for every reader.', null=True),
+            model_name="runcopy",
+            name="error",
+            field=models.JSONField(help_text="The message parsed and masked, for every reader.", null=True),
         ),
         migrations.AddField(
-            model_name='runcopy',
-            name='error_with_logins',
-            field=models.JSONField(help_text='For readers who may see logins; NULL: the same.', null=True),
+            model_name="runcopy",
+            name="error_with_logins",
+            field=models.JSONField(help_text="For readers who may see logins; NULL: the same.", null=True),
         ),
         migrations.AddField(
-            model_name='runentitycopy',
-            name='error',
-            field=models.JSONField(help_text='The message parsed and masked, for every reader.', null=True),
+            model_name="runentitycopy",
+            name="error",
+            field=models.JSONField(help_text="The message parsed and masked, for every reader.", null=True),
         ),
         migrations.AddField(
-            model_name='runentitycopy',
-            name='error_with_logins',
-            field=models.JSONField(help_text='For readers who may see logins; NULL: the same.', null=True),
+            model_name="runentitycopy",
+            name="error_with_logins",
+            field=models.JSONField(help_text="For readers who may see logins; NULL: the same.", null=True),
         ),
         migrations.RunPython(parse_again, migrations.RunPython.noop),
     ]

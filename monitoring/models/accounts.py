@@ -22,17 +22,17 @@ class PortalSettings(models.Model):
     signup_open = models.BooleanField(
         _("sign-up is open"),
         default=False,
-        help_text=_("Whoever reaches the sign-in page may make an account. It opens nothing without a group."),
+        help_text=_("Anyone who reaches the sign-in page can create an account. Without a group it gives no access."),
     )
     signup_viewer = models.BooleanField(
-        _("who signs up becomes a viewer"),
+        _("new users become viewers"),
         default=False,
         help_text=_("Otherwise an administrator gives each new account its group."),
     )
     superusers_need_second_factor = models.BooleanField(
         _("superusers need a second factor"),
         default=False,
-        help_text=_("Asked of every superuser, whatever the groups."),
+        help_text=_("Required for every superuser, regardless of groups."),
     )
 
     class Meta:
@@ -56,7 +56,7 @@ class GroupPolicy(models.Model):
     require_second_factor = models.BooleanField(
         _("second factor required"),
         default=False,
-        help_text=_("A member without one is led to set one up before anything else opens."),
+        help_text=_("Members without a second factor must set one up before they can use the portal."),
     )
 
     class Meta:

@@ -172,5 +172,5 @@ class RunChecks(PermissionRequiredMixin, View):
                 check_integrity(control, pipeline, by=by, now=timezone.now(), address=address)
         except AlreadyRunning:
             if not self.request.htmx:  # type: ignore[attr-defined]
-                text = gettext("Somebody else is running these checks: wait for their result.")
+                text = gettext("Another user is running these checks. Wait for the result.")
                 messages.warning(self.request, text)

@@ -201,7 +201,7 @@ class PipelineSample(PipelineBlock):
         if sample.problem is not None:
             return {"words": problem_text(sample.problem)}
         table = SourceRowsTable.of(sample)
-        table.caption = gettext("Table of the newest source rows")
+        table.caption = gettext("Table of the latest source rows")
         return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
 
 

@@ -95,10 +95,10 @@ class PipelinesTable(PortalTable):
     key = staticmethod(lambda row: row.name)
 
     name = NameColumn(verbose_name=_("Pipeline"))
-    severity = StatusColumn(verbose_name=pgettext_lazy("pipelines", "Verdict"), rank=lambda row: row.severity.rank)
+    severity = StatusColumn(verbose_name=pgettext_lazy("pipelines", "Health"), rank=lambda row: row.severity.rank)
     status = StatePairColumn(verbose_name=_("Status"), help="status")
     lag_ruler = TimelineColumn(
-        verbose_name=_("Lag ruler"), accessor="name", orderable=False, attrs={"td": {"class": "ruler-td"}}
+        verbose_name=_("Freshness timeline"), accessor="name", orderable=False, attrs={"td": {"class": "ruler-td"}}
     )
     served_lag = ReadingColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
     eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
@@ -163,7 +163,7 @@ class ExecutionsForm(TableForm):
         required=False,
         choices=lazy(execution_status_choices, list)(),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”: all statuses are shown.")},
+        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
     )
 
     def __init__(self, data: QueryDict) -> None:

@@ -19,7 +19,7 @@ MARKS: dict[MarkCode, Any] = {
     MarkCode.WATERMARK: pgettext_lazy("lag ruler", "Watermark"),
     MarkCode.OLDEST_PENDING: pgettext_lazy("lag ruler", "Oldest pending row"),
     MarkCode.CUTOFF: pgettext_lazy("lag ruler", "Cutoff"),
-    MarkCode.NEWEST: pgettext_lazy("lag ruler", "Newest source row"),
+    MarkCode.NEWEST: pgettext_lazy("lag ruler", "Latest source row"),
     MarkCode.NOW: pgettext_lazy("lag ruler", "Now"),
 }
 
@@ -34,7 +34,7 @@ MARK_SHAPES = {
 
 MARK_MEANINGS: dict[MarkCode, Any] = {
     MarkCode.WATERMARK: _("Up to here the source is loaded."),
-    MarkCode.OLDEST_PENDING: _("The first row after the watermark: it has waited longest."),
+    MarkCode.OLDEST_PENDING: _("The first row after the watermark: the one that has waited longest."),
     MarkCode.CUTOFF: _("Rows younger than this are left for the next run."),
     MarkCode.NEWEST: _("The last change in the source."),
     MarkCode.NOW: _("The warehouse's clock at the sample."),
@@ -43,7 +43,7 @@ MARK_MEANINGS: dict[MarkCode, Any] = {
 ZONES: dict[ZoneCode, Any] = {
     ZoneCode.DONE: pgettext_lazy("lag ruler", "Loaded"),
     ZoneCode.ELIGIBLE: pgettext_lazy("lag ruler", "Eligible: waits for a run"),
-    ZoneCode.QUIET: pgettext_lazy("lag ruler", "Quiet: nothing pending"),
+    ZoneCode.QUIET: pgettext_lazy("lag ruler", "Idle: nothing pending"),
     ZoneCode.COOLING: pgettext_lazy("lag ruler", "Cooling: younger than the cutoff"),
     ZoneCode.UNKNOWN: pgettext_lazy("lag ruler", "Unknown: not counted"),
 }
@@ -55,17 +55,17 @@ STATES: dict[TimelineState, Any] = {
     TimelineState.AHEAD: pgettext_lazy("lag ruler", "Watermark in the future"),
     TimelineState.LATE: pgettext_lazy("lag ruler", "Late"),
     TimelineState.NEVER_LOADED: pgettext_lazy("lag ruler", "Never loaded"),
-    TimelineState.WAITING: pgettext_lazy("lag ruler", "Rows wait"),
+    TimelineState.WAITING: pgettext_lazy("lag ruler", "Rows waiting"),
     TimelineState.COOLING: pgettext_lazy("lag ruler", "Just cooling"),
-    TimelineState.QUIET: pgettext_lazy("lag ruler", "Quiet"),
+    TimelineState.QUIET: pgettext_lazy("lag ruler", "Idle"),
 }
 
 _SENTENCES: dict[TimelineState, Any] = {
     TimelineState.UNKNOWN: _(
-        "How far the pipeline is behind is not known: its source could not be counted in this sample."
+        "It is not known how far behind the pipeline is: its source could not be counted in this sample."
     ),
     TimelineState.EMPTY: _("The source has no rows, so there is nothing to load."),
-    TimelineState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run takes them."),
+    TimelineState.PAUSED: _("The pipeline is switched off: %(rows)s waiting, and no run loads them."),
     TimelineState.AHEAD: _(
         "The watermark lies in the future (%(watermark)s): the runner skips every row that changes before then."
     ),
@@ -73,9 +73,9 @@ _SENTENCES: dict[TimelineState, Any] = {
     TimelineState.NEVER_LOADED: _("Never loaded: %(rows)s waiting for the first run, the oldest for %(waiting)s."),
     TimelineState.WAITING: _("%(rows)s waiting for the next run, the oldest for %(waiting)s: within the limits."),
     TimelineState.COOLING: _(
-        "Nothing is due: %(cooling)s younger than the cutoff of %(cutoff)s min, left for the next run."
+        "Nothing to load: %(cooling)s younger than the cutoff of %(cutoff)s min, left for the next run."
     ),
-    TimelineState.QUIET: _("Nothing is pending: everything that the source changed is loaded."),
+    TimelineState.QUIET: _("Nothing is pending: all changes in the source are loaded."),
 }
 _QUIET_SINCE = _("Nothing is pending: the source's last change, at %(newest)s, is loaded.")
 
@@ -123,25 +123,25 @@ CHECKS: dict[CheckCode, tuple[Any, Any]] = {
     ),
     CheckCode.SOURCE_STATUS: (
         _("Source: status outside its domain"),
-        _("NULL, blank, padded or unheard-of words in the status column."),
+        _("NULL, blank, padded or unknown words in the status column."),
     ),
     CheckCode.TARGET_KEY_NULL: (_("Target: rows without a natural key"), _("Every row must name its source row.")),
-    CheckCode.TARGET_KEY_DUPLICATE: (_("Target: natural keys used twice"), _("A source row must be there once.")),
+    CheckCode.TARGET_KEY_DUPLICATE: (_("Target: natural keys used twice"), _("Each source row must appear only once.")),
     CheckCode.TARGET_UPDATED_NULL: (
         _("Target: rows without an update time"),
         _("Latency is measured by this column."),
     ),
     CheckCode.TARGET_STATUS: (
         _("Target: status outside its domain"),
-        _("NULL, blank, padded or unheard-of words in the status column."),
+        _("NULL, blank, padded or unknown words in the status column."),
     ),
     CheckCode.SOFT_DELETE: (
         _("Deleted in the source, active in the target"),
-        _("A row whose deletion was loaded must not be active any more."),
+        _("A row must not stay active in the target after its deletion was loaded."),
     ),
     CheckCode.FACT_REQUIRED_NULL: (
         _("Fact: rows without a dimension"),
-        _("Foreign keys that are NULL. The column allows it: see whether it is meant."),
+        _("Foreign keys that are NULL. The column allows it: check whether that is intended."),
     ),
     CheckCode.FACT_NEGATIVE: (
         _("Fact: negative measures"),
@@ -151,7 +151,7 @@ CHECKS: dict[CheckCode, tuple[Any, Any]] = {
 """The name of each check, and what it requires."""
 
 _REASONS: dict[Reason, Any] = {
-    Reason.NO_NATURAL_KEY: _("Not checked: which column of the target holds the source's key is not known."),
+    Reason.NO_NATURAL_KEY: _("Not checked: the target column that holds the source's key is unknown."),
     Reason.COMPOSITE_KEY: _("Does not apply: the target's key is made of several columns, not of the source's key."),
     Reason.NO_UPDATE_COLUMN: _(
         "Not checked: the target has no known update column. Name it in the pipeline's settings."
@@ -164,9 +164,7 @@ _REASONS: dict[Reason, Any] = {
     Reason.NO_MEASURES: _("Does not apply: the target has no valor_, quantidade_ or percentual_ column."),
     Reason.NO_TABLE: _("Not checked: the table does not exist, or the portal's login may not see it."),
     Reason.NAME_INVALID: _("Not checked: the table's name in the control row is not valid."),
-    Reason.OUT_OF_TIME: _(
-        "Not checked: the time for all checks together was used up. Run them again at a calmer hour."
-    ),
+    Reason.OUT_OF_TIME: _("Not checked: the time limit for all checks was reached. Run them again at a quieter hour."),
 }
 
 
@@ -178,7 +176,7 @@ def check_answer(result: CheckResult) -> str:
         words = problem_text(result.problem)
         return gettext("Not checked: %(what)s %(to_do)s") % {"what": words.what, "to_do": words.to_do}
     if result.basis is Basis.GUARANTEED:
-        return gettext("None possible: the table's own constraint refuses it.")
+        return gettext("Ruled out by a constraint of the table.")
     if not result.found:
         return gettext("None found.")
     shown = number(result.found) + ("+" if result.capped else "")
@@ -191,4 +189,4 @@ def looked_at_note(result: CheckResult) -> str:
     """Return how many rows were read at most, or an empty text for the whole table."""
     if result.looked_at is None:
         return ""
-    return gettext("At most %(number)s rows were looked at.") % {"number": number(result.looked_at)}
+    return gettext("At most %(number)s rows were checked.") % {"number": number(result.looked_at)}

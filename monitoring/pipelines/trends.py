@@ -414,7 +414,7 @@ def note(trend: Trend) -> str:
         length = duration(trend.step.total_seconds())
         notes.append(gettext("each point is the median of %(minutes)s") % {"minutes": length})
     if trend.cut:
-        notes.append(gettext("the newest %(rows)s executions") % {"rows": number(trend.values)})
+        notes.append(gettext("the latest %(rows)s executions") % {"rows": number(trend.values)})
     return " · ".join(notes)
 
 
@@ -449,7 +449,7 @@ def _band(trend: Trend, points: Sequence[Point]) -> Context:
     if trend.band is None:
         return {}
     low, high = [_rounded(trend.band[0])] * len(points), [_rounded(trend.band[2])] * len(points)
-    return {"band": {"label": gettext("Usual band"), "low": low, "high": high}}
+    return {"band": {"label": gettext("Typical range"), "low": low, "high": high}}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -460,7 +460,7 @@ def _sentence(trend: Trend) -> str:
     """Return the chart in words: the latest value, the bounds and the typical range."""
     known, text = trend.known, FIGURES[trend.figure].text
     if not known:
-        return gettext("No value in this time.")
+        return gettext("No values in this period.")
     lows = [point.value if point.low is None else point.low for point in known]
     highs = [point.value if point.high is None else point.high for point in known]
     bounds = {
@@ -473,9 +473,9 @@ def _sentence(trend: Trend) -> str:
     else:
         sentence = gettext("Last %(last)s, lowest %(low)s, highest %(high)s.") % bounds
     if trend.band is None:
-        return f"{sentence} " + gettext("Fewer than five values: there is no usual band yet.")
+        return f"{sentence} " + gettext("Fewer than five values: no typical range yet.")
     low, median, high = map(text, trend.band)
-    return f"{sentence} " + gettext("Usually between %(low)s and %(high)s, in the middle %(median)s.") % {
+    return f"{sentence} " + gettext("Typically %(low)s to %(high)s, median %(median)s.") % {
         "low": low,
         "high": high,
         "median": median,

@@ -235,7 +235,7 @@ class PipelineExecutions(PipelineBlock):
         found = executions(pipeline.name, form.statuses)
         listed = keyset.listed(request, here, found, field="run_id", descending=True, size=15, prefix="x-")
         if listed["lost"]:
-            form.add_error(None, gettext("This address names no place in the list: it starts again."))
+            form.add_error(None, gettext("That page no longer exists. Showing the first page."))
         table = PipelineExecutionsTable(_as_facts(listed["page"].rows, request.user))
         table.caption = gettext("Table of the executions")
         table.around = around_failed(request)

@@ -56,9 +56,9 @@ class RunsForm(TableForm):
         localize=False,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
-            "invalid": _("A run is named by its number: what was typed is not one and is not used."),
-            "min_value": _("Run numbers begin at 1: what was typed is not used."),
-            "max_value": _("No run number is that large: what was typed is not used."),
+            "invalid": _("Enter a run number. The filter was ignored."),
+            "min_value": _("Run numbers start at 1. The filter was ignored."),
+            "max_value": _("Run numbers are not that large. The filter was ignored."),
         },
     )
     status = forms.MultipleChoiceField(
@@ -66,7 +66,7 @@ class RunsForm(TableForm):
         required=False,
         choices=lazy(run_status_choices, list)(),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”: all statuses are shown.")},
+        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
     )
     by = forms.CharField(label=_("Started by"), required=False, max_length=TEXT_LENGTH)
     pipeline = forms.CharField(
@@ -79,7 +79,7 @@ class RunsForm(TableForm):
         label=_("Period"),
         required=False,
         choices=PERIOD_CHOICES,
-        error_messages={"invalid_choice": _("There is no period “%(value)s”: all periods are shown.")},
+        error_messages={"invalid_choice": _("There is no period “%(value)s”. Showing all periods.")},
     )
 
     def __init__(self, data: QueryDict, *, logins: bool, **kwargs: Any) -> None:

@@ -107,7 +107,7 @@ def timeline_sentence(found: Timeline) -> str:
         return gettext("No execution has been seen yet.")
     failed = sum(bar.execution.status is ExecutionStatus.FAILED for bar in found.bars)
     running = sum(bar.execution.status is ExecutionStatus.RUNNING and not bar.orphan for bar in found.bars)
-    return gettext("%(count)d executions of the newest runs: %(failed)d failed, %(running)d running.") % {
+    return gettext("%(count)d executions of the latest runs: %(failed)d failed, %(running)d running.") % {
         "count": len(found.bars),
         "failed": failed,
         "running": running,

@@ -104,7 +104,7 @@ class RunsList(Block):
         found = form.apply(current.now)
         listed = keyset.listed(request, here, found, field=field, descending=descending, size=RUNS_SHOWN)
         if listed["lost"]:
-            form.add_error(None, gettext("This address names no place in the list: it starts again."))
+            form.add_error(None, gettext("That page no longer exists. Showing the first page."))
         table = RunsTable(listed_runs(listed["page"].rows, logins=logins), order_by=form.order)
         for name in set(SORTABLE) - set(sortable(logins=logins)):
             table.columns[name].column.orderable = False

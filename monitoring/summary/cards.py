@@ -299,7 +299,7 @@ def trend_text(line: Line, form: Format, window: timedelta, days: int) -> str:
     over = {
         Basis.SAMPLES: gettext("last %(window)s") % {"window": duration_text(window.total_seconds())},
         Basis.DAYS: gettext("last %(days)d days") % {"days": days},
-        Basis.RUNS: gettext("newest %(runs)d runs") % {"runs": len(line.points)},
+        Basis.RUNS: gettext("latest %(runs)d runs") % {"runs": len(line.points)},
     }[line.basis]
     known = line.known
     return gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s") % {

@@ -164,7 +164,7 @@ class FailuresForm(TableForm):
         label=_("Kind"),
         required=False,
         choices=lazy(class_choices, list)(),
-        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”: all kinds are shown.")},
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
     )
 
     def apply(self, rows: Iterable[Execution]) -> list[Execution]:

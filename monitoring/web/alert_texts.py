@@ -90,7 +90,7 @@ def _duration_clause(verdict: Verdict) -> Words:
 
 
 def _no_op_clause(verdict: Verdict) -> Words:
-    return _("%(who)s succeeds without taking the rows that wait"), {}
+    return _("%(who)s succeeds without loading the waiting rows"), {}
 
 
 def _coverage_clause(verdict: Verdict) -> Words:
@@ -141,7 +141,7 @@ def _failed(verdict: Verdict) -> Words:
     error_class = member(ErrorClass, value_of(verdict, "error_class"))
     run = value_of(verdict, "run_id")
     if error_class is None:
-        return _("The control row says that its last run failed; the run itself is not kept any more."), {}
+        return _("The control row says that its last run failed; the run itself is no longer stored."), {}
     values = {"run": run, "meaning": class_text(error_class)[0], "class": label(error_class)}
     if not value_of(verdict, "error"):
         return _("Run %(run)s failed and does not say why."), values
@@ -163,7 +163,7 @@ def _no_run(verdict: Verdict) -> Words:
     if hours is None:
         return _("It is active, but no run of it has ever finished."), {}
     return (
-        _("Its newest run finished %(age)s ago; the limit is %(limit)s."),
+        _("Its latest run finished %(age)s ago; the limit is %(limit)s."),
         {"age": age_of(verdict.since), "limit": duration(hours * _MINUTE * _MINUTE)},
     )
 
@@ -187,10 +187,12 @@ def _stuck(verdict: Verdict) -> Words:
     }
     orphan = value_of(verdict, "orphan")
     if orphan == "later_run":
-        return _("Run %(run)s has been “running” for %(age)s, but a later run has finished: it was killed."), values
+        return _(
+            "Run %(run)s is still marked as running after %(age)s, but a later run has finished: it was killed."
+        ), values
     if orphan == "no_session":
-        return _("Run %(run)s has been “running” for %(age)s, but no runner is connected any more."), values
-    return _("Run %(run)s has been running for %(age)s; unusual beyond %(limit)s."), values
+        return _("Run %(run)s is still marked as running after %(age)s, but no runner is connected."), values
+    return _("Run %(run)s has been running for %(age)s; the limit is %(limit)s."), values
 
 
 def _stalled(verdict: Verdict) -> Words:
@@ -203,20 +205,20 @@ def _stalled(verdict: Verdict) -> Words:
 def _volume(verdict: Verdict) -> Words:
     values = {name: number(number_of(verdict, name)) for name in ("value", "median", "low", "high")}
     return (
-        _("Its newest success extracted %(value)s rows; usual are %(low)s to %(high)s (median %(median)s)."),
+        _("Its latest success extracted %(value)s rows; the typical range is %(low)s to %(high)s (median %(median)s)."),
         values,
     )
 
 
 def _duration(verdict: Verdict) -> Words:
     values = {name: duration(number_of(verdict, name)) for name in ("value", "median", "low", "high")}
-    return _("Its newest success took %(value)s; usual are %(low)s to %(high)s (median %(median)s)."), values
+    return _("Its latest success took %(value)s; the typical range is %(low)s to %(high)s (median %(median)s)."), values
 
 
 def _no_op(verdict: Verdict) -> Words:
     values = {"runs": number(number_of(verdict, "runs")), "rows": _rows(verdict)}
     return _(
-        "Its last %(runs)s successes extracted nothing, although rows were due before they began. %(rows)s."
+        "Its last %(runs)s successes extracted nothing, although rows were waiting before they started. %(rows)s."
     ), values
 
 
@@ -245,9 +247,9 @@ def _preflight(verdict: Verdict) -> Words:
 def _rows(verdict: Verdict) -> str:
     rows = number_of(verdict, "eligible")
     if rows is None:
-        return gettext("Rows wait")
+        return gettext("Rows are waiting")
     shown = number(rows) + ("+" if value_of(verdict, "capped") else "")
-    return ngettext("%(rows)s row waits", "%(rows)s rows wait", int(rows)) % {"rows": shown}
+    return ngettext("%(rows)s row is waiting", "%(rows)s rows are waiting", int(rows)) % {"rows": shown}
 
 
 REASONS: dict[Rule, Callable[[Verdict], Words]] = {
@@ -267,20 +269,24 @@ REASONS: dict[Rule, Callable[[Verdict], Words]] = {
 
 
 NEXT: dict[Rule, Any] = {
-    Rule.FAILED: _("Open the run, read the error and its advice, and see whether the watermark moved."),
-    Rule.LATE_WATERMARK: _("See whether its runs still start and finish, and how fast they drain the rows that wait."),
+    Rule.FAILED: _("Open the run, read the error and its advice, and check whether the watermark moved."),
+    Rule.LATE_WATERMARK: _("Check that its runs still start and finish, and how fast they work off the waiting rows."),
     Rule.NO_RECENT_RUN: _("Check the runner's schedule and that it lists this pipeline."),
-    Rule.RECURRENT_FAILURE: _("Compare its failures: the same error again and again has one cause."),
-    Rule.STUCK_RUN: _("Look for the runner's process and for blocking; if it is gone, close its rows in the audit."),
+    Rule.RECURRENT_FAILURE: _("Compare its failures: a repeated error has a single cause."),
+    Rule.STUCK_RUN: _(
+        "Look for the runner's process and for blocking. If the process is gone, close its rows in the audit tables."
+    ),
     Rule.STALLED_WATERMARK: _("Compare watermark_from and watermark_to of these runs with ctl.etl_control."),
-    Rule.UNUSUAL_VOLUME: _("Ask whether the source changed that much, or whether a filter or a load went wrong."),
-    Rule.UNUSUAL_DURATION: _("Compare its volume; if that is usual, look for blocking or a missing index."),
+    Rule.UNUSUAL_VOLUME: _(
+        "Check whether the source really changed that much, or whether a filter or load went wrong."
+    ),
+    Rule.UNUSUAL_DURATION: _("Compare its volume; if that is typical, look for blocking or a missing index."),
     Rule.SILENT_NO_OP: _("Check the runner's options (dry run, limited batches) and its source query."),
     Rule.COVERAGE_DROP: _("Compare source and target: look for deletions in the target or a bulk load in the source."),
     Rule.STRUCTURE: _("Correct the table's name in ctl.etl_control, or have the table created."),
     Rule.PREFLIGHT: _("Open the pre-flight: the failed check says what to do."),
 }
-_RETRY = _("The next sample tries again; the pre-flight says what stands in the way.")
+_RETRY = _("The next sample tries again. The pre-flight shows what is wrong.")
 
 
 def verdict_label(verdict: Verdict) -> str:
@@ -296,7 +302,7 @@ def verdict_clause(verdict: Verdict) -> Text:
     rule = _rule(verdict)
     who: Any = entity(verdict.entity_name) if verdict.entity_name else verdict_label(verdict)
     if rule is None or verdict.severity is Severity.UNKNOWN:
-        return text(_("%(who)s cannot be judged"), {"who": who})
+        return text(_("%(who)s cannot be evaluated"), {"who": who})
     template, values = CLAUSES[rule](verdict)
     return text(template, {"who": who, **values})
 
@@ -330,19 +336,19 @@ def verdict_next(verdict: Verdict) -> str:
 
 
 _SILENT: dict[str, Any] = {
-    "history": _("Not enough history to judge this yet."),
-    "structure": _("Not judged: its tables are missing or could not be looked up."),
-    "unread": _("Not judged: what it needs could not be read."),
-    "no_value": _("Not judged: there is no value to compare."),
+    "history": _("Not enough history to evaluate this yet."),
+    "structure": _("Not evaluated: its tables are missing or could not be checked."),
+    "unread": _("Not evaluated: the required data could not be read."),
+    "no_value": _("Not evaluated: there is no value to compare."),
 }
 
 
 def _unknown(verdict: Verdict) -> Text:
     status = value_of(verdict, "status_text")
     if status:
-        return text(_("The audit says “%(status)s”, a status that the contract does not know."), {"status": status})
+        return text(_("The audit tables contain the unknown status “%(status)s”."), {"status": status})
     code = member(ProblemCode, value_of(verdict, "problem")) or ProblemCode.NOT_READ
-    return text(_("It could not be judged: %(problem)s."), {"problem": label(code)})
+    return text(_("It could not be evaluated: %(problem)s."), {"problem": label(code)})
 
 
 def _rule(verdict: Verdict) -> Rule | None:

@@ -29,14 +29,14 @@ LABELS: dict[str, Any] = {
     "dw.clock": _("DW clock"),
     "oltp.clock": _("OLTP clock"),
     "server.encryption": _("Encryption"),
-    "dw.isolation": _("DW: reading a snapshot"),
-    "oltp.isolation": _("OLTP: reading a snapshot"),
+    "dw.isolation": _("DW: snapshot isolation"),
+    "oltp.isolation": _("OLTP: snapshot isolation"),
     "dw.schema.": _("Schema %(name)s"),
     "dw.table.": _("Table %(name)s with its columns"),
     "dw.permission.": _("SELECT on %(name)s"),
     "dw.index.": _("Indexes of %(name)s"),
     "dw.execute.": _("EXECUTE on %(name)s"),
-    "dw.sessions": _("Sight of every session"),
+    "dw.sessions": _("Permission: VIEW SERVER STATE"),
     "pipelines.active": _("At least one active pipeline"),
     "pipeline.active": _("Active"),
     "pipeline.mapping": _("Mapping valid"),
@@ -52,15 +52,15 @@ LABELS: dict[str, Any] = {
 }
 
 _SNAPSHOT_TO_DO = _(
-    "Ask the DBA: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or take ETL_SQL_ISOLATION away. Until then the "
-    "figures are read uncommitted."
+    "Ask the DBA: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or remove ETL_SQL_ISOLATION. Until "
+    "then, the portal reads uncommitted data."
 )
 
 # Those that manage.py doctor makes besides: of the portal itself.
 PORTAL_LABELS: dict[str, Any] = {
     "odbc.driver": _("ODBC driver manager and driver"),
     "portal.database": _("The portal's own database"),
-    "portal.migrated": _("Its tables are up to date"),
+    "portal.migrated": _("The portal's tables are up to date"),
     "portal.data_folder": _("The data folder can be written"),
     "portal.settings.": _("Settings, %(name)s"),
     "portal.settings": _("Settings"),
@@ -68,53 +68,62 @@ PORTAL_LABELS: dict[str, Any] = {
 _ALL_LABELS = LABELS | PORTAL_LABELS
 
 _TO_DO: dict[str, Any] = {
-    "dw.connection": _("Check that the DW's server runs and that the portal's ETL_SQL_ variables are right."),
-    "oltp.connection": _("Check that the OLTP's server runs and that the portal's ETL_SQL_ variables are right."),
-    "dw.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
-    "oltp.clock": _("Let the server's and this machine's clock follow the same time server; ages are off until then."),
+    "dw.connection": _("Check that the DW server is running and that the portal's ETL_SQL_ variables are right."),
+    "oltp.connection": _("Check that the OLTP server is running and that the portal's ETL_SQL_ variables are right."),
+    "dw.clock": _(
+        "Synchronise the clocks of the server and of this machine with the same time server. Until then, ages"
+        " are wrong."
+    ),
+    "oltp.clock": _(
+        "Synchronise the clocks of the server and of this machine with the same time server. Until then, ages"
+        " are wrong."
+    ),
     "server.encryption": _(
-        "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the authority "
-        "that signed the server's certificate: until then whoever sits in between can read along, the password too."
+        "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and make this machine trust the "
+        "authority that signed the server's certificate. Until then, the traffic can be intercepted, "
+        "including the password."
     ),
     "dw.isolation": _SNAPSHOT_TO_DO,
     "oltp.isolation": _SNAPSHOT_TO_DO,
     "dw.schema.": _("Create the schema, or check that ETL_DW_DB names the right database."),
     "dw.table.": _(
-        "Bring the table to the contract (sql/sqlserver), or check that ETL_DW_DB names the right database."
+        "Change the table to match the contract (sql/sqlserver), or check that ETL_DW_DB names the right database."
     ),
     "dw.permission.": _("Ask the DBA: GRANT SELECT on it to the portal's login."),
-    "dw.index.": _("Ask the DBA for the index: manage.py doctor prints the statement. Until then each look is slow."),
+    "dw.index.": _(
+        "Ask the DBA for the index: manage.py doctor prints the statement. Until then, every sample is slow."
+    ),
     "dw.execute.": _(
         "Ask the DBA to GRANT EXECUTE on it to the portal's login, or to create it (sql/sqlserver): manage.py doctor "
         "prints the statement."
     ),
     "dw.sessions": _(
-        "Ask the DBA for the permission: manage.py doctor prints the statement. Until then a snapshot that is taken "
-        "here shows the portal's own session only."
+        "Ask the DBA for the permission: manage.py doctor prints the statement. Until then, captures taken "
+        "here show only the portal's own session."
     ),
-    "pipelines.active": _("Set is_active = 1 for a pipeline in ctl.etl_control, or enter one."),
-    "pipeline.active": _("Set is_active = 1 for it in ctl.etl_control when it is to run again."),
+    "pipelines.active": _("Set is_active = 1 for a pipeline in ctl.etl_control, or add one."),
+    "pipeline.active": _("To run it again, set is_active = 1 for it in ctl.etl_control."),
     "pipeline.mapping": _("Correct its names in ctl.etl_control: schema.table for both tables, a column for the key."),
     "pipeline.source": _("Check source_table in ctl.etl_control, or have the table created in the OLTP."),
     "pipeline.target": _("Check target_table in ctl.etl_control, or have the table created in the DW."),
     "pipeline.source_permission": _("Ask the DBA: GRANT SELECT on the source to the portal's login."),
     "pipeline.target_permission": _("Ask the DBA: GRANT SELECT on the target to the portal's login."),
     "pipeline.index": _(
-        "Create an index on (updated_at, key) in the source: without it each look at the pending rows, and each run, "
-        "reads the whole table."
+        "Create an index on (updated_at, key) in the source. Without it, each sample and each run reads the "
+        "whole table."
     ),
-    "pipeline.ready": _("Put its failed checks right: mapping, source, target."),
-    "required.ready": _("Put this pipeline's failed checks right: it is required."),
-    "required.active": _("Set is_active = 1 for it in ctl.etl_control, or take it off the list of required pipelines."),
-    "collector.age": _("Start it (manage.py collect) and look at its log."),
+    "pipeline.ready": _("Fix its failed checks: mapping, source, target."),
+    "required.ready": _("Fix this pipeline's failed checks: it is required."),
+    "required.active": _(
+        "Set is_active = 1 for it in ctl.etl_control, or remove it from the list of required pipelines."
+    ),
+    "collector.age": _("Start it (manage.py collect) and check its log."),
     "odbc.driver": _("Until then no SQL Server can be reached from this machine."),
-    "portal.database": _("Check DATABASE_URL, that its server runs, and that its user may connect."),
+    "portal.database": _("Check DATABASE_URL, that its server is running, and that its user may connect."),
     "portal.migrated": _("Run manage.py migrate."),
-    "portal.data_folder": _(
-        "Give the portal's user the right to write there, or set PORTAL_DATA_DIR to another folder."
-    ),
+    "portal.data_folder": _("Give the portal's user write permission, or set PORTAL_DATA_DIR to another folder."),
 }
-_NOT_LISTED = _("Enter it in ctl.etl_control, or take it off the list of required pipelines (REQUIRED_PIPELINES).")
+_NOT_LISTED = _("Add it to ctl.etl_control, or remove it from the list of required pipelines (REQUIRED_PIPELINES).")
 
 
 def check_text(check: Check) -> CheckWords:
@@ -191,7 +200,7 @@ def _detail(check: Check) -> str:
     if check.problem is not None and check.state is not CheckState.PASSED:
         return problem_text(check.problem).what
     if check.state is CheckState.UNKNOWN:
-        return gettext("It could not be found out.")
+        return gettext("It could not be checked.")
     return _database_detail(check, values) or _pipeline_detail(check, values)
 
 
@@ -218,9 +227,9 @@ def _connection_detail(values: dict[str, Any]) -> str:
 
 def _encryption_detail(values: dict[str, Any]) -> str:
     if not values.get("encrypted"):
-        return gettext("What travels to and from the server is not encrypted.")
+        return gettext("Traffic to and from the server is not encrypted.")
     if not values.get("verified"):
-        return gettext("Encrypted, but any certificate is trusted: it may be another server that answers.")
+        return gettext("Encrypted, but any certificate is trusted: another server could answer in its place.")
     return gettext("Encrypted, the certificate verified.")
 
 
@@ -231,7 +240,9 @@ def _standing_detail(check: Check, values: dict[str, Any]) -> str:
         return gettext("It does not exist, or the portal's login may not execute it.")
     if values.get("pending"):
         return ngettext(
-            "%(number)s migration has not been run.", "%(number)s migrations have not been run.", values["pending"]
+            "%(number)s migration has not been applied.",
+            "%(number)s migrations have not been applied.",
+            values["pending"],
         ) % {"number": number(values["pending"])}
     return str(values.get("permission") or values.get("found") or "")
 
@@ -244,7 +255,7 @@ def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
             "pipelines": number(values.get("pipelines")),
         }
     if code == "pipeline.active" and values.get("active") == 0:
-        return gettext("Switched off: it is not judged.")
+        return gettext("Switched off: not evaluated.")
     if code == "pipeline.mapping":
         return f"{values.get('source')} → {values.get('target')}"
     if code.startswith("required.") and values.get("listed") == 0:
@@ -256,7 +267,7 @@ def _pipeline_detail(check: Check, values: dict[str, Any]) -> str:
 
 def _collector(state: CheckState, values: dict[str, Any]) -> str:
     if state is CheckState.WARNING:
-        return gettext("No collector is at work: an open page takes a sample itself, once a minute.")
+        return gettext("The collector is not running. An open page takes a sample once a minute.")
     limit = values.get("limit_seconds")
     if limit is None:
         return gettext("It has never run.")
@@ -291,30 +302,36 @@ READINESS: dict[Readiness, Any] = {
     Readiness.WARNINGS: pgettext_lazy("doctor", "Ready, but not everything passed"),
     Readiness.NOT_READY: pgettext_lazy("doctor", "Not ready"),
 }
-FOR_THE_DBA = _("For the DBA: what the portal lacks, to read and run. The portal never runs it.")
+FOR_THE_DBA = _(
+    "For the DBA: statements for the missing permissions and objects. Review and run them; the portal never does."
+)
 
 _WHY: dict[str, Any] = {
-    "sessions": _("A snapshot of the sessions shows every session only to a login with this permission."),
+    "sessions": _("A snapshot shows all sessions only to a login with this permission."),
     "user": _(
-        "The login cannot open this database. If it is online, the login has no user in it: this makes one that may "
-        "read. If it is offline, in restore or missing, nothing here helps."
+        "The login cannot open this database. If the database is online, the login has no user in it: this "
+        "statement creates one that can read. It does not help if the database is offline, being restored or "
+        "missing."
     ),
     "snapshot": _(
-        "ETL_SQL_ISOLATION asks for a snapshot, which this database does not allow. It costs room in tempdb."
+        "ETL_SQL_ISOLATION requests snapshot isolation, which this database does not allow. It uses space in tempdb."
     ),
-    "select": _("The portal reads %(name)s and may not. (A DENY, if there is one, has to be revoked as well.)"),
+    "select": _("The portal has no permission to read %(name)s. (A DENY, if there is one, must be revoked as well.)"),
     "hidden": _(
-        "Not all of %(name)s can be seen. Either it does not exist here, or this permission is missing: SQL Server "
-        "hides what a login may not read."
+        "%(name)s is not fully visible. Either it does not exist here, or this permission is missing: SQL "
+        "Server hides objects that a login may not read."
     ),
     "execute": _(
         "The portal may not execute %(name)s, or it does not exist: sql/sqlserver/60_dw_procedures.sql creates it."
     ),
     "index": _(
-        "%(name)s is read by this order in each look; without the index the whole table is. Building it keeps writers "
-        "out: choose a quiet hour. (Enterprise edition: add WITH (ONLINE = ON).)"
+        "The portal reads %(name)s in this order for every sample. Without the index, each read scans the "
+        "whole table. Building the index blocks writers: choose a quiet hour. (Enterprise edition: add WITH "
+        "(ONLINE = ON).)"
     ),
-    "index_online": _("%(name)s is read by this order in each look; without the index the whole table is."),
+    "index_online": _(
+        "The portal reads %(name)s in this order for every sample. Without the index, each read scans the whole table."
+    ),
 }
 
 

@@ -107,7 +107,7 @@ def demo_users() -> list[tuple[str, str]]:
         return []
     return [
         (Group.VIEWER, gettext("sees everything but connections")),
-        (Group.OPERATOR, gettext("sees, and acts on incidents")),
+        (Group.OPERATOR, gettext("can capture sessions and run checks")),
         (Group.AUDITOR, gettext("sees connections too")),
         (Group.ADMIN, gettext("everything")),
     ]
@@ -134,11 +134,11 @@ def words() -> dict[str, str]:
         "ahead": gettext("in {time}"),
         "off": gettext("off"),
         "lost": gettext("Contact lost since {time}"),
-        "signed_out": gettext("Signed out: nothing is refreshed any more."),
+        "signed_out": gettext("Signed out: the page no longer refreshes."),
         "sign_in": gettext("Sign in"),
         "forbidden": gettext("You may no longer see this page."),
-        "no_data": gettext("Nothing to draw yet."),
+        "no_data": gettext("No data yet."),
         "running": gettext("running"),
-        "usual": gettext("usual"),
-        "not_saved": gettext("The choice could not be saved; it holds for this page only."),
+        "usual": gettext("typical"),
+        "not_saved": gettext("Your choice could not be saved and applies to this page only."),
     }

@@ -27,61 +27,61 @@ class ErrorPage:
 
 BAD_REQUEST = ErrorPage(
     400,
-    _("This address could not be understood"),
-    _("Something in it is not in the form that the portal expects."),
-    _("Go back and try again. If a link of the portal led here, tell the portal's administrator."),
+    _("This address is not valid"),
+    _("Part of it is not in the expected format."),
+    _("Go back and try again. If a link in the portal led you here, tell the portal's administrator."),
 )
 FORBIDDEN = ErrorPage(
     403,
-    _("Your role does not open this page"),
-    _("You are signed in, but none of your groups may see what is here."),
+    _("Your role has no access to this page"),
+    _("None of your groups has access to this page."),
     _("Ask the portal's administrator for the group that you need."),
 )
 CSRF = ErrorPage(
     403,
-    _("The form was too old, or came from elsewhere"),
-    _("For safety nothing was changed. It happens after signing in or out in another tab, or without cookies."),
-    _("Go back, reload the page and send the form again. The portal needs cookies to be allowed."),
+    _("The form has expired, or was sent from another site"),
+    _("To be safe, nothing was changed. This happens after signing in or out in another tab, or without cookies."),
+    _("Go back, reload the page and send the form again. The portal requires cookies."),
 )
 NOT_FOUND = ErrorPage(
     404,
-    _("There is nothing at this address"),
+    _("Page not found"),
     _("The page may have moved, or the pipeline or run may have been removed from the audit tables."),
-    _("Check the address, or start from the first page."),
+    _("Check the address, or go to the summary."),
 )
 TOO_MANY = ErrorPage(
     429,
     _("Too many attempts"),
-    _("To keep guessed passwords out, the portal waits for a few minutes after too many attempts."),
+    _("To prevent password guessing, the portal blocks sign-in for a few minutes after too many attempts."),
     _("Wait five minutes, then try again."),
 )
 NO_GROUP = ErrorPage(
     403,
-    _("You are known, but nothing here is open to you"),
-    _("Your organisation's sign-in worked. None of the groups that it names opens anything in this portal."),
+    _("You are signed in, but have no access"),
+    _("You signed in at your organisation, but none of your groups there gives access to this portal."),
     _("Ask your organisation's administrator for a group that the portal knows."),
 )
 ADDRESS_TAKEN = ErrorPage(
     403,
-    _("An account of this portal has your e-mail address already"),
-    _("It is not handed over to whoever signs in elsewhere with the same address."),
+    _("Another account already uses your e-mail address"),
+    _("It is not linked to sign-ins from elsewhere with the same address."),
     _("Sign in with that account's own password, or ask the portal's administrator."),
 )
 BUSY_WITH_YOURS = ErrorPage(
     429,
-    _("Another file of yours is still being made"),
-    _("Each person gets one file at a time, so that pages stay quick for everybody."),
-    _("Wait until it has arrived, then ask again. One that was cancelled makes room within five minutes."),
+    _("Another of your downloads is still being prepared"),
+    _("Each user can prepare one download at a time, so that the portal stays fast for everyone."),
+    _("Wait for it to finish, then try again. A cancelled download frees its place within five minutes."),
 )
 BUSY_WITH_OTHERS = ErrorPage(
     429,
-    _("Files are being made for others"),
-    _("Only a few are made at once, so that pages stay quick for everybody."),
+    _("Downloads are being prepared for other users"),
+    _("Only a few downloads are prepared at a time, so that the portal stays fast for everyone."),
     _("Try again in half a minute."),
 )
 FAILED = ErrorPage(
     500,
-    _("The portal failed"),
+    _("Portal error"),
     _("This is a fault of the portal, not of the pipelines: the ETL is not affected."),
     _("Try again in a moment. The reason is in the portal's log, with the time of this page."),
     "failed",
@@ -89,22 +89,22 @@ FAILED = ErrorPage(
 DATABASE_DOWN = ErrorPage(
     503,
     _("The portal's own database does not answer"),
-    _("Sign-in, figures and history are kept there, so no page can be shown. The ETL itself is not affected."),
-    _("Try again in a moment. If it lasts, an administrator should look at DATABASE_URL and the portal's log."),
+    _("Accounts, figures and history are stored there, so no page can be shown. The ETL itself is not affected."),
+    _("Try again in a moment. If it persists, an administrator should check DATABASE_URL and the portal's log."),
     "failed",
 )
 WAREHOUSE_DOWN = ErrorPage(
     503,
     _("The warehouse does not answer"),
-    _("What was asked for is read from the SQL Server itself, and it gave no answer. The portal itself works."),
-    _("The pre-flight on the first page says what is wrong and what to do; the figures there are the last ones read."),
+    _("The requested data is read directly from SQL Server, which did not answer. The portal itself works."),
+    _("The pre-flight on the summary shows what is wrong and what to do; the figures there are the last ones read."),
     "failed",
 )
 UNREAD = ErrorPage(
     503,
-    _("What was asked for could not be read from the warehouse"),
-    _("The warehouse gave no answer that could be used. The portal itself works."),
-    _("The pre-flight on the first page says what is wrong and what to do."),
+    _("The requested data could not be read from the warehouse"),
+    _("The warehouse did not return a usable answer. The portal itself works."),
+    _("The pre-flight on the summary shows what is wrong and what to do."),
     "failed",
 )
 PAGES = (

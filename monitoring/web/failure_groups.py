@@ -123,7 +123,7 @@ def days_sentence(days: Sequence[DayCount]) -> str:
     """Return what the bars per day show, for screen readers."""
     total = sum(day.number for day in days)
     if not total:
-        return gettext("Not once in the last %(days)d days.") % {"days": len(days)}
+        return gettext("Not in the last %(days)d days.") % {"days": len(days)}
     most = max(days, key=lambda day: day.number)
     return ngettext(
         "%(total)s time in the last %(days)d days, most often on %(day)s (%(most)s).",

@@ -23,10 +23,10 @@ class FailureWords(NamedTuple):
 
 _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
     ErrorClass.UNIQUE: (
-        _("A row arrived twice: its key is in the target already."),
+        _("A row arrived twice: the target already contains its key."),
         _(
-            "Find the key in source and target. Usually the source holds it twice, or an earlier load wrote it "
-            "without moving the watermark."
+            "Find the key in source and target. Usually the source contains it twice, or an earlier load wrote it"
+            " without moving the watermark."
         ),
     ),
     ErrorClass.FOREIGN_KEY: (
@@ -35,11 +35,11 @@ _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
     ),
     ErrorClass.CHECK: (
         _("A value breaks a rule of the target table."),
-        _("Look at the constraint and at the source's new rows: either the data is wrong or the rule is outdated."),
+        _("Check the constraint and the new rows of the source: either the data is wrong or the rule is outdated."),
     ),
     ErrorClass.NOT_NULL: (
         _("A column that must have a value got none."),
-        _("Find the source rows without it. Have them corrected, or let the mapping give a default."),
+        _("Find the source rows without it. Have them corrected, or add a default to the mapping."),
     ),
     ErrorClass.TRUNCATION: (
         _("A text is longer than the target's column."),
@@ -51,11 +51,11 @@ _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
     ),
     ErrorClass.DEADLOCK: (
         _("Two sessions waited for each other, and the server ended this one."),
-        _("The next run repeats it. If it recurs, look at what else writes at that hour, or use smaller batches."),
+        _("The next run repeats it. If it recurs, check what else writes at that hour, or use smaller batches."),
     ),
     ErrorClass.LOCK_TIMEOUT: (
-        _("Another session held the table for longer than the load was willing to wait."),
-        _("Find the blocking session (sys.dm_exec_requests); let reports and loads not run at the same hour."),
+        _("The load waited too long for a lock held by another session."),
+        _("Find the blocking session (sys.dm_exec_requests); avoid running reports and loads at the same time."),
     ),
     ErrorClass.TIMEOUT: (
         _("A statement took longer than allowed."),
@@ -71,7 +71,7 @@ _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
     ),
     ErrorClass.NETWORK: (
         _("The connection broke, or the server could not be reached."),
-        _("Check whether the server restarted or failed over at that time; the next run goes on from the watermark."),
+        _("Check whether the server restarted or failed over at that time. The next run continues from the watermark."),
     ),
     ErrorClass.MISSING_OBJECT: (
         _("A table, view or procedure does not exist."),
@@ -98,7 +98,7 @@ _WORDS: dict[ErrorClass, tuple[Any, Any]] = {
         _("Load the dimension first; if it was loaded, look for the row in its source and at its watermark."),
     ),
     ErrorClass.CONFIGURATION: (
-        _("The runner is not set up as it should be."),
+        _("The runner is not configured correctly."),
         _("Check the runner's environment variables, and this pipeline's row in ctl.etl_control."),
     ),
     ErrorClass.OTHER: (
@@ -123,8 +123,8 @@ _BY_NUMBER: dict[int, tuple[Any, Any]] = {
         _("Tell the DBA; use a smaller batch_size until then."),
     ),
     916: (
-        _("The loader's login is no user of that database."),
-        _("Ask the DBA to create the user in the database that the message names, and to grant it its rights."),
+        _("The loader's login has no user in that database."),
+        _("Ask the DBA to create the user in the database that the message names, and to grant its permissions."),
     ),
     1104: (
         _("tempdb has no room left for sorting or joining."),
@@ -148,11 +148,11 @@ _BY_NUMBER: dict[int, tuple[Any, Any]] = {
     ),
     8645: (
         _("The statement waited too long for memory."),
-        _("Look at what runs at that hour; a smaller batch_size asks for less memory."),
+        _("Check what runs at that hour; a smaller batch_size needs less memory."),
     ),
     18456: (
         _("The server refused the user or the password."),
-        _("Check user and password of the runner. The server's error log tells the reason as the error's state."),
+        _("Check user and password of the runner. The state of the error in the server's error log gives the reason."),
     ),
     18486: (
         _("The login is locked, after too many wrong passwords."),
@@ -163,12 +163,12 @@ _BY_NUMBER: dict[int, tuple[Any, Any]] = {
         _("Set a new password, in the server and in the runner's settings; ask the DBA to exempt service logins."),
     ),
     40501: (
-        _("The database service is busy and turns requests away."),
+        _("The database service is busy and rejects requests."),
         _("Repeat later; if it recurs, ask for a higher service tier or load at another hour."),
     ),
     40613: (
         _("The database is being moved or restarted by its cloud service."),
-        _("The next run goes on from the watermark; if it lasts, look at the service's status page."),
+        _("The next run continues from the watermark; if it persists, look at the service's status page."),
     ),
     40615: (
         _("The cloud server's firewall does not let the runner's address in."),

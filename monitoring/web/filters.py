@@ -36,7 +36,8 @@ def search_field() -> forms.CharField:
         widget=forms.TextInput(attrs={"type": "search"}),
         error_messages={
             "max_length": _(
-                "The text to search for may have %(limit_value)d characters, it has %(show_value)d: it is not used."
+                "Search text can have at most %(limit_value)d characters; %(show_value)d were entered. The filter "
+                "was ignored."
             )
         },
     )
@@ -58,7 +59,7 @@ class TableForm(forms.Form):
         value: str = self.cleaned_data["sort"]
         if value and value not in self.sortable:
             raise forms.ValidationError(
-                _("There is no column “%(value)s” to sort by: the usual order is shown."), params={"value": value[:60]}
+                _("The table has no column “%(value)s”. Showing the default order."), params={"value": value[:60]}
             )
         return value
 
@@ -109,13 +110,13 @@ class MatrixForm(TableForm):
         required=False,
         choices=lazy(status_choices, list)(),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”: all statuses are shown.")},
+        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
     )
     show = forms.ChoiceField(
         label=_("Show"),
         required=False,
         choices=SHOW,
-        error_messages={"invalid_choice": _("“%(value)s” cannot be shown: all pipelines are.")},
+        error_messages={"invalid_choice": _("“%(value)s” is not an option. Showing all pipelines.")},
     )
 
     def apply(self, rows: list[MatrixRow]) -> list[MatrixRow]:

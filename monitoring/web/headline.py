@@ -33,14 +33,14 @@ def sentence_text(sentence: Sentence) -> Text:
 
 
 def _nothing(sentence: Sentence) -> Text:
-    return text(_("Nothing has been sampled yet: the collector has not run."))
+    return text(_("No sample yet: the collector has not run."))
 
 
 def _stale(sentence: Sentence) -> Text:
     if sentence.since is None:
-        return text(_("The figures are old: the collector does not run."))
+        return text(_("The figures are out of date: the collector is not running."))
     values = {"at": time(sentence.since)}
-    return text(_("The figures are from %(at)s: the collector has not sampled since."), values)
+    return text(_("The figures are from %(at)s: the collector has taken no sample since."), values)
 
 
 def _unreachable(sentence: Sentence) -> Text:
@@ -52,14 +52,14 @@ def _unreachable(sentence: Sentence) -> Text:
         values["at"] = time(sentence.since)
         return text(
             ngettext(
-                "%(names)s has not answered since %(at)s (%(reason)s): older figures are shown.",
-                "%(names)s have not answered since %(at)s (%(reason)s): older figures are shown.",
+                "%(names)s has not answered since %(at)s (%(reason)s). Showing the last known figures.",
+                "%(names)s have not answered since %(at)s (%(reason)s). Showing the last known figures.",
                 count,
             )
             if reason
             else ngettext(
-                "%(names)s has not answered since %(at)s: older figures are shown.",
-                "%(names)s have not answered since %(at)s: older figures are shown.",
+                "%(names)s has not answered since %(at)s. Showing the last known figures.",
+                "%(names)s have not answered since %(at)s. Showing the last known figures.",
                 count,
             ),
             values,
@@ -81,7 +81,7 @@ def _no_pipelines(sentence: Sentence) -> Text:
 
 
 def _none_active(sentence: Sentence) -> Text:
-    return text(_("No pipeline is active: nothing is judged."))
+    return text(_("No pipeline is active, so nothing is evaluated."))
 
 
 def _attention(sentence: Sentence) -> Text:
@@ -101,7 +101,7 @@ def _attention(sentence: Sentence) -> Text:
     )
     said = text(opening, {**values, "listed": listed})
     if sentence.unknown:
-        unknown = ngettext(" %(count)s cannot be judged.", " %(count)s cannot be judged.", sentence.unknown)
+        unknown = ngettext(" %(count)s cannot be evaluated.", " %(count)s cannot be evaluated.", sentence.unknown)
         said += text(unknown, {"count": sentence.unknown})
     return said
 
@@ -116,8 +116,8 @@ def _unknown(sentence: Sentence) -> Text:
         others = ngettext("%(first)s, and %(more)s more", "%(first)s, and %(more)s more", more)
         listed = text(others, {"first": listed, "more": more})
     opening = ngettext(
-        "%(count)s of %(active)s pipelines cannot be judged: %(listed)s.",
-        "%(count)s of %(active)s pipelines cannot be judged: %(listed)s.",
+        "%(count)s of %(active)s pipelines cannot be evaluated: %(listed)s.",
+        "%(count)s of %(active)s pipelines cannot be evaluated: %(listed)s.",
         sentence.unknown,
     )
     return text(opening, {"count": sentence.unknown, "active": sentence.active, "listed": listed})
@@ -125,13 +125,15 @@ def _unknown(sentence: Sentence) -> Text:
 
 def _preflight(sentence: Sentence) -> Text:
     opening = ngettext(
-        "The pipelines are well, but %(checks)s pre-flight check failed.",
-        "The pipelines are well, but %(checks)s pre-flight checks failed.",
+        "The pipelines are healthy, but %(checks)s pre-flight check failed.",
+        "The pipelines are healthy, but %(checks)s pre-flight checks failed.",
         sentence.checks,
     )
     return text(opening, {"checks": sentence.checks})
 
 
 def _all_well(sentence: Sentence) -> Text:
-    said = ngettext("The one active pipeline is well.", "All %(active)s active pipelines are well.", sentence.active)
+    said = ngettext(
+        "The one active pipeline is healthy.", "All %(active)s active pipelines are healthy.", sentence.active
+    )
     return text(said, {"active": sentence.active})

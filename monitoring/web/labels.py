@@ -1,8 +1,4 @@
-"""A word for every member of every vocabulary. Lazy: importing needs no language.
-
-The pipeline statuses have their own context: in Portuguese they are the codes that users know
-(OK, FALHA, RODANDO, PENDENTE_ESTRUTURA, SEM_EXECUCAO, DESCONHECIDO).
-"""
+"""A word for every member of every vocabulary. Lazy: importing needs no language."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ from monitoring.rules.enums import (
 LABELS: dict[type[StrEnum], dict[Any, Any]] = {
     PipelineStatus: {
         PipelineStatus.UNKNOWN: pgettext_lazy("pipeline status", "Unknown"),
-        PipelineStatus.STRUCTURE_MISSING: pgettext_lazy("pipeline status", "Structure missing"),
+        PipelineStatus.STRUCTURE_MISSING: pgettext_lazy("pipeline status", "Missing tables"),
         PipelineStatus.RUNNING: pgettext_lazy("pipeline status", "Running"),
         PipelineStatus.FAILED: pgettext_lazy("pipeline status", "Failed"),
         PipelineStatus.OK: pgettext_lazy("pipeline status", "OK"),
@@ -59,12 +55,12 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         Severity.CRITICAL: pgettext_lazy("severity", "Critical"),
     },
     WatermarkState: {
-        WatermarkState.CURRENT: pgettext_lazy("watermark state", "Current"),
-        WatermarkState.REWOUND: pgettext_lazy("watermark state", "Rewound"),
-        WatermarkState.STOPPED: pgettext_lazy("watermark state", "Stopped"),
+        WatermarkState.CURRENT: pgettext_lazy("watermark state", "Up to date"),
+        WatermarkState.REWOUND: pgettext_lazy("watermark state", "Moved back"),
+        WatermarkState.STOPPED: pgettext_lazy("watermark state", "No recent run"),
         WatermarkState.STALLED: pgettext_lazy("watermark state", "Stalled"),
         WatermarkState.FALLING_BEHIND: pgettext_lazy("watermark state", "Falling behind"),
-        WatermarkState.DRAINING: pgettext_lazy("watermark state", "Draining"),
+        WatermarkState.DRAINING: pgettext_lazy("watermark state", "Catching up"),
         WatermarkState.NOT_ENOUGH_HISTORY: pgettext_lazy("watermark state", "Not enough history"),
         WatermarkState.UNKNOWN: pgettext_lazy("watermark state", "Unknown"),
     },
@@ -72,14 +68,14 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         Rule.FAILED: pgettext_lazy("rule", "Failed"),
         Rule.LATE_WATERMARK: pgettext_lazy("rule", "Late"),
         Rule.NO_RECENT_RUN: pgettext_lazy("rule", "No recent run"),
-        Rule.RECURRENT_FAILURE: pgettext_lazy("rule", "Fails again and again"),
+        Rule.RECURRENT_FAILURE: pgettext_lazy("rule", "Recurrent failure"),
         Rule.STUCK_RUN: pgettext_lazy("rule", "Stuck run"),
         Rule.STALLED_WATERMARK: pgettext_lazy("rule", "Stalled watermark"),
         Rule.UNUSUAL_VOLUME: pgettext_lazy("rule", "Unusual volume"),
         Rule.UNUSUAL_DURATION: pgettext_lazy("rule", "Unusual duration"),
-        Rule.SILENT_NO_OP: pgettext_lazy("rule", "Success that does nothing"),
+        Rule.SILENT_NO_OP: pgettext_lazy("rule", "Success without effect"),
         Rule.COVERAGE_DROP: pgettext_lazy("rule", "Coverage dropped"),
-        Rule.STRUCTURE: pgettext_lazy("rule", "Structure missing"),
+        Rule.STRUCTURE: pgettext_lazy("rule", "Missing tables"),
         Rule.PREFLIGHT: pgettext_lazy("rule", "Pre-flight"),
     },
     AuditQuestion: {
@@ -143,18 +139,18 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
     FailureState: {
         FailureState.NEW: pgettext_lazy("failure", "New"),
         FailureState.RECURRING: pgettext_lazy("failure", "Recurring"),
-        FailureState.GONE: pgettext_lazy("failure", "Gone"),
+        FailureState.GONE: pgettext_lazy("failure", "Resolved"),
         FailureState.UNKNOWN: pgettext_lazy("failure", "Unknown"),
     },
     SentenceCode: {
-        SentenceCode.NOTHING_SAMPLED: pgettext_lazy("verdict", "Nothing sampled yet"),
-        SentenceCode.STALE: pgettext_lazy("verdict", "Figures are old"),
+        SentenceCode.NOTHING_SAMPLED: pgettext_lazy("verdict", "No sample yet"),
+        SentenceCode.STALE: pgettext_lazy("verdict", "Figures are out of date"),
         SentenceCode.UNREACHABLE: pgettext_lazy("verdict", "Warehouse unreachable"),
         SentenceCode.NOT_READ: pgettext_lazy("verdict", "Audit tables not read"),
         SentenceCode.NO_PIPELINES: pgettext_lazy("verdict", "No pipelines"),
         SentenceCode.NONE_ACTIVE: pgettext_lazy("verdict", "No active pipeline"),
         SentenceCode.ATTENTION: pgettext_lazy("verdict", "Needs attention"),
-        SentenceCode.UNKNOWN: pgettext_lazy("verdict", "Cannot be judged"),
+        SentenceCode.UNKNOWN: pgettext_lazy("verdict", "Cannot be evaluated"),
         SentenceCode.PREFLIGHT: pgettext_lazy("verdict", "Pre-flight failed"),
         SentenceCode.ALL_WELL: pgettext_lazy("verdict", "All well"),
     },

@@ -32,8 +32,8 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
     ProblemCode.UNREACHABLE: (
         _("The server does not answer."),
         _(
-            "Check that it runs, that ETL_SQL_SERVER and ETL_SQL_PORT are right, and that a firewall lets the portal "
-            "through."
+            "Check that the server is running, that ETL_SQL_SERVER and ETL_SQL_PORT are right, and that no "
+            "firewall blocks the portal."
         ),
     ),
     ProblemCode.LOGIN_FAILED: (
@@ -41,10 +41,10 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
         _("Correct ETL_SQL_USER and ETL_SQL_PASSWORD, then restart the portal."),
     ),
     ProblemCode.LOGIN_BLOCKED: (
-        _("The server does not let this login in now: it is locked, disabled or shut out."),
+        _("The server currently rejects this login: it is locked, disabled or blocked."),
         _(
-            "Ask the DBA to unlock or enable the login. Look for whoever still tries an old password: "
-            "that locks it again."
+            "Ask the DBA to unlock or enable the login. Find out what still uses an old password, or it will be "
+            "locked again."
         ),
     ),
     ProblemCode.PASSWORD_EXPIRED: (
@@ -54,8 +54,8 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
     ProblemCode.CERTIFICATE: (
         _("The server's certificate is not trusted, has expired or is for another name."),
         _(
-            "Let the portal's machine trust the authority that issued it, and name the server in ETL_SQL_SERVER as the "
-            "certificate does; only on a test server set ETL_SQL_TRUST_SERVER_CERTIFICATE=yes."
+            "Make the portal's machine trust the authority that issued it, and set ETL_SQL_SERVER to the name in "
+            "the certificate. Set ETL_SQL_TRUST_SERVER_CERTIFICATE=yes only on a test server."
         ),
     ),
     ProblemCode.ENCRYPTION: (
@@ -74,18 +74,21 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
     ),
     ProblemCode.DATABASE_RESTORING: (
         _("The database is being restored."),
-        _("Wait: the portal goes on by itself when it is online again. If it lasts, ask the DBA."),
+        _("Wait: the portal continues automatically when the database is online again. If it persists, ask the DBA."),
     ),
     ProblemCode.SERVER_BUSY: (
-        _("The server takes no work now: it is starting, shutting down or overloaded."),
-        _("Wait: the portal asks again by itself. If it lasts, ask the DBA (on Azure, about the limits of its tier)."),
+        _("The server currently accepts no work: it is starting, shutting down or overloaded."),
+        _(
+            "Wait: the portal tries again automatically. If it persists, ask the DBA (on Azure, about the limits "
+            "of the service tier)."
+        ),
     ),
     ProblemCode.PERMISSION_DENIED: (
-        _("The portal's login may not read this."),
+        _("The portal's login has no permission to read this."),
         _("Ask the DBA to grant SELECT on the schema to the portal's login."),
     ),
     ProblemCode.STATE_DENIED: (
-        _("The portal's login may not look at the state of the server."),
+        _("The portal's login has no permission to view the server state."),
         _(
             "Ask the DBA to grant VIEW SERVER STATE to the portal's login (on Azure SQL, VIEW DATABASE STATE in the "
             "database)."
@@ -100,19 +103,19 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
         _("Compare the table with the contract, or set the right column in the pipeline's settings."),
     ),
     ProblemCode.TIMEOUT: (
-        _("The answer took too long and was given up."),
+        _("The query timed out."),
         _(
-            "Look for a statement that blocks or a busy server; if it is only slow, raise ETL_SQL_TIMEOUT_SECONDS "
-            "(a page itself waits less)."
+            "Look for a blocking statement or a busy server. If the server is only slow, increase "
+            "ETL_SQL_TIMEOUT_SECONDS (pages wait less than that)."
         ),
     ),
     ProblemCode.LOCKED: (
-        _("Another session holds the data locked."),
-        _("It usually passes by itself. If it stays, find the blocking session."),
+        _("The data is locked by another session."),
+        _("This usually resolves itself. If it persists, find the blocking session."),
     ),
     ProblemCode.DEADLOCK: (
         _("The server ended our query to resolve a deadlock."),
-        _("Nothing to do: the next sample tries again. If it repeats, tell the DBA."),
+        _("Nothing to do: the next sample tries again. If it happens again, tell the DBA."),
     ),
     ProblemCode.NAME_INVALID: (
         _("The name is not a table's name of the form schema.table."),
@@ -125,13 +128,13 @@ _WORDS: dict[ProblemCode, tuple[Any, Any]] = {
     ProblemCode.NOT_READ: (
         _("It was not read this time."),
         _(
-            "Something needed for it could not be read, or took all the time: see the other checks. The next sample "
-            "tries again."
+            "A required value could not be read, or the time limit was reached: see the other checks. The next "
+            "sample tries again."
         ),
     ),
     ProblemCode.OTHER: (
-        _("The database answered with an error that the portal does not know."),
-        _("Read the driver's message below; the portal's log has the whole of it."),
+        _("The database returned an error that the portal does not know."),
+        _("Read the driver's message below; the portal's log has the full text."),
     ),
 }
 

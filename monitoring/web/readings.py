@@ -202,7 +202,7 @@ REASONS = {
     Missing.SOURCE_EMPTY: _("the source is empty"),
     Missing.TARGET_EMPTY: _("the target is empty"),
     Missing.TARGET_HOLDS_LOAD_TIME: _("the target stores when a row was loaded, not when the source changed it"),
-    Missing.TARGET_IN_FUTURE: _("the target's newest row is dated in the future"),
+    Missing.TARGET_IN_FUTURE: _("the target's latest row is dated in the future"),
     Missing.NEVER_RUN: _("never run"),
     Missing.STILL_RUNNING: _("still running: the runner writes this at the end"),
     Missing.NOT_FINISHED: _("it has no valid finish"),

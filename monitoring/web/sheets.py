@@ -81,10 +81,10 @@ class Sheet:
     def note(self) -> str:
         """Return the file's last line; empty where it holds every row."""
         if self.broken is not None:
-            text = gettext("The file ends after %(rows)d rows: the database gave no further answer. Try again.")
+            text = gettext("The file ends after %(rows)d rows because the database stopped responding. Try again.")
             return text % {"rows": self.written}
         if self.cut:
-            text = gettext("The file stops at %(rows)d rows: narrow the table with its filters.")
+            text = gettext("The file is limited to %(rows)d rows. Narrow the table with its filters.")
             return text % {"rows": self.most}
         return ""
 

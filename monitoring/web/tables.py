@@ -265,4 +265,4 @@ def moved_text(execution: Execution) -> SafeString:
         return parts.unknown(gettext("the runner did not write where the watermark began and ended"))
     if moved:
         return format_html("{}", gettext("moved"))
-    return format_html('<strong class="tone-text-warning">{}</strong>', gettext("stayed"))
+    return format_html('<strong class="tone-text-warning">{}</strong>', gettext("unchanged"))

@@ -121,13 +121,13 @@ def test_an_auditor_sees_personal_data_and_hides_it_again(open_page: OpenPage) -
     page = open_page("/pipelines/dim_cliente/", user="auditor")
     sample = page.locator("#pipeline-sample")
     sample.scroll_into_view_if_needed()
-    expect(sample).to_contain_text("Masked, because it is personal data")
+    expect(sample).to_contain_text("Masked because it is personal data")
     expect(sample.locator("tbody .masked").first).to_be_visible()
     page.get_by_role("button", name="Show personal data").click()
     expect(sample).to_contain_text("Personal data is shown")
     expect(sample.locator("tbody .masked")).to_have_count(0)
     page.get_by_role("button", name="Mask again").click()
-    expect(sample).to_contain_text("Masked, because it is personal data")
+    expect(sample).to_contain_text("Masked because it is personal data")
 
 
 def test_the_seeds_path_from_a_failure_to_the_watermark(open_page: OpenPage) -> None:

@@ -22,7 +22,7 @@ INLINE = frozenset({"a", "abbr", "b", "bdi", "button", "code", "data", "em", "i"
 UNSEEN = frozenset({"script", "style", "template", "datalist", "noscript", "#comment"})
 FOLDER = re.compile(r"/[^ =;]*/etlportal-test-[^/]+/")
 """Where this test run keeps its warehouse."""
-TRIED = re.compile(r"Seen at [^.]*\. It is tried again every ten seconds: reload the page\.")
+TRIED = re.compile(r"Seen at [^.]*\. The portal tries again every ten seconds\. Reload the page\.")
 """Shown for ten real seconds after a database was tried."""
 Figures = dict[str, Any]
 

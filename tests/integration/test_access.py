@@ -301,7 +301,7 @@ def test_a_viewer_finds_no_run_by_who_started_it(client_as: Clients, furnished: 
     assert rows["auditor"] == 1
     assert rows["viewer"] in {0, len(worlds.RUNS)}
     viewer = client_as("viewer").get("/blocks/runs-list/?sort=started_by").content.decode()
-    assert "There is no column “started_by”" in viewer
+    assert "The table has no column “started_by”" in viewer
 
 
 def test_cached_permissions_cost_no_statement(client_as: Clients, furnished: dict[str, Any]) -> None:

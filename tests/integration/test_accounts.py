@@ -108,7 +108,7 @@ def test_changing_the_password(client_as: Clients, users: dict[str, User]) -> No
 
 @pytest.mark.django_db
 def test_nobody_signs_up(client: Client) -> None:
-    assert "No sign-up here" in client.get("/account/signup/").content.decode()
+    assert "Sign-up is closed" in client.get("/account/signup/").content.decode()
     client.post("/account/signup/", {"username": "mallory", "password1": "correct horse 9", "email": "m@example.com"})
     assert not User.objects.filter(username="mallory").exists()
 

@@ -271,7 +271,7 @@ def test_an_event_of_no_session_has_no_samples(auditor: Any, warehouse: Any) -> 
 
 def test_around_a_control_row(auditor: Any, history: Any) -> None:
     history.control("dim_cliente", last_run_id=60)
-    assert related(auditor, "etlcontrol", "dim_cliente")["newest executions"][:2] == ["#119", "#117"]
+    assert related(auditor, "etlcontrol", "dim_cliente")["latest executions"][:2] == ["#119", "#117"]
     history.control("never_run", last_run_id=None)
     assert related(auditor, "etlcontrol", "never_run") == {}
 
@@ -308,7 +308,7 @@ def test_the_row_as_it_is_stored(auditor: Any, warehouse: Any) -> None:
     assert stored["started_by"].type == "VARCHAR(128) NOT NULL"
     assert stored["started_by"].shown.count("raw__blank") == 3
     assert "␣" in stored["started_by"].shown
-    assert stored["started_by"].note == "6 characters, 3 blanks around it"
+    assert stored["started_by"].note == "6 characters, 3 spaces around it"
     assert ">NULL<" in stored["error_message"].shown
     assert "(empty text)" in stored["entities_requested"].shown
     assert "2026-03-10 09:00:00" in stored["started_at"].shown

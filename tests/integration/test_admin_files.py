@@ -159,7 +159,7 @@ def test_a_file_stops_at_the_most_rows_and_says_so(
     else:
         lines = content.decode().splitlines()[kind == "csv" :]
     assert len(lines) == 8
-    assert "The file stops at 7 rows" in lines[-1]
+    assert "The file is limited to 7 rows" in lines[-1]
     assert taken()[0][2]["rows"] == 7
 
 
@@ -259,7 +259,7 @@ def test_one_file_at_a_time_for_each_and_two_for_all(client_as: Any, runs: Any, 
     cache.add("export:place:0", "somebody else's")
     others = auditor.get(file_url("etlrun", "csv"))
     assert others.status_code == 429
-    assert "Files are being made for others" in others.content.decode()
+    assert "Downloads are being prepared for other users" in others.content.decode()
     go_away(second)
     assert auditor.get(file_url("etlrun", "csv")).status_code == 200
     assert cache.get("export:place:0") == "somebody else's"

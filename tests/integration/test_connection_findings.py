@@ -147,7 +147,7 @@ def test_a_short_history_makes_nothing_new(client_as: Any, warehouse: Any, sampl
     assert questions(page)[2].startswith("Unknown")
     assert "1 login has too little history" in questions(page)[2]
     (line,) = [line for line in listed(page, "connections-findings") if line[1] == "Login: eva"]
-    assert line[2] == "unknown: not seen since 27 Feb 2026, 09:00, further back nothing is remembered"
+    assert line[2] == "unknown: not seen since 27 Feb 2026, 09:00, where the portal's records begin"
 
 
 def test_without_any_memory_nothing_is_new_and_that_is_said(client_as: Any, warehouse: Any, sampled: Any) -> None:
@@ -211,7 +211,7 @@ def test_what_is_there_around_failures(client_as: Any, failing: Any) -> None:
         ["Host: BKP", "3 of 3", "5 of 20", "4.0×"],
     ]
     text = parts(page)["connections-factors"].text
-    assert "around a failed start (3 windows) than around starts that succeeded (20)" in text
+    assert "around a failed start (3 windows) than around successful starts (20)" in text
     assert "it need not be why" in text
     link = parts(page)["connections-factors"].find_all("tbody")[-1].find_all("a")[0].attrs["href"]
     assert len(rows(client.get(link))) == 8
@@ -224,14 +224,14 @@ def test_two_failures_are_too_few_and_the_warehouse_is_not_asked(client_as: Any,
     with CaptureQueriesContext(connections["dw"]) as captured:
         page = client_as("auditor").get(PAGE)
     text = parts(page)["connections-factors"].text
-    assert "Too few to compare: 2 windows around failures and 20 others; it takes 3 and 20" in text
+    assert "Too few to compare: 2 windows around failures and 20 others; at least 3 and 20 are needed" in text
     assert not [query for query in captured.captured_queries if "UNION ALL" in query["sql"]]
 
 
 def test_failures_that_are_not_known_are_compared_with_nothing(client_as: Any, failing: Any) -> None:
     CollectorState.objects.update(copied_to_run_id=None)
     page = parts(client_as("auditor").get(PAGE))
-    assert "Failed run entities of this window are not known" in page["connections-factors"].text
+    assert "Failed executions of this window are unknown" in page["connections-factors"].text
     assert "some may be missing here" in page["connections-runs"].text
 
 
@@ -263,7 +263,7 @@ def test_the_runs_of_a_window_are_cut_and_that_is_said(client_as: Any, failing: 
     runs(5, "partial", NOW - 3 * HOUR, MINUTE)
     page = client_as("auditor").get(PAGE)
     assert len(listed(page, "connections-runs")) == 25
-    assert "3 more runs before these." in parts(page)["connections-runs"].text
+    assert "3 earlier runs are not shown." in parts(page)["connections-runs"].text
 
 
 @pytest.mark.parametrize("name", ["findings", "factors"])

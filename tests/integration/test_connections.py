@@ -164,7 +164,7 @@ def test_failures_that_are_not_known_are_not_zero(client_as: Any, sampled: Any, 
     CollectorState.objects.update(copied_to_run_id=None)
     assert [hour.failures for hour in audit.activity(Window(key="6h")).hours] == [None] * 6
     text = parts(client_as("auditor").get(PAGE))["connections-activity"].text
-    assert "Failed run entities of this window are not known" in text
+    assert "Failed executions of this window are unknown" in text
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_nonsense_loses_nothing(client_as: Any, sampled: Any, events: Any, name:
 
 def test_a_window_that_is_none_is_named(client_as: Any, sampled: Any, events: Any) -> None:
     response = client_as("auditor").get(f"{PAGE}?window=1y")
-    assert "There is no window “1y”: 24 hours are shown." in response.content.decode()
+    assert "There is no window “1y”. Showing 24 hours." in response.content.decode()
     assert len(rows(response)) == 6
 
 
@@ -417,7 +417,11 @@ def test_a_file_of_a_window_that_cannot_be_read_says_why(client_as: Any, sampled
         ("from=2026-02-30", 6, "is no date and time"),
         ("from=0001-01-01T00:00:00%2B14:00", 6, "is no date and time"),
         ("to=9999-12-31T23:59:59-14:00", 6, "is no date and time"),
-        ("from=2025-01-01&to=2026-03-10T12:00Z", 6, "A range has at most 14 days: it begins at 24 Feb 2026 09:00:00"),
+        (
+            "from=2025-01-01&to=2026-03-10T12:00Z",
+            6,
+            "A range can cover at most 14 days. This one starts at 24 Feb 2026 09:00:00",
+        ),
         ("from=&to=&window=6h", 6, ""),
     ],
 )

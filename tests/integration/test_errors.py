@@ -100,11 +100,11 @@ def dead() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("name", "status", "title"),
     [
-        ("bad", 400, "This address could not be understood"),
-        ("forbidden", 403, "Your role does not open this page"),
-        ("missing", 404, "There is nothing at this address"),
-        ("broken", 500, "The portal failed"),
-        ("wrong-query", 500, "The portal failed"),
+        ("bad", 400, "This address is not valid"),
+        ("forbidden", 403, "Your role has no access to this page"),
+        ("missing", 404, "Page not found"),
+        ("broken", 500, "Portal error"),
+        ("wrong-query", 500, "Portal error"),
         ("down", 503, "The portal&#x27;s own database does not answer"),
         ("gone", 503, "The portal&#x27;s own database does not answer"),
     ],
@@ -140,7 +140,7 @@ def test_a_page_needs_neither_session_nor_user(page: errors.ErrorPage) -> None:
 def test_a_host_that_is_not_ours(client: Client) -> None:
     response = client.get("/", headers={"Host": "evil.example"})
     assert response.status_code == 400
-    assert "This address could not be understood" in response.content.decode()
+    assert "This address is not valid" in response.content.decode()
 
 
 @pytest.mark.parametrize("address", ["/", "/preferences/", "/admin/", "/account/login/", "/no/such/page"])
@@ -209,7 +209,7 @@ def test_a_form_without_its_token() -> None:
 def test_a_role_that_may_not_is_told_so(client_as: Clients) -> None:
     response = client_as("viewer").get("/connections/")
     assert response.status_code == 403
-    assert "Your role does not open this page" in response.content.decode()
+    assert "Your role has no access to this page" in response.content.decode()
 
 
 @pytest.mark.django_db

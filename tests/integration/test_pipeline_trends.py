@@ -303,4 +303,4 @@ def test_an_empty_history_has_no_values_and_says_so(db: None) -> None:
     for drawn in found.values():
         assert drawn["rows"] == []
         assert "band" not in drawn["data"]
-        assert drawn["sentence"] == "No value in this time."
+        assert drawn["sentence"] == "No values in this period."

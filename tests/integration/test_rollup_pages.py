@@ -81,7 +81,7 @@ def test_the_summary_says_it(client_as: Clients, years: None, users: Any, langua
 @pytest.mark.parametrize("address", [reverse("monitoring:summary"), reverse("monitoring:pipeline", args=(NAME,))])
 def test_a_range_that_there_is_not_is_a_day(client_as: Clients, years: None, address: str) -> None:
     html = client_as("viewer").get(address, {"trend": "9y", "window": "9y"}).content.decode()
-    assert "There is no window “9y”: 24 hours are shown." in html
+    assert "There is no window “9y”. Showing 24 hours." in html
 
 
 @pytest.mark.parametrize("window", list(RANGES))

@@ -209,9 +209,9 @@ def sign_up(client: Client, name: str = "mallory") -> Any:
 
 @pytest.mark.django_db
 def test_sign_up_when_an_administrator_opened_it(client: Client) -> None:
-    assert "Make an account" not in client.get(LOGIN).content.decode()
+    assert "Create an account" not in client.get(LOGIN).content.decode()
     PortalSettings.objects.update_or_create(pk=1, defaults={"signup_open": True})
-    assert "Make an account" in client.get(LOGIN).content.decode()
+    assert "Create an account" in client.get(LOGIN).content.decode()
     assert client.get("/account/signup/").status_code == 200
     sign_up(client)
     mallory = User.objects.get()

@@ -113,7 +113,7 @@ def test_before_the_first_sample_it_says_what_to_do_and_shows_no_figure(page: An
 
 def test_a_calm_page(page: Any) -> None:
     blocks = page(factories.healthy_snapshot())
-    assert blocks["verdict"].text == "OK All 3 active pipelines are well."
+    assert blocks["verdict"].text == "OK All 3 active pipelines are healthy."
     assert "Nothing needs attention" in blocks["summary-attention"].text
     assert "checks passed" in blocks["preflight"].text
     assert blocks["preflight"].find(id="preflight-all") is not None

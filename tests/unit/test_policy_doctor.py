@@ -98,6 +98,6 @@ def test_each_of_the_portals_checks_has_a_name_and_says_what_to_do() -> None:
         assert any(code == key or (key.endswith(".") and code.startswith(key)) for code in codes), key
     details = {check.code: web_check_texts.check_text(check).detail for check in portal_checks(bad)}
     assert details["odbc.driver"] == "line"
-    assert details["portal.migrated"] == "2 migrations have not been run."
+    assert details["portal.migrated"] == "2 migrations have not been applied."
     assert details["portal.settings.security.W001"] == "the text"
     assert web_check_texts.check_text(portal_checks(bad)[-1]).to_do == "the hint"

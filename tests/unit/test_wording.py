@@ -56,7 +56,7 @@ def test_words_follow_the_language():
     with translation.override("pt-br"):
         portuguese = web_labels.label(PipelineStatus.OK)
     assert (web_labels.label(PipelineStatus.OK), portuguese) == ("OK", "OK")
-    assert web_labels.label(PipelineStatus.STRUCTURE_MISSING) == "Structure missing"
+    assert web_labels.label(PipelineStatus.STRUCTURE_MISSING) == "Missing tables"
 
 
 def test_no_module_translates_while_it_is_imported():
@@ -179,23 +179,23 @@ class TestSentences:
     @pytest.mark.parametrize(
         ("snapshot", "stale", "expected"),
         [
-            (None, False, "Nothing has been sampled yet: the collector has not run."),
+            (None, False, "No sample yet: the collector has not run."),
             (
                 make.snapshot(),
                 True,
-                "The figures are from 15 May 2024, 12:00: the collector has not sampled since.",
+                "The figures are from 15 May 2024, 12:00: the collector has taken no sample since.",
             ),
             (make.unreachable_snapshot(), False,
-             "DW has not answered since 15 May 2024, 11:00 (server unreachable): older figures are shown."),
+             "DW has not answered since 15 May 2024, 11:00 (server unreachable). Showing the last known figures."),
             (make.snapshot(oltp=make.unreachable("oltp", problem=None)), False, "OLTP does not answer."),
             (make.snapshot(dw=make.unreachable("dw"), oltp=make.unreachable("oltp")), False,
              "DW and OLTP do not answer: server unreachable."),
             (make.snapshot(problem=make.problem()), False,
              "The control and audit tables could not be read: time-out."),
             (make.snapshot(pipelines=()), False, "ctl.etl_control lists no pipelines yet."),
-            (make.snapshot(make.inactive_pipeline()), False, "No pipeline is active: nothing is judged."),
-            (make.snapshot(), False, "The one active pipeline is well."),
-            (make.healthy_snapshot(), False, "All 3 active pipelines are well."),
+            (make.snapshot(make.inactive_pipeline()), False, "No pipeline is active, so nothing is evaluated."),
+            (make.snapshot(), False, "The one active pipeline is healthy."),
+            (make.healthy_snapshot(), False, "All 3 active pipelines are healthy."),
             (
                 make.snapshot(make.pipeline(), make.late_pipeline()),
                 False,
@@ -211,19 +211,19 @@ class TestSentences:
                 make.troubled_snapshot(),
                 False,
                 "3 of 6 pipelines need attention: dim_fantasma has never finished a run, dim_equipe has been failing "
-                "since 15 May 2024, 11:35, and 1 more. 1 cannot be judged.",
+                "since 15 May 2024, 11:35, and 1 more. 1 cannot be evaluated.",
             ),
             (make.snapshot(make.pipeline(), make.unread_pipeline()), False,
-             "1 of 2 pipelines cannot be judged: dim_regiao."),
+             "1 of 2 pipelines cannot be evaluated: dim_regiao."),
             (
                 make.snapshot(*[make.unread_pipeline(name) for name in "abcde"]),
                 False,
-                "5 of 5 pipelines cannot be judged: a, b, c, and 2 more.",
+                "5 of 5 pipelines cannot be evaluated: a, b, c, and 2 more.",
             ),
             (
                 make.snapshot(preflight=make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False),))),
                 False,
-                "The pipelines are well, but 1 pre-flight check failed.",
+                "The pipelines are healthy, but 1 pre-flight check failed.",
             ),
         ],
     )  # fmt: skip
@@ -263,22 +263,22 @@ class TestVerdicts:
             (
                 of(Rule.FAILED, since=None, run_id=7, error_class=None),
                 "dim_x failed",
-                "The control row says that its last run failed; the run itself is not kept any more.",
+                "The control row says that its last run failed; the run itself is no longer stored.",
             ),
             (
                 of(Rule.LATE_WATERMARK, limit_minutes=120, eligible=100_000, capped=1),
                 "dim_x has been late for 3 h 12 min",
-                "100,000+ rows wait; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
+                "100,000+ rows are waiting; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
             ),
             (
                 of(Rule.LATE_WATERMARK, limit_minutes=120, eligible=1, capped=0),
                 None,
-                "1 row waits; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
+                "1 row is waiting; the oldest has been waiting for 3 h 12 min, the limit is 2 h.",
             ),
             (
                 of(Rule.NO_RECENT_RUN, hours=24),
                 "dim_x has not finished a run for 3 h 12 min",
-                "Its newest run finished 3 h 12 min ago; the limit is 1 d.",
+                "Its latest run finished 3 h 12 min ago; the limit is 1 d.",
             ),
             (
                 of(Rule.NO_RECENT_RUN, hours=None),
@@ -293,44 +293,45 @@ class TestVerdicts:
             (
                 of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan=None),
                 "dim_x has been running for 3 h 12 min",
-                "Run 7 has been running for 3 h 12 min; unusual beyond 30 min.",
+                "Run 7 has been running for 3 h 12 min; the limit is 30 min.",
             ),
             (
                 of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan="later_run"),
                 "dim_x has a run that never ended, started 15 May 2024, 08:48",
-                "Run 7 has been “running” for 3 h 12 min, but a later run has finished: it was killed.",
+                "Run 7 is still marked as running after 3 h 12 min, but a later run has finished: it was killed.",
             ),
             (
                 of(Rule.STUCK_RUN, run_id=7, limit_seconds=1800.0, orphan="no_session"),
                 None,
-                "Run 7 has been “running” for 3 h 12 min, but no runner is connected any more.",
+                "Run 7 is still marked as running after 3 h 12 min, but no runner is connected.",
             ),
             (
                 of(Rule.STALLED_WATERMARK, runs=3, succeeded=3, eligible=9),
                 "dim_x runs, but its watermark has not moved since 15 May 2024, 08:48",
-                "The watermark did not move over 3 finished runs, all of them successes. 9 rows wait.",
+                "The watermark did not move over 3 finished runs, all of them successes. 9 rows are waiting.",
             ),
             (
                 of(Rule.STALLED_WATERMARK, runs=3, succeeded=1, eligible=9),
                 None,
-                "The watermark did not move over 3 finished runs. 9 rows wait.",
+                "The watermark did not move over 3 finished runs. 9 rows are waiting.",
             ),
             (
                 of(Rule.UNUSUAL_VOLUME, value=9000.0, median=1000.0, low=481.0, high=1519.0),
                 "dim_x moved unusually many rows",
-                "Its newest success extracted 9,000 rows; usual are 481 to 1,519 (median 1,000).",
+                "Its latest success extracted 9,000 rows; the typical range is 481 to 1,519 (median 1,000).",
             ),
             (of(Rule.UNUSUAL_VOLUME, value=9.0, median=1000.0), "dim_x moved unusually few rows", None),
             (
                 of(Rule.UNUSUAL_DURATION, value=900.0, median=60.0, low=0.0, high=120.0),
                 "dim_x took unusually long",
-                "Its newest success took 15 min; usual are 0 s to 2 min (median 1 min).",
+                "Its latest success took 15 min; the typical range is 0 s to 2 min (median 1 min).",
             ),
             (of(Rule.UNUSUAL_DURATION, value=1.0, median=900.0), "dim_x was unusually quick", None),
             (
                 of(Rule.SILENT_NO_OP, runs=2, eligible=9),
-                "dim_x succeeds without taking the rows that wait",
-                "Its last 2 successes extracted nothing, although rows were due before they began. 9 rows wait.",
+                "dim_x succeeds without loading the waiting rows",
+                "Its last 2 successes extracted nothing, although rows were waiting before they started. "
+                "9 rows are waiting.",
             ),
             (
                 of(Rule.COVERAGE_DROP, percent=78.9, median=99.0, points=20.1),
@@ -355,15 +356,15 @@ class TestVerdicts:
             ),
             (
                 of(Rule.FAILED, Severity.UNKNOWN, status_text="aborted"),
-                "dim_x cannot be judged",
-                "The audit says “aborted”, a status that the contract does not know.",
+                "dim_x cannot be evaluated",
+                "The audit tables contain the unknown status “aborted”.",
             ),
             (
                 of(Rule.LATE_WATERMARK, Severity.UNKNOWN, problem="permission_denied"),
-                "dim_x cannot be judged",
-                "It could not be judged: permission denied.",
+                "dim_x cannot be evaluated",
+                "It could not be evaluated: permission denied.",
             ),
-            (Verdict(rule="odd", severity=Severity.WARNING), "odd cannot be judged", "odd"),
+            (Verdict(rule="odd", severity=Severity.WARNING), "odd cannot be evaluated", "odd"),
         ],
     )
     def test_what_it_says(self, verdict, clause, reason):
@@ -386,9 +387,10 @@ class TestVerdicts:
 
     def test_what_cannot_be_judged_is_not_called_by_its_rule(self):
         assert (
-            web_alert_texts.verdict_label(of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")) == "Cannot be judged"
+            web_alert_texts.verdict_label(of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout"))
+            == "Cannot be evaluated"
         )
-        assert web_alert_texts.verdict_label(of(Rule.STRUCTURE)) == "Structure missing"
+        assert web_alert_texts.verdict_label(of(Rule.STRUCTURE)) == "Missing tables"
 
     def test_the_next_step_knows_the_cause(self):
         failed = of(Rule.FAILED, run_id=7, error_class="log_full", error="x")
@@ -401,7 +403,7 @@ class TestVerdicts:
     @pytest.mark.parametrize("reason", ["history", "structure", "unread", "no_value", "odd"])
     def test_a_silent_rule_says_why(self, reason):
         silent = Verdict(rule=Rule.STUCK_RUN, severity=Severity.OK, values={"reason": reason}, silent=True)
-        assert re.match(r"Not (enough|judged)", str(web_alert_texts.verdict_text(silent)))
+        assert re.match(r"Not (enough|evaluated)", str(web_alert_texts.verdict_text(silent)))
 
     @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: f"{verdict.entity_name}-{verdict.rule}")
     def test_no_word_depends_on_now(self, verdict):
@@ -456,11 +458,11 @@ class TestProblemsChecksAndFailures:
             (Check(code="dw.isolation", state=CheckState.WARNING), "The database does not allow it."),
             (
                 Check(code="server.encryption", state=CheckState.WARNING, values={"encrypted": 0, "verified": 1}),
-                "What travels to and from the server is not encrypted.",
+                "Traffic to and from the server is not encrypted.",
             ),
             (
                 Check(code="server.encryption", state=CheckState.WARNING, values={"encrypted": 1, "verified": 0}),
-                "Encrypted, but any certificate is trusted: it may be another server that answers.",
+                "Encrypted, but any certificate is trusted: another server could answer in its place.",
             ),
             (
                 Check(code="server.encryption", state=CheckState.PASSED, values={"encrypted": 1, "verified": 1}),
@@ -468,11 +470,11 @@ class TestProblemsChecksAndFailures:
             ),
             (Check(code="dw.table.x", state=CheckState.FAILED, values={"missing": "a, b"}), "Missing columns: a, b"),
             (Check(code="dw.table.x", state=CheckState.FAILED, values={"exists": 0}), "It does not exist."),
-            (Check(code="dw.table.x", state=CheckState.UNKNOWN), "It could not be found out."),
+            (Check(code="dw.table.x", state=CheckState.UNKNOWN), "It could not be checked."),
             (Check(code="pipelines.active", state=CheckState.PASSED, values={"active": 8, "pipelines": 9}), "8 of 9"),
             (
                 Check(code="pipeline.active", state=CheckState.PASSED, values={"active": 0}),
-                "Switched off: it is not judged.",
+                "Switched off: not evaluated.",
             ),
             (Check(code="pipeline.mapping", state=CheckState.PASSED, values={"source": "a", "target": "b"}), "a → b"),
             (Check(code="pipeline.source", state=CheckState.FAILED, values={"table": "core.x"}), "core.x"),
@@ -484,7 +486,7 @@ class TestProblemsChecksAndFailures:
             (collector_check(999), "Its last sample is older than 1 min."),
             (
                 Check(code="pipeline.source", state=CheckState.UNKNOWN, problem=make.problem()),
-                "The answer took too long and was given up.",
+                "The query timed out.",
             ),
         ],
     )
