@@ -142,7 +142,7 @@ def _steps(now: datetime) -> None:
     for column, length in last.items():
         CollectorState.objects.update(**{**done, column: done[column] - length})
         began, used = perf_counter(), process_time()
-        steps = roll_up(holder="bench", now=now, seconds=0).steps
+        steps, _ = roll_up(holder="bench", now=now, seconds=0)
         print(f"| {column} ({steps}) | {1000 * (process_time() - used):.0f} | {1000 * (perf_counter() - began):.0f} |")
 
 

@@ -19,6 +19,7 @@ from monitoring.rules.facts import (
     Execution,
     History,
     Pipeline,
+    PipelineReading,
     Preflight,
     Problem,
     Run,
@@ -30,7 +31,7 @@ from monitoring.rules.facts import (
     Watermark,
 )
 from monitoring.rules.overview import RunCounts, judged, overview
-from monitoring.rules.preflight import PipelineFacts, PreflightFacts, Rights, SchemaFacts, TableFacts, preflight
+from monitoring.rules.preflight import ObjectReading, Rights, preflight
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)
@@ -230,7 +231,7 @@ def eligible_samples(
 def pipeline(entity_name: str = "dim_cliente", **changes: Any) -> Pipeline:
     """Return a judged pipeline, healthy unless `changes` says otherwise.
 
-    Takes what `policies.pipeline.judged` takes (control, source, target, newest, history, ...);
+    Takes the parts of a PipelineReading and what `judged` takes (control, source, target, newest, history, ...);
     everything else follows from it, as in the collector.
     """
     parts: dict[str, Any] = {
@@ -243,7 +244,11 @@ def pipeline(entity_name: str = "dim_cliente", **changes: Any) -> Pipeline:
         "thresholds": Thresholds(),
         **changes,
     }
-    return judged(parts.pop("control", control_row(entity_name)), **parts)
+    read = PipelineReading(
+        control=parts.pop("control", control_row(entity_name)),
+        **{name: parts.pop(name) for name in ("mapping_valid", "source", "target")},
+    )
+    return judged(read, **parts)
 
 
 def failed_pipeline(entity_name: str = "dim_equipe", **changes: Any) -> Pipeline:
@@ -312,33 +317,28 @@ def unreachable(alias: str = "dw", **changes: Any) -> ConnectionReading:
     )
 
 
-def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, /, **changes: Any) -> PreflightFacts:
+def preflight_facts(pipelines: tuple[Pipeline, ...] | None = None, /, **changes: Any) -> dict[str, Any]:
     """Return findings of which every check passes, over `pipelines` (one healthy one by default)."""
     judged_ones = (pipeline(),) if pipelines is None else pipelines
     defaults: dict[str, Any] = {
         "checked_at": NOW,
         "dw": connection("dw"),
         "oltp": connection("oltp"),
-        "schemas": tuple(SchemaFacts(name=name, exists=True) for name in ("ctl", "audit")),
+        "schemas": tuple(ObjectReading(name=name, exists=True) for name in ("ctl", "audit")),
         "tables": tuple(
-            TableFacts(name=name, exists=True, missing_columns=(), selectable=True, missing_indexes=())
+            ObjectReading(name=name, exists=True, missing_columns=(), selectable=True, missing_indexes=())
             for name in CONTROL_TABLES
         ),
-        "pipelines": tuple(
-            PipelineFacts(
-                control=each.control, mapping_valid=each.mapping_valid, source=each.source, target=each.target
-            )
-            for each in judged_ones
-        ),
+        "pipelines": judged_ones,
         "rights": RIGHTS,
         "required": (),
     }
-    return PreflightFacts(**{**defaults, **changes})
+    return {**defaults, **changes}
 
 
 def passed_preflight(*pipelines: Pipeline, **changes: Any) -> Preflight:
     """Return the pre-flight of these pipelines with everything else in order."""
-    return preflight(preflight_facts(pipelines or None, **changes))
+    return preflight(**preflight_facts(pipelines or None, **changes))
 
 
 def snapshot(*pipelines: Pipeline, **changes: Any) -> Snapshot:

@@ -1,14 +1,13 @@
-"""The portal's copies of runs and run entities: written here, and nowhere else.
+"""Copy runs and executions from the warehouse into `default`, and keep the copies up to date.
 
-Nothing of this relies on INSERT ... ON CONFLICT, which Django does not offer on SQL Server. The
-lease makes the collector the only writer.
+No other module writes the copies. Nothing here relies on INSERT ... ON CONFLICT, which Django does not offer on SQL
+Server: the lease makes the collector the only writer.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, TypeVar
@@ -20,7 +19,7 @@ from django.utils import timezone
 
 from monitoring.collector.lease import fence
 from monitoring.collector.memory import Memory
-from monitoring.collector.retention import not_beyond, note_kept, rolled_before
+from monitoring.collector.store import BATCH, not_beyond, note_kept, rolled_before
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.rules.error_text import FINGERPRINT_VERSION, execution_errors, run_errors
@@ -28,23 +27,150 @@ from monitoring.rules.facts import Execution, Run
 from monitoring.rules.rollups import day_of
 from monitoring.warehouse.audit import newest_runs, runs_before, runs_since
 
-BATCH = 200
-"""Rows per INSERT or DELETE, and ids per IN list: SQLite and SQL Server limit the parameters."""
+ALIAS = "dw"
+RUNS_AT_ONCE = 500
+OVERLAP = 10
+"""Ids before the newest copied run whose gaps are read again: a lower id may be committed later."""
+BUDGET_SECONDS = 2.0
+"""How long one tick may spend on catching up."""
+ORPHAN_AGE = timedelta(hours=48)
+ORPHAN_EVERY_SECONDS = 3600
+OPEN_LIMIT = 200
+
+RUN_ERRORS = ("error", "error_with_logins")
+EXECUTION_ERRORS = (*RUN_ERRORS, "error_class", "fingerprint")
 
 M = TypeVar("M", bound=Model)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The number of changed rows, and the pipelines of the changed runs and executions."""
+def copy_runs(memory: Memory, max_run_id: int | None, now: datetime) -> None:
+    """Bring the copies up to date. `max_run_id` is the warehouse's newest. Raises ReadFailed.
 
-    rows: int
-    pipelines: frozenset[str]
+    Pipelines whose executions changed are added to memory.changed.
+    """
+    deadline = time.monotonic() + BUDGET_SECONDS
+    state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first() or CollectorState()
+    if state.copied_to_run_id is not None and (max_run_id is None or max_run_id < state.copied_to_run_id):
+        _warehouse_lost_runs(memory, state, max_run_id)
+    if state.copied_to_run_id is None:
+        _first_batch(memory, state)
+    else:
+        _forward(memory, state, state.copied_to_run_id, now, deadline)
+    while not state.copied_all and state.copied_from_run_id is not None and time.monotonic() < deadline:
+        _backward(memory, state, state.copied_from_run_id, now)
 
 
 @transaction.atomic
-def store_runs(*, runs: Iterable[Run]) -> Stored:
-    """Insert or refresh the copies of `runs` and their executions; return what changed."""
+def set_cursors(state: CollectorState, *, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
+    """Store the oldest and newest copied run, and whether the copies go back far enough."""
+    fence()
+    state.copied_from_run_id, state.copied_to_run_id, state.copied_all = copied_from, copied_to, copied_all
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
+        copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
+    )
+
+
+def _first_batch(memory: Memory, state: CollectorState) -> None:
+    _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
+    ids = RunCopy.objects.order_by("run_id").values_list("run_id", flat=True)
+    oldest, newest = ids.first(), ids.last()
+    set_cursors(state, copied_from=oldest, copied_to=newest, copied_all=newest is None)
+
+
+def _forward(memory: Memory, state: CollectorState, newest: int, now: datetime, deadline: float) -> None:
+    still_open = _open_ids(memory, now)
+    # The newest one is read again, to check that it is still the run that was copied.
+    found = runs_since(ALIAS, newest, still_open | _gaps(newest), RUNS_AT_ONCE)
+    if _another_warehouse(found, newest):
+        drop_copies()
+        memory.forget_runs()
+        _first_batch(memory, state)
+        return
+    _forget(memory, still_open - {run.run_id for run in found})
+    _store_part(memory, found)
+    while len(found) >= RUNS_AT_ONCE and time.monotonic() < deadline:
+        found = runs_since(ALIAS, max(run.run_id for run in found) + 1, (), RUNS_AT_ONCE)
+        _store_part(memory, found)
+    last = max((run.run_id for run in found), default=newest)
+    if last > newest:
+        set_cursors(state, copied_from=state.copied_from_run_id, copied_to=last, copied_all=state.copied_all)
+
+
+def _gaps(newest: int) -> set[int]:
+    """Return the ids just before the newest copied run that have no copy: not committed yet, or never used."""
+    ids = range(max(1, newest - OVERLAP), newest)
+    copied = RunCopy.objects.filter(run_id__gte=ids.start, run_id__lt=newest).order_by("run_id")
+    return set(ids) - set(copied.values_list("run_id", flat=True))
+
+
+def _backward(memory: Memory, state: CollectorState, oldest: int, now: datetime) -> None:
+    # Whole days, because they are rolled up as days.
+    since = day_of(now - timedelta(days=settings.COPY_RETENTION_DAYS))
+    found = runs_before(ALIAS, oldest, since, RUNS_AT_ONCE)
+    _store_part(memory, found)
+    set_cursors(
+        state,
+        copied_from=min((run.run_id for run in found), default=oldest),
+        copied_to=state.copied_to_run_id,
+        copied_all=len(found) < RUNS_AT_ONCE,
+    )
+
+
+def _another_warehouse(found: Collection[Run], newest: int) -> bool:
+    """Return whether the newest copied run is another one in the warehouse: a rebuilt warehouse reuses ids."""
+    copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
+    there = next((run.started_at for run in found if run.run_id == newest), None)
+    return copy is not None and there is not None and copy != there
+
+
+def _warehouse_lost_runs(memory: Memory, state: CollectorState, max_run_id: int | None) -> None:
+    """Forget the newest runs if they were unfinished, so rolled back. Finished ones mean that it was reset."""
+    gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
+    if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
+        drop_copies()
+        memory.forget_runs()
+        state.copied_from_run_id, state.copied_to_run_id, state.copied_all = None, None, False
+        return
+    _forget(memory, set(gone.values_list("run_id", flat=True)))
+    set_cursors(state, copied_from=state.copied_from_run_id, copied_to=max_run_id, copied_all=state.copied_all)
+
+
+def _open_ids(memory: Memory, now: datetime) -> set[int]:
+    """Return the unfinished runs, and those with an unfinished execution. Old orphans only once an hour."""
+    monotonic = time.monotonic()
+    runs = RunCopy.objects.filter(finished_at__isnull=True)
+    entities = RunEntityCopy.objects.filter(finished_at__isnull=True)
+    if memory.orphans_read_at is not None and monotonic - memory.orphans_read_at < ORPHAN_EVERY_SECONDS:
+        runs = runs.filter(started_at__gte=now - ORPHAN_AGE)
+        entities = entities.filter(started_at__gte=now - ORPHAN_AGE)
+    else:
+        memory.orphans_read_at = monotonic
+    ids = set(runs.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
+    return ids | set(entities.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
+
+
+def _store_part(memory: Memory, runs: Collection[Run]) -> None:
+    changed, pipelines = store_runs(runs=runs)
+    memory.changed |= pipelines
+    if changed:
+        memory.runs = None
+
+
+def _forget(memory: Memory, run_ids: set[int]) -> None:
+    if not run_ids:
+        return
+    names = RunEntityCopy.objects.filter(run_id__in=run_ids).order_by("run_id").values_list("entity_name", flat=True)
+    memory.changed |= set(names)
+    memory.runs = None
+    forget_runs(run_ids=run_ids)
+
+
+@transaction.atomic
+def store_runs(*, runs: Iterable[Run]) -> tuple[int, frozenset[str]]:
+    """Insert or update the copies of `runs` and their executions.
+
+    Return the number of changed rows, and the pipelines of the changed runs and executions.
+    """
     fence()
     listed = list(runs)
     changed = _store(RunCopy, [run_copy(run) for run in listed])
@@ -54,7 +180,7 @@ def store_runs(*, runs: Iterable[Run]) -> Stored:
     run_ids = {copy.run_id for copy in changed}
     names = {copy.entity_name for copy in changed_entities}
     names |= {execution.entity_name for execution in executions if execution.run_id in run_ids}
-    return Stored(rows=len(changed) + len(changed_entities), pipelines=frozenset(names))
+    return len(changed) + len(changed_entities), frozenset(names)
 
 
 @transaction.atomic
@@ -69,7 +195,7 @@ def forget_runs(*, run_ids: Collection[int]) -> None:
 
 @transaction.atomic
 def drop_copies() -> None:
-    """Delete all copies: the warehouse was rebuilt, and its run ids name other runs now."""
+    """Delete all copies, because the warehouse was rebuilt and its run ids belong to other runs now."""
     fence()
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
@@ -78,20 +204,8 @@ def drop_copies() -> None:
     )
 
 
-@transaction.atomic
-def set_cursors(*, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
-    """Store the oldest and newest copied run, and whether the copy goes back far enough."""
-    fence()
-    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
-        copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
-    )
-
-
 def prune_copies(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` copies of runs of the days before `before`, oldest first; return how many went.
-
-    Only days whose executions are rolled up go.
-    """
+    """Delete at most `limit` copies of runs of rolled up days before `before`, oldest first. Return their number."""
     edge = rolled_before("run_days_rolled_to", day_of(before))
     if edge is None:
         return 0
@@ -112,7 +226,7 @@ def _delete(run_ids: Sequence[Any]) -> None:
 
 
 def _roll_up_again(since: datetime | None) -> None:
-    """Mark the days of executions that began at `since` or later to be rolled up again. Today is not rolled up yet."""
+    """Mark the days from `since` on to be rolled up again. Today is not rolled up yet."""
     if since is None or day_of(since) >= day_of(timezone.now()):
         return
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
@@ -187,10 +301,6 @@ def update_errors(*, limit: int) -> bool:
     return done
 
 
-RUN_ERRORS = ("error", "error_with_logins")
-EXECUTION_ERRORS = (*RUN_ERRORS, "error_class", "fingerprint")
-
-
 def run_error_columns(message: str) -> dict[str, Any]:
     """Return the columns made of a run's message."""
     return dict(zip(RUN_ERRORS, run_errors(message), strict=True))
@@ -240,146 +350,3 @@ def _values(copy: Model) -> list[Any]:
 
 def _batches(keys: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
-
-
-ALIAS = "dw"
-RUNS_AT_ONCE = 500
-OVERLAP = 10
-"""Ids before the newest copied run whose gaps are asked for again: a lower id may be committed later."""
-BUDGET_SECONDS = 2.0
-"""How long one tick may spend on catching up."""
-ORPHAN_AGE = timedelta(hours=48)
-ORPHAN_EVERY_SECONDS = 3600
-OPEN_LIMIT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Cursors:
-    """How far the copy reaches: run ids, and whether it goes back as far as it should."""
-
-    oldest: int | None
-    newest: int | None
-    complete: bool
-
-
-def copy_runs(memory: Memory, max_run_id: int | None, now: datetime, monotonic: float) -> None:
-    """Bring the copies up to date; `max_run_id` is the warehouse's newest. Raises ReadFailed.
-
-    Pipelines whose executions changed are added to memory.changed.
-    """
-    deadline = time.monotonic() + BUDGET_SECONDS
-    cursors = _cursors()
-    if cursors.newest is not None and (max_run_id is None or max_run_id < cursors.newest):
-        cursors = _shrunk(memory, cursors, max_run_id)
-    if cursors.newest is None:
-        _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
-        cursors = _cursors_after(cursors, now)
-    else:
-        cursors = _forward(memory, cursors, now, monotonic, deadline)
-    while not cursors.complete and cursors.oldest is not None and time.monotonic() < deadline:
-        cursors = _backward(memory, cursors, now)
-
-
-def _forward(memory: Memory, cursors: Cursors, now: datetime, monotonic: float, deadline: float) -> Cursors:
-    newest = cursors.newest or 0
-    still_open = _open_ids(memory, now, monotonic)
-    # The newest one again, to know that it still is the one that was copied.
-    found = runs_since(ALIAS, newest, still_open | _gaps(newest), RUNS_AT_ONCE)
-    if _another_warehouse(found, newest):
-        drop_copies()
-        memory.forget()
-        _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
-        return _cursors_after(Cursors(None, None, False), now)
-    _forget(memory, still_open - {run.run_id for run in found})
-    _store_part(memory, found)
-    while len(found) >= RUNS_AT_ONCE and time.monotonic() < deadline:
-        newest = max(run.run_id for run in found)
-        found = runs_since(ALIAS, newest + 1, (), RUNS_AT_ONCE)
-        _store_part(memory, found)
-    last = max((run.run_id for run in found), default=newest)
-    if last > (cursors.newest or 0):
-        set_cursors(copied_from=cursors.oldest, copied_to=last, copied_all=cursors.complete)
-        return Cursors(cursors.oldest, last, cursors.complete)
-    return cursors
-
-
-def _gaps(newest: int) -> set[int]:
-    """The ids just before the newest copied run that have no copy: not committed yet, or never used."""
-    ids = range(max(1, newest - OVERLAP), newest)
-    copied = RunCopy.objects.filter(run_id__gte=ids.start, run_id__lt=newest).order_by("run_id")
-    return set(ids) - set(copied.values_list("run_id", flat=True))
-
-
-def _backward(memory: Memory, cursors: Cursors, now: datetime) -> Cursors:
-    # Whole days: they are rolled up as days.
-    since = day_of(now - timedelta(days=settings.COPY_RETENTION_DAYS))
-    found = runs_before(ALIAS, cursors.oldest or 0, since, RUNS_AT_ONCE)
-    _store_part(memory, found)
-    oldest = min((run.run_id for run in found), default=cursors.oldest)
-    done = len(found) < RUNS_AT_ONCE
-    set_cursors(copied_from=oldest, copied_to=cursors.newest, copied_all=done)
-    return Cursors(oldest, cursors.newest, done)
-
-
-def _another_warehouse(found: Collection[Run], newest: int) -> bool:
-    """Whether the newest copied run is another one over there: ids began anew in a rebuilt warehouse."""
-    copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
-    there = next((run.started_at for run in found if run.run_id == newest), None)
-    return copy is not None and there is not None and copy != there
-
-
-def _shrunk(memory: Memory, cursors: Cursors, max_run_id: int | None) -> Cursors:
-    """The warehouse lost its newest runs. Uncommitted ones were rolled back; finished ones mean a reset."""
-    gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
-    if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
-        drop_copies()
-        memory.forget()
-        return Cursors(None, None, False)
-    _forget(memory, set(gone.values_list("run_id", flat=True)))
-    set_cursors(copied_from=cursors.oldest, copied_to=max_run_id, copied_all=cursors.complete)
-    return Cursors(cursors.oldest, max_run_id, cursors.complete)
-
-
-def _open_ids(memory: Memory, now: datetime, monotonic: float) -> set[int]:
-    """Runs to look at again: unfinished, or with an unfinished execution. Old orphans once an hour."""
-    runs = RunCopy.objects.filter(finished_at__isnull=True)
-    entities = RunEntityCopy.objects.filter(finished_at__isnull=True)
-    if memory.orphans_read_at is not None and monotonic - memory.orphans_read_at < ORPHAN_EVERY_SECONDS:
-        runs = runs.filter(started_at__gte=now - ORPHAN_AGE)
-        entities = entities.filter(started_at__gte=now - ORPHAN_AGE)
-    else:
-        memory.orphans_read_at = monotonic
-    ids = set(runs.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
-    return ids | set(entities.order_by("-run_id").values_list("run_id", flat=True)[:OPEN_LIMIT])
-
-
-def _store_part(memory: Memory, runs: Collection[Run]) -> None:
-    stored = store_runs(runs=runs)
-    memory.changed |= stored.pipelines
-    memory.runs_changed |= stored.rows > 0
-
-
-def _forget(memory: Memory, run_ids: set[int]) -> None:
-    if not run_ids:
-        return
-    names = RunEntityCopy.objects.filter(run_id__in=run_ids).order_by("run_id").values_list("entity_name", flat=True)
-    memory.changed |= set(names)
-    memory.runs_changed = True
-    forget_runs(run_ids=run_ids)
-
-
-def _cursors() -> Cursors:
-    row = (
-        CollectorState.objects.filter(pk=CollectorState.SINGLETON)
-        .values_list("copied_from_run_id", "copied_to_run_id", "copied_all")
-        .first()
-    )
-    return Cursors(*row) if row is not None else Cursors(None, None, False)
-
-
-def _cursors_after(cursors: Cursors, now: datetime) -> Cursors:
-    """Set the cursors after the first batch: what is stored is what was copied."""
-    ids = RunCopy.objects.order_by("run_id").values_list("run_id", flat=True)
-    oldest, newest = ids.first(), ids.last()
-    set_cursors(copied_from=oldest, copied_to=newest, copied_all=newest is None)
-    return Cursors(oldest, newest, newest is None)

@@ -1,11 +1,11 @@
-"""Who collects: one process at a time, by a lease in `default` that must be renewed.
+"""The lease in `default` that lets one process collect at a time. Its holder must renew it.
 
-Claimed by a conditional UPDATE whose row count tells who won: two collectors at once do no harm. It is counted by
-the database's clock alone, in the statement that claims: neither a machine whose clock is wrong nor a process that
-was stopped between two of its steps can believe in a lease that it does not have.
+A conditional UPDATE claims the lease, and its row count says whether the claim succeeded. Only the database's clock
+counts, in the statement that claims. So neither a machine with a wrong clock nor a process that was stopped between
+two steps can assume a lease that it does not hold.
 
-A lease says who may begin. Whether a collector may still write is asked where it writes (`fence`), in the same
-transaction: one that hung, and woke up after another took over, writes nothing.
+The lease says which collector may begin. `fence` checks, in the transaction that writes, that the collector still
+holds it: a collector that hung while another one took over writes nothing.
 """
 
 from __future__ import annotations
@@ -28,37 +28,42 @@ from monitoring.models import CollectorState
 from monitoring.models.lookups import DatabaseTime
 from monitoring.warehouse.reader import release
 
+logger = logging.getLogger(__name__)
+
+HANGS_SECONDS = 90.0
+"""Without a sign of work for so long the collector hangs. Must be more than read.READ_SECONDS."""
 SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=15)
 
 
 class LeaseLost(Exception):
-    """Another collector took over while this one looked: its result is dropped."""
+    """Another collector took over during this tick, whose result is dropped."""
 
 
 def lease_length() -> timedelta:
-    """How long a holder that vanished without a word keeps the others waiting.
+    """Return how long a holder that died keeps the others waiting.
 
-    Shorter than the shortest pause between two samples, so that no more than one of them is late.
+    Shorter than the shortest pause between two samples, so that at most one sample is late.
     """
     return min(LONGEST, max(SHORTEST, timedelta(seconds=0.6 * settings.COLLECT_BUSY_SECONDS)))
 
 
 def renew_seconds() -> float:
-    """How often its holder renews it: two renewals may fail."""
+    """Return the interval of renewals: two may fail."""
     return lease_length().total_seconds() / 3
 
 
 def standby_seconds() -> float:
-    """How often one that stands by asks for it."""
+    """Return the interval at which a standby collector tries to claim the lease."""
     return lease_length().total_seconds() / 6
 
 
 def claim_lease(*, holder: str) -> bool:
-    """Take or renew the lease for `holder`; return whether it is theirs now.
+    """Claim or renew the lease for `holder`. Return whether it holds the lease now.
 
-    A lease that ends later than any lease could was written when the database's clock was another: it counts as free.
+    A lease that ends too far in the future was written before the database's clock went back. It counts as free.
     """
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=DatabaseTime()) | Q(lease_until__gt=_never())
+    too_late = DatabaseTime(2 * LONGEST)
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=DatabaseTime()) | Q(lease_until__gt=too_late)
     row = CollectorState.objects.filter(Q(lease_holder=holder) | free, pk=CollectorState.SINGLETON)
     if row.update(lease_holder=holder, lease_until=DatabaseTime(lease_length())) == 1:
         return True
@@ -67,13 +72,13 @@ def claim_lease(*, holder: str) -> bool:
 
 
 def renew_lease(*, holder: str) -> bool:
-    """Lengthen the lease of `holder`; False where another one took it (also where that one gave it back since)."""
+    """Extend the lease of `holder`. Return False if another one took it, even if that one released it since."""
     row = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder)
     return row.update(lease_until=DatabaseTime(lease_length())) == 1
 
 
 def release_lease(*, holder: str) -> bool:
-    """Give the lease back so that another takes over at once; return whether it was held."""
+    """Release the lease so that another collector takes over at once. Return whether it was held."""
     released = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
         lease_holder="", lease_until=None
     )
@@ -85,7 +90,7 @@ _fenced: ContextVar[str | None] = ContextVar("collecting_as", default=None)
 
 @contextmanager
 def collecting_as(holder: str) -> Iterator[None]:
-    """Say for whom what happens inside this block is written."""
+    """Make `fence` check for this holder inside the block."""
     token = _fenced.set(holder)
     try:
         yield
@@ -94,9 +99,9 @@ def collecting_as(holder: str) -> Iterator[None]:
 
 
 def fence() -> None:
-    """Inside a transaction: see to it that whoever collects here still may, until the transaction's end.
+    """Lock the lease until the end of the transaction. Raises LeaseLost if another collector took over.
 
-    Raises LeaseLost where another one took over. Outside of a collector nothing is asked.
+    Does nothing outside of a collector.
     """
     holder = _fenced.get()
     if holder is None:
@@ -106,18 +111,8 @@ def fence() -> None:
         raise LeaseLost(holder)
 
 
-def _never() -> DatabaseTime:
-    return DatabaseTime(2 * LONGEST)
-
-
-logger = logging.getLogger(__name__)
-
-HANGS_SECONDS = 90.0
-"""Work that says nothing for so long hangs: more than one look may take (reading.LOOK_SECONDS)."""
-
-
 class Heartbeat:
-    """Renews the lease of `holder` inside a `with` block, while `held` and as long as `working` is called."""
+    """A thread that renews the lease inside a `with` block, while `held` and as long as `working` is called."""
 
     def __init__(self, holder: str) -> None:
         self.held = False
@@ -137,11 +132,11 @@ class Heartbeat:
             self._thread.join(renew_seconds())
 
     def working(self) -> None:
-        """Say that the work goes on."""
+        """Report that the work goes on."""
         self._worked_at = time.monotonic()
 
     def beat(self) -> None:
-        """Renew the lease, where it is held and worked under. What `default` does is no reason to end."""
+        """Renew the lease if it is held and the work goes on. A failure of `default` does not end the thread."""
         if not self.held or time.monotonic() - self._worked_at > HANGS_SECONDS:
             return
         try:

@@ -15,15 +15,11 @@ from django.db import transaction
 
 from etlportal.budget import budget
 from monitoring.collector.lease import fence
-from monitoring.collector.memory import NO_SESSIONS, Memory, Sessions
+from monitoring.collector.memory import Memory
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.rules.audit import REMEMBERED, digest_of
-from monitoring.rules.facts import ConnectionReading, Problem
-from monitoring.rules.preflight import Rights
 from monitoring.rules.sessions import FACETS
-from monitoring.warehouse.audit import session_samples
 from monitoring.warehouse.login_events import Seen, ends, seen_between
-from monitoring.warehouse.permissions import read_rights
 from monitoring.warehouse.reader import ReadFailed
 
 BATCH = 200
@@ -168,36 +164,3 @@ def prune_seen(*, before: date, limit: int) -> int:
     for start in range(0, len(keys), BATCH):
         SeenDay.objects.filter(pk__in=keys[start : start + BATCH]).delete()
     return len(keys)
-
-
-SESSION_EVENTS = 2000
-SESSION_SAMPLES = 10
-
-
-def rights_of(dw: ConnectionReading) -> Rights | Problem | None:
-    """Return the permissions of the portal's login on `dw`, or why they could not be read. None if unreachable."""
-    if not dw.reachable:
-        return None
-    try:
-        return read_rights(dw.alias)
-    except ReadFailed as failure:
-        return failure.problem
-
-
-def runner_sessions(dw: ConnectionReading) -> Sessions:
-    """Return when the runner's sessions were sampled, by the newest login events.
-
-    If no sample has the runner's program, the configured name is probably wrong, so the samples prove nothing.
-    """
-    if not dw.reachable:
-        return NO_SESSIONS
-    try:
-        events = session_samples(dw.alias, SESSION_EVENTS)
-    except ReadFailed:
-        return NO_SESSIONS  # the pre-flight reports that the table cannot be read
-    programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
-    runners = [when for when, program in events if program.lower().startswith(programs)]
-    if not runners:
-        return NO_SESSIONS
-    times = sorted({when.replace(microsecond=0) for when, _ in events}, reverse=True)
-    return Sessions(runner_at=max(runners), sampled_at=tuple(times[:SESSION_SAMPLES]))

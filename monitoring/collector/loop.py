@@ -1,7 +1,7 @@
-"""The collector's loop: claims the lease, ticks, waits; stands by while another one collects.
+"""Who ticks when: the collector's loop, and one sample that a page takes while no collector is at work.
 
-Between two ticks it peeks every few seconds whether a run began: a start is news at once, though
-nothing else is looked at more often than COLLECT_IDLE_SECONDS.
+Between two ticks the collector checks every few seconds whether a run began, because a start must be visible at once
+although everything else is read only every COLLECT_IDLE_SECONDS.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
-from etlportal import metrics
+from etlportal import breaker, metrics
 from etlportal.budget import budget
 from etlportal.correlation import Work, new_id, working
+from etlportal.databases import WATCHED
 from monitoring.collector.lease import (
     Heartbeat,
     LeaseLost,
@@ -31,8 +32,10 @@ from monitoring.collector.lease import (
     standby_seconds,
 )
 from monitoring.collector.memory import Memory
-from monitoring.collector.read import DW
+from monitoring.collector.plan import DW
+from monitoring.collector.snapshot import Current, current
 from monitoring.collector.tick import Ticked, tick
+from monitoring.models.scope import unscoped
 from monitoring.warehouse.audit import newest_run_id
 from monitoring.warehouse.reader import ReadFailed, release
 
@@ -40,18 +43,18 @@ logger = logging.getLogger(__name__)
 
 FAILED_SECONDS = 5.0
 DATABASE_SECONDS = 2.0
-"""How soon after the portal's own database failed: it may be back at once, and a sample is due."""
+"""Pause after a failure of the portal's own database, which may be back at once."""
 PEEK_SECONDS = 3.0
-"""With a page's own 10 s this keeps "a run that starts is on the page within 15 s"."""
+"""With the 10 s of a page a run that starts is on the page within 15 s."""
 
 
 def holder_name() -> str:
-    """Return a name for the lease that no other process, nor this one's next life, has."""
+    """Return a name for the lease that is unique to this process."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Collector:
-    """One collector. `run` until `stop`; or `turn` by turn, as tests do.
+    """One collector. Call `run` until `stop`, or `turn` by turn as tests do.
 
     `collecting`: it held the lease in its last turn. `sampled`: its last turn stored a sample.
     """
@@ -69,7 +72,7 @@ class Collector:
         self._heartbeat = Heartbeat(self.holder)
 
     def stop(self) -> None:
-        """Ask the loop to end after the tick it is in. Safe to call from a signal handler."""
+        """End the loop after the current tick. Safe to call from a signal handler."""
         self._stopping.set()
 
     @property
@@ -77,7 +80,7 @@ class Collector:
         return self._stopping.is_set()
 
     def run(self, wait: Callable[[float], object] | None = None) -> None:
-        """Take turns until told to stop, then give the lease back."""
+        """Take turns until stopped, then release the lease."""
         wait = wait or self._stopping.wait
         try:
             with self._heartbeat:
@@ -87,7 +90,7 @@ class Collector:
             self.close()
 
     def turn(self) -> float:
-        """Tick once if the lease is ours; return the seconds until the next turn. Never raises."""
+        """Tick once if the lease is held. Return the seconds until the next turn. Never raises."""
         with working(Work("tick", "collector", new_id())):
             return self._turn()
 
@@ -110,7 +113,7 @@ class Collector:
         except Exception:
             logger.exception("a tick failed")
             metrics.ticked("failed")
-            # What was remembered may be why.
+            # The memory may be the cause.
             self._memory = Memory()
             return FAILED_SECONDS
         metrics.ticked("sampled", ticked.milliseconds / 1000)
@@ -128,9 +131,9 @@ class Collector:
                 return
 
     def _news(self) -> bool:
-        """Whether there is news: a run that the last tick did not know, or no answer. One cheap question, never raises.
+        """Return whether there is a run that the last tick did not know, or no answer. One statement, never raises.
 
-        A warehouse that stopped answering is told by a tick of its own, once; not at the end of an idle pause.
+        A warehouse that stops answering causes one early tick, which reports it.
         """
         if self._newest_run is None:
             return False
@@ -138,17 +141,17 @@ class Collector:
             with budget(PEEK_SECONDS), working(Work("tick", "peek", new_id())):
                 newest = newest_run_id(DW) or 0
         except ReadFailed:
-            self._newest_run = None  # asked again after a tick that was answered
+            self._newest_run = None  # do not peek again before a tick was answered
             return True
         finally:
             release(DW)
-        # One start is one early tick, also when that tick could not make a copy of it.
+        # One start causes one early tick, also when that tick could not copy the run.
         started = newest not in {self._newest_run, self._peeked}
         self._peeked = newest
         return started
 
     def close(self) -> None:
-        """Give the lease back, so that another takes over at once."""
+        """Release the lease, so that another collector takes over at once."""
         try:
             if self.collecting and release_lease(holder=self.holder):
                 logger.info("lease released")
@@ -157,7 +160,7 @@ class Collector:
         self._lost()
 
     def _claim(self) -> bool:
-        # Renewed or taken: one that was stopped for long may find it free, though another one had it meanwhile.
+        # A collector that was stopped for long may find the lease free although another one held it meanwhile.
         renewed = self.collecting and renew_lease(holder=self.holder)
         claimed = renewed or claim_lease(holder=self.holder)
         self._claimed_at = time.monotonic()
@@ -169,7 +172,7 @@ class Collector:
         if claimed != self.collecting or (claimed and not renewed):
             if claimed:
                 logger.info("collecting")
-            # While another one collected, `default` changed under what we remember.
+            # While another collector worked, `default` changed.
             self._memory = Memory()
             self.collecting = claimed
         return claimed
@@ -188,8 +191,7 @@ class Collector:
 
 
 def _newest_run(ticked: Ticked) -> int | None:
-    """The newest run that this tick knows; None when a database did not answer, so that nobody asks one
-    that is down more often than the ticks do."""
+    """Return the newest run of this tick, or None when a database did not answer: then it is not peeked at."""
     snapshot = ticked.snapshot
     if snapshot.problem is not None or snapshot.stale_since is not None:
         return None
@@ -197,6 +199,66 @@ def _newest_run(ticked: Ticked) -> int | None:
 
 
 def _pause(ticked: Ticked) -> float:
-    """Seconds to wait so that ticks start COLLECT_BUSY_SECONDS or COLLECT_IDLE_SECONDS apart."""
+    """Return the seconds to wait so that ticks start COLLECT_BUSY_SECONDS or COLLECT_IDLE_SECONDS apart."""
     every = settings.COLLECT_BUSY_SECONDS if ticked.busy else settings.COLLECT_IDLE_SECONDS
     return max(1.0, float(every) - ticked.milliseconds / 1000)
+
+
+RETRY_SECONDS = 10.0
+"""Minimum time between a failed sample of a page and the next attempt."""
+
+_taking = threading.Lock()
+_failed_at: float | None = None
+
+
+def ensure_fresh(state: Current, wait_seconds: float = 1.5) -> Current:
+    """Return `state`, or a newer one when it was stale and a sample could be taken in time. Never raises.
+
+    The sample is taken in a thread, so that the page waits for `wait_seconds` at most, and not at all while a database
+    does not answer. One sample at a time in this process by a lock, and among all processes by the collector's lease.
+    """
+    failed_lately = _failed_at is not None and time.monotonic() - _failed_at < RETRY_SECONDS
+    if not state.stale or not settings.SAMPLE_ON_DEMAND or failed_lately or not _taking.acquire(blocking=False):
+        return state
+    thread = threading.Thread(target=_take_and_unlock, name="sample-on-demand", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        _taking.release()
+        return state
+    thread.join(0.0 if any(map(breaker.down, WATCHED)) else wait_seconds)
+    return state if thread.is_alive() else current()
+
+
+def _take_and_unlock() -> None:
+    global _failed_at  # noqa: PLW0603 (one process, one lock)
+    try:
+        with working(Work("tick", "on-demand", new_id())):
+            take_one_sample()
+        _failed_at = None
+    except Exception:
+        _failed_at = time.monotonic()
+        metrics.ticked("failed")
+        logger.exception("a page could not take a sample")
+    finally:
+        # The connections belong to this thread, so nothing else closes them.
+        connections.close_all()
+        _taking.release()
+
+
+def take_one_sample() -> bool:
+    """Tick once if the lease is free. Return whether it was done. Raises the errors of `default`."""
+    holder = f"page:{holder_name()}"[:100]
+    if not claim_lease(holder=holder):
+        return False
+    try:
+        with unscoped(), Heartbeat(holder) as heartbeat:
+            heartbeat.held = True
+            ticked = tick(Memory(), holder=holder, between=heartbeat.working)
+    except LeaseLost:
+        metrics.ticked("lease_lost")
+        return False
+    finally:
+        release_lease(holder=holder)
+    metrics.ticked("sampled", ticked.milliseconds / 1000)
+    return True

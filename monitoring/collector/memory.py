@@ -1,20 +1,19 @@
-"""What a collector remembers between its ticks: only what it could find out again.
+"""What a collector remembers between its ticks.
 
-A second collector, or the one sample that a page takes, starts with an empty memory and comes to
-the same conclusions from `default`, at the price of a few more statements.
+All of it can be read again. A new collector, or the sample that a page takes, starts with an empty memory and
+concludes the same from `default`, with a few more statements.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitoring.collector.store import EligibleSample, ExecutionPast
-from monitoring.rules.facts import ConnectionReading, Pipeline, Problem, Run, Snapshot, Watermark
+from monitoring.rules.facts import ConnectionReading, History, Pipeline, Problem, Run, Snapshot
 from monitoring.rules.overview import RunCounts
 from monitoring.rules.preflight import Rights
+from monitoring.rules.status import EligibleSample
 from monitoring.warehouse.catalog import Catalog
 from monitoring.warehouse.names import TableName
 
@@ -22,37 +21,30 @@ SAMPLES_KEPT = 400
 """Samples of one pipeline kept for the watermark rules; older ones are thinned out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """When a runner's session was last seen, and when sessions were sampled at all, newest first."""
-
-    runner_at: datetime | None = None
-    sampled_at: tuple[datetime, ...] = ()
-
-
-NO_SESSIONS = Sessions()
-
-
 @dataclass(slots=True)
 class Structure:
-    """What the databases looked like when they were last looked over, by alias."""
+    """What the databases looked like when they were last examined, by alias.
+
+    `runner_at`: the newest session of the runner. `sessions_sampled_at`: when sessions were sampled, newest first.
+    """
 
     at: float  # monotonic seconds
     connections: dict[str, ConnectionReading]
     catalogs: dict[str, Catalog | Problem]
-    asked: dict[str, frozenset[TableName]]
+    wanted: dict[str, set[TableName]]
     checked_at: datetime
-    sessions: Sessions = NO_SESSIONS
+    runner_at: datetime | None = None
+    sessions_sampled_at: tuple[datetime, ...] = ()
     rights: Rights | Problem | None = None
 
-    def covers(self, alias: str, wanted: Iterable[TableName]) -> bool:
-        """Whether all these tables were asked about."""
-        return set(wanted) <= self.asked.get(alias, frozenset())
+    def covers(self, wanted: dict[str, set[TableName]]) -> bool:
+        """Return whether the catalogs were read for all these tables."""
+        return all(names <= self.wanted.get(alias, set()) for alias, names in wanted.items())
 
 
 @dataclass(slots=True)
-class Guilty:
-    """A pipeline whose table made a common statement fail: asked alone, and not in every tick."""
+class FailingProbe:
+    """A probe that made a common statement fail. It is sent on its own, and not in every tick."""
 
     problem: Problem
     retry_at: float  # monotonic seconds
@@ -60,7 +52,7 @@ class Guilty:
 
 @dataclass(slots=True)
 class RunFigures:
-    """What the runs say together; read again when a run changed or the window moved on."""
+    """The figures over all runs at a time."""
 
     at: datetime
     day: RunCounts
@@ -72,46 +64,52 @@ class RunFigures:
 
 @dataclass(slots=True)
 class Memory:
-    """The collector's memory. `forget` when the warehouse turns out to be another one."""
+    """The memory of one collector."""
 
+    snapshot: Snapshot | None = None
+    previous: dict[str, Pipeline] = field(default_factory=dict)  # the snapshot's pipelines by name
+    # Reading:
     structure: Structure | None = None
-    guilty: dict[tuple[str, str], Guilty] = field(default_factory=dict)
-    past: dict[str, tuple[datetime, ExecutionPast]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    runs_changed: bool = True
-    runs: RunFigures | None = None
+    failing: dict[tuple[str, str], FailingProbe] = field(default_factory=dict)  # by alias and pipeline
+    orphans_read_at: float | None = None
+    changed: set[str] = field(default_factory=set)  # pipelines whose executions changed since they were judged
+    # Judging:
+    histories: dict[str, tuple[datetime, History]] = field(default_factory=dict)
     samples: dict[str, deque[EligibleSample]] | None = None
     medians: tuple[datetime, dict[str, float]] | None = None
-    previous: dict[str, Pipeline] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-    orphans_read_at: float | None = None
+    runs: RunFigures | None = None  # None: a run changed
+    # Upkeep:
     pruned_at: float | None = None
     rolled: datetime | None = None
-    fingerprinted: bool = False  # every copied failure has its fingerprint by the present rules
+    fingerprinted: bool = False  # every copied failure has a fingerprint of this version
     seen_at: float | None = None
     seen_behind: bool = False
 
-    def forget(self) -> None:
-        """Drop what was concluded from runs that are no more."""
-        self.past.clear()
+    def remember(self, snapshot: Snapshot) -> None:
+        """Keep the newest snapshot, for the values of a database that stops answering."""
+        self.snapshot = snapshot
+        self.previous = {each.name: each for each in snapshot.pipelines}
+
+    def forget_runs(self) -> None:
+        """Drop everything that follows from runs, because the warehouse is another one now."""
+        self.histories.clear()
         self.changed.clear()
         self.runs = None
-        self.runs_changed = True
 
-    def add_sample(self, name: str, when: datetime, eligible: int, watermark: Watermark) -> None:
-        """Remember one pipeline's sample; thin the older half where there are too many."""
+    def add_sample(self, name: str, sample: EligibleSample) -> None:
+        """Remember one pipeline's sample. Thin out the older half where there are too many."""
         if self.samples is None:
             self.samples = {}
         own = self.samples.setdefault(name, deque())
-        while own and own[-1][0] >= when:
-            own.pop()  # the clock went back: what it calls the future is not known yet
-        own.append((when, eligible, watermark))
+        while own and own[-1][0] >= sample[0]:
+            own.pop()  # the clock went back: these samples are of a future that is not known yet
+        own.append(sample)
         if len(own) > SAMPLES_KEPT:
             self.samples[name] = deque(_thinned(list(own)))
 
 
 def _thinned(samples: list[EligibleSample]) -> list[EligibleSample]:
-    """Drop every second of the older half, but none that says "nothing waits" and none where W changed."""
+    """Drop every second sample of the older half, except those without eligible rows and those of a moved watermark."""
     half = len(samples) // 2
     kept = [
         sample
@@ -119,5 +117,5 @@ def _thinned(samples: list[EligibleSample]) -> list[EligibleSample]:
         if index % 2 == 0 or sample[1] == 0 or sample[2] != samples[index - 1][2]
     ]
     newest = samples[-1][0]
-    # Nothing is judged further back than ten runs; two days is more than that for a daily load's tenth.
+    # The rules read ten runs back at most, which a daily load reaches within eleven days.
     return [each for each in kept if newest - each[0] < timedelta(days=11)][-SAMPLES_KEPT:] + samples[half:]

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from monitoring.collector.lease import LeaseLost
-from monitoring.collector.retention import not_beyond
-from monitoring.collector.store import decisions
-from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunEntityCopy
+from monitoring.collector.store import BATCH, decisions, not_beyond, note_kept, rolled_before
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunEntityCopy, TrailEntry
 from monitoring.rules.enums import Grain
 from monitoring.rules.facts import Thresholds
 from monitoring.rules.rollups import DAY, HOUR, HourOf, Rolled, RunDay, day_of, hour_of
 
-BATCH = 200
 CHUNK = 2000
 """Rows fetched at a time: an hour of 200 pipelines is 72,000 samples."""
 STANDS_SECONDS = 90
@@ -36,14 +36,6 @@ SAMPLE_FIGURES = ("eligible", "cooling", "latency_seconds", "served_lag_seconds"
 
 ByName = dict[str, dict[str, Any]]
 """Columns of PipelineRollup by pipeline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How many steps were done; `left`: there may be more."""
-
-    steps: int
-    left: bool
 
 
 class _Kind:
@@ -170,10 +162,10 @@ class _RunDays(_Kind):
         return {name: day.columns() for name, day in days.items()}
 
 
-def roll_up(*, holder: str, now: datetime, seconds: float) -> Progress:
-    """Do step after step for about `seconds`. Raises LeaseLost.
+def roll_up(*, holder: str, now: datetime, seconds: float) -> tuple[int, bool]:
+    """Do step after step for about `seconds`, over the periods that ended by `now`. Raises LeaseLost.
 
-    Only periods that ended by `now` are rolled up.
+    Return the number of steps, and whether there may be more.
     """
     deadline = time.monotonic() + seconds
     done = 0
@@ -181,8 +173,8 @@ def roll_up(*, holder: str, now: datetime, seconds: float) -> Progress:
         while _step(kind, holder, now):
             done += 1
             if time.monotonic() >= deadline:
-                return Progress(done, left=True)
-    return Progress(done, left=False)
+                return done, True
+    return done, False
 
 
 def _step(kind: _Kind, holder: str, now: datetime) -> bool:
@@ -237,3 +229,58 @@ def _replace(kind: _Kind, start: datetime, until: datetime, found: ByName) -> No
     stored.delete()
     left = [row for _, row in sorted(rows.items()) if row.samples or row.executions is not None]
     PipelineRollup.objects.bulk_create(left, batch_size=BATCH)
+
+
+def prune_samples(*, before: datetime, limit: int) -> int:
+    """Delete at most `limit` samples of rolled up hours before `before`, oldest first. Return their number."""
+    edge = rolled_before("hours_rolled_to", hour_of(before))
+    if edge is None:
+        return 0
+    ids = _oldest(PipelineSample.objects.filter(sampled_at__lt=edge), "sampled_at", limit)
+    if ids:
+        note_kept("samples_kept_from", edge)
+    return _delete_rows(PipelineSample, ids)
+
+
+def prune_rollups(grain: Grain, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` roll-ups of the days before `before`, oldest first. Return their number.
+
+    A day whose samples still exist can be rolled up again, so its hours are kept.
+    """
+    edge: datetime | None = day_of(before)
+    if grain is Grain.HOUR:
+        days, samples = rolled_before("days_rolled_to", day_of(before)), rolled_before("samples_kept_from", before)
+        edge = None if days is None or samples is None else min(days, day_of(samples))
+    if edge is None:
+        return 0
+    old = PipelineRollup.objects.filter(grain=grain, start__lt=edge)
+    return _delete_rows(PipelineRollup, _oldest(old, "start", limit))
+
+
+def _oldest(rows: QuerySet[Any], column: str, limit: int) -> list[int]:
+    return list(rows.order_by(column).values_list("pk", flat=True)[:limit])
+
+
+def _delete_rows(model: type[Model], ids: list[int]) -> int:
+    for start in range(0, len(ids), BATCH):
+        model._default_manager.filter(pk__in=ids[start : start + BATCH]).delete()
+    return len(ids)
+
+
+def expire_sessions(*, now: datetime, limit: int) -> int:
+    """Delete at most `limit` sessions that expired before `now`, oldest first. Return their number."""
+    ended = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
+    keys = list(ended.values_list("session_key", flat=True)[:limit])
+    UserSession.objects.filter(session_key__in=keys).delete()
+    Session.objects.filter(session_key__in=keys).delete()
+    return len(keys)
+
+
+def expire_trail(*, before: datetime, limit: int) -> int:
+    """Delete at most `limit` entries of the activity log older than `before`. Return their number.
+
+    The admin's LogEntry rows, which repeat some of them, are deleted as well. Their keys are in the order of time.
+    """
+    oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
+    logged = _delete_rows(LogEntry, [pk for pk, at in oldest if at < before])
+    return max(logged, TrailEntry.objects.expire(before=before, limit=limit))

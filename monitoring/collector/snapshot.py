@@ -1,10 +1,13 @@
-"""The newest snapshot as the collector stored it, and how old it is."""
+"""The snapshot: its JSON, its version, and the newest one as a reader may see it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from math import floor, log10
+from typing import TypeVar
 
 import msgspec
 from django.db import Error
@@ -14,8 +17,8 @@ from etlportal.breaker import News
 from monitoring.collector import store
 from monitoring.models import CollectorState, scope
 from monitoring.models.scope import ReaderScope
-from monitoring.rules.enums import ProblemCode
-from monitoring.rules.facts import Overview, Problem, Snapshot
+from monitoring.rules.enums import ExecutionStatus, ProblemCode
+from monitoring.rules.facts import Check, Overview, Pipeline, Problem, Snapshot, Verdict
 from monitoring.rules.overview import overview
 from monitoring.rules.scope import pipelines_within, runs_within, within, without_logins
 
@@ -36,7 +39,7 @@ class Current:
 
     `ticked_at` is the end of the tick by this machine's clock. The age counts from it, because the warehouse's clock
     may differ. `collecting`: a collector holds the lease, or did just now; without one an open page takes a sample
-    itself, once a minute (collector/on_demand.py). `version` differs between scopes, so that it can be a cache key.
+    itself, once a minute (collector/loop.py). `version` differs between scopes, so that it can be a cache key.
     """
 
     snapshot: Snapshot | None
@@ -134,6 +137,67 @@ def decode(payload: bytes) -> Snapshot:
 
 
 _decoder = msgspec.json.Decoder(Snapshot)
+
+_ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+_CHANGING = frozenset(
+    {"lag_seconds", "elapsed_seconds", "age_seconds", "latency_ms", "clock_skew_seconds", "seconds", "samples"}
+)
+"""Values of checks and alerts that change with every tick."""
+WithValues = TypeVar("WithValues", Check, Verdict)
+
+
+def version_of(snapshot: Snapshot) -> str:
+    """Return a text that changes when a page must be rendered again.
+
+    The version leaves out what a page updates by itself (ages, the duration of a running execution, the lag of an
+    unchanged row) and round-trip times and clock differences.
+    """
+    still = replace(
+        snapshot,
+        sampled_at=_ALWAYS,
+        connections=tuple(replace(each, latency_ms=None, clock_skew_seconds=None) for each in snapshot.connections),
+        preflight=replace(snapshot.preflight, checked_at=_ALWAYS, checks=_still(snapshot.preflight.checks)),
+        pipelines=tuple(_still_pipeline(each) for each in snapshot.pipelines),
+        overview=replace(snapshot.overview, worst_lag_seconds=_sign(snapshot.overview.worst_lag_seconds)),
+        verdicts=_still(snapshot.verdicts),
+    )
+    return hashlib.blake2b(msgspec.json.encode(still), digest_size=12).hexdigest()
+
+
+def _still(items: tuple[WithValues, ...]) -> tuple[WithValues, ...]:
+    return tuple(
+        replace(each, values={name: None if name in _CHANGING else value for name, value in each.values.items()})
+        if each.values
+        else each
+        for each in items
+    )
+
+
+def _still_pipeline(pipeline: Pipeline) -> Pipeline:
+    running = pipeline.newest is not None and pipeline.newest.status is ExecutionStatus.RUNNING
+    figures = pipeline.figures
+    return replace(
+        pipeline,
+        figures=replace(
+            figures,
+            served_lag_seconds=_sign(figures.served_lag_seconds),
+            duration_seconds=None if running else figures.duration_seconds,
+            drain_seconds=_rounded(figures.drain_seconds),
+        ),
+        verdicts=_still(pipeline.verdicts),
+    )
+
+
+def _sign(seconds: float | None) -> float | None:
+    """Return 0, 1 for more than 0, or None: the page counts the seconds itself."""
+    return None if seconds is None else float(seconds > 0)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """Return two digits, so that an estimate does not change the version with every second."""
+    if seconds is None or seconds <= 0:
+        return seconds
+    return float(round(seconds, 1 - floor(log10(seconds))))
 
 
 def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:

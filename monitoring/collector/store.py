@@ -1,4 +1,4 @@
-"""Stores what a tick saw, all of it or nothing. One clock for samples: the warehouse's, as sampled."""
+"""What the collector keeps in `default`: the tick that it stores, and the past and the settings that it reads back."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Case, Count, DateTimeField, F, Max, Q, Value, When
 
 from monitoring.collector.lease import LeaseLost
-from monitoring.collector.retention import not_beyond
 from monitoring.models import (
     CollectorState,
     PipelineRollup,
@@ -32,10 +31,32 @@ from monitoring.rules.facts import Execution, History, Pipeline, Run, Thresholds
 from monitoring.rules.figures import finished
 from monitoring.rules.overview import RunCounts
 from monitoring.rules.rollups import hour_of
+from monitoring.rules.status import EligibleSample
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200
+
+# How far the roll-ups are, and how far back their sources are complete, are columns of the collector's row.
+# `*_rolled_to`: everything before it is rolled up. Moving it back makes work and never loses anything.
+
+
+def not_beyond(column: str, moment: datetime) -> Case:
+    """Return the column's value for an UPDATE: `moment` where the column is later, else the column itself."""
+    later = When(**{f"{column}__gt": moment}, then=Value(moment, output_field=DateTimeField()))
+    return Case(later, default=F(column), output_field=DateTimeField())
+
+
+def rolled_before(column: str, moment: datetime) -> datetime | None:
+    """Return up to when rows are both older than `moment` and rolled up, or None where nothing is rolled up."""
+    done = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list(column, flat=True).first()
+    return None if done is None else min(done, moment)
+
+
+def note_kept(column: str, moment: datetime) -> None:
+    """Note that rows older than `moment` may be deleted from now on: they are never rolled up again."""
+    unset_or_earlier = Q(**{f"{column}__isnull": True}) | Q(**{f"{column}__lt": moment})
+    CollectorState.objects.filter(unset_or_earlier, pk=CollectorState.SINGLETON).update(**{column: moment})
 
 
 @transaction.atomic
@@ -49,11 +70,10 @@ def store_tick(
     payload: bytes,
     pipelines: Iterable[Pipeline],
 ) -> None:
-    """Store one tick whole: the snapshot in the state row, and a sample per pipeline.
+    """Store the snapshot in the collector's row, and a sample per pipeline. Stores all of it or nothing.
 
-    `now` is this machine's clock, `sampled_at` the warehouse's. `pipelines` hold what this tick itself
-    read: a value that a dead database kept back is no sample of now, and is None in them. Raises
-    LeaseLost, storing nothing, when `holder` does not hold the lease any more.
+    `now` is this machine's clock, `sampled_at` the warehouse's. `pipelines` hold only values that this tick read.
+    Raises LeaseLost when `holder` does not hold the lease any more.
     """
     stored = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
         ticked_at=now,
@@ -61,7 +81,7 @@ def store_tick(
         sampled_at=sampled_at,
         version=version,
         payload=payload,
-        # Where that hour is rolled up already (a clock went back, a tick was slow) it is rolled up again.
+        # The hour may be rolled up already, where a clock went back or a tick was slow.
         hours_rolled_to=not_beyond("hours_rolled_to", hour_of(sampled_at)),
     )
     if stored != 1:
@@ -70,7 +90,7 @@ def store_tick(
         with transaction.atomic():
             PipelineSample.objects.bulk_create([_sample(each, sampled_at) for each in pipelines], batch_size=BATCH)
     except IntegrityError:
-        # The warehouse's clock went back onto a time already sampled: that sample stands.
+        # The warehouse's clock went back to a time that has a sample: that sample is kept.
         logger.warning("no samples stored for %s: that time was sampled before", sampled_at.isoformat())
 
 
@@ -99,47 +119,35 @@ def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
 
 
-LOOKED_AT = 100
-"""Executions of one pipeline that are looked at: enough for 30 successes among failures."""
+EXAMINED = 100
+"""Executions read of one pipeline: enough for 30 successes among failures."""
 USUAL = 30
 """How many executions, and successes, make "usual" (METRICS)."""
 OPEN_LIMIT = 500
 WINDOW_EDGE = 20
-"""Runs at a window's edge among which the smallest run_id is looked for: ids follow the clock, but for races."""
+"""Runs at the edge of a window that are searched for the smallest run_id: ids follow the clock, except for races."""
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 MINIMUM_HOURS = 5
-"""Roll-ups that a coverage median needs: METRICS asks as many executions of a percentile."""
-
+"""Roll-ups that a coverage median needs: as many as METRICS asks executions of a percentile."""
 KNOWN = (ExecutionStatus.RUNNING, ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
-
-EligibleSample = tuple[datetime, int, Watermark | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionPast:
-    """One pipeline's executions: `history` without what samples tell; `taken`: (finish, rows
-    extracted) of its newest successes, newest first."""
-
-    history: History
-    taken: tuple[tuple[datetime, int], ...] = ()
 
 
 def first_run_since(since: datetime) -> int:
-    """Return the smallest run_id of a copied run started at or after `since`; one past all when there is none."""
+    """Return the smallest run_id of a copied run started at or after `since`, or one more than all of them."""
     found = RunCopy.objects.filter(started_at__gte=since).order_by("started_at").values_list("run_id", flat=True)
     newest = RunCopy.objects.aggregate(newest=Max("run_id"))["newest"]
     return min(found[:WINDOW_EDGE], default=(newest or 0) + 1)
 
 
-def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> ExecutionPast:
-    """Return what the copied executions of one pipeline say. Two statements, three after 100 failures.
+def execution_history(entity_name: str, now: datetime, week_run_id: int = 0) -> History:
+    """Return the history of one pipeline's copied executions. Two statements, three after 100 failures.
 
-    `week_run_id`: no run before it started in the last 7 days (first_run_since): what makes
-    counting the week a walk over one pipeline's part of an index.
+    `week_run_id`: no run before it started in the last 7 days (first_run_since), so that counting the week reads
+    one pipeline's part of an index.
     """
     own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
-    newest = [execution_of(copy, logins=True) for copy in own[:LOOKED_AT]]
+    newest = [execution_of(copy, logins=True) for copy in own[:EXAMINED]]
     ended = finished(newest)
     successes = [each for each in ended if each.status is ExecutionStatus.SUCCESS]
     finishes = [each.finished_at for each in ended[: USUAL + 1] if each.finished_at is not None]
@@ -150,26 +158,25 @@ def execution_past(entity_name: str, now: datetime, week_run_id: int = 0) -> Exe
         executions=Count("pk", filter=Q(status__in=(ExecutionStatus.SUCCESS, ExecutionStatus.FAILED))),
         failures=Count("pk", filter=Q(status=ExecutionStatus.FAILED)),
     )
-    history = History(
+    return History(
         recent=tuple(newest[:USUAL]),
         durations=tuple(_seconds(each.started_at, each.finished_at) for each in successes[:USUAL] if each.finished_at),
         volumes=tuple(each.extracted for each in successes[:USUAL]),
+        taken=tuple((each.finished_at, each.extracted) for each in successes if each.finished_at is not None),
         gaps=tuple(_seconds(earlier, later) for later, earlier in pairwise(finishes)),
         executions_7d=week["executions"],
         failures_7d=week["failures"],
         failing_since=_failing_since(entity_name, ended),
     )
-    taken = tuple((each.finished_at, each.extracted) for each in successes if each.finished_at is not None)
-    return ExecutionPast(history=history, taken=taken)
 
 
 def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | None:
     streak = list(takewhile(lambda each: each.status is ExecutionStatus.FAILED, ended))
     if not streak:
         return None
-    if len(streak) < len(ended) or len(ended) < LOOKED_AT // 2:
+    if len(streak) < len(ended) or len(ended) < EXAMINED // 2:
         return streak[-1].ended_at
-    # All that was looked at failed: find the first failure after the last success, however old.
+    # All that was read failed: find the first failure after the last success, however old.
     own = RunEntityCopy.objects.filter(entity_name=entity_name)
     success = own.filter(status=ExecutionStatus.SUCCESS).aggregate(run_id=Max("run_id"))["run_id"]
     first = own.filter(status=ExecutionStatus.FAILED, run_id__gt=success or 0).order_by("run_id").first()
@@ -177,7 +184,7 @@ def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | N
 
 
 def open_executions() -> dict[str, tuple[Execution, ...]]:
-    """Return the executions that never finished, newest first, by pipeline. One statement, by its own index."""
+    """Return the running executions by pipeline, newest first. One statement."""
     copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
     found: dict[str, tuple[Execution, ...]] = {}
     for copy in copies:
@@ -193,24 +200,18 @@ def newest_runs(limit: int) -> tuple[Run, ...]:
 
 
 def open_runs(limit: int) -> tuple[Run, ...]:
-    """Return the newest copied runs that say they run, with their executions, newest first."""
+    """Return the newest copied runs with the status running, with their executions, newest first."""
     copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
     return with_executions(copies[:limit], logins=True)
 
 
 def run_counts(since: datetime) -> RunCounts:
-    """Return the finished runs started at or after `since`, by status: every one, not only the newest."""
+    """Return the number of finished runs started at or after `since`, by status."""
     if scope.pipelines() is not None:
-        seen = Counter(status for _, status in run_tallies(since))
-        return RunCounts(
-            success=seen[RunStatus.SUCCESS], failed=seen[RunStatus.FAILED], partial=seen[RunStatus.PARTIAL]
-        )
-    counts = dict(
-        RunCopy.objects.filter(started_at__gte=since)
-        .order_by("status")
-        .values_list("status")
-        .annotate(runs=Count("run_id"))
-    )
+        counts: Mapping[str, int] = Counter(status for _, status in run_tallies(since))
+    else:
+        runs = RunCopy.objects.filter(started_at__gte=since).order_by("status").values_list("status")
+        counts = dict(runs.annotate(runs=Count("run_id")))
     return RunCounts(
         success=counts.get(RunStatus.SUCCESS, 0),
         failed=counts.get(RunStatus.FAILED, 0),
@@ -219,8 +220,10 @@ def run_counts(since: datetime) -> RunCounts:
 
 
 def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:
-    """Return (start, status) of the runs started at or after `since`, for who sees some pipelines only: the
-    status that those give it. One statement, a row per run: no server groups by such a status."""
+    """Return (start, status) of the runs started at or after `since`, for a reader limited to some pipelines.
+
+    The status follows from the executions of those pipelines. One statement, one row per run.
+    """
     rows = (
         RunEntityCopy.objects.filter(run__started_at__gte=since)
         .order_by("run_id")
@@ -252,22 +255,27 @@ def throughputs(since: datetime) -> list[tuple[int, float]]:
     ]
 
 
-def eligible_samples(since: datetime) -> dict[str, list[EligibleSample]]:
-    """Return (when, eligible rows, W) by pipeline, oldest first, of the samples since then that counted them."""
+def eligible_samples(since: datetime) -> list[tuple[str, EligibleSample]]:
+    """Return (pipeline, (time, eligible rows, watermark)) of the samples since then, oldest first."""
     rows = (
-        PipelineSample.objects.filter(sampled_at__gte=since, eligible__isnull=False)
+        PipelineSample.objects.filter(
+            sampled_at__gte=since,
+            eligible__isnull=False,
+            watermark_updated_at__isnull=False,
+            watermark_id__isnull=False,
+        )
         .order_by("sampled_at")
         .values_list("entity_name", "sampled_at", "eligible", "watermark_updated_at", "watermark_id")
     )
-    found: dict[str, list[EligibleSample]] = {}
-    for name, when, eligible, updated_at, key in rows:
-        watermark = None if updated_at is None or key is None else Watermark(updated_at, key)
-        found.setdefault(name, []).append((when, eligible or 0, watermark))
-    return found
+    return [(name, (at, eligible or 0, _watermark(moved, key))) for name, at, eligible, moved, key in rows]
+
+
+def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None:
+    return None if updated_at is None or key is None else Watermark(updated_at, key)
 
 
 def coverage_medians(since: datetime) -> dict[str, float]:
-    """Return the median coverage (percent) by pipeline over its hours since then; absent with fewer than 5."""
+    """Return the median coverage (percent) by pipeline over its hours since then, where there are at least 5."""
     rows = (
         PipelineRollup.objects.filter(grain=Grain.HOUR, start__gte=since, coverage_percent_last__isnull=False)
         .order_by("entity_name")
@@ -284,12 +292,12 @@ def _seconds(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds()
 
 
-_NAMES = {each.name for each in fields(Thresholds)}
+_LIMITS = {each.name for each in fields(Thresholds)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """Of one pipeline. Empty texts and None: nothing was decided, the usual applies."""
+    """The settings of one pipeline. An empty text and None mean the default."""
 
     thresholds: Thresholds = field(default_factory=Thresholds)
     watermark_column: str = ""
@@ -300,24 +308,28 @@ class Decisions:
 
 
 def decisions() -> dict[str, Decisions]:
-    """Return the decisions by pipeline, for those that have a row or are required by default. One statement."""
-    required = frozenset(settings.REQUIRED_PIPELINES)
-    found = {row.entity_name: _decided(row, required) for row in PipelineSettings.objects.all()}
-    return {name: Decisions(required=True) for name in required} | found
+    """Return the settings of the pipelines that have a row or are required by default. One statement."""
+    return default_decisions() | {row.entity_name: _decided(row) for row in PipelineSettings.objects.all()}
 
 
-def required_names(decided: dict[str, Decisions]) -> tuple[str, ...]:
-    """Return the required pipelines by name, whether they exist or not."""
+def default_decisions() -> dict[str, Decisions]:
+    """Return the settings of the pipelines that are required by default."""
+    return {name: Decisions(required=True) for name in settings.REQUIRED_PIPELINES}
+
+
+def required_names(decided: Mapping[str, Decisions]) -> tuple[str, ...]:
+    """Return the names of the required pipelines, whether they exist or not."""
     return tuple(sorted(name for name, each in decided.items() if each.required))
 
 
-def _decided(row: PipelineSettings, required: Iterable[str]) -> Decisions:
-    limits = {name: value for name in _NAMES if (value := getattr(row, name, None)) is not None}
+def _decided(row: PipelineSettings) -> Decisions:
+    limits = {name: value for name in _LIMITS if (value := getattr(row, name, None)) is not None}
+    required = row.entity_name in settings.REQUIRED_PIPELINES if row.is_required is None else row.is_required
     return Decisions(
         thresholds=Thresholds(**limits),
         watermark_column=row.watermark_expression.strip(),
         target_column=row.target_updated_column.strip(),
         target_is_load_time=row.target_updated_is_load_time,
         owner=row.owner,
-        required=row.is_required if row.is_required is not None else row.entity_name in required,
+        required=required,
     )

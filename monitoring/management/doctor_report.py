@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from etlportal.refused import FORMAT
-from monitoring.collector.diagnosis import Diagnosis
-from monitoring.rules.doctor import CheckGroup, group_of
+from monitoring.collector.doctor import Diagnosis
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check, Problem
+from monitoring.rules.preflight import CheckGroup, group_of
 from monitoring.warehouse.permissions import Remedy, use
 from monitoring.web.check_texts import (
     FOR_THE_DBA,

@@ -37,7 +37,7 @@ from monitoring.rules.figures import (
     served_lag_seconds,
     usable,
 )
-from monitoring.rules.status import eligible_throughout, samples_until, structure_ready, unchanged_since
+from monitoring.rules.status import eligible_throughout, samples_until, unchanged_since
 
 Values = dict[str, str | int | float | None]
 
@@ -385,7 +385,7 @@ def structure(facts: Facts) -> Verdict:
     Values: `part` ("mapping", "source" or "target") and `table`, or `problem` and `part`.
     """
     pipeline = facts.pipeline
-    ready = structure_ready(pipeline.mapping_valid, pipeline.source, pipeline.target)
+    ready = pipeline.structure_ready
     if ready is True:
         if pipeline.status is PipelineStatus.UNKNOWN and not _newest_is_unheard_of(facts):
             return facts.unknown(Rule.STRUCTURE, None, {"part": "audit"})

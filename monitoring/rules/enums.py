@@ -1,6 +1,6 @@
-"""The vocabularies: codes only, no words. Words come later, in the reader's language (labels.py).
+"""The codes. Their texts, in the reader's language, are in web/labels.py.
 
-Every enum that reads foreign text has `UNKNOWN` and `parse`: unheard-of is a value, never OK.
+Every enum that reads text of another system has `UNKNOWN` and `parse`: an unknown text is never OK.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PipelineStatus(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad a verdict is. UNKNOWN is worse than OK: what cannot be judged is not fine."""
+    """The severity of an alert. UNKNOWN is worse than OK."""
 
     OK = "ok"
     UNKNOWN = "unknown"
@@ -138,7 +138,7 @@ class CheckState(StrEnum):
 
 
 class SentenceCode(StrEnum):
-    """What the sentence that opens every page says (policies/verdict_sentence.py)."""
+    """What the sentence that opens every page says (rules/overview.py)."""
 
     NOTHING_SAMPLED = "nothing_sampled"
     STALE = "stale"
@@ -178,7 +178,7 @@ class ErrorClass(StrEnum):
 
 
 class AuditQuestion(StrEnum):
-    """What an auditor asks of the login events (policies/auditor.py)."""
+    """What an auditor asks of the login events (rules/audit.py)."""
 
     NEW_IDENTITY = "new_identity"
     UNENCRYPTED = "unencrypted"
@@ -188,7 +188,7 @@ class AuditQuestion(StrEnum):
 
 
 class FailureState(StrEnum):
-    """What became of a failure that recurs (policies/failure_groups.py)."""
+    """What became of a failure that recurs (rules/failure_groups.py)."""
 
     NEW = "new"
     RECURRING = "recurring"
@@ -197,7 +197,7 @@ class FailureState(StrEnum):
 
 
 class TrailAction(StrEnum):
-    """What somebody did (models/trail.py)."""
+    """An action in the activity log (models/trail.py)."""
 
     SIGNED_IN = "signed_in"
     SIGN_IN_FAILED = "sign_in_failed"

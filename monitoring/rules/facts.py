@@ -1,4 +1,4 @@
-"""On what terms a SQL Server is talked to."""
+"""The facts: what was read, what follows from it, and the snapshot that holds both."""
 
 from __future__ import annotations
 
@@ -18,23 +18,6 @@ from monitoring.rules.enums import (
 )
 from monitoring.rules.error_text import ErrorText
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the settings ask for, and what the session got. The embedded warehouse has none.
-
-    `host`: the server's name in the settings, whatever it calls itself. `isolation`: what the session reads
-    with, empty before there is one; `isolation_wanted`: empty unless the default was not good enough.
-    """
-
-    host: str
-    encrypted: bool
-    certificate_verified: bool
-    intent: str = ""
-    isolation: str = ""
-    isolation_wanted: str = ""
-
-
 NEVER_LOADED_YEAR = 1900
 """A watermark in this year was never moved (CONTRACT: default 1900-01-01)."""
 
@@ -43,7 +26,7 @@ NEVER_LOADED_YEAR = 1900
 class Problem:
     """Why something could not be read. `detail` is the driver's text without secrets, cut at 500.
 
-    `seen_at`: it was not asked again, this is what was seen then.
+    `seen_at`: the time of the attempt, where it was not repeated.
     """
 
     code: ProblemCode
@@ -75,7 +58,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRow:
-    """One row of ctl.etl_control, as it stands."""
+    """One row of ctl.etl_control."""
 
     entity_name: str
     source_table: str
@@ -231,7 +214,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReading:
-    """What the source table said. `exists` None: could not be found out."""
+    """What was read of the source table. `exists` None: could not be found out."""
 
     exists: bool | None = None
     total: int | None = None
@@ -246,7 +229,7 @@ class SourceReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetReading:
-    """What the target table said. `newest_at`: max of its update column; `is_load_time` as METRICS."""
+    """What was read of the target table. `newest_at`: max of its update column; `is_load_time` as METRICS."""
 
     exists: bool | None = None
     total: int | None = None
@@ -256,15 +239,37 @@ class TargetReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What the executions and samples of one pipeline say about its usual behaviour.
+class PipelineReading:
+    """What one tick read of a pipeline. `mapping_valid`: the names in its control row parse."""
 
-    Durations in seconds. Empty tuples and None mean: not enough of them. `recent` is newest first.
+    control: ControlRow
+    mapping_valid: bool
+    source: SourceReading
+    target: TargetReading
+
+    @property
+    def name(self) -> str:
+        return self.control.entity_name
+
+    @property
+    def structure_ready(self) -> bool | None:
+        """Whether both tables exist; None where that could not be found out."""
+        if not self.mapping_valid or self.source.exists is False or self.target.exists is False:
+            return False
+        return None if self.source.exists is None or self.target.exists is None else True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The usual behaviour of one pipeline, from its executions and samples.
+
+    Durations in seconds. Empty tuples and None mean: not enough of them.
     """
 
     recent: tuple[Execution, ...] = ()  # the newest 30 finished or running ones, newest first
     durations: tuple[float, ...] = ()  # of the last 30 successes, newest first
     volumes: tuple[int, ...] = ()  # extracted by the last 30 successes, newest first
+    taken: tuple[tuple[datetime, int], ...] = ()  # (finish, extracted) of recent successes, newest first
     gaps: tuple[float, ...] = ()  # seconds between finishes of the last finished runs
     executions_7d: int = 0  # finished ones
     failures_7d: int = 0
@@ -273,8 +278,8 @@ class History:
     coverage_median_7d: float | None = None
     arrival_per_second: float | None = None  # rows becoming eligible, last hour
     newest_runner_session_at: datetime | None = None  # newest login event of the runner's program
-    open: tuple[Execution, ...] = ()  # still running ones, however old (killed runners leave them for ever)
-    login_samples_at: tuple[datetime, ...] = ()  # when sessions were last sampled (whoever's), newest first
+    open: tuple[Execution, ...] = ()  # running ones, however old: killed runners never finish theirs
+    login_samples_at: tuple[datetime, ...] = ()  # when sessions were last sampled, newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,10 +326,9 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One rule's answer: a code, how bad, since when, and the values it was concluded from.
+    """One rule's result. `silent`: the rule had too little history to judge.
 
-    `values` holds what the wording needs (numbers in base units, ISO times, names); `evidence`
-    names the readings. `silent`: the rule lacked history and says so instead of judging.
+    `values` are for the text: numbers in base units, ISO times, names. `evidence` names the readings.
     """
 
     rule: str
@@ -337,14 +341,10 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """Everything a page shows of one pipeline: readings, figures, verdicts."""
+class Pipeline(PipelineReading):
+    """One pipeline as it is stored in the snapshot: what was read, and what the rules conclude from it."""
 
-    control: ControlRow
     status: PipelineStatus
-    mapping_valid: bool
-    source: SourceReading
-    target: TargetReading
     newest: Execution | None
     figures: Figures
     watermark_state: WatermarkState
@@ -354,16 +354,28 @@ class Pipeline:
     required: bool = False
 
     @property
-    def name(self) -> str:
-        return self.control.entity_name
-
-    @property
     def severity(self) -> Severity:
         """The worst open verdict; an unreadable pipeline is UNKNOWN, never OK."""
         worst = max((verdict.severity for verdict in self.verdicts), key=lambda s: s.rank, default=Severity.OK)
         if self.status is PipelineStatus.UNKNOWN and worst is Severity.OK:
             return Severity.UNKNOWN
         return worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The options of a connection to SQL Server: requested and granted. The embedded warehouse has none.
+
+    `host`: the server's name in the settings. `isolation`: the session's isolation level, empty without a session.
+    `isolation_wanted`: empty unless the settings ask for another one than the default.
+    """
+
+    host: str
+    encrypted: bool
+    certificate_verified: bool
+    intent: str = ""
+    isolation: str = ""
+    isolation_wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -439,10 +451,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What the collector saw and concluded in one tick: all that the live pages need.
+    """What one tick read and concluded: everything that the live pages need.
 
-    `sampled_at` is the warehouse's clock (ours when it is unreachable). When a database could not
-    be read, its part holds the last good reading and `stale_since` says since when.
+    `sampled_at` is the warehouse's clock, or this machine's when it is unreachable. The part of a database that could
+    not be read holds the last good reading, and `stale_since` is its time.
     """
 
     sampled_at: datetime

@@ -1,4 +1,4 @@
-"""One pipeline from its readings: status, figures, watermark state and open verdicts together."""
+"""A pipeline judged from its reading, the figures over all pipelines, and the sentence that opens every page."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from statistics import fmean
 from monitoring.rules.alerts import pipeline_verdicts, worst_first
 from monitoring.rules.enums import PipelineStatus, SentenceCode, Severity
 from monitoring.rules.facts import (
-    ControlRow,
     Count,
     Execution,
     History,
     Overview,
     Pipeline,
+    PipelineReading,
     Problem,
     Run,
     Snapshot,
-    SourceReading,
-    TargetReading,
     Thresholds,
     Verdict,
 )
@@ -31,11 +29,8 @@ NO_THRESHOLDS_CHANGED = Thresholds()
 
 
 def judged(
-    control: ControlRow,
+    reading: PipelineReading,
     *,
-    mapping_valid: bool,
-    source: SourceReading,
-    target: TargetReading,
     newest: Execution | None,
     history: History,
     now: datetime,
@@ -44,16 +39,17 @@ def judged(
     required: bool = False,
     newest_read: bool = True,
 ) -> Pipeline:
-    """Return the pipeline with everything that follows from its readings.
+    """Return the pipeline with everything that follows from its reading.
 
     `newest_read` False: the audit tables could not be read (see pipeline_status).
     """
+    control, source, target = reading.control, reading.source, reading.target
     pipeline = Pipeline(
         control=control,
-        status=pipeline_status(control, mapping_valid, source, target, newest, newest_read=newest_read),
-        mapping_valid=mapping_valid,
+        mapping_valid=reading.mapping_valid,
         source=source,
         target=target,
+        status=pipeline_status(reading, newest, newest_read=newest_read),
         newest=newest,
         figures=figures(source=source, target=target, newest=newest, history=history, now=now),
         watermark_state=watermark_state(control, source, newest, history, now),

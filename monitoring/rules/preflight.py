@@ -1,42 +1,39 @@
-"""What the pre-flight is judged from: the raw findings, as the collector hands them over."""
+"""The pre-flight: every check of METRICS, the readiness that follows, and the doctor's verdict on it."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import (
     Check,
     ConnectionReading,
     ControlRow,
+    PipelineReading,
     Preflight,
     Problem,
     SourceReading,
     TargetReading,
     Terms,
 )
-from monitoring.rules.status import structure_ready
+
+CLOCK_WARNING_SECONDS = 30
+"""A database clock that differs by more makes the ages on the pages wrong."""
+COLLECTOR_STALE_SECONDS = 60
+
+Values = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaFacts:
-    """Whether a schema of `dw` is there; `exists` None: could not be found out."""
+class ObjectReading:
+    """A schema, or a control or audit table, of `dw`. None means that it could not be found out.
 
-    name: str
-    exists: bool | None
-    problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableFacts:
-    """One control or audit table of `dw`, `name` as "schema.table".
-
-    `missing_columns`: columns of the contract that it lacks, None when they could not be listed.
-    `selectable`: whether our login may SELECT from it, None when that could not be found out.
-    `missing_indexes`: the contract's indexes that it lacks, each as "column, column"; None: not asked.
+    `missing_columns`, `missing_indexes`: what the contract has and the table lacks; each index as "column, column".
+    `missing_indexes` None: no check. `selectable`: whether the portal's login may SELECT from it.
     """
 
     name: str
@@ -49,10 +46,10 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """What our login may do on `dw` besides reading tables.
+    """The rights of the portal's login on `dw`, besides reading tables.
 
-    `procedures`: each with whether it may be executed. `sessions_permissions`: what this server wants
-    from whoever is to see the sessions of others. `edition`: SERVERPROPERTY('EngineEdition').
+    `procedures`: each with whether it may be executed. `sessions_permissions`: what this server requires for seeing
+    the sessions of others. `edition`: SERVERPROPERTY('EngineEdition').
     """
 
     procedures: tuple[tuple[str, bool], ...]
@@ -63,167 +60,58 @@ class Rights:
     edition: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineFacts:
-    """What the pre-flight wants to know of one pipeline. `control.entity_name` names it."""
+def preflight(
+    *,
+    checked_at: datetime,
+    dw: ConnectionReading,
+    oltp: ConnectionReading,
+    schemas: Sequence[ObjectReading],
+    tables: Sequence[ObjectReading],
+    rights: Rights | Problem | None,
+    pipelines: Sequence[PipelineReading] | None,
+    pipelines_problem: Problem | None = None,
+    required: Sequence[str] = (),
+) -> Preflight:
+    """Return every check of METRICS' pre-flight, in its order, and the three readiness answers.
 
-    control: ControlRow
-    mapping_valid: bool
-    source: SourceReading
-    target: TargetReading
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreflightFacts:
-    """Everything that was found. `pipelines` None: the control table could not be read.
-
-    `rights` None: not applicable (the embedded warehouse), or with a dead database not asked.
-
-    `collector_age_seconds`: since the collector's last tick ended; None when it never ran. Leave
-    `collector_known` False where the tick itself makes these facts: then the page adds the check.
+    An answer is None when it cannot be concluded. `rights` None: not applicable, or `dw` does not answer.
+    `pipelines` None: the control table could not be read. The check of the collector is added by its readers.
     """
-
-    checked_at: datetime
-    dw: ConnectionReading
-    oltp: ConnectionReading
-    schemas: tuple[SchemaFacts, ...] = ()
-    tables: tuple[TableFacts, ...] = ()
-    rights: Rights | Problem | None = None
-    pipelines: tuple[PipelineFacts, ...] | None = None
-    pipelines_problem: Problem | None = None
-    required: tuple[str, ...] = ()
-    collector_known: bool = False
-    collector_age_seconds: float | None = None
-
-
-def index_check(table: TableFacts) -> Check:
-    """An index of the contract that lacks: all works, but what seeks by it reads the whole table."""
-    missing = table.missing_indexes or ()
-    return Check(
-        code=f"dw.index.{table.name}",
-        state=CheckState.WARNING if missing else CheckState.PASSED,
-        values={"name": table.name, "columns": "; ".join(missing)},
-    )
-
-
-def rights_checks(rights: Rights | Problem | None) -> list[Check]:
-    """Only the snapshot of the sessions needs these: without them it warns, and everything else works."""
-    if rights is None:
-        return []
-    if isinstance(rights, Problem):
-        return [Check(code="dw.sessions", state=CheckState.UNKNOWN, problem=rights)]
-    return [
-        *(
-            Check(
-                code=f"dw.execute.{name}",
-                state=CheckState.PASSED if allowed else CheckState.WARNING,
-                values={"name": name},
-            )
-            for name, allowed in rights.procedures
-        ),
-        Check(
-            code="dw.sessions",
-            state=CheckState.PASSED if rights.sees_sessions else CheckState.WARNING,
-            values={"permission": ", ".join(rights.sessions_permissions)},
-        ),
-    ]
-
-
-LOCAL_NAMES = frozenset({"localhost", "(local)", "(localdb)", ".", ""})
-
-
-def is_local(host: str) -> bool:
-    """Return whether a server's name, as it stands in the settings, means this machine: nobody is in between."""
-    name = host.strip().lower().removeprefix("tcp:").removeprefix("lpc:")
-    name = name.split("\\", maxsplit=1)[0].split(",", maxsplit=1)[0].strip("[] ")
-    if name in LOCAL_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def traffic_checks(*readings: ConnectionReading) -> list[Check]:
-    """Return the check of the encryption (one: both databases are reached the same way), and of the
-    isolation of each database where it was asked for. None for the embedded warehouse."""
-    known = [(each, each.terms) for each in readings if each.terms is not None]
-    encryption = [_encryption(terms) for _, terms in known[:1]]
-    return encryption + [_isolation(reading, terms) for reading, terms in known if terms.isolation_wanted]
-
-
-def _encryption(terms: Terms) -> Check:
-    safe = terms.encrypted and terms.certificate_verified
-    return Check(
-        code="server.encryption",
-        state=CheckState.PASSED if safe or is_local(terms.host) else CheckState.WARNING,
-        values={"encrypted": int(terms.encrypted), "verified": int(terms.certificate_verified)},
-    )
-
-
-def _isolation(reading: ConnectionReading, terms: Terms) -> Check:
-    """What a database does not allow is no fault: it is read like every other one, uncommitted."""
-    if not reading.reachable:
-        state = CheckState.UNKNOWN
-    else:
-        state = CheckState.PASSED if terms.isolation == terms.isolation_wanted else CheckState.WARNING
-    return Check(
-        code=f"{reading.alias}.isolation",
-        state=state,
-        values={"isolation": terms.isolation},
-        problem=None if state is not CheckState.UNKNOWN else reading.problem,
-    )
-
-
-CLOCK_WARNING_SECONDS = 30
-"""A database's clock further off than this is worth a look: ages on the page count from ours."""
-COLLECTOR_STALE_SECONDS = 60
-
-Values = dict[str, str | int | float | None]
-
-
-def preflight(facts: PreflightFacts) -> Preflight:
-    """Return every check of METRICS' pre-flight, in the order of that paragraph, and the three
-    readiness answers: each None when it cannot be concluded."""
     portal = [
-        *_connection(facts.dw),
-        *_connection(facts.oltp),
-        *(_schema(schema) for schema in facts.schemas),
-        *(check for table in facts.tables for check in _table(table)),
+        *_connection(dw),
+        *_connection(oltp),
+        *(_schema(schema) for schema in schemas),
+        *(check for table in tables for check in _table(table)),
     ]
     checks = [
         *portal,
-        *(index_check(table) for table in facts.tables if table.missing_indexes is not None),
-        *traffic_checks(facts.dw, facts.oltp),
-        *rights_checks(facts.rights),
-        _one_active(facts),
-        *(check for pipeline in facts.pipelines or () for check in _pipeline(pipeline)),
-        *(check for name in facts.required for check in _required(name, facts)),
+        *(_table_indexes(table) for table in tables if table.missing_indexes is not None),
+        *_traffic(dw, oltp),
+        *_rights(rights),
+        _one_active(pipelines, pipelines_problem),
+        *(check for pipeline in pipelines or () for check in _pipeline(pipeline)),
+        *(check for name in required for check in _required(name, pipelines, pipelines_problem)),
     ]
-    if facts.collector_known:
-        checks.append(collector_check(facts.collector_age_seconds))
-    active = None if facts.pipelines is None else [each for each in facts.pipelines if each.control.is_active]
-    ready = None if active is None else [pipeline_ready(each) for each in active]
-    essential = [check.state for check in portal if not check.code.endswith(".clock")]
+    ready = None if pipelines is None else [each.structure_ready for each in pipelines if each.control.is_active]
+    essential = [_ANSWERS[check.state] for check in portal if not check.code.endswith(".clock")]
     return Preflight(
-        checked_at=facts.checked_at,
+        checked_at=checked_at,
         checks=tuple(checks),
-        ready_for_monitoring=_all_passed(essential),
+        ready_for_monitoring=all_of(essential),
         ready_for_first_run=None if ready is None else any_of(ready),
         ready_for_all_active=None if ready is None else all_of(ready or [False]),
     )
 
 
-def pipeline_ready(pipeline: PipelineFacts) -> bool | None:
-    """Return whether a pipeline is ready to run: active, mapping valid, source and target there."""
-    if not pipeline.control.is_active:
-        return False
-    return structure_ready(pipeline.mapping_valid, pipeline.source, pipeline.target)
+# The clock's warning is not essential, and no other essential check warns.
+_ANSWERS = {CheckState.PASSED: True, CheckState.WARNING: True, CheckState.FAILED: False, CheckState.UNKNOWN: None}
 
 
 def collector_check(age_seconds: float | None, *, collecting: bool = True) -> Check:
-    """Return the check of the collector: the age of its newest sample in seconds (None: it never ran),
-    and whether one is at work. Fresh figures without one come from a page that was opened: a warning."""
+    """Return the check of the collector. `age_seconds`: of its newest sample, None if it never ran.
+
+    Fresh figures while no collector is at work come from a page that took a sample: a warning.
+    """
     if age_seconds is None:
         return Check(code="collector.age", state=CheckState.FAILED, values={"seconds": None})
     fresh = CheckState.PASSED if collecting else CheckState.WARNING
@@ -264,7 +152,7 @@ def _connection(reading: ConnectionReading) -> list[Check]:
     ]
 
 
-def _schema(schema: SchemaFacts) -> Check:
+def _schema(schema: ObjectReading) -> Check:
     return Check(
         code=f"dw.schema.{schema.name}",
         state=_state(schema.exists),
@@ -273,7 +161,7 @@ def _schema(schema: SchemaFacts) -> Check:
     )
 
 
-def _table(table: TableFacts) -> list[Check]:
+def _table(table: ObjectReading) -> list[Check]:
     complete: bool | None
     if table.exists is not True:
         complete = table.exists
@@ -296,21 +184,90 @@ def _table(table: TableFacts) -> list[Check]:
     ]
 
 
-def _one_active(facts: PreflightFacts) -> Check:
-    if facts.pipelines is None:
-        return Check(code="pipelines.active", state=CheckState.UNKNOWN, problem=facts.pipelines_problem)
-    active = sum(pipeline.control.is_active for pipeline in facts.pipelines)
+def _table_indexes(table: ObjectReading) -> Check:
+    """Return a warning at most: without the index everything works, but reads the whole table."""
+    missing = table.missing_indexes or ()
     return Check(
-        code="pipelines.active",
-        state=_state(active > 0),
-        values={"active": active, "pipelines": len(facts.pipelines)},
+        code=f"dw.index.{table.name}",
+        state=CheckState.WARNING if missing else CheckState.PASSED,
+        values={"name": table.name, "columns": "; ".join(missing)},
     )
 
 
-def _pipeline(pipeline: PipelineFacts) -> list[Check]:
+LOCAL_NAMES = frozenset({"localhost", "(local)", "(localdb)", ".", ""})
+
+
+def is_local(host: str) -> bool:
+    """Return whether a server's name in the settings means this machine, so that there is no network in between."""
+    name = host.strip().lower().removeprefix("tcp:").removeprefix("lpc:")
+    name = name.split("\\", maxsplit=1)[0].split(",", maxsplit=1)[0].strip("[] ")
+    if name in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _traffic(*readings: ConnectionReading) -> list[Check]:
+    """Return one check of the encryption, which both databases share, and one of each requested isolation level.
+
+    None for the embedded warehouse.
+    """
+    known = [(each, each.terms) for each in readings if each.terms is not None]
+    encryption = [_encryption(terms) for _, terms in known[:1]]
+    return encryption + [_isolation(reading, terms) for reading, terms in known if terms.isolation_wanted]
+
+
+def _encryption(terms: Terms) -> Check:
+    safe = terms.encrypted and terms.certificate_verified
+    return Check(
+        code="server.encryption",
+        state=CheckState.PASSED if safe or is_local(terms.host) else CheckState.WARNING,
+        values={"encrypted": int(terms.encrypted), "verified": int(terms.certificate_verified)},
+    )
+
+
+def _isolation(reading: ConnectionReading, terms: Terms) -> Check:
+    """Return a warning at most: a database that refuses the level is read uncommitted, as by default."""
+    if not reading.reachable:
+        state = CheckState.UNKNOWN
+    else:
+        state = CheckState.PASSED if terms.isolation == terms.isolation_wanted else CheckState.WARNING
+    return Check(
+        code=f"{reading.alias}.isolation",
+        state=state,
+        values={"isolation": terms.isolation},
+        problem=None if state is not CheckState.UNKNOWN else reading.problem,
+    )
+
+
+def _rights(rights: Rights | Problem | None) -> list[Check]:
+    """Return warnings at most: only the snapshot of the sessions needs these rights."""
+    if rights is None:
+        return []
+    if isinstance(rights, Problem):
+        return [Check(code="dw.sessions", state=CheckState.UNKNOWN, problem=rights)]
+    checks = [
+        Check(code=f"dw.execute.{name}", state=_passed_or_warning(allowed), values={"name": name})
+        for name, allowed in rights.procedures
+    ]
+    values: Values = {"permission": ", ".join(rights.sessions_permissions)}
+    return [*checks, Check(code="dw.sessions", state=_passed_or_warning(rights.sees_sessions), values=values)]
+
+
+def _one_active(pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> Check:
+    if pipelines is None:
+        return Check(code="pipelines.active", state=CheckState.UNKNOWN, problem=problem)
+    active = sum(pipeline.control.is_active for pipeline in pipelines)
+    values: Values = {"active": active, "pipelines": len(pipelines)}
+    return Check(code="pipelines.active", state=_state(active > 0), values=values)
+
+
+def _pipeline(pipeline: PipelineReading) -> list[Check]:
     control = pipeline.control
     mapping: Values = {"source": control.source_table, "target": control.target_table}
-    # Switching a pipeline off is a decision, not a fault; only a required one must be on.
+    # An inactive pipeline is a decision, not a fault. Only a required one must be active.
     checks = [
         _of_pipeline(control, "active", True, {"active": int(control.is_active)}),
         _of_pipeline(control, "mapping", pipeline.mapping_valid, mapping),
@@ -320,12 +277,12 @@ def _pipeline(pipeline: PipelineFacts) -> list[Check]:
     if pipeline.source.exists:
         checks.append(_index(control, pipeline.source))
     if control.is_active:
-        checks.append(_of_pipeline(control, "ready", pipeline_ready(pipeline), {}))
+        checks.append(_of_pipeline(control, "ready", pipeline.structure_ready, {}))
     return checks
 
 
 def _side(control: ControlRow, side: str, table: str, reading: SourceReading | TargetReading) -> list[Check]:
-    """The table's existence and, where it exists, our permission to read it."""
+    """Return the check of the table and, where it exists, of the permission to read it."""
     values: Values = {"table": table}
     checks = [_of_pipeline(control, side, reading.exists, values, reading.problem)]
     if reading.exists:
@@ -334,7 +291,7 @@ def _side(control: ControlRow, side: str, table: str, reading: SourceReading | T
 
 
 def _index(control: ControlRow, source: SourceReading) -> Check:
-    """Without an index on (updated_at, key) all works, but each look at the pending rows reads the whole table."""
+    """Return a warning at most: without the index everything works, but counting pending rows reads the whole table."""
     state = _state(source.has_watermark_index)
     return Check(
         code="pipeline.index",
@@ -348,7 +305,7 @@ def _index(control: ControlRow, source: SourceReading) -> Check:
 def _of_pipeline(
     control: ControlRow, what: str, passed: bool | None, values: Values, problem: Problem | None = None
 ) -> Check:
-    """A pipeline's check; of an inactive one a failure is only worth a warning: nothing runs it."""
+    """Return a check of a pipeline. A failure of an inactive one is a warning, because nothing runs it."""
     state = _state(passed)
     if state is CheckState.FAILED and not control.is_active:
         state = CheckState.WARNING
@@ -362,27 +319,26 @@ def _of_pipeline(
 
 
 def _selectable(reading: SourceReading | TargetReading) -> bool | None:
-    """Whether our login could read the rows: denied, or something was read, or nobody knows."""
+    """Return whether the login could read the rows; None where another problem came first."""
     if reading.problem is not None and reading.problem.code is ProblemCode.PERMISSION_DENIED:
         return False
     return True if reading.problem is None else None
 
 
-def _required(name: str, facts: PreflightFacts) -> list[Check]:
-    """The required pipelines by name: ready, active. One that control does not list is neither."""
-    if facts.pipelines is None:
+def _required(name: str, pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> list[Check]:
+    """Return the two checks of a required pipeline. One without a control row fails both."""
+    if pipelines is None:
         return [
-            Check(code=code, state=CheckState.UNKNOWN, entity_name=name, problem=facts.pipelines_problem)
+            Check(code=code, state=CheckState.UNKNOWN, entity_name=name, problem=problem)
             for code in ("required.ready", "required.active")
         ]
-    found = next((each for each in facts.pipelines if each.control.entity_name == name), None)
+    found = next((each for each in pipelines if each.name == name), None)
     values: Values = {"listed": int(found is not None)}
-    ready = structure_ready(found.mapping_valid, found.source, found.target) if found else False
-    active = found.control.is_active if found else False
-    return [
-        Check(code="required.ready", state=_state(ready), entity_name=name, values=values),
-        Check(code="required.active", state=_state(active), entity_name=name, values=values),
-    ]
+    answers = {
+        "required.ready": found.structure_ready if found else False,
+        "required.active": found.control.is_active if found else False,
+    }
+    return [Check(code=code, state=_state(answer), entity_name=name, values=values) for code, answer in answers.items()]
 
 
 def _state(passed: bool | None) -> CheckState:
@@ -391,15 +347,12 @@ def _state(passed: bool | None) -> CheckState:
     return CheckState.PASSED if passed else CheckState.FAILED
 
 
+def _passed_or_warning(passed: bool) -> CheckState:
+    return CheckState.PASSED if passed else CheckState.WARNING
+
+
 def _as_int(value: bool | None) -> int | None:
     return None if value is None else int(value)
-
-
-def _all_passed(states: Iterable[CheckState]) -> bool | None:
-    known = list(states)
-    if CheckState.FAILED in known:
-        return False
-    return None if CheckState.UNKNOWN in known else True
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:
@@ -416,3 +369,48 @@ def any_of(answers: Iterable[bool | None]) -> bool | None:
     if True in known:
         return True
     return None if None in known else False
+
+
+class CheckGroup(StrEnum):
+    """The headings of the doctor's report, in their order."""
+
+    CONNECTIONS = "connections"
+    TABLES = "tables"
+    PIPELINES = "pipelines"
+    PORTAL = "portal"
+
+
+class Readiness(StrEnum):
+    """The doctor's conclusion, in the order of its exit codes: 0, 1, 2."""
+
+    READY = "ready"
+    WARNINGS = "warnings"
+    NOT_READY = "not_ready"
+
+    @property
+    def exit_code(self) -> int:
+        return list(type(self)).index(self)
+
+
+def group_of(check: Check) -> CheckGroup:
+    """Return the heading of the doctor's report to which a check belongs."""
+    if check.code.endswith((".connection", ".clock", ".isolation")) or check.code.startswith(("odbc.", "server.")):
+        return CheckGroup.CONNECTIONS
+    if check.code.startswith(("portal.", "collector.")):
+        return CheckGroup.PORTAL
+    if check.entity_name or check.code.startswith("pipelines."):
+        return CheckGroup.PIPELINES
+    return CheckGroup.TABLES
+
+
+def readiness(preflight: Preflight) -> Readiness:
+    """Return NOT_READY where something that the portal needs failed or could not be checked.
+
+    A pipeline without its table is a warning, unless the pipeline is required or the last active one. So is every
+    other check that did not pass, also an unknown one.
+    """
+    needed = [check.state for check in preflight.checks if not check.code.startswith("pipeline.")]
+    if preflight.ready_for_monitoring is not True or CheckState.FAILED in needed:
+        return Readiness.NOT_READY
+    states = {check.state for check in preflight.checks}
+    return Readiness.READY if states == {CheckState.PASSED} else Readiness.WARNINGS

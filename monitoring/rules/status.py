@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from monitoring.rules.enums import ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
-from monitoring.rules.facts import ControlRow, Execution, History, SourceReading, TargetReading, Watermark
+from monitoring.rules.facts import ControlRow, Execution, History, PipelineReading, SourceReading, Watermark
 from monitoring.rules.figures import MINIMUM_GAPS, finished, merged, newest_finish, percentile, seconds_between, usable
 
 _OF_EXECUTION = {
@@ -25,29 +25,19 @@ _OF_LAST_STATUS = {
 }
 
 
-def pipeline_status(
-    control: ControlRow,
-    mapping_valid: bool,
-    source: SourceReading,
-    target: TargetReading,
-    newest: Execution | None,
-    *,
-    newest_read: bool = True,
-) -> PipelineStatus:
-    """Return the status of a pipeline.
+def pipeline_status(reading: PipelineReading, newest: Execution | None, *, newest_read: bool = True) -> PipelineStatus:
+    """Return the status of a pipeline. `newest` is its newest execution, or None.
 
-    `newest` is its newest run entity, None when none is left. `newest_read` False says that the
-    audit tables could not be read, so that no execution does not mean "never run".
-    A name that is invalid needs no reading to be known as missing; otherwise one table that could
-    not be looked up makes the whole unknown, whatever is known of the other.
+    `newest_read` False: the audit tables could not be read, so that no execution does not mean "never run". An
+    invalid name is missing without a reading; otherwise one table that could not be read makes the status unknown.
     """
-    if not mapping_valid:
+    if not reading.mapping_valid:
         return PipelineStatus.STRUCTURE_MISSING
-    if source.exists is None or target.exists is None:
+    if reading.source.exists is None or reading.target.exists is None:
         return PipelineStatus.UNKNOWN
-    if not (source.exists and target.exists):
+    if not (reading.source.exists and reading.target.exists):
         return PipelineStatus.STRUCTURE_MISSING
-    return _by_execution(control, newest, newest_read)
+    return _by_execution(reading.control, newest, newest_read)
 
 
 def _by_execution(control: ControlRow, newest: Execution | None, newest_read: bool) -> PipelineStatus:
@@ -58,15 +48,6 @@ def _by_execution(control: ControlRow, newest: Execution | None, newest_read: bo
     if not (control.last_status or "").strip():
         return PipelineStatus.NEVER_RUN
     return _OF_LAST_STATUS[RunStatus.parse(control.last_status)]
-
-
-def structure_ready(mapping_valid: bool, source: SourceReading, target: TargetReading) -> bool | None:
-    """Return whether both tables are there; None when that could not be found out."""
-    if not mapping_valid or source.exists is False or target.exists is False:
-        return False
-    if source.exists is None or target.exists is None:
-        return None
-    return True
 
 
 WINDOW_RUNS = 10

@@ -36,7 +36,6 @@ from monitoring.rules.enums import TrailAction, TrailOutcome
 lines = logging.getLogger("etlportal.trail")
 """Its handler writes the message only (settings.LOGGING)."""
 
-BATCH = 200
 Detail = str | int | float | bool | None
 
 
@@ -84,18 +83,6 @@ def json_line(entry: TrailEntry) -> str:
         },
         ensure_ascii=True,
     )
-
-
-def expire_trail(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` entries older than `before` (the retention). Return their number.
-
-    The admin's LogEntry rows, which repeat some of them, are deleted as well. Their keys are in the order of time.
-    """
-    oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
-    logged = [pk for pk, at in oldest if at < before]
-    for start in range(0, len(logged), BATCH):
-        LogEntry.objects.filter(pk__in=logged[start : start + BATCH]).delete()
-    return max(len(logged), TrailEntry.objects.expire(before=before, limit=limit))
 
 
 FILTER_LENGTH = 500

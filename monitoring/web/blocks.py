@@ -28,7 +28,7 @@ from django.utils.safestring import SafeString
 from django.views.generic import View
 
 from monitoring.access import VIEW, may
-from monitoring.collector.on_demand import ensure_fresh
+from monitoring.collector.loop import ensure_fresh
 from monitoring.collector.snapshot import Current, current
 from monitoring.web.cache import RenderInProgress, cached_once
 

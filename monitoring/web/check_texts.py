@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.doctor import CheckGroup, Readiness
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import Check
+from monitoring.rules.preflight import CheckGroup, Readiness
 from monitoring.web.formats import duration, number
 from monitoring.web.problems import code_text, problem_text
 

@@ -174,7 +174,7 @@ class TestRebuilt:
         found = watcher.pipeline()
         assert copied() == [run_id]
         assert found.status is PipelineStatus.FAILED
-        assert len(watcher.memory.past["dim_cliente"][1].history.recent) == 1
+        assert len(watcher.memory.histories["dim_cliente"][1].recent) == 1
 
     def test_with_an_id_that_was_never_copied(self, watcher: Watcher, warehouse: Warehouse) -> None:
         for run_id in (10, 11, 13, 14):
@@ -229,30 +229,29 @@ class TestPast:
         return warehouse
 
     def test_it(self, ran: Warehouse) -> None:
-        past = history.execution_past("dim_cliente", timezone.now())
-        own = past.history
+        own = history.execution_history("dim_cliente", timezone.now())
         assert [each.run_id for each in own.recent] == [100, 99, 98, 97, 96, 95]
         assert own.durations == (12.0, 14.0, 15.0)
         assert own.volumes == (10, 30, 20)
         assert own.gaps == (86399.0,) * 5
         assert (own.executions_7d, own.failures_7d) == (6, 3)
         assert own.failing_since == ran.now - timedelta(days=1, hours=1) + timedelta(seconds=11)
-        assert [rows for _, rows in past.taken] == [10, 30, 20]
+        assert [rows for _, rows in own.taken] == [10, 30, 20]
 
     def test_the_week_is_a_window(self, ran: Warehouse) -> None:
         later = ran.now + timedelta(days=3)
-        own = history.execution_past("dim_cliente", later, history.first_run_since(later - history.WEEK)).history
+        own = history.execution_history("dim_cliente", later, history.first_run_since(later - history.WEEK))
         assert (own.executions_7d, own.failures_7d) == (4, 3)
-        assert history.execution_past("nobody", later).history == rules_facts.History()
+        assert history.execution_history("nobody", later) == rules_facts.History()
 
     def test_a_streak_longer_than_what_is_looked_at(
         self, watcher: Watcher, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(history, "LOOKED_AT", 4)
+        monkeypatch.setattr(history, "EXAMINED", 4)
         for back in range(9):
             _execution(warehouse, 100 - back, back, "failed" if back < 8 else "success", 0)
         watcher.tick()
-        own = history.execution_past("dim_cliente", timezone.now()).history
+        own = history.execution_history("dim_cliente", timezone.now())
         assert own.failing_since == warehouse.now - timedelta(days=7, hours=1) + timedelta(seconds=17)
 
     def test_windows_over_all_runs(self, ran: Warehouse) -> None:

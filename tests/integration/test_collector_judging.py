@@ -37,10 +37,10 @@ def test_one_that_cannot_be_judged_spoils_no_other(
     warehouse.execution("dim_produto")
     original = rules_overview.judged
 
-    def judged(control: Any, **parts: Any) -> Any:
-        if control.entity_name == "dim_cliente":
+    def judged(found: Any, **parts: Any) -> Any:
+        if found.name == "dim_cliente":
             raise ZeroDivisionError("a rule is wrong")
-        return original(control, **parts)
+        return original(found, **parts)
 
     monkeypatch.setattr(judging, "judged", judged)
     snapshot = watcher.snapshot()
@@ -57,7 +57,7 @@ def test_one_that_cannot_be_judged_spoils_no_other(
 def test_what_nobody_can_see_does_not_grow_older(watcher: Watcher, warehouse: Warehouse) -> None:
     """While the control rows cannot be read, pipelines are judged as of the last time they could."""
     watcher.tick()
-    looked = reading.look(watcher.memory, {}, lambda: None)
+    looked = reading.read_warehouse(watcher.memory, {}, lambda: None)
     before = looked.now - timedelta(days=5)
     assert judging.as_of(looked, before) == looked.now
     blind = replace(looked, control=None)

@@ -13,9 +13,9 @@ from django.db import DatabaseError, connections
 from django.test import Client
 from django.utils import timezone
 
-from monitoring.collector import on_demand
+from monitoring.collector import loop as on_demand
 from monitoring.collector.lease import claim_lease, release_lease
-from monitoring.collector.on_demand import ensure_fresh, take_one_sample
+from monitoring.collector.loop import ensure_fresh, take_one_sample
 from monitoring.collector.snapshot import Current, current
 from monitoring.models import CollectorState, PipelineSample
 from tests.support.collecting import in_real_time

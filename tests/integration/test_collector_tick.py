@@ -212,10 +212,10 @@ class TestRuns:
         for name in ("dim_cliente", "dim_produto"):
             warehouse.execution(name)
         watcher.tick()
-        before = dict(watcher.memory.past)
+        before = dict(watcher.memory.histories)
         warehouse.execution("dim_produto")
         watcher.tick()
-        changed = {name for name, past in watcher.memory.past.items() if past is not before[name]}
+        changed = {name for name, past in watcher.memory.histories.items() if past is not before[name]}
         assert changed == {"dim_produto"}
 
 

@@ -21,8 +21,7 @@ from django.utils import timezone
 
 from etlportal import refused
 from etlportal.guard import is_read
-from monitoring.collector.diagnosis import Doctor
-from monitoring.collector.portal import read_portal
+from monitoring.collector.doctor import Doctor, read_portal
 from monitoring.management.commands import doctor
 from monitoring.models import CollectorState
 from monitoring.rules.enums import ProblemCode

@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils import timezone
 
 from etlportal import breaker, gunicorn_settings, metrics
-from monitoring.collector import loop, on_demand
+from monitoring.collector import loop
 from monitoring.collector import snapshot as selectors
 from monitoring.collector.lease import LeaseLost
 from monitoring.collector.loop import Collector
@@ -356,7 +356,7 @@ def test_a_tick_is_counted_by_its_outcome(warehouse: Warehouse, monkeypatch: pyt
 
 
 def test_a_pages_own_sample_is_a_tick_too(warehouse: Warehouse) -> None:
-    assert change("etlportal_ticks_total", on_demand.take_one_sample, outcome="sampled") == 1
+    assert change("etlportal_ticks_total", loop.take_one_sample, outcome="sampled") == 1
 
 
 def test_the_breaker_is_told() -> None:

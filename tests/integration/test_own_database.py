@@ -122,7 +122,7 @@ def test_each_hour_is_rolled_up_once_whoever_rolls_up(contend: Contend) -> None:
 
     def roll(number: int) -> bool:
         with suppress(LeaseLost):
-            return roll_up(holder="x", now=timezone.now(), seconds=0).steps > 0
+            return roll_up(holder="x", now=timezone.now(), seconds=0)[0] > 0
         return False
 
     def counted(number: int) -> bool:
@@ -150,12 +150,12 @@ def test_any_text_of_the_warehouse_can_be_stored(db: None) -> None:
         error_message=error,
         executions=(told,),
     )
-    assert store_runs(runs=[whole]).rows == 2
+    assert store_runs(runs=[whole])[0] == 2
     copy, entity = RunCopy.objects.get(), RunEntityCopy.objects.get(entity_name=name)
     assert (len(copy.entities_requested), len(copy.started_by), copy.status) == (500, 128, word[:20])
     assert entity.entity_name == "dim␀cliente"
     assert entity.error_message == "x" * 9000 + "␀"
-    assert store_runs(runs=[whole]).rows == 0, "what was cut is no difference"
+    assert store_runs(runs=[whole])[0] == 0, "what was cut is no difference"
 
 
 def test_any_result_of_a_check_can_be_stored(db: None) -> None:

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from monitoring.collector.retention import expire_sessions
+from monitoring.collector.rollup import expire_sessions
 from monitoring.models import TrailEntry
 
 PAGE = "/account/sessions/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check
-from monitoring.rules.preflight import SchemaFacts, TableFacts, collector_check, preflight
+from monitoring.rules.preflight import ObjectReading, collector_check, preflight
 from monitoring.web.preflight import preflight_view
 from tests import factories
 from tests.support import htmx
@@ -21,7 +22,7 @@ Clients = Callable[[str], Client]
 
 def _snapshot(*pipelines: Any, **facts: Any) -> Any:
     shown = pipelines or (factories.pipeline(),)
-    return factories.snapshot(*shown, preflight=preflight(factories.preflight_facts(shown, **facts)))
+    return factories.snapshot(*shown, preflight=preflight(**factories.preflight_facts(shown, **facts)))
 
 
 @pytest.fixture
@@ -82,14 +83,18 @@ def test_a_failed_check_says_what_to_do_and_shows_its_connection_without_passwor
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"schemas": (SchemaFacts(name="ctl", exists=False),)}, "Create the schema"),
-        ({"tables": (TableFacts(name="audit.etl_run", exists=False),)}, "It does not exist."),
+        ({"schemas": (ObjectReading(name="ctl", exists=False),)}, "Create the schema"),
+        ({"tables": (ObjectReading(name="audit.etl_run", exists=False),)}, "It does not exist."),
         (
-            {"tables": (TableFacts(name="audit.etl_run", exists=True, missing_columns=("status",), selectable=True),)},
+            {
+                "tables": (
+                    ObjectReading(name="audit.etl_run", exists=True, missing_columns=("status",), selectable=True),
+                )
+            },
             "Missing columns: status",
         ),
         (
-            {"tables": (TableFacts(name="audit.etl_run", exists=True, missing_columns=(), selectable=False),)},
+            {"tables": (ObjectReading(name="audit.etl_run", exists=True, missing_columns=(), selectable=False),)},
             "GRANT SELECT",
         ),
         ({"required": ("dim_nada",)}, "REQUIRED_PIPELINES"),
@@ -116,10 +121,10 @@ def test_what_a_dead_database_keeps_from_being_found_out_is_not_told_again() -> 
         dw=down,
         pipelines=None,
         pipelines_problem=down.problem,
-        schemas=(SchemaFacts(name="ctl", exists=None, problem=down.problem),),
+        schemas=(ObjectReading(name="ctl", exists=None, problem=down.problem),),
         required=("dim_cliente",),
     )
-    view = preflight_view(factories.snapshot(preflight=preflight(facts)))
+    view = preflight_view(factories.snapshot(preflight=preflight(**facts)))
     assert [check.code for check in view.told] == ["dw.connection"]
     assert len(view.failed) > 4
 
@@ -135,7 +140,8 @@ def test_a_required_pipeline_that_is_not_listed_is_told_once() -> None:
 
 
 def test_the_collectors_age_takes_the_place_of_an_older_one() -> None:
-    checks = preflight(factories.preflight_facts(None, collector_known=True, collector_age_seconds=5))
+    checks = preflight(**factories.preflight_facts(None))
+    checks = replace(checks, checks=(*checks.checks, collector_check(5)))
     view = preflight_view(factories.snapshot(preflight=checks), collector_check(500))
     found = [check for check in view.preflight.checks if check.code == "collector.age"]
     assert [check.state for check in found] == [CheckState.FAILED]

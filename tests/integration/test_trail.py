@@ -15,9 +15,10 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
+from monitoring.collector.rollup import expire_trail
 from monitoring.models import AppendOnly, TrailEntry
 from monitoring.rules.enums import TrailAction, TrailOutcome
-from monitoring.web.activity import expire_trail, record
+from monitoring.web.activity import record
 from tests.factories import healthy_snapshot
 from tests.support.warehouse import NOW
 

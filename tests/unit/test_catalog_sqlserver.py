@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.collector import mapping
+from monitoring.collector import plan
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse import catalog, describe
@@ -147,14 +147,14 @@ def test_a_synonym_that_leads_nowhere(server: Any, answer: Any, code: ProblemCod
     wanted = TableName("core", "s")
     server([naming(), synonym(0, "s", "[other].[dbo].[t]")], answer)
     found = read_catalog("oltp", [wanted])
-    assert mapping._missing(found, wanted).code is code
-    assert mapping._exists(found, wanted) is exists
+    assert plan._missing(found, wanted).code is code
+    assert plan._exists(found, wanted) is exists
 
 
 def test_a_name_that_is_nothing_is_missing() -> None:
-    problem = mapping._missing(Catalog(), CUSTOMERS)
+    problem = plan._missing(Catalog(), CUSTOMERS)
     assert problem == Problem(code=ProblemCode.OBJECT_MISSING, detail="core.customers")
-    assert mapping._exists(Catalog(), CUSTOMERS) is False
+    assert plan._exists(Catalog(), CUSTOMERS) is False
 
 
 def test_a_description_follows_a_synonym(server: Any) -> None:

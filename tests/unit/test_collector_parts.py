@@ -9,7 +9,7 @@ import pytest
 
 from monitoring.collector.judge import arrival_per_second
 from monitoring.collector.memory import SAMPLES_KEPT, Memory
-from monitoring.collector.tick import version_of
+from monitoring.collector.snapshot import version_of
 from monitoring.rules.facts import Count, Watermark
 from tests.factories import NOW, ago, healthy_snapshot, running_pipeline, snapshot, troubled_snapshot
 
@@ -51,7 +51,7 @@ class TestRememberedSamples:
         memory = Memory()
         for second in range(SAMPLES_KEPT + 1):
             eligible = 0 if second == 101 else 5
-            memory.add_sample("x", NOW + timedelta(seconds=second), eligible, Watermark(NOW, second // 50))
+            memory.add_sample("x", (NOW + timedelta(seconds=second), eligible, Watermark(NOW, second // 50)))
         kept = list((memory.samples or {})["x"])
         assert len(kept) < SAMPLES_KEPT
         assert [each[0] for each in kept] == sorted(each[0] for each in kept)
@@ -62,7 +62,7 @@ class TestRememberedSamples:
     def test_a_clock_that_went_back_takes_its_future_along(self) -> None:
         memory = Memory()
         for minutes in (0, 10, 20, 5):
-            memory.add_sample("x", NOW + timedelta(minutes=minutes), minutes, W)
+            memory.add_sample("x", (NOW + timedelta(minutes=minutes), minutes, W))
         assert [each[1] for each in (memory.samples or {})["x"]] == [0, 5]
 
 

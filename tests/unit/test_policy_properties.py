@@ -19,6 +19,7 @@ from monitoring.rules.facts import (
     Execution,
     History,
     Pipeline,
+    PipelineReading,
     Problem,
     Snapshot,
     SourceReading,
@@ -114,11 +115,11 @@ histories = st.builds(
 @st.composite
 def pipelines(draw: st.DrawFn) -> tuple[Pipeline, History]:
     history = draw(histories)
+    reading = PipelineReading(
+        control=draw(controls), mapping_valid=draw(st.booleans()), source=draw(sources), target=draw(targets)
+    )
     pipeline = judged(
-        draw(controls),
-        mapping_valid=draw(st.booleans()),
-        source=draw(sources),
-        target=draw(targets),
+        reading,
         newest=draw(maybe() | executions),
         history=history,
         now=NOW,

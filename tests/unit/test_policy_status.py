@@ -15,11 +15,15 @@ from monitoring.rules.enums import (
     PipelineStatus,
     RunStatus,
 )
-from monitoring.rules.facts import SourceReading, TargetReading
-from monitoring.rules.status import pipeline_status, structure_ready
+from monitoring.rules.facts import PipelineReading, SourceReading, TargetReading
+from monitoring.rules.status import pipeline_status
 from tests import factories as make
 
 THERE, ABSENT, UNREAD = True, False, None
+
+
+def complete(control):
+    return PipelineReading(control=control, mapping_valid=True, source=make.source(), target=make.target())
 
 
 @pytest.mark.parametrize(
@@ -41,9 +45,14 @@ THERE, ABSENT, UNREAD = True, False, None
     ],
 )
 def test_structure_comes_before_executions(mapping, source, target, expected, ready):
-    readings = SourceReading(exists=source), TargetReading(exists=target)
-    assert pipeline_status(make.control_row(), mapping, *readings, make.execution()) is expected
-    assert structure_ready(mapping, *readings) is ready
+    found = PipelineReading(
+        control=make.control_row(),
+        mapping_valid=mapping,
+        source=SourceReading(exists=source),
+        target=TargetReading(exists=target),
+    )
+    assert pipeline_status(found, make.execution()) is expected
+    assert found.structure_ready is ready
 
 
 @pytest.mark.parametrize(
@@ -58,7 +67,7 @@ def test_structure_comes_before_executions(mapping, source, target, expected, re
 def test_the_newest_execution_decides_whatever_control_says(status, expected):
     control = make.control_row(last_status="failed")
     newest = make.execution(status=status)
-    assert pipeline_status(control, True, make.source(), make.target(), newest) is expected
+    assert pipeline_status(complete(control), newest) is expected
 
 
 @pytest.mark.parametrize(
@@ -77,18 +86,18 @@ def test_the_newest_execution_decides_whatever_control_says(status, expected):
 )
 def test_without_an_execution_control_decides(last_status, expected):
     control = make.control_row(last_status=last_status)
-    assert pipeline_status(control, True, make.source(), make.target(), None) is expected
+    assert pipeline_status(complete(control), None) is expected
 
 
 def test_unread_executions_are_not_never_run():
     control = make.control_row(last_status=None)
-    status = pipeline_status(control, True, make.source(), make.target(), None, newest_read=False)
+    status = pipeline_status(complete(control), None, newest_read=False)
     assert status is PipelineStatus.UNKNOWN
 
 
 def test_an_inactive_pipeline_keeps_its_status():
     off = replace(make.control_row(), is_active=False)
-    assert pipeline_status(off, True, make.source(), make.target(), make.execution()) is PipelineStatus.OK
+    assert pipeline_status(complete(off), make.execution()) is PipelineStatus.OK
 
 
 def test_every_status_is_in_exactly_one_group():

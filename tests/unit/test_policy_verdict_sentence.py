@@ -6,7 +6,7 @@ import pytest
 
 from monitoring.rules.enums import ExecutionStatus, Rule, SentenceCode, Severity
 from monitoring.rules.overview import verdict_sentence
-from monitoring.rules.preflight import SchemaFacts
+from monitoring.rules.preflight import ObjectReading
 from tests import factories as make
 from tests.factories import NOW, ago
 
@@ -85,7 +85,7 @@ def test_an_inactive_pipeline_needs_no_attention():
 
 
 def test_a_failed_preflight_of_healthy_pipelines():
-    checks = make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False),))
+    checks = make.passed_preflight(schemas=(ObjectReading(name="ctl", exists=False),))
     sentence = verdict_sentence(make.snapshot(preflight=checks))
     assert (sentence.code, sentence.severity, sentence.checks) == (SentenceCode.PREFLIGHT, Severity.WARNING, 1)
     assert sentence.worst[0].values["check"] == "dw.schema.ctl"

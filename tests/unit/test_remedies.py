@@ -11,10 +11,10 @@ import sqlglot
 from django.utils import timezone, translation
 
 from etlportal.guard import is_read
-from monitoring.collector.mapping import planned
 from monitoring.collector.memory import Structure
-from monitoring.collector.read import CONTRACT_TABLES, Looked
-from monitoring.collector.remedies import remedies
+from monitoring.collector.plan import planned, wanted_tables
+from monitoring.collector.preflight import remedies
+from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading
 from monitoring.collector.store import Decisions
 from monitoring.management.doctor_report import script
 from monitoring.rules.enums import ProblemCode
@@ -65,26 +65,30 @@ def dw_tables(**changes: dict[str, Any]) -> list[Table]:
     ]
 
 
-def looked(dw: Any = None, oltp: Any = None, rights: Any = NOTHING, controls: tuple[ControlRow, ...] = ()) -> Looked:
+def looked(
+    dw: Any = None, oltp: Any = None, rights: Any = NOTHING, controls: tuple[ControlRow, ...] = ()
+) -> WarehouseReading:
     catalogs = {
         "dw": catalog(*dw_tables()) if dw is None else dw,
         "oltp": catalog(source()) if oltp is None else oltp,
     }
+    wanted = wanted_tables(controls or (control(),), {})
+    wanted["dw"] |= {parse_table(name) for name in CONTRACT_TABLES}
     structure = Structure(
         at=0.0,
         connections={alias: make.connection(alias) for alias in ("dw", "oltp")},
         catalogs=catalogs,
-        asked={},
+        wanted=wanted,
         checked_at=timezone.now(),
         rights=rights,
     )
-    found = Looked(now=timezone.now(), structure=structure)
+    found = WarehouseReading(now=timezone.now(), structure=structure)
     for row in controls or (control(),):
         found.plans[row.entity_name] = planned(row, Decisions(), catalogs["oltp"], catalogs["dw"])
     return found
 
 
-def statements(found: Looked) -> list[tuple[str, str]]:
+def statements(found: WarehouseReading) -> list[tuple[str, str]]:
     return [(each.database, each.statement) for each in remedies(found, "from_settings")]
 
 
@@ -221,7 +225,7 @@ def test_a_database_that_does_not_open_gets_a_user() -> None:
     assert statements(_down(Problem(code=ProblemCode.UNREACHABLE))) == []
 
 
-def _down(problem: Problem) -> Looked:
+def _down(problem: Problem) -> WarehouseReading:
     found = looked(rights=None)
     found.structure.catalogs["oltp"] = problem
     found.structure.connections["oltp"] = make.unreachable("oltp", problem=problem)

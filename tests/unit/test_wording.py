@@ -16,7 +16,7 @@ from monitoring.rules.enums import CheckState, ErrorClass, PipelineStatus, Probl
 from monitoring.rules.error_text import parse
 from monitoring.rules.facts import Check, Count, Verdict
 from monitoring.rules.overview import Sentence, verdict_sentence
-from monitoring.rules.preflight import SchemaFacts, collector_check
+from monitoring.rules.preflight import ObjectReading, collector_check
 from monitoring.web import alert_texts as web_alert_texts
 from monitoring.web import check_texts as web_check_texts
 from monitoring.web import failure_texts as web_failure_texts
@@ -221,7 +221,7 @@ class TestSentences:
                 "5 of 5 pipelines cannot be evaluated: a, b, c, and 2 more.",
             ),
             (
-                make.snapshot(preflight=make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False),))),
+                make.snapshot(preflight=make.passed_preflight(schemas=(ObjectReading(name="ctl", exists=False),))),
                 False,
                 "The pipelines are healthy, but 1 pre-flight check failed.",
             ),
@@ -425,14 +425,13 @@ class TestProblemsChecksAndFailures:
 
     def test_every_check_of_the_preflight_has_a_label_and_says_what_to_do(self):
         terms = make.terms(isolation="snapshot", isolation_wanted="snapshot")
-        checks = make.passed_preflight(
+        preflight = make.passed_preflight(
             make.pipeline(),
-            collector_known=True,
-            collector_age_seconds=1.0,
             required=("dim_cliente",),
             dw=make.connection("dw", terms=terms),
             oltp=make.connection("oltp", terms=terms),
-        ).checks
+        )
+        checks = (*preflight.checks, collector_check(1.0))
         for check in checks:
             passed = web_check_texts.check_text(check)
             assert passed.to_do == ""
@@ -500,7 +499,7 @@ class TestProblemsChecksAndFailures:
         slow = web_check_texts.check_text(Check(code="dw.schema.ctl", state=CheckState.UNKNOWN, problem=make.problem()))
         assert slow.to_do == web_problems.code_text(ProblemCode.TIMEOUT).to_do
         (verdict,) = preflight_verdicts(
-            make.passed_preflight(schemas=(SchemaFacts(name="ctl", exists=False, problem=gone),)), {}
+            make.passed_preflight(schemas=(ObjectReading(name="ctl", exists=False, problem=gone),)), {}
         )
         assert web_alert_texts.verdict_next(verdict) == schema.to_do
 

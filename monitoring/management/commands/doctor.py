@@ -14,7 +14,7 @@ from django.utils import translation
 
 from etlportal.application import name_process
 from etlportal.refused import refuse
-from monitoring.collector.diagnosis import Doctor
+from monitoring.collector.doctor import Doctor
 from monitoring.management.doctor_report import SIGNS, TextReport, as_json
 
 logger = logging.getLogger(__name__)
