@@ -1,4 +1,4 @@
-"""One pipeline for its page: from the snapshot, or, when it was added since, its control row read live."""
+"""What the pipeline pages read: the pipeline of the page, its settings, its executions and failures."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower, Trim
 
 from monitoring.collector.snapshot import Current
-from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy, scope
+from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy
 from monitoring.models.executions import execution_of
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import ControlRow, Execution, Pipeline, Problem, Snapshot, SourceReading, Watermark
 from monitoring.rules.freshness_timeline import Timeline, draw
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import readings
-from monitoring.web.cache import cache
+from monitoring.web.cache import cached_once
 
 LIVE_SECONDS = 10
-"""How long a control row that the snapshot lacks is kept for all viewers."""
+"""How long a control row that is not in the snapshot is cached for all users."""
 
 MAX_NAME = 100
 """Characters of an entity name (CONTRACT: VARCHAR(100))."""
 
-LISTED = 1000
-"""Names offered by the selector; any other can be typed."""
+NAMES = 1000
+"""Names that the selector offers. Others can be typed."""
+
+FAILURES = 5
+FAILURES_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """The pipeline that a page is about.
 
-    `pipeline` None: the collector has not sampled it yet, and only its control row is known.
-    `problem`: neither the snapshot has it nor could the control table be asked.
+    `pipeline` None: not sampled yet, only its control row was read live. `problem`: that could not be read either.
     """
 
     name: str
@@ -45,29 +47,30 @@ class Subject:
     problem: Problem | None = None
 
 
-def subject(current: Current, name: str) -> Subject | None:
-    """Return the pipeline called `name`, None when there is no such control row.
+def cache_key(*parts: object) -> str:
+    """Return a key for a cache that allows any text in `parts`."""
+    digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
+    return f"pipelines-{digest.hexdigest()}"
 
-    No statement when the snapshot has it; else one on dw, whose answer is kept LIVE_SECONDS.
+
+def subject(current: Current, name: str) -> Subject | None:
+    """Return the pipeline called `name`, or None if there is no such control row.
+
+    One statement on dw, cached for LIVE_SECONDS, if the pipeline is not in the snapshot.
     """
     pipeline = _in_snapshot(current.snapshot, name)
     if pipeline is not None:
         return Subject(name=pipeline.name, control=pipeline.control, pipeline=pipeline)
     if not name.strip() or len(name) > MAX_NAME:
         return None
-    found: ControlRow | Problem | str | None = cache.get(_cache_key(name))
-    if found is None:
-        found = _live(name) or "absent"
-        cache.set(_cache_key(name), found, LIVE_SECONDS)
-    if isinstance(found, str):
-        return None
+    found = cached_once(cache_key("control", name), lambda: _live(name), fresh=lambda _: LIVE_SECONDS)
     if isinstance(found, Problem):
         return Subject(name=name, control=None, problem=found)
-    return Subject(name=found.entity_name, control=found)
+    return Subject(name=found.entity_name, control=found) if found else None
 
 
 def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
-    """Return the pipeline of that name, case and outer blanks ignored as SQL Server's usual collations do."""
+    """Return the pipeline of that name. Case and outer blanks do not count, as in SQL Server's usual collations."""
     if snapshot is None:
         return None
     wanted = name.strip().casefold()
@@ -75,22 +78,13 @@ def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
     return exact or next((each for each in snapshot.pipelines if each.name.strip().casefold() == wanted), None)
 
 
-def _cache_key(name: str) -> str:
-    # A cache's key has its own limits: any name, of any length, becomes plain hexadecimal.
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"control-row-{digest}{scope.reader_scope().stamp}"
-
-
 def _live(name: str) -> ControlRow | Problem | None:
     try:
         row = EtlControl.objects.filter(pk=name).first()
     except (Error, ValueError, UnicodeError) as error:
         return problem_from(error, "dw")
-    return None if row is None else control_of_row(row)
-
-
-def control_of_row(row: EtlControl) -> ControlRow:
-    """Return a control row read live as facts."""
+    if row is None:
+        return None
     return ControlRow(
         entity_name=row.entity_name,
         source_table=row.source_table,
@@ -109,8 +103,8 @@ def control_of_row(row: EtlControl) -> ControlRow:
 
 
 def names(current: Current) -> list[str]:
-    """Return the names that the selector offers: those of the snapshot, at most LISTED."""
-    return [] if current.snapshot is None else sorted(each.name for each in current.snapshot.pipelines)[:LISTED]
+    """Return the names that the selector offers, at most NAMES."""
+    return [] if current.snapshot is None else sorted(each.name for each in current.snapshot.pipelines)[:NAMES]
 
 
 def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
@@ -129,43 +123,32 @@ def settings_of(name: str) -> PipelineSettings:
     return PipelineSettings.objects.filter(pk=name).first() or PipelineSettings(entity_name=name)
 
 
-FAILURES = 5
-"""Failures shown: the newest."""
-
-KEPT_SECONDS = 120
-
-
 def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[RunEntityCopy]:
-    """Return the pipeline's copied run entities with one of `statuses` (all without any), not yet evaluated.
+    """Return the pipeline's copied executions, those with one of `statuses` if there are any.
 
-    A status that the portal does not know counts as UNKNOWN.
+    A status text that the portal does not know counts as UNKNOWN.
     """
     found = RunEntityCopy.objects.filter(entity_name=name)
     wanted = frozenset(statuses)
     if not wanted:
         return found
-    known = [status.value for status in ExecutionStatus if status is not ExecutionStatus.UNKNOWN]
     condition = Q(word__in=[status.value for status in wanted])
     if ExecutionStatus.UNKNOWN in wanted:
+        known = [status.value for status in ExecutionStatus if status is not ExecutionStatus.UNKNOWN]
         condition |= ~Q(word__in=known)
     return found.alias(word=Lower(Trim("status"))).filter(condition)
 
 
-def failures(name: str, now: datetime, shown: int = FAILURES, *, logins: bool) -> tuple[list[Execution], bool]:
-    """Return the pipeline's newest failures, and whether there are more.
+def failures(name: str, now: datetime, *, logins: bool) -> tuple[list[Execution], bool]:
+    """Return the pipeline's latest FAILURES failures, and whether there are more.
 
-    One statement per snapshot (`now`) and scope: copies change only when a snapshot does.
+    One statement per snapshot (`now`) and scope, because copies change only with a snapshot.
     """
-    stamp, key_name = scope.reader_scope().stamp, name.encode("utf-8", "surrogatepass").hex()
-    key = f"pipeline-failures-{now.timestamp()}-{shown}-{key_name}-{logins}-{stamp}"
-    kept: tuple[list[Execution], bool] | None = cache.get(key)
-    if kept is None:
-        kept = _failures(name, shown, logins)
-        cache.set(key, kept, KEPT_SECONDS)
-    return kept
+    key = cache_key("failures", name, now, logins)
+    return cached_once(key, lambda: _failures(name, logins=logins), fresh=lambda _: FAILURES_SECONDS)
 
 
-def _failures(name: str, shown: int, logins: bool) -> tuple[list[Execution], bool]:
-    copies = list(executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")[: shown + 1])
-    found = [execution_of(copy, logins=logins) for copy in copies[:shown]]
-    return found, len(copies) > shown
+def _failures(name: str, *, logins: bool) -> tuple[list[Execution], bool]:
+    found = executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")
+    copies = list(found[: FAILURES + 1])
+    return [execution_of(copy, logins=logins) for copy in copies[:FAILURES]], len(copies) > FAILURES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,7 @@ from monitoring.access import UNMASK, may
 from monitoring.collector.snapshot import Current, current
 from monitoring.models import PipelineSettings
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
-from monitoring.pipelines.queries import Subject, settings_of
+from monitoring.pipelines.queries import Subject, cache_key, settings_of
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Problem
 from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
@@ -60,23 +59,13 @@ def source_sample(control: ControlRow, settings: PipelineSettings, *, unmasked: 
     """
     if unmasked:
         return _read(control, settings, unmasked=True)
+    # Everything that the rows and their masks depend on.
+    source = control.entity_name, control.source_table, control.source_pk_column
     return cached_once(
-        _key(control, settings),
+        cache_key("rows", *source, settings.watermark_expression, settings.masked_columns),
         lambda: _read(control, settings, unmasked=False),
         fresh=lambda sample: PROBLEM_SECONDS if sample.problem else KEPT_SECONDS,
     )
-
-
-def _key(control: ControlRow, settings: PipelineSettings) -> str:
-    """Return a key of everything that the rows and their masks depend on."""
-    parts = (
-        control.entity_name,
-        control.source_table,
-        control.source_pk_column,
-        settings.watermark_expression,
-        *settings.personal_columns,
-    )
-    return "source-rows-" + "-".join(part.encode("utf-8", "surrogatepass").hex() for part in parts)
 
 
 def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) -> SourceSample:
@@ -207,8 +196,7 @@ class PipelineSample(PipelineBlock):
 
 def _rows_key(control: ControlRow | None, settings: PipelineSettings, until: datetime | None) -> str:
     """Return a digest of what the rows depend on. A refresh keeps the rows on the page while it stays the same."""
-    shown = repr((control and control.watermark, settings.watermark_expression, settings.masked_columns, until))
-    return hashlib.blake2b(shown.encode(), digest_size=8).hexdigest()
+    return cache_key(control and control.watermark, settings.watermark_expression, settings.masked_columns, until)
 
 
 class Unmask(UnmaskView):

@@ -24,12 +24,13 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.collector.snapshot import Current
 from monitoring.models import PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.pipelines.queries import cache_key
 from monitoring.rules.enums import ExecutionStatus, Grain
 from monitoring.rules.facts import Pipeline, Snapshot
 from monitoring.rules.figures import DAY, DEFAULT_RANGE, HOUR, RANGES, percentile, step
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
 from monitoring.web import export
-from monitoring.web.cache import cache
+from monitoring.web.cache import cache, cached_once
 from monitoring.web.filters import RANGE_LABELS
 from monitoring.web.formats import duration, number, percent, speed
 from monitoring.web.tables import Column, PagedTable, TimeColumn
@@ -108,13 +109,12 @@ def slots(since: datetime, now: datetime, step: timedelta) -> list[datetime]:
 
 def trends(pipeline: Pipeline, window: str, now: datetime) -> list[Trend]:
     """Return the five trends up to `now`, the time of the snapshot. They are cached once per snapshot for all users."""
-    name = pipeline.name
-    key = f"pipeline-trends-{window}-{now.timestamp()}-{name.encode('utf-8', 'surrogatepass').hex()}"
-    kept: list[Trend] | None = cache.get(key)
-    if kept is None:
-        kept = [*execution_trends(name, window, now), *sample_trends(name, window, now, latest_values(pipeline))]
-        cache.set(key, kept, KEPT_SECONDS)
-    return kept
+    name, latest = pipeline.name, latest_values(pipeline)
+
+    def read() -> list[Trend]:
+        return [*execution_trends(name, window, now), *sample_trends(name, window, now, latest)]
+
+    return cached_once(cache_key("trends", name, window, now), read, fresh=lambda _: KEPT_SECONDS)
 
 
 # Samples: ready rows, freshness lag (seconds), coverage (percent)
@@ -175,7 +175,7 @@ def _day(name: str, since: datetime, step: timedelta) -> dict[datetime, Values]:
 
     Slots that are over are cached, so that a refresh reads one slot.
     """
-    key = f"pipeline-day-{name.encode('utf-8', 'surrogatepass').hex()}"
+    key = cache_key("day", name)
     kept: dict[datetime, Values] = cache.get(key) or {}
     found = {at: values for at, values in kept.items() if at >= slot_of(since, step)}
     begin = max(found, default=since)
