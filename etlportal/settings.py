@@ -110,7 +110,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "django_tables2",
-    "django_filters",
     "django_htmx",
     "csp",
     "etlportal.apps.EtlPortalConfig",

@@ -22,8 +22,9 @@ from monitoring.runs.forms import NEWEST_FIRST, SORTABLE, RunsForm, sortable
 from monitoring.runs.queries import RunDetail, run_detail
 from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable
 from monitoring.runs.timeline import timeline, timeline_chart, timeline_sentence
+from monitoring.templatetags.run_grid import run_grid
 from monitoring.warehouse.errors import problem_from
-from monitoring.web import errors, export, keyset, readings, run_grid
+from monitoring.web import errors, export, keyset, readings
 from monitoring.web.audit_links import around_failed, around_run
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
 from monitoring.web.cache import cached_once
@@ -34,7 +35,6 @@ from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
 from monitoring.web.tables import moved_text
 
-GRID_RUNS = 30
 RUNS_SHOWN = 25
 
 
@@ -66,7 +66,7 @@ class RunsGrid(Block):
     template_name = "monitoring/runs/_grid.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"grid": run_grid.run_grid(current.snapshot, GRID_RUNS) if current.snapshot else None}
+        return {"grid": run_grid(current.snapshot) if current.snapshot else None}
 
 
 class RunsTimeline(Block):

@@ -24,7 +24,8 @@ from monitoring.summary import tables as matrix
 from monitoring.summary.failures import FailuresForm, FailuresTable
 from monitoring.summary.queries import DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.summary.tables import MatrixTable
-from monitoring.web import export, run_grid, trends
+from monitoring.templatetags.run_grid import run_grid
+from monitoring.web import export, trends
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
 from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
@@ -107,7 +108,7 @@ class SummaryGrid(SummaryBlock):
     template_name = "monitoring/summary/_grid.html"
 
     def filled(self, current: Current) -> dict[str, Any]:
-        return {"grid": run_grid.run_grid(current.snapshot), "statuses": kpis.statuses(current.snapshot)}
+        return {"grid": run_grid(current.snapshot), "statuses": kpis.statuses(current.snapshot)}
 
 
 class SummaryMatrix(SummaryBlock):

@@ -1,10 +1,13 @@
-"""The run grid's cells (selectors/run_grid.py): small HTML, as there are hundreds of them.
+"""The run grid: pipelines by latest runs. A cell's colour and sign tell the status, its height the duration.
 
-The sign of each status is drawn by the style sheet (static/css/blocks.css, .cell), so that a cell is a
-colour, a sign, a height and words, in under 200 bytes.
+The style sheet draws the sign of each status (static/css/blocks.css, .cell), so that a cell takes less than 200 bytes:
+there are hundreds of them.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from django import template
 from django.urls import reverse
@@ -12,29 +15,84 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from monitoring.rules.facts import Run
+from monitoring.rules.facts import Execution, Run, Snapshot
 from monitoring.web.formats import duration_text, time_text
 from monitoring.web.parts import sign_of
-from monitoring.web.run_grid import HEIGHT, Cell
 
 register = template.Library()
 
+RUNS_SHOWN = 30
 WIDTH = 8
+HEIGHT = 20
+"""The tallest bar in units of the SVG; the shortest is a fifth of it, so that it stays visible."""
+
+
+class Cell(NamedTuple):
+    """One pipeline in one run; `execution` None: it took no part. `height` 0..HEIGHT."""
+
+    execution: Execution | None = None
+    height: int = 0
+
+
+class GridRow(NamedTuple):
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunGrid:
+    """`runs` oldest first, as the cells of each row. `left_out`: pipelines without a cell in any of them."""
+
+    runs: tuple[Run, ...]
+    rows: tuple[GridRow, ...]
+    left_out: tuple[str, ...]
+
+
+def run_grid(snapshot: Snapshot, runs: int = RUNS_SHOWN) -> RunGrid:
+    """Return the latest `runs` runs by every pipeline that took part in one of them, control row or not.
+
+    The height of a bar is the duration relative to the longest of its row: pipelines differ too much to share a scale.
+    """
+    shown = tuple(reversed(snapshot.recent_runs[:runs]))
+    by_pipeline: dict[str, dict[int, Execution]] = {}
+    for run in shown:
+        for execution in run.executions:
+            by_pipeline.setdefault(execution.entity_name, {})[run.run_id] = execution
+    rows = []
+    for name, executions in sorted(by_pipeline.items()):
+        longest = max((_seconds(each) or 0.0 for each in executions.values()), default=0.0)
+        rows.append(GridRow(name, tuple(_cell(executions.get(run.run_id), longest) for run in shown)))
+    left_out = tuple(pipeline.name for pipeline in snapshot.pipelines if pipeline.name not in by_pipeline)
+    return RunGrid(runs=shown, rows=tuple(rows), left_out=left_out)
+
+
+def _seconds(execution: Execution) -> float | None:
+    """Return the duration; None for a running execution, whose duration still grows."""
+    return None if execution.running else execution.seconds
+
+
+def _cell(execution: Execution | None, longest: float) -> Cell:
+    if execution is None:
+        return Cell()
+    seconds, lowest = _seconds(execution), HEIGHT // 5
+    if seconds is None:
+        return Cell(execution, HEIGHT)
+    return Cell(execution, lowest if longest <= 0 else lowest + round((HEIGHT - lowest) * seconds / longest))
 
 
 @register.simple_tag
 def grid_cell(cell: Cell) -> SafeString:
-    """Return one execution's bar, linked to its run; nothing but words where the pipeline took no part."""
+    """Return an execution's bar with a link to its run, or a text for screen readers where there is none."""
     execution = cell.execution
     if execution is None:
         return format_html('<span class="visually-hidden">{}</span>', gettext("not in this run"))
-    sign = sign_of(execution.status)
-    words = str(sign.word) if cell.seconds is None else f"{sign.word}, {duration_text(cell.seconds)}"
+    sign, seconds = sign_of(execution.status), _seconds(execution)
+    words = str(sign.word) if seconds is None else f"{sign.word}, {duration_text(seconds)}"
     bar = format_html(
         '<svg viewBox="0 0 {} {}" preserveAspectRatio="none"><rect y="{}" width="{}" height="{}"/></svg>',
         WIDTH,
         HEIGHT,
-        cell.top,
+        HEIGHT - cell.height,
         WIDTH,
         cell.height,
     )
@@ -43,21 +101,20 @@ def grid_cell(cell: Cell) -> SafeString:
 
 @register.simple_tag
 def grid_run(run: Run) -> SafeString:
-    """Return a run's own mark for the head of its column: its status, when and by whom on hover."""
+    """Return the mark of a run at the head of its column; its tooltip has status, start and login."""
     sign = sign_of(run.status)
     words = f"#{run.run_id} {sign.word} · {time_text(run.started_at)} · {run.started_by}"
     return _linked("cell cell--run", sign.tone, run.run_id, words, SafeString(""), focus=True)
 
 
 def _linked(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
-    """Only the runs' own marks are stops of the Tab key: hundreds of cells would be a wall."""
-    stop = SafeString("") if focus else SafeString(' tabindex="-1"')
+    """Only the marks of the runs can be reached with the Tab key: there are hundreds of cells."""
     return format_html(
         '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
         css,
         tone,
         reverse("monitoring:run", args=(run_id,)),
-        stop,
+        SafeString("") if focus else SafeString(' tabindex="-1"'),
         words,
         words,
         inside,
