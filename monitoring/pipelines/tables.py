@@ -16,18 +16,18 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.pipelines.texts import STATES, tone
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
-from monitoring.summary.tables import MatrixRow, NameColumn
-from monitoring.summary.tables import WatermarkColumn as MatrixWatermarkColumn
 from monitoring.web import parts
 from monitoring.web.filters import TableForm
 from monitoring.web.labels import label
 from monitoring.web.parts import sign_of
+from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import (
     Column,
     CountColumn,
     MessageColumn,
     MovedColumn,
     PagedTable,
+    PipelineNameColumn,
     PortalTable,
     ReadingColumn,
     RunIdColumn,
@@ -42,7 +42,7 @@ from monitoring.web.tables import (
 class TimelineColumn(Column):
     """A small freshness timeline without labels, and its state as a word."""
 
-    def render(self, record: MatrixRow, table: PipelinesTable) -> SafeString:
+    def render(self, record: PipelineReadings, table: PipelinesTable) -> SafeString:
         timeline = table.timelines[record.name]
         return format_html(
             '<span class="ruler-cell">{}<span class="small">{}</span></span>',
@@ -50,7 +50,7 @@ class TimelineColumn(Column):
             STATES[timeline.state],
         )
 
-    def value(self, record: MatrixRow, table: PipelinesTable) -> str:  # type: ignore[override]
+    def value(self, record: PipelineReadings, table: PipelinesTable) -> str:  # type: ignore[override]
         return str(STATES[table.timelines[record.name].state])
 
 
@@ -85,8 +85,8 @@ def _zone(zone: Zone, id: str) -> SafeString:
 class StatePairColumn(StatusColumn):
     """The status, with "inactive" beside it where the pipeline is switched off."""
 
-    def render(self, record: MatrixRow) -> SafeString:  # type: ignore[override]
-        return parts.status(record.status, inactive=not record.active)
+    def render(self, record: PipelineReadings) -> SafeString:  # type: ignore[override]
+        return parts.status(record.pipeline.status, inactive=not record.pipeline.control.is_active)
 
 
 class PipelinesTable(PortalTable):
@@ -94,9 +94,9 @@ class PipelinesTable(PortalTable):
 
     key = staticmethod(lambda row: row.name)
 
-    name = NameColumn(verbose_name=_("Pipeline"))
-    severity = StatusColumn(verbose_name=pgettext_lazy("pipelines", "Health"), rank=lambda row: row.severity.rank)
-    status = StatePairColumn(verbose_name=_("Status"), help="status")
+    name = PipelineNameColumn(verbose_name=_("Pipeline"))
+    severity = StatusColumn(accessor="pipeline__severity", verbose_name=pgettext_lazy("pipelines", "Health"))
+    status = StatePairColumn(accessor="pipeline__status", verbose_name=_("Status"), help="status")
     lag_ruler = TimelineColumn(
         verbose_name=_("Freshness timeline"), accessor="name", orderable=False, attrs={"td": {"class": "ruler-td"}}
     )
@@ -104,16 +104,20 @@ class PipelinesTable(PortalTable):
     eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
     cooling = ReadingColumn("rows", verbose_name=_("Cooling"), help="cooling", unit=_("rows"))
     coverage = ReadingColumn("percent", verbose_name=_("Coverage"), help="coverage", unit="%")
-    watermark = MatrixWatermarkColumn(verbose_name=_("Watermark"), help="watermark", rank=lambda row: row.watermark)
-    watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
+    watermark = WatermarkColumn(
+        accessor="pipeline__control__watermark", verbose_name=_("Watermark"), help="watermark", style="short"
+    )
+    watermark_state = StatusColumn(
+        accessor="pipeline__watermark_state", verbose_name=_("Watermark state"), help="watermark_state"
+    )
     last_finished_at = ReadingColumn("age", verbose_name=_("Last finished"), css="", unit="UTC")
-    owner = Column(verbose_name=_("Owner"))
+    owner = Column(accessor="pipeline__owner", verbose_name=_("Owner"))
 
     class Meta:
         order_by = "-severity"
         row_attrs = {"data-row": lambda record: record.name}
 
-    def __init__(self, rows: Iterable[MatrixRow], timelines: dict[str, Timeline], **kwargs: Any) -> None:
+    def __init__(self, rows: Iterable[PipelineReadings], timelines: dict[str, Timeline], **kwargs: Any) -> None:
         self.timelines = timelines
         # The ids of the pictures go by name, so that a refresh in another order finds each of them again.
         self.numbers = {name: number for number, name in enumerate(sorted(timelines))}

@@ -30,8 +30,6 @@ from monitoring.pipelines.trends import PipelineTrends
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
 from monitoring.rules.freshness_timeline import ZoneCode
-from monitoring.summary import tables as matrix
-from monitoring.summary.tables import STRUCTURES, matrix_row, structure_of
 from monitoring.web import export, keyset, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
 from monitoring.web.audit_links import around_failed
@@ -40,9 +38,11 @@ from monitoring.web.failure_groups import in_short
 from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import MatrixForm, filters
 from monitoring.web.formats import duration
+from monitoring.web.labels import label
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
+from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import moved_text
 from monitoring.web.unmask import unmasked_until
 
@@ -58,7 +58,7 @@ class PipelineHead(PipelineBlock):
         snapshot, pipeline = current.snapshot, subject.pipeline
         return {
             "control": subject.control,
-            "structure": STRUCTURES[structure_of(pipeline)] if pipeline else None,
+            "structure": label(pipeline.structure) if pipeline else None,
             "unread": readings.blind(snapshot) if snapshot and pipeline else (None, None),
             "settings_url": settings_url(self.request, subject.name),
             "words": problem_text(subject.problem) if subject.problem else None,
@@ -148,12 +148,12 @@ class PipelineComparison(PipelineBlock):
     template_name = "monitoring/pipelines/_comparison.html"
 
     def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
-        source, target = readings.blind(snapshot)
+        row = PipelineReadings(pipeline, snapshot)
         return {
-            "row": matrix_row(pipeline, snapshot),
+            "row": row,
             "read_at": snapshot.stale_since or snapshot.sampled_at,
-            "source_unread": source,
-            "target_unread": target,
+            "source_unread": row.source_unread,
+            "target_unread": row.target_unread,
             "figures": pipeline.figures,
             "thresholds": pipeline.thresholds,
             "running": pipeline.newest is not None and pipeline.newest.running,
@@ -293,7 +293,7 @@ class PipelinesPage(Page):
 def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, PipelinesTable, int]:
     """Return the form, the table of the pipelines that match it, and the number of all pipelines."""
     snapshot = current.snapshot
-    rows = matrix.matrix(snapshot) if snapshot else []
+    rows = readings.pipeline_readings(snapshot)
     timelines = {each.name: timeline_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
     table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or WORST_FIRST)

@@ -62,6 +62,17 @@ class PipelineStatus(StrEnum):
     NEVER_RUN = "never_run"
 
 
+class Structure(StrEnum):
+    """Whether the two tables of a pipeline exist. A missing one is worse than one that could not be read."""
+
+    COMPLETE = "complete"
+    SOURCE_MISSING = "source_missing"
+    TARGET_MISSING = "target_missing"
+    BOTH_MISSING = "both_missing"
+    NAME_INVALID = "name_invalid"
+    UNKNOWN = "unknown"
+
+
 class Severity(StrEnum):
     """The severity of an alert. UNKNOWN is worse than OK."""
 

@@ -14,6 +14,7 @@ from monitoring.rules.enums import (
     ProblemCode,
     RunStatus,
     Severity,
+    Structure,
     WatermarkState,
 )
 from monitoring.rules.error_text import ErrorText
@@ -352,6 +353,17 @@ class Pipeline(PipelineReading):
     thresholds: Thresholds = Thresholds()
     owner: str = ""
     required: bool = False
+
+    @property
+    def structure(self) -> Structure:
+        if not self.mapping_valid:
+            return Structure.NAME_INVALID
+        source, target = self.source.exists, self.target.exists
+        if source is False:
+            return Structure.BOTH_MISSING if target is False else Structure.SOURCE_MISSING
+        if target is False:
+            return Structure.TARGET_MISSING
+        return Structure.COMPLETE if source and target else Structure.UNKNOWN
 
     @property
     def severity(self) -> Severity:

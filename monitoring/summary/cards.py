@@ -17,11 +17,10 @@ from django.utils.translation import gettext, ngettext
 from monitoring.rules.enums import Grain, PipelineStatus, Rule, RunStatus, Severity
 from monitoring.rules.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
 from monitoring.summary.queries import DayRuns
-from monitoring.summary.tables import late_since
 from monitoring.web import parts, readings
 from monitoring.web.formats import duration_text, number_text, percent_text
 from monitoring.web.parts import sign_of
-from monitoring.web.readings import Missing, Reading, blind
+from monitoring.web.readings import Missing, Reading, blind, late_since
 from monitoring.web.trends import Trend, TrendPoint, newest_point
 
 T = TypeVar("T")

@@ -20,7 +20,6 @@ from monitoring.summary import cards as kpi_cards
 from monitoring.summary import cards as kpis
 from monitoring.summary import charts, failures
 from monitoring.summary import queries as summary
-from monitoring.summary import tables as matrix
 from monitoring.summary.failures import FailuresForm, FailuresTable
 from monitoring.summary.queries import DayRuns, runs_by_day, volume_by_pipeline
 from monitoring.summary.tables import MatrixTable
@@ -34,6 +33,7 @@ from monitoring.web.failure_groups import in_short
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, TableForm
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
+from monitoring.web.readings import pipeline_readings
 
 T = TypeVar("T")
 
@@ -232,7 +232,7 @@ def _filters(request: HttpRequest, form: TableForm, label: str) -> dict[str, Any
 
 def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, MatrixTable, int]:
     """Return the form with what was asked, the table of the rows that match, and how many there are in all."""
-    rows = matrix.matrix(current.snapshot) if current.snapshot else []
+    rows = pipeline_readings(current.snapshot)
     form = MatrixForm(request.GET, sortable=MatrixTable.sortable())
     return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
 

@@ -15,9 +15,9 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from monitoring.rules.enums import ErrorClass, PipelineStatus
-from monitoring.summary.tables import MatrixRow, select
+from monitoring.rules.enums import ErrorClass, PipelineStatus, Severity
 from monitoring.web.labels import label
+from monitoring.web.readings import PipelineReadings
 
 TEXT_LENGTH = 100
 
@@ -119,17 +119,24 @@ class MatrixForm(TableForm):
         error_messages={"invalid_choice": _("“%(value)s” is not an option. Showing all pipelines.")},
     )
 
-    def apply(self, rows: list[MatrixRow]) -> list[MatrixRow]:
-        """Return the rows that match what was asked for and could be used."""
-        values = self.values
-        show = values.get("show", "")
-        return select(
-            rows,
-            statuses=[PipelineStatus(value) for value in values.get("status", [])],
-            active={"active": True, "inactive": False}.get(show),
-            attention=show == "attention",
-            text=values.get("q", ""),
-        )
+    def apply(self, rows: list[PipelineReadings]) -> list[PipelineReadings]:
+        """Return the pipelines that match what was asked for and could be used."""
+        statuses, show = self.values.get("status", []), self.values.get("show", "")
+        needle = self.values.get("q", "").strip().casefold()
+        return [
+            row
+            for row in rows
+            if (not statuses or row.pipeline.status in statuses)
+            and (show not in ("active", "inactive") or row.pipeline.control.is_active is (show == "active"))
+            and (show != "attention" or row.pipeline.severity is not Severity.OK)
+            and (not needle or needle in _searched(row))
+        ]
+
+
+def _searched(row: PipelineReadings) -> str:
+    control = row.pipeline.control
+    texts = (row.name, control.source_table, control.target_table, row.pipeline.owner, row.last_error)
+    return "\n".join(texts).casefold()
 
 
 def class_choices() -> list[tuple[str, str]]:

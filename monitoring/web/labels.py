@@ -21,6 +21,7 @@ from monitoring.rules.enums import (
     RunStatus,
     SentenceCode,
     Severity,
+    Structure,
     TrailAction,
     TrailOutcome,
     WatermarkState,
@@ -141,6 +142,14 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
         FailureState.RECURRING: pgettext_lazy("failure", "Recurring"),
         FailureState.GONE: pgettext_lazy("failure", "Resolved"),
         FailureState.UNKNOWN: pgettext_lazy("failure", "Unknown"),
+    },
+    Structure: {
+        Structure.COMPLETE: pgettext_lazy("structure", "Complete"),
+        Structure.SOURCE_MISSING: pgettext_lazy("structure", "Source missing"),
+        Structure.TARGET_MISSING: pgettext_lazy("structure", "Target missing"),
+        Structure.BOTH_MISSING: pgettext_lazy("structure", "Source and target missing"),
+        Structure.NAME_INVALID: pgettext_lazy("structure", "Name not valid"),
+        Structure.UNKNOWN: pgettext_lazy("structure", "Unknown"),
     },
     SentenceCode: {
         SentenceCode.NOTHING_SAMPLED: pgettext_lazy("verdict", "No sample yet"),

@@ -6,7 +6,7 @@ METRICS' reading rule: unknown is a value. `Reading.value` is None exactly when 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.enums import ExecutionStatus, ProblemCode
-from monitoring.rules.facts import Count, Execution, Pipeline, Problem, Snapshot
+from monitoring.rules.enums import PipelineStatus, ProblemCode
+from monitoring.rules.error_text import ErrorText
+from monitoring.rules.facts import Count, Execution, Pipeline, Problem, Snapshot, SourceReading, TargetReading
 from monitoring.web import parts
 from monitoring.web.problems import problem_text
 
@@ -88,14 +89,18 @@ class Reading(Generic[T]):
         return self.value if isinstance(self.value, (int, float)) else str(self.value)
 
 
-def reading(value: T | None, why: Missing = Missing.NOT_READ, problem: Problem | None = None) -> Reading[T]:
-    """Return the value as a reading; `why` and `problem` count only where it is None."""
-    return Reading(value) if value is not None else Reading(None, why, problem)
+def reading(
+    value: T | None,
+    why: Missing = Missing.NOT_READ,
+    problem: Problem | None = None,
+    *,
+    last_known: Problem | None = None,
+) -> Reading[T]:
+    """Return the value as a reading. `why` and `problem` count where it is None.
 
-
-def kept(reading: Reading[T], problem: Problem | None) -> Reading[T]:
-    """Return the reading as the last known one where `problem` kept a newer from being made."""
-    return replace(reading, problem=problem) if reading.known and problem is not None else reading
+    `last_known`: what kept a newer value from being read; None: the value is of this sample.
+    """
+    return Reading(value, None, last_known) if value is not None else Reading(None, why, problem)
 
 
 def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
@@ -111,85 +116,164 @@ def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
 _NOT_READ = Problem(code=ProblemCode.NOT_READ)
 
 
-def of_source(pipeline: Pipeline, value: T | None) -> Reading[T]:
-    """Return a figure read from the source alone, with the reason when it is missing."""
-    source = pipeline.source
-    if value is not None:
-        return Reading(value)
-    if not pipeline.mapping_valid:
-        return Reading(None, Missing.NAME_INVALID, source.problem)
-    if source.exists is False:
-        return Reading(None, Missing.SOURCE_MISSING, source.problem)
-    return Reading(None, Missing.NOT_READ, source.problem)
-
-
-def of_target(pipeline: Pipeline, value: T | None) -> Reading[T]:
-    """Return a figure read from the target alone, with the reason when it is missing."""
-    target = pipeline.target
-    if value is not None:
-        return Reading(value)
-    if not pipeline.mapping_valid:
-        return Reading(None, Missing.NAME_INVALID, target.problem)
-    if target.exists is False:
-        return Reading(None, Missing.TARGET_MISSING, target.problem)
-    return Reading(None, Missing.NOT_READ, target.problem)
-
-
-def coverage(pipeline: Pipeline) -> Reading[float]:
-    """Target total / source total, in percent (METRICS: no value when the source is empty)."""
-    value = pipeline.figures.coverage_percent
-    if value is None and pipeline.source.total is not None:
-        if pipeline.target.total is None:
-            return of_target(pipeline, value)
-        return Reading(None, Missing.SOURCE_EMPTY)
-    return of_source(pipeline, value)
-
-
-def latency(pipeline: Pipeline) -> Reading[float]:
-    """Seconds between the newest rows of source and target; none where the target holds the load time."""
-    value, source, target = pipeline.figures.latency_seconds, pipeline.source, pipeline.target
-    if value is not None:
-        return Reading(value)
-    without = (
-        (target.is_load_time, Missing.TARGET_HOLDS_LOAD_TIME),
-        (source.total == 0, Missing.SOURCE_EMPTY),
-        (source.newest_at is not None and target.total == 0, Missing.TARGET_EMPTY),
-        (source.newest_at is not None and target.newest_at is not None, Missing.TARGET_IN_FUTURE),
-    )
-    why = next((why for holds, why in without if holds), None)
-    if why is not None:
-        return Reading(None, why)
-    return of_source(pipeline, value) if source.newest_at is None else of_target(pipeline, value)
-
-
-def duration(pipeline: Pipeline) -> Reading[float]:
-    """Seconds of the newest execution; a running one's up to the sample."""
-    return _of_execution(pipeline, pipeline.figures.duration_seconds, Missing.NOT_FINISHED)
-
-
-def throughput(pipeline: Pipeline) -> Reading[float]:
-    """Rows per second of the newest execution, of a success (METRICS)."""
-    newest = pipeline.newest
-    why = Missing.NOT_A_SUCCESS
-    if newest is not None and newest.status is ExecutionStatus.RUNNING:
-        why = Missing.STILL_RUNNING
-    return _of_execution(pipeline, pipeline.figures.throughput, why)
-
-
 def rows_of(execution: Execution | None, rows: int) -> Reading[int]:
     """A row count of an execution. The runner writes it at the end (CONTRACT, rule 1): 0 before means nothing."""
     if execution is None:
         return Reading(None, Missing.NEVER_RUN)
     if not execution.finished and rows == 0:
-        running = execution.status is ExecutionStatus.RUNNING
-        return Reading(None, Missing.STILL_RUNNING if running else Missing.NOT_FINISHED)
+        return Reading(None, Missing.STILL_RUNNING if execution.running else Missing.NOT_FINISHED)
     return Reading(rows)
 
 
-def _of_execution(pipeline: Pipeline, value: float | None, why: Missing) -> Reading[float]:
-    if value is not None:
-        return Reading(value)
-    return Reading(None, Missing.NEVER_RUN if pipeline.newest is None else why)
+class PipelineReadings:
+    """One pipeline and its figures as readings, the last known ones where its database could not be read this time.
+
+    Totals and counts are rows, coverage percent, lag, latency and duration seconds, throughput rows per second.
+    """
+
+    def __init__(self, pipeline: Pipeline, snapshot: Snapshot) -> None:
+        self.pipeline = pipeline
+        self.source_unread, self.target_unread = blind(snapshot)
+
+    @property
+    def name(self) -> str:
+        return self.pipeline.name
+
+    @property
+    def source_total(self) -> Reading[int]:
+        return self._of_source(self.pipeline.source.total)
+
+    @property
+    def target_total(self) -> Reading[int]:
+        return self._of_target(self.pipeline.target.total)
+
+    @property
+    def eligible(self) -> Reading[Count]:
+        return self._of_source(self.pipeline.source.eligible)
+
+    @property
+    def cooling(self) -> Reading[Count]:
+        return self._of_source(self.pipeline.source.cooling)
+
+    @property
+    def served_lag(self) -> Reading[float]:
+        return self._of_source(self.pipeline.figures.served_lag_seconds)
+
+    @property
+    def late_since(self) -> datetime | None:
+        """The time of the oldest eligible row; None where nothing waits, or nobody can see whether it still does."""
+        return late_since(self.pipeline) if self.source_unread is None else None
+
+    @property
+    def coverage(self) -> Reading[float]:
+        """Target total / source total (METRICS: no value when the source is empty)."""
+        value, source, target = self.pipeline.figures.coverage_percent, self.pipeline.source, self.pipeline.target
+        if value is None and source.total is not None:
+            return self._of_target(None) if target.total is None else Reading(None, Missing.SOURCE_EMPTY)
+        return self._of_source(value)
+
+    @property
+    def latency(self) -> Reading[float]:
+        """Time between the newest rows of source and target; none where the target holds the load time."""
+        value, source, target = self.pipeline.figures.latency_seconds, self.pipeline.source, self.pipeline.target
+        if value is None:
+            without = (
+                (target.is_load_time, Missing.TARGET_HOLDS_LOAD_TIME),
+                (source.total == 0, Missing.SOURCE_EMPTY),
+                (source.newest_at is not None and target.total == 0, Missing.TARGET_EMPTY),
+                (source.newest_at is not None and target.newest_at is not None, Missing.TARGET_IN_FUTURE),
+            )
+            for holds, why in without:
+                if holds:
+                    return Reading(None, why)
+            if source.newest_at is not None:
+                return self._of_target(None)
+        return self._of_source(value)
+
+    @property
+    def last_started_at(self) -> Reading[datetime]:
+        return self._of_newest(self.pipeline.newest.started_at if self.pipeline.newest else None)
+
+    @property
+    def last_finished_at(self) -> Reading[datetime]:
+        return self._of_newest(self.pipeline.newest.finished_at if self.pipeline.newest else None)
+
+    @property
+    def extracted(self) -> Reading[int]:
+        return self._rows("extracted")
+
+    @property
+    def upserted(self) -> Reading[int]:
+        return self._rows("upserted")
+
+    @property
+    def soft_deleted(self) -> Reading[int]:
+        return self._rows("soft_deleted")
+
+    @property
+    def duration(self) -> Reading[float]:
+        """Time of the newest execution; a running one's up to the sample."""
+        value = self.pipeline.figures.duration_seconds
+        never = self.pipeline.newest is None
+        return reading(value, Missing.NEVER_RUN if never else Missing.NOT_FINISHED, last_known=self.target_unread)
+
+    @property
+    def throughput(self) -> Reading[float]:
+        """Of the newest execution, if it succeeded (METRICS)."""
+        return self._of_newest(self.pipeline.figures.throughput, Missing.NOT_A_SUCCESS)
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs, as far as anybody can see: without the audit tables nobody can."""
+        return self.pipeline.status is PipelineStatus.RUNNING and self.pipeline.newest is not None
+
+    @property
+    def error(self) -> ErrorText | None:
+        return self.pipeline.newest.shown_error if self.pipeline.newest else None
+
+    @property
+    def last_error(self) -> str:
+        """The newest execution's error message."""
+        return self.error.text if self.error else ""
+
+    def _of_source(self, value: T | None) -> Reading[T]:
+        return self._of_side(value, self.pipeline.source, Missing.SOURCE_MISSING, self.source_unread)
+
+    def _of_target(self, value: T | None) -> Reading[T]:
+        return self._of_side(value, self.pipeline.target, Missing.TARGET_MISSING, self.target_unread)
+
+    def _of_side(
+        self, value: T | None, side: SourceReading | TargetReading, gone: Missing, unread: Problem | None
+    ) -> Reading[T]:
+        if not self.pipeline.mapping_valid:
+            why = Missing.NAME_INVALID
+        else:
+            why = gone if side.exists is False else Missing.NOT_READ
+        return reading(value, why, side.problem, last_known=unread)
+
+    def _of_newest(self, value: T | None, why: Missing = Missing.NOT_FINISHED) -> Reading[T]:
+        newest = self.pipeline.newest
+        if newest is None:
+            why = Missing.NEVER_RUN
+        elif newest.running:
+            why = Missing.STILL_RUNNING
+        return reading(value, why, last_known=self.target_unread)
+
+    def _rows(self, name: str) -> Reading[int]:
+        newest = self.pipeline.newest
+        found = rows_of(newest, getattr(newest, name) if newest else 0)
+        return reading(found.value, found.why or Missing.NOT_READ, last_known=self.target_unread)
+
+
+def pipeline_readings(snapshot: Snapshot | None) -> list[PipelineReadings]:
+    """Return every pipeline of the snapshot, by name."""
+    pipelines = sorted(snapshot.pipelines, key=lambda pipeline: pipeline.name) if snapshot else []
+    return [PipelineReadings(each, snapshot) for each in pipelines]
+
+
+def late_since(pipeline: Pipeline) -> datetime | None:
+    """Return the time of the oldest eligible row, from which the lag counts; None when nothing waits."""
+    return pipeline.source.oldest_eligible_at if pipeline.figures.served_lag_seconds else None
 
 
 Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]

@@ -18,9 +18,9 @@ from django_tables2.utils import OrderBy
 from monitoring.rules.facts import Execution, Run, Watermark
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import parts, readings
-from monitoring.web.formats import utc_text
+from monitoring.web.formats import TimeStyle, utc_text
 from monitoring.web.parts import sign_of
-from monitoring.web.readings import Reading
+from monitoring.web.readings import PipelineReadings, Reading
 
 Rank = Callable[[Any], Any]
 
@@ -163,8 +163,22 @@ ERROR_SHOWN = 80
 """Characters of an error message in a cell."""
 
 
+class PipelineNameColumn(Column):
+    """The pipeline's name, linked; a required one is marked, and its owner is on hover."""
+
+    def render(self, record: PipelineReadings) -> SafeString:
+        pipeline = record.pipeline
+        tag = format_html(' <span class="tag">{}</span>', gettext("required")) if pipeline.required else ""
+        owner = format_html(' data-tip="{}"', gettext("owner: %s") % pipeline.owner) if pipeline.owner else ""
+        return format_html('<span class="nowrap"{}>{}{}</span>', owner, pipeline_link(record.name), tag)
+
+
 class WatermarkColumn(Column):
     """The tuple (updated_at, key) of the source."""
+
+    def __init__(self, *args: Any, style: TimeStyle = "full", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.style = style
 
     def render(self, value: Watermark | None) -> SafeString:
         if value is None:
@@ -173,12 +187,14 @@ class WatermarkColumn(Column):
             return parts.none(gettext("never loaded"))
         return format_html(
             '<span class="nowrap">{} <span class="muted">#{}</span></span>',
-            parts.when(value.updated_at, "full"),
+            parts.when(value.updated_at, self.style),
             value.id,
         )
 
     def value(self, value: Watermark | None) -> str:
-        return "" if value is None else f"{utc_text(value.updated_at)} #{value.id}"
+        if value is None:
+            return ""
+        return gettext("never loaded") if value.never_loaded else f"{utc_text(value.updated_at)} #{value.id}"
 
 
 class CountColumn(Column):

@@ -138,10 +138,10 @@ def test_times_become_naive_utc() -> None:
 
 
 def test_a_file_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitoring.summary.tables import matrix
+    from monitoring.web.readings import pipeline_readings
 
     monkeypatch.setattr(sheets, "MAX_ROWS", 2)
-    table = MatrixTable(matrix(factories.troubled_snapshot()))
+    table = MatrixTable(pipeline_readings(factories.troubled_snapshot()))
     for kind in MEDIA_TYPES:
         text = b"".join(PIECES[kind](export.table_sheet(table, "x")))
         if kind == "xlsx":

@@ -11,10 +11,14 @@ from monitoring.rules.enums import ExecutionStatus, ProblemCode
 from monitoring.rules.facts import Count, Pipeline, Problem
 from monitoring.web import readings
 from monitoring.web import readings as drawn
-from monitoring.web.readings import UNREAD, Missing, Reading
+from monitoring.web.readings import UNREAD, Missing, PipelineReadings, Reading
 from tests import factories
 
 DENIED = Problem(code=ProblemCode.PERMISSION_DENIED, detail="SELECT denied on core.customers")
+
+
+def _readings(pipeline: Pipeline) -> PipelineReadings:
+    return PipelineReadings(pipeline, factories.snapshot(pipeline))
 
 
 def _pipeline(**changes: Any) -> Pipeline:
@@ -68,21 +72,21 @@ def _why(reading: Reading[Any]) -> Missing | None:
 
 
 def test_coverage() -> None:
-    assert readings.coverage(_pipeline()).value == pytest.approx(99.0)
-    assert _why(readings.coverage(_pipeline(source=factories.source(total=0)))) is Missing.SOURCE_EMPTY
-    assert _why(readings.coverage(_pipeline(source=factories.unread_source(DENIED)))) is Missing.NOT_READ
-    target_unread = readings.coverage(_pipeline(target=factories.unread_target(DENIED, exists=True)))
+    assert _readings(_pipeline()).coverage.value == pytest.approx(99.0)
+    assert _why(_readings(_pipeline(source=factories.source(total=0))).coverage) is Missing.SOURCE_EMPTY
+    assert _why(_readings(_pipeline(source=factories.unread_source(DENIED))).coverage) is Missing.NOT_READ
+    target_unread = _readings(_pipeline(target=factories.unread_target(DENIED, exists=True))).coverage
     assert (target_unread.why, target_unread.problem) == (Missing.NOT_READ, DENIED)
-    assert _why(readings.coverage(_pipeline(target=factories.target(exists=False, total=None)))) is (
+    assert _why(_readings(_pipeline(target=factories.target(exists=False, total=None))).coverage) is (
         Missing.TARGET_MISSING
     )
-    assert _why(readings.coverage(_pipeline(mapping_valid=False, source=factories.unread_source()))) is (
+    assert _why(_readings(_pipeline(mapping_valid=False, source=factories.unread_source())).coverage) is (
         Missing.NAME_INVALID
     )
 
 
 def test_latency() -> None:
-    assert readings.latency(_pipeline()).value == 0
+    assert _readings(_pipeline()).latency.value == 0
     for why, changes in (
         (Missing.TARGET_HOLDS_LOAD_TIME, {"target": factories.target(is_load_time=True)}),
         (Missing.SOURCE_EMPTY, {"source": factories.source(total=0, newest_at=None)}),
@@ -92,19 +96,19 @@ def test_latency() -> None:
         (Missing.SOURCE_MISSING, {"source": factories.source(exists=False, total=None, newest_at=None)}),
         (Missing.TARGET_MISSING, {"target": factories.target(exists=False, total=None, newest_at=None)}),
     ):
-        assert _why(readings.latency(_pipeline(**changes))) is why
+        assert _why(_readings(_pipeline(**changes)).latency) is why
 
 
 def test_executions() -> None:
     never = _pipeline(newest=None)
-    assert _why(readings.duration(never)) is Missing.NEVER_RUN
-    assert _why(readings.throughput(never)) is Missing.NEVER_RUN
+    assert _why(_readings(never).duration) is Missing.NEVER_RUN
+    assert _why(_readings(never).throughput) is Missing.NEVER_RUN
     running = factories.running_pipeline()
-    assert readings.duration(running).value == 60
-    assert _why(readings.throughput(running)) is Missing.STILL_RUNNING
-    assert _why(readings.throughput(factories.failed_pipeline())) is Missing.NOT_A_SUCCESS
+    assert _readings(running).duration.value == 60
+    assert _why(_readings(running).throughput) is Missing.STILL_RUNNING
+    assert _why(_readings(factories.failed_pipeline()).throughput) is Missing.NOT_A_SUCCESS
     backwards = factories.execution(finished_at=factories.ago(hours=1))
-    assert _why(readings.duration(_pipeline(newest=backwards))) is Missing.NOT_FINISHED
+    assert _why(_readings(_pipeline(newest=backwards)).duration) is Missing.NOT_FINISHED
 
 
 def test_a_running_executions_zero_rows_are_no_figure() -> None:

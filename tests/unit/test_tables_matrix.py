@@ -8,12 +8,11 @@ import pytest
 from django.http import QueryDict
 from django.utils import translation
 
-from monitoring.rules.enums import PipelineStatus, ProblemCode
+from monitoring.rules.enums import PipelineStatus, ProblemCode, Structure
 from monitoring.rules.facts import Count, Problem, Watermark
-from monitoring.summary import tables as matrix
-from monitoring.summary.tables import MatrixTable, Structure
+from monitoring.summary.tables import MatrixTable
 from monitoring.web.filters import MatrixForm
-from monitoring.web.readings import Missing
+from monitoring.web.readings import Missing, pipeline_readings
 from tests import factories
 
 WANTED = {
@@ -39,7 +38,7 @@ WANTED = {
 
 
 def _table(*pipelines: Any, sort: str = "name") -> MatrixTable:
-    return MatrixTable(matrix.matrix(factories.snapshot(*pipelines)), order_by=sort)
+    return MatrixTable(pipeline_readings(factories.snapshot(*pipelines)), order_by=sort)
 
 
 def _names(table: MatrixTable) -> list[str]:
@@ -55,7 +54,7 @@ def test_it_has_every_column_that_is_asked_for() -> None:
 
 
 def test_rows_are_sorted_by_name_unless_told() -> None:
-    rows = matrix.matrix(factories.snapshot(*map(factories.pipeline, ("b", "a", "c"))))
+    rows = pipeline_readings(factories.snapshot(*map(factories.pipeline, ("b", "a", "c"))))
     assert [row.name for row in rows] == ["a", "b", "c"]
 
 
@@ -73,7 +72,7 @@ def test_what_is_unknown_is_last_in_both_directions_and_equals_keep_their_order(
 
 @pytest.mark.parametrize("sort", ["coverage", "-coverage"])
 def test_equal_rows_stand_in_the_order_of_their_key_however_they_came(sort: str) -> None:
-    rows = matrix.matrix(factories.snapshot(*map(factories.pipeline, ("a", "b", "c"))))
+    rows = pipeline_readings(factories.snapshot(*map(factories.pipeline, ("a", "b", "c"))))
     assert _names(MatrixTable(rows[::-1], order_by=sort)) == ["a", "b", "c"]
 
 
@@ -82,7 +81,7 @@ def test_every_column_sorts_both_ways_without_losing_a_row(name: str) -> None:
     snapshot = factories.troubled_snapshot()
     for sort in (name, f"-{name}"):
         assert sort in MatrixTable.sortable()
-        assert len(_names(MatrixTable(matrix.matrix(snapshot), order_by=sort))) == len(snapshot.pipelines)
+        assert len(_names(MatrixTable(pipeline_readings(snapshot), order_by=sort))) == len(snapshot.pipelines)
 
 
 def test_status_sorts_by_what_it_means_not_by_its_letters() -> None:
@@ -95,7 +94,7 @@ def test_status_sorts_by_what_it_means_not_by_its_letters() -> None:
 @pytest.mark.parametrize("language", ["en", "pt-br"])
 def test_every_cell_of_every_kind_of_pipeline_has_something_in_it(language: str) -> None:
     with translation.override(language):
-        table = MatrixTable(matrix.matrix(factories.troubled_snapshot()))
+        table = MatrixTable(pipeline_readings(factories.troubled_snapshot()))
         for row in table.rows:
             for column, cell in row.items():
                 assert str(cell).strip(), (row.record.name, column.name)
@@ -139,7 +138,7 @@ def test_last_known_values_are_marked_where_their_database_is_down() -> None:
             of_source | {"target_total", "throughput", "last_error"} | of_execution,
         ),
     ):
-        (row,) = matrix.matrix(factories.snapshot(late, **down))
+        (row,) = pipeline_readings(factories.snapshot(late, **down))
         html = {column.name: str(cell) for column, cell in MatrixTable([row]).rows[0].items()}
         found = {name for name, cell in html.items() if "last known value" in cell}
         assert found - {"cooling"} == marked
@@ -153,7 +152,7 @@ def test_never_loaded_is_said() -> None:
     from datetime import UTC, datetime
 
     control = factories.control_row(watermark=Watermark(datetime(1900, 1, 1, tzinfo=UTC), 0))
-    row = matrix.matrix(factories.snapshot(factories.pipeline(control=control)))[0]
+    row = pipeline_readings(factories.snapshot(factories.pipeline(control=control)))[0]
     assert "never loaded" in str(MatrixTable([row]).rows[0].get_cell("watermark"))
 
 
@@ -173,9 +172,7 @@ def test_never_loaded_is_said() -> None:
     ],
 )
 def test_structure(changes: dict[str, Any], structure: Structure) -> None:
-    row = matrix.matrix(factories.snapshot(factories.pipeline(**changes)))[0]
-    assert row.structure is structure
-    assert (row.structure_problem is None) is (structure is Structure.COMPLETE)
+    assert factories.pipeline(**changes).structure is structure
 
 
 def test_a_missing_source_gives_no_zeros() -> None:
@@ -187,13 +184,13 @@ def test_a_missing_source_gives_no_zeros() -> None:
         newest_at=None,
         problem=Problem(code=ProblemCode.OBJECT_MISSING),
     )
-    row = matrix.matrix(factories.snapshot(factories.pipeline(source=gone)))[0]
+    row = pipeline_readings(factories.snapshot(factories.pipeline(source=gone)))[0]
     for reading in (row.source_total, row.eligible, row.cooling, row.latency, row.served_lag, row.coverage):
         assert (reading.value, reading.why) == (None, Missing.SOURCE_MISSING)
 
 
 def test_filters() -> None:
-    rows = matrix.matrix(factories.troubled_snapshot())
+    rows = pipeline_readings(factories.troubled_snapshot())
     pick = lambda query: [row.name for row in _form(query).apply(rows)]  # noqa: E731
     everything = [row.name for row in rows]
     assert pick("") == everything
@@ -219,7 +216,7 @@ def test_filters() -> None:
     ],
 )
 def test_nonsense_is_named_and_loses_nothing(query: str, told: str) -> None:
-    rows = matrix.matrix(factories.troubled_snapshot())
+    rows = pipeline_readings(factories.troubled_snapshot())
     form = _form(query)
     assert form.apply(rows) == rows
     assert told in " ".join(form.problems)
@@ -228,7 +225,7 @@ def test_nonsense_is_named_and_loses_nothing(query: str, told: str) -> None:
 
 
 def test_a_wrong_value_leaves_the_others_alone() -> None:
-    rows = matrix.matrix(factories.troubled_snapshot())
+    rows = pipeline_readings(factories.troubled_snapshot())
     assert [row.name for row in _form("status=nonsense&q=dim_equipe").apply(rows)] == ["dim_equipe"]
 
 
