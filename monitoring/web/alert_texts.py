@@ -1,14 +1,18 @@
-"""What a verdict's values hold, read without ever raising: a verdict may come from an older version."""
+"""What an alert says: its label, a clause for the page's first sentence, the reason and the next step.
+
+Each rule has a template for the clause and one for the reason; `_place` fills in the places that the template
+names. The values of an alert may come from an older version of the portal, so a missing value is "unknown" in words.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from monitoring.rules.enums import ErrorClass, ProblemCode, Rule, SentenceCode, Severity
 from monitoring.rules.facts import Verdict
@@ -19,254 +23,117 @@ from monitoring.web.labels import label
 from monitoring.web.problems import code_text
 from monitoring.web.texts import Part, Text, age, entity, text, time
 
-Words = tuple[Any, dict[str, Any]]
-"""A lazy template and the values of its places."""
-
 Vocabulary = TypeVar("Vocabulary", bound=StrEnum)
+Template = Callable[[Verdict], Any]
+"""Returns a lazy translation."""
 
 
-def member(vocabulary: type[Vocabulary], value: object) -> Vocabulary | None:
-    """Return the member that `value` names, None when it names none."""
-    return next((each for each in vocabulary if each.value == value), None)
-
-
-def value_of(verdict: Verdict, name: str) -> str | int | float | None:
-    """Return one of the verdict's values, None when it has none of that name."""
+def _value(verdict: Verdict, name: str) -> str | int | float | None:
     return (verdict.values or {}).get(name)
 
 
-def number_of(verdict: Verdict, name: str) -> float | None:
-    """Return one of the verdict's values as a number, None when it is not one."""
-    value = value_of(verdict, name)
+def _number(verdict: Verdict, name: str) -> float | None:
+    value = _value(verdict, name)
     return float(value) if isinstance(value, int | float) else None
 
 
-def age_of(since: datetime | None) -> Part:
-    """Return the time passed since `since` as a part that ticks, "unknown" without it."""
-    return age(since) if since else Part(duration(None))
-
-
-def time_of(at: datetime | None) -> Part:
-    """Return the moment as a part, "unknown" without it."""
-    return time(at) if at else Part(duration(None))
-
-
-def _failed_clause(verdict: Verdict) -> Words:
-    if verdict.since is None:
-        return _("%(who)s failed"), {}
-    return _("%(who)s has been failing since %(at)s"), {"at": time_of(verdict.since)}
-
-
-def _late_clause(verdict: Verdict) -> Words:
-    return _("%(who)s has been late for %(age)s"), {"age": age_of(verdict.since)}
-
-
-def _no_run_clause(verdict: Verdict) -> Words:
-    if value_of(verdict, "hours") is None:
-        return _("%(who)s has never finished a run"), {}
-    return _("%(who)s has not finished a run for %(age)s"), {"age": age_of(verdict.since)}
-
-
-def _recurrent_clause(verdict: Verdict) -> Words:
-    return _("%(who)s failed in %(percent)s of its executions"), {"percent": percent(number_of(verdict, "percent"), 0)}
-
-
-def _stuck_clause(verdict: Verdict) -> Words:
-    if value_of(verdict, "orphan"):
-        return _("%(who)s has a run that never ended, started %(at)s"), {"at": time_of(verdict.since)}
-    return _("%(who)s has been running for %(age)s"), {"age": age_of(verdict.since)}
-
-
-def _stalled_clause(verdict: Verdict) -> Words:
-    return _("%(who)s runs, but its watermark has not moved since %(at)s"), {"at": time_of(verdict.since)}
-
-
-def _volume_clause(verdict: Verdict) -> Words:
-    return _unusual(verdict, _("%(who)s moved unusually many rows"), _("%(who)s moved unusually few rows")), {}
-
-
-def _duration_clause(verdict: Verdict) -> Words:
-    return _unusual(verdict, _("%(who)s took unusually long"), _("%(who)s was unusually quick")), {}
-
-
-def _no_op_clause(verdict: Verdict) -> Words:
-    return _("%(who)s succeeds without loading the waiting rows"), {}
-
-
-def _coverage_clause(verdict: Verdict) -> Words:
-    return _("%(who)s lost %(points)s points of coverage"), {"points": number(number_of(verdict, "points"), 1)}
-
-
-def _structure_clause(verdict: Verdict) -> Words:
-    part = value_of(verdict, "part")
-    if part == "mapping":
-        return _("%(who)s has an invalid table name"), {}
-    if part == "source":
-        return _("%(who)s has no source table"), {}
-    return _("%(who)s has no target table"), {}
-
-
-def _preflight_clause(verdict: Verdict) -> Words:
-    name = check_label(str(value_of(verdict, "check") or ""))
-    if verdict.entity_name:
-        return _("%(who)s: “%(check)s” failed"), {"check": name}
-    return _("“%(check)s” failed"), {"check": name}
+def _member(vocabulary: type[Vocabulary], value: object) -> Vocabulary | None:
+    """Return the member with this value, or None."""
+    return next((each for each in vocabulary if each.value == value), None)
 
 
 def _unusual(verdict: Verdict, more: Any, less: Any) -> Any:
-    value, middle = number_of(verdict, "value"), number_of(verdict, "median")
-    return less if value is not None and middle is not None and value < middle else more
+    value, median = _number(verdict, "value"), _number(verdict, "median")
+    return less if value is not None and median is not None and value < median else more
 
 
-CLAUSES: dict[Rule, Callable[[Verdict], Words]] = {
-    Rule.FAILED: _failed_clause,
-    Rule.LATE_WATERMARK: _late_clause,
-    Rule.NO_RECENT_RUN: _no_run_clause,
-    Rule.RECURRENT_FAILURE: _recurrent_clause,
-    Rule.STUCK_RUN: _stuck_clause,
-    Rule.STALLED_WATERMARK: _stalled_clause,
-    Rule.UNUSUAL_VOLUME: _volume_clause,
-    Rule.UNUSUAL_DURATION: _duration_clause,
-    Rule.SILENT_NO_OP: _no_op_clause,
-    Rule.COVERAGE_DROP: _coverage_clause,
-    Rule.STRUCTURE: _structure_clause,
-    Rule.PREFLIGHT: _preflight_clause,
+_MISSING_PART = {
+    "mapping": _("%(who)s has an invalid table name"),
+    "source": _("%(who)s has no source table"),
+    "target": _("%(who)s has no target table"),
+}
+
+CLAUSES: dict[Rule, Template] = {
+    Rule.FAILED: lambda v: _("%(who)s has been failing since %(at)s") if v.since else _("%(who)s failed"),
+    Rule.LATE_WATERMARK: lambda v: _("%(who)s has been late for %(age)s"),
+    Rule.NO_RECENT_RUN: lambda v: (
+        _("%(who)s has never finished a run")
+        if _value(v, "hours") is None
+        else _("%(who)s has not finished a run for %(age)s")
+    ),
+    Rule.RECURRENT_FAILURE: lambda v: _("%(who)s failed in %(percent)s of its executions"),
+    Rule.STUCK_RUN: lambda v: (
+        _("%(who)s has a run that never ended, started %(at)s")
+        if _value(v, "orphan")
+        else _("%(who)s has been running for %(age)s")
+    ),
+    Rule.STALLED_WATERMARK: lambda v: _("%(who)s runs, but its watermark has not moved since %(at)s"),
+    Rule.UNUSUAL_VOLUME: lambda v: _unusual(
+        v, _("%(who)s moved unusually many rows"), _("%(who)s moved unusually few rows")
+    ),
+    Rule.UNUSUAL_DURATION: lambda v: _unusual(v, _("%(who)s took unusually long"), _("%(who)s was unusually quick")),
+    Rule.SILENT_NO_OP: lambda v: _("%(who)s succeeds without loading the waiting rows"),
+    Rule.COVERAGE_DROP: lambda v: _("%(who)s lost %(points)s points of coverage"),
+    Rule.STRUCTURE: lambda v: _MISSING_PART.get(str(_value(v, "part")), _MISSING_PART["target"]),
+    Rule.PREFLIGHT: lambda v: _("%(who)s: “%(check)s” failed") if v.entity_name else _("“%(check)s” failed"),
 }
 
 
-_MINUTE = 60
+def _failed(verdict: Verdict) -> Any:
+    if _member(ErrorClass, _value(verdict, "error_class")) is None:
+        return _("The control row says that its last run failed; the run itself is no longer stored.")
+    if not _value(verdict, "error"):
+        return _("Run %(run)s failed and does not say why.")
+    return _("Run %(run)s failed (%(class)s): %(meaning)s")
 
 
-def _failed(verdict: Verdict) -> Words:
-    error_class = member(ErrorClass, value_of(verdict, "error_class"))
-    run = value_of(verdict, "run_id")
-    if error_class is None:
-        return _("The control row says that its last run failed; the run itself is no longer stored."), {}
-    values = {"run": run, "meaning": class_text(error_class)[0], "class": label(error_class)}
-    if not value_of(verdict, "error"):
-        return _("Run %(run)s failed and does not say why."), values
-    return _("Run %(run)s failed (%(class)s): %(meaning)s"), values
-
-
-def _late(verdict: Verdict) -> Words:
-    limit = number_of(verdict, "limit_minutes")
-    values = {
-        "age": age_of(verdict.since),
-        "rows": _rows(verdict),
-        "limit": duration(None if limit is None else limit * _MINUTE),
-    }
-    return _("%(rows)s; the oldest has been waiting for %(age)s, the limit is %(limit)s."), values
-
-
-def _no_run(verdict: Verdict) -> Words:
-    hours = number_of(verdict, "hours")
-    if hours is None:
-        return _("It is active, but no run of it has ever finished."), {}
-    return (
-        _("Its latest run finished %(age)s ago; the limit is %(limit)s."),
-        {"age": age_of(verdict.since), "limit": duration(hours * _MINUTE * _MINUTE)},
-    )
-
-
-def _recurrent(verdict: Verdict) -> Words:
-    return (
-        _("%(failures)s of %(executions)s executions of the last 7 days failed (%(percent)s)."),
-        {
-            "failures": number(number_of(verdict, "failures")),
-            "executions": number(number_of(verdict, "executions")),
-            "percent": percent(number_of(verdict, "percent"), 0),
-        },
-    )
-
-
-def _stuck(verdict: Verdict) -> Words:
-    values = {
-        "run": value_of(verdict, "run_id"),
-        "age": age_of(verdict.since),
-        "limit": duration(number_of(verdict, "limit_seconds")),
-    }
-    orphan = value_of(verdict, "orphan")
+def _stuck(verdict: Verdict) -> Any:
+    orphan = _value(verdict, "orphan")
     if orphan == "later_run":
-        return _(
-            "Run %(run)s is still marked as running after %(age)s, but a later run has finished: it was killed."
-        ), values
+        return _("Run %(run)s is still marked as running after %(age)s, but a later run has finished: it was killed.")
     if orphan == "no_session":
-        return _("Run %(run)s is still marked as running after %(age)s, but no runner is connected."), values
-    return _("Run %(run)s has been running for %(age)s; the limit is %(limit)s."), values
+        return _("Run %(run)s is still marked as running after %(age)s, but no runner is connected.")
+    return _("Run %(run)s has been running for %(age)s; the limit is %(limit)s.")
 
 
-def _stalled(verdict: Verdict) -> Words:
-    values = {"runs": number(number_of(verdict, "runs")), "rows": _rows(verdict)}
-    if value_of(verdict, "succeeded") == value_of(verdict, "runs"):
-        return _("The watermark did not move over %(runs)s finished runs, all of them successes. %(rows)s."), values
-    return _("The watermark did not move over %(runs)s finished runs. %(rows)s."), values
-
-
-def _volume(verdict: Verdict) -> Words:
-    values = {name: number(number_of(verdict, name)) for name in ("value", "median", "low", "high")}
-    return (
-        _("Its latest success extracted %(value)s rows; the typical range is %(low)s to %(high)s (median %(median)s)."),
-        values,
-    )
-
-
-def _duration(verdict: Verdict) -> Words:
-    values = {name: duration(number_of(verdict, name)) for name in ("value", "median", "low", "high")}
-    return _("Its latest success took %(value)s; the typical range is %(low)s to %(high)s (median %(median)s)."), values
-
-
-def _no_op(verdict: Verdict) -> Words:
-    values = {"runs": number(number_of(verdict, "runs")), "rows": _rows(verdict)}
-    return _(
-        "Its last %(runs)s successes extracted nothing, although rows were waiting before they started. %(rows)s."
-    ), values
-
-
-def _coverage(verdict: Verdict) -> Words:
-    return (
-        _("Coverage is %(percent)s; its median of 7 days is %(median)s."),
-        {"percent": percent(number_of(verdict, "percent")), "median": percent(number_of(verdict, "median"))},
-    )
-
-
-def _structure(verdict: Verdict) -> Words:
-    table = value_of(verdict, "table")
-    if value_of(verdict, "part") == "mapping":
-        return _("“%(table)s” is not a mapping of the form schema.table."), {"table": table}
-    return _("The table %(table)s does not exist."), {"table": table}
-
-
-def _preflight(verdict: Verdict) -> Words:
-    values = {"check": check_label(str(value_of(verdict, "check") or ""))}
-    code = member(ProblemCode, value_of(verdict, "problem"))
-    if code:
-        return _("The check “%(check)s” failed: %(problem)s."), {**values, "problem": label(code)}
-    return _("The check “%(check)s” failed."), values
-
-
-def _rows(verdict: Verdict) -> str:
-    rows = number_of(verdict, "eligible")
-    if rows is None:
-        return gettext("Rows are waiting")
-    shown = number(rows) + ("+" if value_of(verdict, "capped") else "")
-    return ngettext("%(rows)s row is waiting", "%(rows)s rows are waiting", int(rows)) % {"rows": shown}
-
-
-REASONS: dict[Rule, Callable[[Verdict], Words]] = {
+REASONS: dict[Rule, Template] = {
     Rule.FAILED: _failed,
-    Rule.LATE_WATERMARK: _late,
-    Rule.NO_RECENT_RUN: _no_run,
-    Rule.RECURRENT_FAILURE: _recurrent,
+    Rule.LATE_WATERMARK: lambda v: _("%(rows)s; the oldest has been waiting for %(age)s, the limit is %(limit)s."),
+    Rule.NO_RECENT_RUN: lambda v: (
+        _("It is active, but no run of it has ever finished.")
+        if _number(v, "hours") is None
+        else _("Its latest run finished %(age)s ago; the limit is %(limit)s.")
+    ),
+    Rule.RECURRENT_FAILURE: lambda v: _(
+        "%(failures)s of %(executions)s executions of the last 7 days failed (%(percent)s)."
+    ),
     Rule.STUCK_RUN: _stuck,
-    Rule.STALLED_WATERMARK: _stalled,
-    Rule.UNUSUAL_VOLUME: _volume,
-    Rule.UNUSUAL_DURATION: _duration,
-    Rule.SILENT_NO_OP: _no_op,
-    Rule.COVERAGE_DROP: _coverage,
-    Rule.STRUCTURE: _structure,
-    Rule.PREFLIGHT: _preflight,
+    Rule.STALLED_WATERMARK: lambda v: (
+        _("The watermark did not move over %(runs)s finished runs, all of them successes. %(rows)s.")
+        if _value(v, "succeeded") == _value(v, "runs")
+        else _("The watermark did not move over %(runs)s finished runs. %(rows)s.")
+    ),
+    Rule.UNUSUAL_VOLUME: lambda v: _(
+        "Its latest success extracted %(value)s rows; the typical range is %(low)s to %(high)s (median %(median)s)."
+    ),
+    Rule.UNUSUAL_DURATION: lambda v: _(
+        "Its latest success took %(value)s; the typical range is %(low)s to %(high)s (median %(median)s)."
+    ),
+    Rule.SILENT_NO_OP: lambda v: _(
+        "Its last %(runs)s successes extracted nothing, although rows were waiting before they started. %(rows)s."
+    ),
+    Rule.COVERAGE_DROP: lambda v: _("Coverage is %(percent)s; its median of 7 days is %(median)s."),
+    Rule.STRUCTURE: lambda v: (
+        _("“%(table)s” is not a mapping of the form schema.table.")
+        if _value(v, "part") == "mapping"
+        else _("The table %(table)s does not exist.")
+    ),
+    Rule.PREFLIGHT: lambda v: (
+        _("The check “%(check)s” failed: %(problem)s.")
+        if _member(ProblemCode, _value(v, "problem"))
+        else _("The check “%(check)s” failed.")
+    ),
 }
-
 
 NEXT: dict[Rule, Any] = {
     Rule.FAILED: _("Open the run, read the error and its advice, and check whether the watermark moved."),
@@ -288,53 +155,6 @@ NEXT: dict[Rule, Any] = {
 }
 _RETRY = _("The next sample tries again. The pre-flight shows what is wrong.")
 
-
-def verdict_label(verdict: Verdict) -> str:
-    """Return the rule's name; for what could not be judged, that."""
-    if verdict.severity is Severity.UNKNOWN:
-        return label(SentenceCode.UNKNOWN)
-    rule = _rule(verdict)
-    return label(rule) if rule else verdict.rule
-
-
-def verdict_clause(verdict: Verdict) -> Text:
-    """Return who and what in a few words, without a full stop: "fact_vendas has been late for 3 h 12 min"."""
-    rule = _rule(verdict)
-    who: Any = entity(verdict.entity_name) if verdict.entity_name else verdict_label(verdict)
-    if rule is None or verdict.severity is Severity.UNKNOWN:
-        return text(_("%(who)s cannot be evaluated"), {"who": who})
-    template, values = CLAUSES[rule](verdict)
-    return text(template, {"who": who, **values})
-
-
-def verdict_text(verdict: Verdict) -> Text:
-    """Return why, as one sentence, without the pipeline's name."""
-    rule = _rule(verdict)
-    if verdict.silent:
-        return text(_SILENT.get(str(value_of(verdict, "reason")), _SILENT["no_value"]))
-    if verdict.severity is Severity.UNKNOWN:
-        return _unknown(verdict)
-    if verdict.severity is Severity.OK:
-        return text(_("Nothing unusual."))
-    if rule is None:
-        return text(verdict.rule)
-    template, values = REASONS[rule](verdict)
-    return text(template, values)
-
-
-def verdict_next(verdict: Verdict) -> str:
-    """Return the next step."""
-    rule = _rule(verdict)
-    if verdict.severity is Severity.UNKNOWN:
-        code = member(ProblemCode, value_of(verdict, "problem"))
-        return code_text(code).to_do if code and code is not ProblemCode.NOT_READ else str(_RETRY)
-    if rule is Rule.FAILED and (error_class := member(ErrorClass, value_of(verdict, "error_class"))):
-        return class_text(error_class)[1]
-    if rule is Rule.PREFLIGHT and (check := value_of(verdict, "check")):
-        return check_advice(str(check), member(ProblemCode, value_of(verdict, "problem"))) or str(NEXT[rule])
-    return str(NEXT[rule]) if rule else ""
-
-
 _SILENT: dict[str, Any] = {
     "history": _("Not enough history to evaluate this yet."),
     "structure": _("Not evaluated: its tables are missing or could not be checked."),
@@ -343,13 +163,87 @@ _SILENT: dict[str, Any] = {
 }
 
 
-def _unknown(verdict: Verdict) -> Text:
-    status = value_of(verdict, "status_text")
-    if status:
-        return text(_("The audit tables contain the unknown status “%(status)s”."), {"status": status})
-    code = member(ProblemCode, value_of(verdict, "problem")) or ProblemCode.NOT_READ
-    return text(_("It could not be evaluated: %(problem)s."), {"problem": label(code)})
+def verdict_label(verdict: Verdict) -> str:
+    """Return the rule's name, or "Cannot be evaluated"."""
+    if verdict.severity is Severity.UNKNOWN:
+        return label(SentenceCode.UNKNOWN)
+    rule = _member(Rule, verdict.rule)
+    return label(rule) if rule else verdict.rule
 
 
-def _rule(verdict: Verdict) -> Rule | None:
-    return member(Rule, verdict.rule)
+def verdict_clause(verdict: Verdict) -> Text:
+    """Return pipeline and alert in a few words, without a full stop: "fact_vendas has been late for 3 h 12 min"."""
+    rule = _member(Rule, verdict.rule)
+    if rule is None or verdict.severity is Severity.UNKNOWN:
+        return _filled(verdict, _("%(who)s cannot be evaluated"))
+    return _filled(verdict, CLAUSES[rule](verdict))
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    """Return the reason as one sentence, without the pipeline's name."""
+    rule = _member(Rule, verdict.rule)
+    if verdict.silent:
+        return text(_SILENT.get(str(_value(verdict, "reason")), _SILENT["no_value"]))
+    if verdict.severity is Severity.UNKNOWN:
+        if _value(verdict, "status_text"):
+            return _filled(verdict, _("The audit tables contain the unknown status “%(status)s”."))
+        return _filled(verdict, _("It could not be evaluated: %(problem)s."))
+    if verdict.severity is Severity.OK:
+        return text(_("Nothing unusual."))
+    return _filled(verdict, REASONS[rule](verdict)) if rule else text(verdict.rule)
+
+
+def verdict_next(verdict: Verdict) -> str:
+    """Return the next step."""
+    rule, problem = _member(Rule, verdict.rule), _member(ProblemCode, _value(verdict, "problem"))
+    if verdict.severity is Severity.UNKNOWN:
+        return code_text(problem).to_do if problem and problem is not ProblemCode.NOT_READ else str(_RETRY)
+    if rule is Rule.FAILED and (error_class := _member(ErrorClass, _value(verdict, "error_class"))):
+        return class_text(error_class)[1]
+    if rule is Rule.PREFLIGHT and (check := _value(verdict, "check")):
+        return check_advice(str(check), problem) or str(NEXT[rule])
+    return str(NEXT[rule]) if rule else ""
+
+
+def _filled(verdict: Verdict, template: Any) -> Text:
+    places = re.findall(r"%\((\w+)\)s", str(template))
+    return text(template, {name: _PLACES[name](verdict) for name in places})
+
+
+def _measured(name: str) -> Callable[[Verdict], str]:
+    """Return the words for a measured value: a duration, a percentage or a number, as the rule measures it."""
+    units: dict[str, Callable[[float | None], str]] = {Rule.UNUSUAL_DURATION: duration, Rule.COVERAGE_DROP: percent}
+    return lambda verdict: units.get(verdict.rule, number)(_number(verdict, name))
+
+
+def _limit_seconds(verdict: Verdict) -> float | None:
+    limits = {"limit_seconds": 1, "limit_minutes": 60, "hours": 3600}
+    known = ((_number(verdict, name), seconds) for name, seconds in limits.items())
+    return next((limit * seconds for limit, seconds in known if limit is not None), None)
+
+
+def _rows(verdict: Verdict) -> str:
+    rows = _number(verdict, "eligible")
+    if rows is None:
+        return _("Rows are waiting")
+    shown = number(rows) + ("+" if _value(verdict, "capped") else "")
+    return ngettext("%(rows)s row is waiting", "%(rows)s rows are waiting", int(rows)) % {"rows": shown}
+
+
+_PLACES: dict[str, Callable[[Verdict], Any]] = {
+    "who": lambda v: entity(v.entity_name) if v.entity_name else verdict_label(v),
+    "at": lambda v: time(v.since) if v.since else Part(duration(None)),
+    "age": lambda v: age(v.since) if v.since else Part(duration(None)),
+    "rows": _rows,
+    "limit": lambda v: duration(_limit_seconds(v)),
+    "run": lambda v: _value(v, "run_id"),
+    "class": lambda v: label(ErrorClass(_value(v, "error_class"))),
+    "meaning": lambda v: class_text(ErrorClass(_value(v, "error_class")))[0],
+    "check": lambda v: check_label(str(_value(v, "check") or "")),
+    "problem": lambda v: label(_member(ProblemCode, _value(v, "problem")) or ProblemCode.NOT_READ),
+    "status": lambda v: _value(v, "status_text"),
+    "table": lambda v: _value(v, "table"),
+    "percent": lambda v: percent(_number(v, "percent"), 1 if v.rule == Rule.COVERAGE_DROP else 0),
+    "points": lambda v: number(_number(v, "points"), 1),
+    **{name: _measured(name) for name in ("value", "median", "low", "high", "runs", "failures", "executions")},
+}

@@ -1,15 +1,6 @@
-"""The words for every code, in the reader's language. Policies conclude codes; nothing else words them.
+"""Sentences that hold links and ticking times, before they are HTML: a Text is a tuple of Parts.
 
-    label(member)            a word for any member of monitoring.enums
-    sentence_text(sentence)  the sentence that opens every page          -> Text
-    verdict_label, verdict_clause, verdict_text, verdict_next            what an alert says
-    problem_text(problem)    what happened, what to do, the driver's own words
-    check_text(check)        label, detail, what to do of a pre-flight check
-    failure_text(failure)    title, meaning, advice, names of a failed execution's message
-    HELP[figure], RULE_HELP[rule], WATERMARK_HELP[state]                 definitions, for tooltips
-    duration, number, count, percent, speed, moment                      values in words
-
-A Text is a tuple of Parts; see text.py for how a template renders the moments and names in it.
+`{% sentence text %}` (templatetags/sentences.py) renders it.
 """
 
 from __future__ import annotations
@@ -30,8 +21,10 @@ _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a sentence. `kind`: "text"; "entity" (`text` is a pipeline's name, to be linked);
-    "time" (the moment `at`); "age" (the time passed since `at`, to tick). `text` is never markup."""
+    """A piece of a sentence; `text` is never markup.
+
+    Kind "entity" is a pipeline's name to link, "time" the moment `at`, "age" the time since `at`, updated in the browser.
+    """
 
     text: str
     kind: Kind = "text"
