@@ -23,7 +23,7 @@ _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 class Part:
     """A piece of a sentence; `text` is never markup.
 
-    Kind "entity" is a pipeline's name to link, "time" the moment `at`, "age" the time since `at`, updated in the browser.
+    Kind "entity" is a pipeline's name to link, "time" the moment `at`, "age" the time since `at` (it ticks).
     """
 
     text: str
