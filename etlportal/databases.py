@@ -42,11 +42,8 @@ ISOLATIONS = (READ_UNCOMMITTED, SNAPSHOT)
 
 ENCRYPT = ("yes", "no", "strict", "mandatory", "optional")
 AUTHENTICATIONS = (
-    "SqlPassword",
-    "ActiveDirectoryPassword",
-    "ActiveDirectoryIntegrated",
-    "ActiveDirectoryMsi",
-    "ActiveDirectoryServicePrincipal",
+    *("SqlPassword", "ActiveDirectoryPassword", "ActiveDirectoryIntegrated"),
+    *("ActiveDirectoryMsi", "ActiveDirectoryServicePrincipal"),
 )
 """Those of the driver's that a process without a screen can use."""
 

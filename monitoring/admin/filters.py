@@ -32,22 +32,22 @@ def pipeline_names() -> list[str]:
     """
     snapshot = current().snapshot
     if snapshot is not None:
-        return sorted(pipeline.name for pipeline in snapshot.pipelines)
+        return sorted(pipeline.name for pipeline in snapshot.pipelines if pipeline.name)
     try:
-        return list(EtlControl.objects.order_by("entity_name").values_list("entity_name", flat=True)[:MANY])
+        names = EtlControl.objects.order_by("entity_name").values_list("entity_name", flat=True)
+        return [name for name in names[:MANY] if name]
     except Error:
         return []
 
 
 class ColumnFilter(SimpleListFilter):
-    """A filter by the values of one `column`."""
+    """A filter by the values of one `column`. `options`: (value, title)."""
 
     column: ClassVar[str] = ""
     fixed_options: ClassVar[Options] = ()
 
     @classmethod
     def options(cls) -> Options:
-        """Return the choices: (value, title)."""
         return cls.fixed_options
 
     @classmethod
@@ -62,29 +62,17 @@ class ColumnFilter(SimpleListFilter):
         value = self.value()
         return queryset if not value else queryset.filter(**{self.column: value})
 
-    def choice_of(self, value: Any) -> str:
-        """Return the choice that a value of the column belongs to."""
-        return str(value)
-
-    def get_facet_queryset(self, changelist: Any) -> dict[str, Any]:
-        """Return the counts beside the choices (Django's would count the whole table)."""
-        if not self.column:
-            return {}
-        counts = changelist.facet_counts(self)
-        return {f"{place}__c": counts.get(str(value), 0) for place, (value, _title) in enumerate(self.lookup_choices)}
-
 
 class WindowFilter(ColumnFilter):
     """How far back. The paginator turns it, and the other parameters of the place in the list, into a range of keys."""
 
     title, parameter_name = _("period"), WINDOW
+    fixed_options = (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
         for name in PLACE:
             params.pop(name, None)
-
-    fixed_options = (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset
@@ -95,7 +83,7 @@ class PipelineFilter(ColumnFilter):
 
     @classmethod
     def options(cls) -> Options:
-        return [(name, name) for name in pipeline_names()[:MANY] if name]
+        return [(name, name) for name in pipeline_names()[:MANY]]
 
     @classmethod
     def accepts(cls, value: str) -> bool:
@@ -105,22 +93,16 @@ class PipelineFilter(ColumnFilter):
 
 class GrainFilter(ColumnFilter):
     title, parameter_name, column = _("period length"), "grain", "grain"
-
-    @classmethod
-    def options(cls) -> Options:
-        return PipelineRollup.GRAINS
+    fixed_options = PipelineRollup.GRAINS
 
 
-class _StatusFilter(ColumnFilter):
+class ExecutionStatusFilter(ColumnFilter):
     title, parameter_name, column = _("status"), "status", "status"
-    vocabulary: ClassVar[type[RunStatus] | type[ExecutionStatus]]
+    vocabulary: ClassVar[type[RunStatus] | type[ExecutionStatus]] = ExecutionStatus
 
     @classmethod
     def options(cls) -> Options:
         return [(status.value, sign_of(status).word) for status in cls.vocabulary]
-
-    def choice_of(self, value: Any) -> str:
-        return self.vocabulary.parse(value).value
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows with the chosen status; "unknown" is every other value."""
@@ -130,7 +112,7 @@ class _StatusFilter(ColumnFilter):
         return super().queryset(request, queryset)
 
 
-class RunStatusFilter(_StatusFilter):
+class RunStatusFilter(ExecutionStatusFilter):
     vocabulary = RunStatus
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -139,10 +121,6 @@ class RunStatusFilter(_StatusFilter):
         if not value or scope.pipelines() is None:
             return super().queryset(request, queryset)
         return of_status(queryset, [value])
-
-
-class ExecutionStatusFilter(_StatusFilter):
-    vocabulary = ExecutionStatus
 
 
 class ActiveFilter(ColumnFilter):
@@ -164,15 +142,13 @@ class EncryptionFilter(ColumnFilter):
 
 class ActionFilter(ColumnFilter):
     title, parameter_name, column = _("action"), "action", "action"
+    codes: ClassVar[type[TrailAction] | type[TrailOutcome]] = TrailAction
 
     @classmethod
     def options(cls) -> Options:
-        return [(code.value, web_labels.label(code)) for code in TrailAction]
+        return [(code.value, web_labels.label(code)) for code in cls.codes]
 
 
-class OutcomeFilter(ColumnFilter):
+class OutcomeFilter(ActionFilter):
     title, parameter_name, column = _("outcome"), "outcome", "outcome"
-
-    @classmethod
-    def options(cls) -> Options:
-        return [(code.value, web_labels.label(code)) for code in TrailOutcome]
+    codes = TrailOutcome

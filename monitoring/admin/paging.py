@@ -7,22 +7,19 @@ table is indexed, so a period is looked up once in that index and becomes a rang
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Page, Paginator
-from django.db.models import Max, Min, Model, QuerySet, Subquery
+from django.db.models import Max, Min, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import cached_property
 
 from etlportal.budget import budget
 from monitoring.admin.masking import mask_rows
-from monitoring.web.formats import number_text
 from monitoring.web.sheets import MAX_ROWS
 
 WINDOW = "window"
@@ -37,8 +34,6 @@ LONGEST = timedelta(days=92)
 BIGGEST_KEY = 2**63 - 1
 EDGE = 500
 """Rows at each end of a range of one key that tell where it begins and ends in another key."""
-FACET_ROWS = 1_000
-"""The counts beside a filter's choices are of so many rows at most."""
 EXPORT_SECONDS = 30.0
 """How long the warehouse may take for a whole file. No page waits for it."""
 EXPORT_CHUNK = 1_000
@@ -136,37 +131,31 @@ class UncountedPaginator(Paginator):
 class KeysetPaginator(UncountedPaginator):
     """Pages that begin after a key. `older` and `newer` are the cursors of the neighbouring pages, or None.
 
-    `times` says where a period becomes keys: the indexed time column, and the key that goes with it.
+    The admin says where a period becomes keys: `period_at` of `period_model` is an indexed time, and the key of that
+    model grows with it. Where that is another table, `period_key` is its key, an indexed column here too.
     """
 
     older: int | None = None
     newer: int | None = None
 
     def __init__(
-        self,
-        object_list: QuerySet[Any],
-        per_page: int,
-        *,
-        times: TimeIndex,
-        place: Place,
-        filtered: bool,
-        logins: bool,
+        self, object_list: QuerySet[Any], per_page: int, *, admin: Any, place: Place, filtered: bool, logins: bool
     ) -> None:
         super().__init__(object_list, per_page)
         self.filtered: QuerySet[Any] = object_list
-        self.logins = logins
-        self.times, self.place, self.key = times, place, times.page_key
-        self.of_run = place.run if times.other_key else None
+        self.admin, self.place, self.logins, self.key = admin, place, logins, admin.key
+        self.of_run = place.run if admin.period_key else None
         self.period, self.keys = Period(), Keys()
         self.bounds: dict[str, int] = {}
         if self.of_run is not None:
-            self.bounds = {times.key: self.of_run}
+            self.bounds = {admin.period_key: self.of_run}
+            return
+        self.period = place.period(filtered=filtered)
+        found = self._keys_in(self.period)
+        if found is None:
+            self.filtered = object_list.none()
         else:
-            self.period = place.period(filtered=filtered)
-            found = times.keys(self.period)
-            self.bounds, self.keys = found or ({}, Keys())
-            if found is None:
-                self.filtered = object_list.none()
+            self.bounds, self.keys = found
 
     def page(self, number: Any) -> Page[Any]:
         newer, older, moment = self.place.newer, self.place.older, self.place.moment
@@ -193,14 +182,11 @@ class KeysetPaginator(UncountedPaginator):
             return self._between(Keys(last=key - 1))
         if self.place.moment is None:
             return self._between(Keys())
-        found = self.times.keys(Period(until=self.place.moment))
+        found = self._keys_in(Period(until=self.place.moment))
         return self.filtered.none() if found is None else self._between(found[1])
 
     def all_rows(self) -> Iterator[Any]:
-        """Return every row from where the request begins: each statement begins below the last one's key.
-
-        Raises DatabaseError when the database cannot be read (further).
-        """
+        """Return every row from where the request begins: each statement begins below the last one's key."""
         left, key = EXPORT_SECONDS, None
         while True:
             with budget(left, anew=True) as waits:
@@ -221,73 +207,48 @@ class KeysetPaginator(UncountedPaginator):
         both = Keys(max(firsts, default=None), min(lasts, default=None))
         return self.filtered.filter(**self.bounds, **both.lookups(self.key)).order_by(f"-{self.key}")
 
-    def facets(self, rows: QuerySet[Any], specs: list[Any]) -> dict[str, list[Any]]:
-        """Return the values of the filters' columns in the newest FACET_ROWS of the period, by column: one read."""
-        columns = sorted({spec.column for spec in specs if getattr(spec, "column", "")})
-        # By the key alone where it has bounds: with a second bound the server may read and sort the period.
-        bounded = rows.filter(**(self.keys.lookups(self.key) or self.bounds))
-        found = list(bounded.order_by(f"-{self.key}").values_list(*columns)[:FACET_ROWS])
-        return {column: [row[place] for row in found] for place, column in enumerate(columns)}
+    def _keys_in(self, period: Period) -> tuple[dict[str, int], Keys] | None:
+        """Return the period as a filter on `period_key` (of another table) and as a range of the list's own keys.
 
-
-@dataclass(frozen=True, slots=True)
-class TimeIndex:
-    """How times become keys of a list: `model` has an index on `at`, and its `key` grows with it.
-
-    `page_key` is the key of the table that is listed. Where it is another one, `key` is an indexed column of that
-    table too.
-    """
-
-    listed: type[Model]
-    page_key: str
-    model: type[Model]
-    at: str
-    key: str
-
-    @property
-    def other_key(self) -> bool:
-        return self.page_key != self.key
-
-    def keys(self, period: Period) -> tuple[dict[str, int], Keys] | None:
-        """Return the period as a filter on `key` (where it is another one) and as a range of `page_key`.
-
-        None: nothing is in the period. Raises DatabaseError when the database cannot be read.
+        None: nothing is in the period.
         """
         ends: list[int | None] = []
-        page_ends: list[int | None] = []
+        own_ends: list[int | None] = []
         for moment, newest in ((period.since, False), (period.until, True)):
-            key = None if moment is None else self._key_at(moment, newest=newest)
-            page_key = self._page_key_at(key, newest=newest) if self.other_key and key is not None else key
-            if moment is not None and page_key is None:
+            key = own = None if moment is None else self._key_at(moment, newest=newest)
+            if self.admin.period_key and key is not None:
+                own = self._own_key_at(key, newest=newest)
+            if moment is not None and own is None:
                 return None
             ends.append(key)
-            page_ends.append(page_key)
-        return Keys(*ends).lookups(self.key) if self.other_key else {}, Keys(*page_ends)
+            own_ends.append(own)
+        return Keys(*ends).lookups(self.admin.period_key) if self.admin.period_key else {}, Keys(*own_ends)
 
     def _key_at(self, moment: datetime, *, newest: bool) -> int | None:
         """Return the outermost key of the outermost time inside: several rows may have one time."""
+        model, at = self.admin.period_model or self.admin.model, self.admin.period_at
         compare, sign, outermost = ("lte", "-", Max) if newest else ("gte", "", Min)
-        rows = self.model._default_manager.order_by()
-        times = rows.filter(**{f"{self.at}__{compare}": moment}).order_by(f"{sign}{self.at}").values(self.at)[:1]
-        found: int | None = rows.filter(**{self.at: Subquery(times)}).aggregate(key=outermost(self.key))["key"]
+        rows = model._default_manager.order_by()
+        times = rows.filter(**{f"{at}__{compare}": moment}).order_by(f"{sign}{at}").values(at)[:1]
+        found: int | None = rows.filter(**{at: Subquery(times)}).aggregate(key=outermost("pk"))["key"]
         return found
 
-    def _page_key_at(self, key: int, *, newest: bool) -> int | None:
-        """Return the outermost `page_key` of the rows at one end of a range of `key`.
+    def _own_key_at(self, key: int, *, newest: bool) -> int | None:
+        """Return the outermost own key of the rows at one end of a range of `period_key`.
 
-        Rows are read in the order of `page_key`: without bounds of its own the server would walk it from the newest
-        row down to the period, and past the period to the first row of all.
+        Rows are read in the order of the own key: without bounds of it the server would walk from the newest row
+        down to the period, and past the period to the first row of all.
         """
+        column = self.admin.period_key
         compare, sign, outermost = ("lte", "-", max) if newest else ("gte", "", min)
-        rows = self.listed._default_manager.filter(**{f"{self.key}__{compare}": key}).order_by(f"{sign}{self.key}")
-        found: int | None = outermost(rows.values_list(self.page_key, flat=True)[:EDGE], default=None)
+        rows = self.admin.model._default_manager.filter(**{f"{column}__{compare}": key}).order_by(f"{sign}{column}")
+        found: int | None = outermost(rows.values_list(self.key, flat=True)[:EDGE], default=None)
         return found
 
 
 class ReadOnlyChangeList(ChangeList):
     """Django's change list, with the addresses that our templates need."""
 
-    facet_rows = FACET_ROWS
     most_rows = MAX_ROWS
 
     @property
@@ -315,20 +276,6 @@ class ReadOnlyChangeList(ChangeList):
     def _neighbour(self, name: str, cursor: int | None) -> str:
         """Return the next page's address. An empty page past an end leads back to the newest."""
         return self.newest_url if cursor is None else self.get_query_string({name: cursor})
-
-    @cached_property
-    def facet_values(self) -> dict[str, list[Any]]:
-        values: dict[str, list[Any]] = self.paginator.facets(self.root_queryset, self.filter_specs)
-        return values
-
-    def facet_counts(self, spec: Any) -> dict[str, str]:
-        """Return how often each choice of a filter occurs in the newest rows of the period, "+" if there may be more.
-
-        One bounded read for all filters, whatever else is filtered: a full count would read the whole period.
-        """
-        values = self.facet_values[spec.column]
-        more = "+" if len(values) == FACET_ROWS else ""
-        return {choice: f"{number_text(n)}{more}" for choice, n in Counter(map(spec.choice_of, values)).items()}
 
 
 def parse_key(text: str | None) -> int | None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import filters
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, UnrestrictedUsersAdmin
-from monitoring.admin.related_rows import Links, detail_url
+from monitoring.admin.related import Links, detail_url
 from monitoring.models import (
     CollectorState,
     EtlRun,
@@ -47,7 +47,7 @@ class PipelineSettingsForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "entity_name" in self.fields:
             taken = set(PipelineSettings.objects.values_list("entity_name", flat=True))
-            names = [name for name in filters.pipeline_names() if name]
+            names = filters.pipeline_names()
             if names:
                 free = [("", "---------"), *((name, name) for name in names if name not in taken)]
                 self.fields["entity_name"] = forms.ChoiceField(
@@ -80,12 +80,7 @@ class PipelineSettingsForm(forms.ModelForm):
 class PipelineSettingsAdmin(admin.ModelAdmin):
     form = PipelineSettingsForm
     list_display = (
-        "entity_name",
-        "owner",
-        "is_required",
-        "late_warning_minutes",
-        "late_critical_minutes",
-        "updated_at",
+        *("entity_name", "owner", "is_required", "late_warning_minutes", "late_critical_minutes", "updated_at"),
     )
     search_fields = ("entity_name", "owner")
     show_full_result_count = False
@@ -97,10 +92,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
             {"fields": ("watermark_expression", "target_updated_column", "target_updated_is_load_time")},
         ),
         (_("Checks and latest rows"), {"fields": ("status_words", "masked_columns")}),
-        (
-            _("When to warn"),
-            {"fields": RULES, "description": _("Empty: the portal's default.")},
-        ),
+        (_("When to warn"), {"fields": RULES, "description": _("Empty: the portal's default.")}),
         (None, {"fields": ("updated_at",)}),
     )
 
@@ -111,14 +103,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
 
 @admin.register(CollectorState)
 class CollectorStateAdmin(ReadOnlyAdmin, UnrestrictedUsersAdmin):
-    list_display = (
-        "lease_holder",
-        "lease_until",
-        "ticked_at",
-        "tick_milliseconds",
-        "sampled_at",
-        "version",
-    )
+    list_display = ("lease_holder", "lease_until", "ticked_at", "tick_milliseconds", "sampled_at", "version")
     hidden_fields = ("payload",)
     more_fields = ("snapshot_bytes",)
 
@@ -139,16 +124,8 @@ class OwnKeyedAdmin(KeyedAdmin):
 @admin.register(PipelineSample)
 class PipelineSampleAdmin(OwnKeyedAdmin):
     list_display = (
-        "id",
-        "sampled_at",
-        "entity_name",
-        "status",
-        "source_total",
-        "target_total",
-        "eligible",
-        "cooling",
-        "served_lag_seconds",
-        "problem",
+        *("id", "sampled_at", "entity_name", "status", "source_total"),
+        *("target_total", "eligible", "cooling", "served_lag_seconds", "problem"),
     )
 
 
@@ -156,22 +133,16 @@ class PipelineSampleAdmin(OwnKeyedAdmin):
 class PipelineRollupAdmin(OwnKeyedAdmin):
     period_at = "start"
     list_display = (
-        "id",
-        "start",
-        "grain",
-        "entity_name",
-        "samples",
-        "status_worst",
-        "source_total",
-        "target_total",
-        "eligible_max",
-        "served_lag_seconds_max",
-        "coverage_percent_last",
-        "executions",
-        "succeeded",
-        "failed",
-        "upserted",
-        "duration_seconds_max",
+        *("id", "start", "grain", "entity_name", "samples", "status_worst"),
+        *(
+            "source_total",
+            "target_total",
+            "eligible_max",
+            "served_lag_seconds_max",
+            "coverage_percent_last",
+            "executions",
+        ),
+        *("succeeded", "failed", "upserted", "duration_seconds_max"),
     )
     list_filter = (filters.WindowFilter, filters.GrainFilter, filters.PipelineFilter)
 
@@ -180,13 +151,7 @@ class PipelineRollupAdmin(OwnKeyedAdmin):
 class RunCopyAdmin(KeyedAdmin):
     period_at = "started_at"
     list_display = (
-        "run_id",
-        "status",
-        "started_at",
-        "finished_at",
-        "started_by",
-        "entities_succeeded",
-        "entities_failed",
+        *("run_id", "status", "started_at", "finished_at", "started_by", "entities_succeeded", "entities_failed"),
     )
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
     search_fields = ("run_id", "started_by", "entities_requested", "error_message")
@@ -200,15 +165,8 @@ class RunCopyAdmin(KeyedAdmin):
 class RunEntityCopyAdmin(KeyedAdmin):
     period_model, period_at, period_key = RunCopy, "started_at", "run_id"
     list_display = (
-        "run_entity_id",
-        "run_id",
-        "entity_name",
-        "status",
-        "started_at",
-        "finished_at",
-        "extracted",
-        "upserted",
-        "soft_deleted",
+        *("run_entity_id", "run_id", "entity_name", "status", "started_at"),
+        *("finished_at", "extracted", "upserted", "soft_deleted"),
     )
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
     search_fields = ("run_entity_id", "entity_name", "error_message")

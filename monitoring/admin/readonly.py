@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -19,18 +19,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
-from monitoring.admin import columns, paging, raw
-from monitoring.admin.filters import ColumnFilter
+from monitoring.admin import fields, paging
 from monitoring.admin.masking import mask_rows, may_see_logins, searchable
-from monitoring.admin.related_rows import Related, detail_url
+from monitoring.admin.related import Links, Related, detail_url
 from monitoring.collector.snapshot import current
 from monitoring.models import scope
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import export
 from monitoring.web.problems import problem_text
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
-
-DJANGOS_PARAMETERS = ("q", "o", "_facets")
 
 
 class UnrestrictedUsersAdmin(admin.ModelAdmin):
@@ -63,19 +60,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     paginator = paging.UncountedPaginator
     change_list_template = "admin/monitoring/whole_list.html"
     change_form_template = "admin/monitoring/detail.html"
-    own_parameters: tuple[str, ...] = DJANGOS_PARAMETERS
+    own_parameters: tuple[str, ...] = ("q", "o")
     hidden_fields: tuple[str, ...] = ()
-    replaced_fields: dict[str, Any] = {}
     more_fields: tuple[str, ...] = ()
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def _never(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    has_add_permission = has_change_permission = has_delete_permission = _never
 
     def get_urls(self) -> list[Any]:
         """Return the addresses of the list and of a row, and of both as files. There are no others."""
@@ -91,14 +83,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return paging.ReadOnlyChangeList
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return self.shown_columns
-
-    @cached_property
-    def shown_columns(self) -> list[Any]:
-        return [columns.listed(self.model, self.replaced_fields.get(str(name), name)) for name in self.list_display]
+        return [fields.shown(self.model, str(name), cut=True) for name in self.list_display]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return self.shown_fields
+        return self.get_readonly_fields(request, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return self.shown_fields
@@ -106,9 +94,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     @cached_property
     def shown_fields(self) -> list[Any]:
         """Every column, in the table's order: names, or functions that show them."""
-        names = [field.name for field in raw.fields_of(self.model) if field.name not in self.hidden_fields]
-        shown = [self.replaced_fields.get(name) or columns.detail(self.model, name) for name in names]
-        return [*shown, *self.more_fields]
+        names = [field.name for field in fields.fields_of(self.model) if field.name not in self.hidden_fields]
+        return [*(fields.shown(self.model, name) for name in names), *self.more_fields]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
@@ -126,12 +113,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         )
 
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
-        """Download the filtered rows. Raises Busy."""
         self.read_parameters(request)
         return self._readable(request, lambda: self._export(request, kind), status=503)
 
     def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Answer with one row and its columns' types."""
         return self._readable(request, lambda: self._row_as_json(request, object_id), status=503)
 
     def read_parameters(self, request: HttpRequest) -> None:
@@ -139,7 +124,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
         Django would take any `?column__contains=x` for a filter and read the whole table for it.
         """
-        filters = {spec.parameter_name: spec for spec in self.column_filters(request)}
+        filters: dict[str, Any] = {spec.parameter_name: spec for spec in self.get_list_filter(request)}
         kept = request.GET.copy()
         for name, value in request.GET.items():
             if name in filters and value and filters[name].accepts(str(value)):
@@ -149,9 +134,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 if value or name not in filters:
                     self.warn_left_out(request, name)
         request.GET = kept  # type: ignore[assignment]
-
-    def column_filters(self, request: HttpRequest) -> list[type[ColumnFilter]]:
-        return cast("list[type[ColumnFilter]]", self.get_list_filter(request))
 
     def warn_left_out(self, request: HttpRequest, name: str) -> None:
         text = gettext("“%(name)s” is not valid and was ignored.") % {"name": name[:60]}
@@ -165,18 +147,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             "related": self.related(request, row),
             "newer_row": newer,
             "older_row": older,
-            "stored": list(raw.stored(row)),
-            "json": raw.row_json(row),
+            "stored": list(fields.stored(row)),
+            "json": fields.row_json(row),
             "json_url": "../row.json",
         }
         return super().render_change_form(request, {**context, **own}, *args, **kwargs)
 
-    def links(self, request: HttpRequest, obj: Any) -> list[tuple[Any, str | None]]:
-        """Return where to go from the row: (text, address or None)."""
+    def links(self, request: HttpRequest, obj: Any) -> Links:
         return []
 
     def related(self, request: HttpRequest, obj: Any) -> list[Related]:
-        """Return the small tables to show under the row."""
         return []
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
@@ -215,16 +195,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def _sheet(self, request: HttpRequest, kind: str) -> Sheet:
         """Return the list's rows with every column as it is stored; in a spreadsheet no value is the word NULL."""
-        fields, null = raw.fields_of(self.model), None if kind == "jsonl" else "NULL"
+        columns, null = fields.fields_of(self.model), None if kind == "jsonl" else "NULL"
         with budget(paging.EXPORT_SECONDS, anew=True):
             found = self.get_changelist_instance(request)
 
         def rows() -> Iterator[list[Any]]:
             for row in found.paginator.all_rows():
-                values = (raw.value_of(row, field) for field in fields)
+                values = (fields.value_of(row, field) for field in columns)
                 yield [null if value is None else value for value in values]
 
-        return Sheet(raw.table_name(self.model), [str(field.column) for field in fields], rows(), timezone.now())
+        return Sheet(fields.table_name(self.model), [str(field.column) for field in columns], rows(), timezone.now())
 
     def _row_as_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
         row = self.get_object(request, unquote(object_id))
@@ -232,7 +212,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
             raise PermissionDenied
         if row is None:
             raise Http404("no such row")
-        response = HttpResponse(raw.row_json(row, types=True), content_type="application/json; charset=utf-8")
+        response = HttpResponse(fields.row_json(row, types=True), content_type="application/json; charset=utf-8")
         response["Cache-Control"] = "private, no-store"
         response["X-Content-Type-Options"] = "nosniff"
         return response
@@ -247,10 +227,9 @@ class KeyedAdmin(ReadOnlyAdmin):
     """
 
     change_list_template = "admin/monitoring/keyed_list.html"
-    show_facets = admin.ShowFacets.ALLOW
     list_per_page = 50
     sortable_by = ()
-    own_parameters = ("q", "_facets", *paging.PLACE)
+    own_parameters = ("q", *paging.PLACE)
     period_model: type[Model] | None = None
     period_at: str
     period_key: str = ""
@@ -276,19 +255,11 @@ class KeyedAdmin(ReadOnlyAdmin):
     def get_paginator(
         self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any, **kwargs: Any
     ) -> paging.KeysetPaginator:
-        times = paging.TimeIndex(
-            listed=self.model,
-            page_key=self.key,
-            model=self.period_model or self.model,
-            at=self.period_at,
-            key=self.period_key or self.key,
-        )
-        place = getattr(request, "place", paging.Place())
         return paging.KeysetPaginator(
             queryset,
             per_page,
-            times=times,
-            place=place,
+            admin=self,
+            place=getattr(request, "place", paging.Place()),
             filtered=self.needs_a_period(request),
             logins=may_see_logins(request),
         )
@@ -296,7 +267,8 @@ class KeyedAdmin(ReadOnlyAdmin):
     def needs_a_period(self, request: HttpRequest) -> bool:
         """Return whether a filter or a text search is asked for: only the key is indexed."""
         term = request.GET.get("q", "").strip()
-        names = {spec.parameter_name for spec in self.column_filters(request)} - {paging.WINDOW}
+        filters: Any = self.get_list_filter(request)
+        names = {spec.parameter_name for spec in filters} - {paging.WINDOW}
         return bool(names & request.GET.keys()) or (bool(term) and self.searched_key(term) is None)
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
@@ -312,7 +284,6 @@ class KeyedAdmin(ReadOnlyAdmin):
         return paging.parse_key(term.strip().removeprefix("#"))
 
     def key_column(self, term: str) -> str:
-        """Return the indexed column that a searched number means."""
         return self.key
 
     def get_search_results(

@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin import columns, filters, related_rows
+from monitoring.admin import filters, related
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
-from monitoring.admin.related_rows import AROUND, Links, Related, detail_url, events_around, iso, list_url, url_or_none
+from monitoring.admin.related import AROUND, Links, Related, between, detail_url, events_url, list_url, url_or_none
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.web import parts
@@ -24,17 +24,8 @@ class EtlControlAdmin(ReadOnlyAdmin):
     """One row per pipeline: small enough for one page, sortable, searched in full."""
 
     list_display = (
-        "entity_name",
-        "is_active",
-        "state",
-        "watermark_updated_at",
-        "watermark_id",
-        "last_run_id",
-        "last_success_at",
-        "source_table",
-        "target_table",
-        "batch_size",
-        "cutoff_minutes",
+        *("entity_name", "is_active", "state", "watermark_updated_at", "watermark_id", "last_run_id"),
+        *("last_success_at", "source_table", "target_table", "batch_size", "cutoff_minutes"),
     )
     list_filter = (filters.ActiveFilter,)
     search_fields = ("entity_name", "source_table", "target_table")
@@ -44,11 +35,11 @@ class EtlControlAdmin(ReadOnlyAdmin):
         return parts.status(RunStatus.parse(row.last_status)) if row.last_status else parts.none(gettext("never run"))
 
     def related(self, request: HttpRequest, obj: EtlControl) -> list[Related]:
-        return related_rows.last_executions(request, obj)
+        return related.last_executions(request, obj)
 
     def neighbours(self, request: HttpRequest, obj: EtlControl) -> tuple[str | None, str | None]:
         """By name, among the names that are known without a query."""
-        names = [name for name in filters.pipeline_names() if name]
+        names = filters.pipeline_names()
         before = max((name for name in names if name < obj.entity_name), default=None)
         after = min((name for name in names if name > obj.entity_name), default=None)
         return detail_url(request, EtlControl, before), detail_url(request, EtlControl, after)
@@ -65,15 +56,8 @@ class EtlControlAdmin(ReadOnlyAdmin):
 @admin.register(EtlRun)
 class EtlRunAdmin(KeyedAdmin):
     list_display = (
-        "run_id",
-        "state",
-        "started_at",
-        "finished_at",
-        "started_by",
-        "entities_succeeded",
-        "entities_failed",
-        "entities_requested",
-        "error_message",
+        *("run_id", "state", "started_at", "finished_at", "started_by"),
+        *("entities_succeeded", "entities_failed", "entities_requested", "error_message"),
     )
     list_filter = (filters.WindowFilter, filters.RunStatusFilter)
     period_at = "started_at"
@@ -89,32 +73,26 @@ class EtlRunAdmin(KeyedAdmin):
 
     def related(self, request: HttpRequest, obj: EtlRun) -> list[Related]:
         return [
-            *related_rows.run_entities(request, obj),
-            *related_rows.events(request, obj.started_at, obj.finished_at),
+            *related.run_entities(request, obj),
+            *related.events(request, obj.started_at, obj.finished_at),
         ]
 
     def links(self, request: HttpRequest, obj: EtlRun) -> Links:
         return [
             (_("This run in the portal"), url_or_none("monitoring:run", obj.run_id)),
             (_("Its run entities"), list_url(request, EtlRunEntity, run=obj.run_id)),
-            (_("Login events around it"), events_around(request, obj.started_at, obj.finished_at)),
+            (
+                _("Login events around it"),
+                events_url(request, obj.started_at, obj.finished_at),
+            ),
         ]
 
 
 @admin.register(EtlRunEntity)
 class EtlRunEntityAdmin(KeyedAdmin):
     list_display = (
-        "run_entity_id",
-        "run",
-        "entity_name",
-        "state",
-        "entity_started_at",
-        "entity_finished_at",
-        "started_by",
-        "extracted_count",
-        "upserted_count",
-        "soft_deleted_count",
-        "error_message",
+        *("run_entity_id", "run", "entity_name", "state", "entity_started_at", "entity_finished_at"),
+        *("started_by", "extracted_count", "upserted_count", "soft_deleted_count", "error_message"),
     )
     list_filter = (filters.WindowFilter, filters.ExecutionStatusFilter, filters.PipelineFilter)
     period_model, period_at, period_key = EtlRun, "started_at", "run_id"
@@ -140,8 +118,8 @@ class EtlRunEntityAdmin(KeyedAdmin):
 
     def related(self, request: HttpRequest, obj: EtlRunEntity) -> list[Related]:
         return [
-            *related_rows.executions(request, obj),
-            *related_rows.events(request, obj.entity_started_at, obj.entity_finished_at),
+            *related.executions(request, obj),
+            *related.events(request, obj.entity_started_at, obj.entity_finished_at),
         ]
 
     def links(self, request: HttpRequest, obj: EtlRunEntity) -> Links:
@@ -150,35 +128,23 @@ class EtlRunEntityAdmin(KeyedAdmin):
             (_("Its run in the portal"), url_or_none("monitoring:run", obj.run_id)),
             (_("Its pipeline in the portal"), url_or_none("monitoring:pipeline", obj.entity_name)),
             (_("Its control row"), detail_url(request, EtlControl, obj.entity_name)),
-            (_("Login events around it"), events_around(request, obj.entity_started_at, obj.entity_finished_at)),
+            (
+                _("Login events around it"),
+                events_url(request, obj.entity_started_at, obj.entity_finished_at),
+            ),
         ]
 
 
 @admin.register(ConnectionLoginEvent)
 class ConnectionLoginEventAdmin(KeyedAdmin):
-    replaced_fields = {"login_time": columns.logged_in("login_time", _("login time"))}
     list_display = (
-        "connection_event_id",
-        "event_time_utc",
-        "session_id",
-        "login_time",
-        "login_name",
-        "host_name",
-        "program_name",
-        "database_name",
-        "status",
-        "client_net_address",
-        "encrypt_option",
+        *("connection_event_id", "event_time_utc", "session_id", "login_time", "login_name", "host_name"),
+        *("program_name", "database_name", "status", "client_net_address", "encrypt_option"),
     )
     list_filter = (filters.WindowFilter, filters.SessionStatusFilter, filters.EncryptionFilter)
     period_at = "event_time_utc"
     search_fields = (
-        "connection_event_id",
-        "login_name",
-        "host_name",
-        "program_name",
-        "database_name",
-        "client_net_address",
+        *("connection_event_id", "login_name", "host_name", "program_name", "database_name", "client_net_address"),
     )
     search_help_text = _(
         "An event number anywhere in the history; or text in login, host, program, database or address within"
@@ -186,7 +152,7 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
     )
 
     def related(self, request: HttpRequest, obj: ConnectionLoginEvent) -> list[Related]:
-        return [*related_rows.samples(request, obj), *related_rows.runs(request, obj.event_time_utc)]
+        return [*related.samples(request, obj), *related.runs(request, obj.event_time_utc)]
 
     def links(self, request: HttpRequest, obj: ConnectionLoginEvent) -> Links:
         moment = obj.event_time_utc
@@ -195,9 +161,6 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
             page = url_or_none("monitoring:connections")
         return [
             (_("Connection audit in the portal"), page),
-            (
-                _("Runs around it"),
-                list_url(request, EtlRun, since=iso(moment - 6 * AROUND), until=iso(moment + AROUND)),
-            ),
-            (_("Events around it"), events_around(request, moment, moment)),
+            (_("Runs around it"), list_url(request, EtlRun, **between(moment - 5 * AROUND, moment))),
+            (_("Events around it"), events_url(request, moment, moment)),
         ]

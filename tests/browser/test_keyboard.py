@@ -17,7 +17,7 @@ WALKED = {
     "security": ("/account/security/", "admin"),
     "sessions": ("/account/sessions/", "admin"),
     "app": ("/account/security/app/add/", "admin"),
-    "admin list": ("/admin/monitoring/etlrunentity/?_facets=True&window=24h", "admin"),
+    "admin list": ("/admin/monitoring/etlrunentity/?window=24h", "admin"),
     "admin row": ("/admin/monitoring/etlrun/600/change/", "admin"),
     "trail": ("/admin/monitoring/trailentry/", "admin"),
 }

@@ -13,7 +13,8 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from monitoring.admin import paging, raw, related_rows
+from monitoring.admin import fields
+from monitoring.admin import related as related_tables
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, TrailEntry
 from tests.support import ddl
 from tests.support.html import audit
@@ -160,31 +161,6 @@ def test_the_ends_of_the_calendar(auditor: Any, history: Any, query: str) -> Non
         assert auditor.get(list_url(name, query)).status_code == 200
 
 
-def test_counts_are_of_the_newest_rows_and_only_when_asked(
-    auditor: Any, history: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with CaptureQueriesContext(connections["dw"]) as plain:
-        auditor.get(list_url("etlrun"))
-    with CaptureQueriesContext(connections["dw"]) as counting:
-        page = auditor.get(list_url("etlrun", "?_facets=True"))
-    assert len(counting) == len(plain) + 1
-    assert "COUNT(" not in str(counting.captured_queries).upper()
-    text = page.content.decode()
-    for choice in ("Success (108)", "Failed (12)", "Running (0)"):
-        assert choice in text
-    assert "of the newest 1,000 rows" in text
-    monkeypatch.setattr(paging, "FACET_ROWS", 40)
-    text = auditor.get(list_url("etlrun", "?_facets=True")).content.decode()
-    assert "Success (36+)" in text
-    assert "Failed (4+)" in text
-
-
-def test_counts_are_of_the_period_before_any_filter(auditor: Any, history: Any) -> None:
-    text = auditor.get(list_url("etlrun", "?_facets=True&window=24h&status=failed")).content.decode()
-    assert "Success (22)" in text
-    assert "Failed (2)" in text
-
-
 def test_a_period_of_run_entities_is_read_between_two_keys(auditor: Any, history: Any) -> None:
     """Ordered by the key and bounded by the run alone, the server would walk all newer and all older rows."""
     query = "?since=2026-03-08T00:00:00Z&until=2026-03-09T00:00:00Z&status=failed"
@@ -239,7 +215,7 @@ def test_around_a_run_entity(auditor: Any, history: Any) -> None:
 def test_executions_are_looked_for_in_near_runs_only(
     auditor: Any, history: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(related_rows, "NEAR_RUNS", 3)
+    monkeypatch.setattr(related_tables, "NEAR_RUNS", 3)
     alone = history.run_entity(history.run(started_at=NOW), "fact_vendas")
     page = auditor.get(row_url("etlrunentity", alone))
     table = page.context["related"][0]
@@ -293,7 +269,7 @@ def test_types_are_the_contracts() -> None:
         for column in ddl.tables()[table].columns:
             field = next(field for field in model._meta.concrete_fields if field.column == column.name)
             size = "" if column.size is None else f"({column.size})"
-            declared = raw.sql_type(field).removesuffix(" IDENTITY").replace("SYSNAME", "NVARCHAR(128)")
+            declared = fields.sql_type(field).removesuffix(" IDENTITY").replace("SYSNAME", "NVARCHAR(128)")
             assert declared == f"{column.type}{size}".replace("SYSNAME", "NVARCHAR(128)"), column
             assert field.null == column.nullable, column
 

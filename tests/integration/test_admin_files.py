@@ -19,7 +19,7 @@ from django.utils import timezone, translation
 from openpyxl import load_workbook
 
 from etlportal import budget as budgets
-from monitoring.admin import paging, raw, readonly
+from monitoring.admin import fields, paging, readonly
 from monitoring.models import EtlRun, TrailEntry
 from monitoring.web import export, sheets
 from tests.support.queries import counted
@@ -201,7 +201,7 @@ def test_a_reader_who_never_read_is_written_down(auditor: Any, runs: Any, stream
 def test_a_warehouse_that_stops_in_the_middle(
     auditor: Any, runs: Any, streamed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = raw.value_of, []
+    original, calls = fields.value_of, []
 
     def value_of(row: Any, field: Any) -> Any:
         calls.append(row.pk)
@@ -209,7 +209,7 @@ def test_a_warehouse_that_stops_in_the_middle(
             raise OperationalError("08S01", "[08S01] Communication link failure (0)")
         return original(row, field)
 
-    monkeypatch.setattr(raw, "value_of", value_of)
+    monkeypatch.setattr(fields, "value_of", value_of)
     rows = rows_of(auditor.get(file_url("etlrun", "csv")))
     assert [row["run_id"] for row in rows][-2:] == ["12", rows[-1]["run_id"]]
     assert "ends after 14 rows" in rows[-1]["run_id"]

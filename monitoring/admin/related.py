@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin import columns
+from monitoring.admin.fields import shown
 from monitoring.admin.masking import mask_rows, may_see_logins
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.rules.enums import ExecutionStatus, RunStatus
@@ -26,7 +26,6 @@ from monitoring.web.formats import number_text
 
 AROUND = timedelta(minutes=5)
 """Login events belong to a run from so long before its start to so long after its end."""
-
 MOST_ENTITIES = 500
 """Run entities shown under their run; there is one per pipeline."""
 MOST = 50
@@ -38,25 +37,13 @@ NEAR_EVENTS = 2_000
 
 COLUMNS: dict[type[Model], tuple[str, ...]] = {
     EtlRunEntity: (
-        "entity_name",
-        "entity_started_at",
-        "entity_finished_at",
-        "extracted_count",
-        "upserted_count",
-        "soft_deleted_count",
-        "watermark_to_updated_at",
-        "watermark_to_id",
-        "error_message",
+        *("entity_name", "entity_started_at", "entity_finished_at"),
+        *("extracted_count", "upserted_count", "soft_deleted_count"),
+        *("watermark_to_updated_at", "watermark_to_id", "error_message"),
     ),
     ConnectionLoginEvent: (
-        "event_time_utc",
-        "session_id",
-        "login_name",
-        "host_name",
-        "program_name",
-        "database_name",
-        "status",
-        "client_net_address",
+        *("event_time_utc", "session_id", "login_name", "host_name"),
+        *("program_name", "database_name", "status", "client_net_address"),
     ),
     EtlRun: ("started_at", "finished_at", "started_by", "entities_succeeded", "entities_failed", "error_message"),
 }
@@ -77,47 +64,44 @@ class Related(NamedTuple):
     note: str = ""
 
 
-def url_or_none(name: str, *args: Any, query: str = "", **kwargs: Any) -> str | None:
+def url_or_none(name: str, *args: Any) -> str | None:
     """Return the address, or None for a key that no address can hold."""
     try:
-        return reverse(name, args=args or None, kwargs=kwargs or None) + (f"?{query}" if query else "")
+        return reverse(name, args=args)
     except NoReverseMatch:
         return None
 
 
 def may_see(request: HttpRequest, model: type[Model]) -> bool:
-    """Return whether the user may see that table."""
     return bool(request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}"))
 
 
 def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
     """Return the address of a list with this query, or None for a user who may not see it."""
-    opts = model._meta
     if not may_see(request, model):
         return None
-    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_changelist", query=urlencode(query))
+    return f"{reverse(_view(model, 'changelist'))}?{urlencode(query)}"
 
 
 def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
     """Return the address of one row, or None for a user who may not see it (or a key without one)."""
-    opts = model._meta
     if key in (None, "") or not may_see(request, model):
         return None
-    return url_or_none(f"admin:{opts.app_label}_{opts.model_name}_change", quote(key))
+    return url_or_none(_view(model, "change"), quote(key))
 
 
-def events_around(request: HttpRequest, started: datetime, finished: datetime | None) -> str | None:
-    """Return the address of the login events from just before a start to just after its finish (or now)."""
-    return list_url(
-        request,
-        ConnectionLoginEvent,
-        since=iso(started - AROUND),
-        until=iso((finished or timezone.now()) + AROUND),
-    )
+def _view(model: type[Model], action: str) -> str:
+    return f"admin:{model._meta.app_label}_{model._meta.model_name}_{action}"
 
 
-def iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def between(since: datetime, until: datetime | None) -> dict[str, str]:
+    """Return the query of a list from just before a start to just after a finish (or now)."""
+    ends = {"since": since - AROUND, "until": (until or timezone.now()) + AROUND}
+    return {name: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, moment in ends.items()}
+
+
+def events_url(request: HttpRequest, since: datetime, until: datetime | None) -> str | None:
+    return list_url(request, ConnectionLoginEvent, **between(since, until))
 
 
 def run_entities(request: HttpRequest, run: EtlRun) -> list[Related]:
@@ -149,7 +133,7 @@ def last_executions(request: HttpRequest, control: EtlControl) -> list[Related]:
     note = gettext("Searched the last run named by the control row and the %(runs)s runs before it.") % {
         "runs": number_text(NEAR_RUNS)
     }
-    return _table(request, _("latest executions"), EtlRunEntity, list(rows), note=note)
+    return _table(request, _("latest executions"), EtlRunEntity, rows, note=note)
 
 
 def events(request: HttpRequest, started: datetime, finished: datetime | None) -> list[Related]:
@@ -182,33 +166,22 @@ def runs(request: HttpRequest, moment: datetime) -> list[Related]:
 
 
 def _table(
-    request: HttpRequest,
-    title: Any,
-    model: type[Model],
-    rows: QuerySet[Any] | list[Any],
-    *,
-    note: str = "",
-    most: int = MOST,
+    request: HttpRequest, title: Any, model: type[Model], rows: Any, *, note: str = "", most: int = MOST
 ) -> list[Related]:
-    """Return the rows as a table; nothing for a user who may not see them."""
+    """Return the rows (a queryset or list) as a table; nothing for a user who may not see them."""
     if not may_see(request, model):
         return []
     names, statuses = COLUMNS[model], STATUSES.get(model)
-    shown = [columns.detail(model, name) for name in names]
+    draws = [shown(model, name) for name in names]
     found = mask_rows(rows[: most + 1], logins=may_see_logins(request))
     if len(found) > most:
         note = gettext("Showing the latest %(rows)s. The link above opens the full list.") % {"rows": number_text(most)}
-    lines = [
-        (
-            detail_url(request, model, row.pk),
-            f"#{row.pk}",
-            [
-                *([parts.status(statuses.parse(row.status))] if statuses else []),
-                *(show(row) if callable(show) else getattr(row, show) for show in shown),
-            ],
-        )
-        for row in found[:most]
-    ]
+    lines = []
+    for row in found[:most]:
+        cells = [draw(row) if callable(draw) else getattr(row, draw) for draw in draws]
+        if statuses:
+            cells.insert(0, parts.status(statuses.parse(row.status)))
+        lines.append((detail_url(request, model, row.pk), f"#{row.pk}", cells))
     status = [_("status")] if statuses else []
     headers = [model._meta.verbose_name, *status, *(name.replace("_", " ") for name in names)]
     return [Related(title, headers, lines, note)]

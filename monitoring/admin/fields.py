@@ -1,23 +1,35 @@
-"""A row as it is stored: each column's SQL type, NULL as NULL, visible blanks; and as JSON."""
+"""How the read-only tables show a field: in a list, on the row's page, as it is stored, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, models
 from django.db.models import Field, Model
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 
 from etlportal.databases import WATCHED
 from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
+from monitoring.warehouse import login_events
+from monitoring.warehouse.reader import ReadFailed
+from monitoring.web import parts
+from monitoring.web.cache import cached_once
 from monitoring.web.sheets import json_text
 
+Column = Callable[[Any], Any]
+
+CUT = 90
+LONG = 256
+"""Columns of more characters are cut in lists."""
 SPECIAL = {
     ("connectionloginevent", "login_name"): "SYSNAME",
     ("connectionloginevent", "database_name"): "SYSNAME",
@@ -34,6 +46,59 @@ _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
 _ENDS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.DOTALL)
 _SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7F: 0x2421}
 """Control characters, and the signs that stand for them."""
+
+
+def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
+    """Return how a field is shown; any other name as it is. `cut`: the beginning of a long text only, for lists.
+
+    Times are in the user's zone, to the second, with UTC on hover. Keys have no separators. No value is a dash.
+    """
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return name
+    if _by_the_servers_clock(field):
+        return _column(field, name, _login_time)
+    if isinstance(field, models.DateTimeField):
+        return _column(field, name, lambda value: parts.when(value, "full"))
+    if field.is_relation or field.primary_key or name.endswith("_id"):
+        return _column(field, field.attname, str)
+    if cut and (isinstance(field, models.TextField) or (getattr(field, "max_length", None) or 0) > LONG):
+        return _column(field, name, _beginning)
+    return name
+
+
+def _column(field: Any, attribute: str, draw: Callable[[Any], Any]) -> Column:
+    def column(row: Any) -> Any:
+        value = getattr(row, attribute)
+        return "-" if value in (None, "") else draw(value)
+
+    column.__name__ = attribute
+    return admin.display(description=field.verbose_name)(column)
+
+
+def _beginning(text: str) -> SafeString:
+    return format_html('<span title="{}">{}</span>', text, Truncator(text).chars(CUT))
+
+
+def _login_time(value: datetime) -> SafeString:
+    """Convert a time by the server's own clock with the clock's present offset, or show it as such."""
+    offset = server_offset()
+    if offset is None:
+        return format_html("{} {}", f"{value:%Y-%m-%d %H:%M:%S}", gettext("(server's clock)"))
+    return parts.when(value - offset, "full")
+
+
+def server_offset() -> timedelta | None:
+    """Return the UTC offset of the server's clock, at most a minute old, or None if it could not be read."""
+
+    def read() -> timedelta | None:
+        try:
+            return login_events.server_offset()
+        except ReadFailed:
+            return None
+
+    return cached_once("admin:server-offset", read, fresh=lambda found: 5.0 if found is None else 60.0)
 
 
 class Stored(NamedTuple):
@@ -56,8 +121,7 @@ def sql_type(field: Field[Any, Any]) -> str:
     model = field.model
     if getattr(model, "database_alias", "default") not in WATCHED:
         return str(field.db_type(connections["default"])).upper()
-    special = SPECIAL.get((str(model._meta.model_name), field.name))
-    if special is not None:
+    if special := SPECIAL.get((str(model._meta.model_name), field.name)):
         return special
     target = field.target_field if isinstance(field, models.ForeignKey) else field
     if isinstance(target, UtcDateTimeField):
@@ -79,7 +143,7 @@ def stored(row: Model) -> Iterator[Stored]:
     for field in fields_of(type(row)):
         value = field.value_from_object(row)
         null = "NULL" if field.null else "NOT NULL"
-        yield Stored(str(field.column), f"{sql_type(field)} {null}", _shown(field, value), _note(value))
+        yield Stored(str(field.column), f"{sql_type(field)} {null}", _value(field, value), _note(value))
 
 
 def row_json(row: Model, *, types: bool = False) -> str:
@@ -93,20 +157,19 @@ def row_json(row: Model, *, types: bool = False) -> str:
 
 
 def table_name(model: type[Model]) -> str:
-    """Return the table's name without brackets."""
     return model._meta.db_table.replace("[", "").replace("]", "")
 
 
-def _by_the_servers_clock(field: Field[Any, Any]) -> bool:
+def _by_the_servers_clock(field: Any) -> bool:
     return SPECIAL.get((str(field.model._meta.model_name), field.name)) == "DATETIME"
 
 
-def _shown(field: Field[Any, Any], value: Any) -> SafeString:
-    if value is None:
-        return format_html('<span class="raw__null">{}</span>', "NULL")
-    if value == "":
-        return format_html('<span class="raw__null">{}</span>', gettext("(empty text)"))
-    return format_html('<code class="raw__value">{}</code>', _drawn(_text(field, value)))
+def _value(field: Field[Any, Any], value: Any) -> SafeString:
+    if value in (None, ""):
+        return format_html('<span class="raw__null">{}</span>', "NULL" if value is None else gettext("(empty text)"))
+    before, body, after = _ENDS.findall(_text(field, value))[0]
+    drawn = format_html("{}{}{}", _blanks(before), body.translate(_SIGNS), _blanks(after))
+    return format_html('<code class="raw__value">{}</code>', drawn)
 
 
 def _text(field: Field[Any, Any], value: Any) -> str:
@@ -117,13 +180,6 @@ def _text(field: Field[Any, Any], value: Any) -> str:
         digits = getattr(field, "precision", 6)
         return naive.isoformat(sep=" ", timespec={0: "seconds", 3: "milliseconds"}.get(digits, "microseconds"))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-
-
-def _drawn(text: str) -> SafeString:
-    """Return the text with its outer blanks as visible signs."""
-    found = _ENDS.match(text)
-    before, body, after = found.groups() if found else ("", text, "")
-    return format_html("{}{}{}", _blanks(before), body.translate(_SIGNS), _blanks(after))
 
 
 def _blanks(text: str) -> SafeString:
