@@ -125,7 +125,7 @@ def exposition(*more: Collector) -> bytes:
     if SHARED:
         MultiProcessCollector(registry)
     else:
-        registry.register(OWN)  # type: ignore[arg-type] - a registry can be collected, too
+        registry.register(OWN)  # a registry can be collected, too
     for each in more:
         registry.register(each)
     return generate_latest(registry)

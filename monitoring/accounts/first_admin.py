@@ -7,7 +7,7 @@ never changed, neither its password nor its permissions, so the variables may st
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import Group as AuthGroup
@@ -34,7 +34,7 @@ def make_first_admin() -> User | None:
 
     Raises ImproperlyConfigured for an invalid name or password.
     """
-    name, password, email = settings.FIRST_ADMIN
+    name, password, email = cast("tuple[str, str, str]", settings.FIRST_ADMIN)
     with transaction.atomic():
         if User.objects.filter(is_superuser=True).exists():
             return None

@@ -18,6 +18,8 @@ from monitoring.web import activity as trail
 class ResetPasswordForm(account.ResetPasswordForm):
     """Sends links to users with a password only. A provider's user cannot get a password by mail."""
 
+    users: Any
+
     def clean_email(self) -> str:
         email: str = super().clean_email()
         self.users = [user for user in self.users if user.has_usable_password()]

@@ -9,7 +9,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -24,7 +23,7 @@ from monitoring.models import UserPreferences
 
 
 @transaction.atomic
-def set_preferences(*, by: User, changes: Mapping[str, Any]) -> UserPreferences:
+def set_preferences(*, by: Any, changes: Mapping[str, Any]) -> UserPreferences:
     """Store `changes` (field to valid value) in the preferences of `by`; other fields stay as they are."""
     preferences, _created = UserPreferences.objects.update_or_create(user=by, defaults=dict(changes))
     return preferences
@@ -72,7 +71,7 @@ class Preferences(View):
         return self._page(PreferencesForm(instance=_stored(request)))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = PreferencesForm(request.POST, instance=UserPreferences(user=request.user))
+        form = PreferencesForm(request.POST)
         if not form.is_valid():
             return self._page(form, status=422)
         preferences = set_preferences(by=request.user, changes=form.cleaned_data)
@@ -94,7 +93,7 @@ class PreferenceSet(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         given = set(FIELDS) & set(request.POST)
-        form = PreferencesForm(request.POST, instance=UserPreferences(user=request.user)).only(given)
+        form = PreferencesForm(request.POST).only(given)
         if not given or not form.is_valid():
             return JsonResponse({"errors": form.errors if given else {}}, status=422)
         set_preferences(by=request.user, changes=form.cleaned_data)

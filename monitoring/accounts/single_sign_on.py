@@ -7,7 +7,7 @@ the groups of the last sign-in. Single sign-on never makes a superuser, and neve
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
@@ -130,5 +130,4 @@ def _taken(sociallogin: SocialLogin) -> bool:
 
 
 def _oidc() -> Oidc:
-    oidc: Oidc = settings.OIDC
-    return oidc
+    return cast("Oidc", settings.OIDC)

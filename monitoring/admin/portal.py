@@ -116,13 +116,13 @@ class OwnKeyedAdmin(KeyedAdmin):
     """A table that the collector fills."""
 
     period_at = "sampled_at"
-    list_filter = (filters.WindowFilter, filters.PipelineFilter)
     search_fields = ("id",)
     search_help_text = _("A row's number.")
 
 
 @admin.register(PipelineSample)
 class PipelineSampleAdmin(OwnKeyedAdmin):
+    list_filter = (filters.WindowFilter, filters.PipelineFilter)
     list_display = (
         *("id", "sampled_at", "entity_name", "status", "source_total"),
         *("target_total", "eligible", "cooling", "served_lag_seconds", "problem"),

@@ -124,7 +124,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
         Django would take any `?column__contains=x` for a filter and read the whole table for it.
         """
-        filters: dict[str, Any] = {spec.parameter_name: spec for spec in self.get_list_filter(request)}
+        specs: Any = self.get_list_filter(request)
+        filters = {spec.parameter_name: spec for spec in specs}
         kept = request.GET.copy()
         for name, value in request.GET.items():
             if name in filters and value and filters[name].accepts(str(value)):

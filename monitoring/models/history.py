@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.fields import ForeignCharField
-from monitoring.models.managers import of_pipelines
+from monitoring.models.managers import PipelinesManager
 from monitoring.rules.enums import Grain
 
 
@@ -84,7 +84,7 @@ class PipelineRollup(models.Model):
     throughput_avg = models.FloatField(null=True)
     throughput_max = models.FloatField(null=True)
 
-    objects = of_pipelines()
+    objects = PipelinesManager()
 
     class Meta:
         verbose_name = _("roll-up")

@@ -1,4 +1,4 @@
-"""The database's own clock in a query: machines that share a database need not agree about the time."""
+"""Expressions of the models: the database's own clock, and comparisons in the contract's column types."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import DateTimeField, Func, lookups
+from django.db.models import DateTimeField, Func, Lookup, lookups
 from django.db.models.expressions import Col
 
 Compiled = tuple[str, list[Any]]
 
 
 class DatabaseTime(Func):
-    """The time of the statement by the database's clock, and `after` it (less than none: before)."""
+    """The time of the statement by the database's clock, plus `after` (negative: before it).
+
+    Machines that share a database need not agree about the time.
+    """
 
     output_field = DateTimeField()
 
@@ -22,13 +25,13 @@ class DatabaseTime(Func):
         super().__init__()
         self.after = after
 
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
         raise NotImplementedError(f"the clock of {connection.vendor} is not known")
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
         return "(STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second')", [self.after.total_seconds()]
 
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         # As Django writes times: text, UTC.
         return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s)", [f"{self.after.total_seconds():+.3f} seconds"]
 
@@ -44,29 +47,35 @@ _SURVIVES = f"CAST({AS_VARCHAR} AS NVARCHAR(4000)) = CAST(%s AS NVARCHAR(4000)) 
 
 
 class _Own:
-    """A lookup that compares a column with a value in the column's own type on SQL Server."""
+    """Mixin of a lookup: on SQL Server it compares a column with a value in the column's own type."""
 
     lhs: Any
     rhs: Any
     kind: type = str
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        if connection.vendor != "microsoft" or not self.mine():
+        if connection.vendor != "microsoft" or not self.applies():
             return super().as_sql(compiler, connection)  # type: ignore[misc]
         column, params = compiler.compile(self.lhs)
         sql, more = self.compared(column, connection)
         return sql, [*params, *more]
 
-    def mine(self) -> bool:
-        """Whether a column is compared with a value: two columns are compared as they are."""
+    def applies(self) -> bool:
+        """Return whether a column is compared with a value. Two columns are compared as they are."""
         return isinstance(self.lhs, Col) and isinstance(self.rhs, self.kind)
 
     def compared(self, column: str, connection: Any) -> Compiled:
         raise NotImplementedError
 
+    @property
+    def length(self) -> int:
+        """The column's length in characters."""
+        length: int = self.lhs.output_field.max_length
+        return length
+
 
 def _fits(text: str, length: int) -> bool:
-    """Whether a VARCHAR of that length may hold the text. Blanks at its end do not count in a comparison."""
+    """Return whether a VARCHAR of that length may hold the text. A comparison ignores blanks at its end."""
     return len(text.rstrip(" ")) <= length
 
 
@@ -76,53 +85,28 @@ def _equal(column: str, text: str) -> Compiled:
     return f"({column} = {AS_VARCHAR} AND {_SURVIVES})", [text, text, text]
 
 
-class _VarCharExact(_Own):
+class _Equal(_Own):
+    """The database's collation decides what is the same, for names and searches alike."""
+
     def compared(self, column: str, connection: Any) -> Compiled:
-        if not _fits(self.rhs, self.lhs.output_field.max_length):
+        if not _fits(self.rhs, self.length):
             raise EmptyResultSet
         return _equal(column, self.rhs)
 
 
-class VarCharExact(_VarCharExact, lookups.Exact):
-    pass
-
-
-class VarCharIExact(_VarCharExact, lookups.IExact):
-    """The database's collation decides what is the same, as it does for names and searches."""
-
-
-class _VarCharOrder(_Own):
-    """A place in the column's order: nothing has to be equal."""
-
+class _Order(_Own):
     sign = ""
 
     def compared(self, column: str, connection: Any) -> Compiled:
         return f"{column} {self.sign} {AS_VARCHAR}", [self.rhs]
 
 
-class VarCharGreaterThan(_VarCharOrder, lookups.GreaterThan):
-    sign = ">"
-
-
-class VarCharGreaterThanOrEqual(_VarCharOrder, lookups.GreaterThanOrEqual):
-    sign = ">="
-
-
-class VarCharLessThan(_VarCharOrder, lookups.LessThan):
-    sign = "<"
-
-
-class VarCharLessThanOrEqual(_VarCharOrder, lookups.LessThanOrEqual):
-    sign = "<="
-
-
-class VarCharIn(_Own, lookups.In):
-    def mine(self) -> bool:
-        return isinstance(self.lhs, Col) and isinstance(self.rhs, Iterable) and self.rhs_is_direct_value()
+class _In(_Own):
+    def applies(self) -> bool:
+        return isinstance(self.lhs, Col) and isinstance(self.rhs, Iterable) and not hasattr(self.rhs, "as_sql")
 
     def compared(self, column: str, connection: Any) -> Compiled:
-        length = self.lhs.output_field.max_length
-        texts = [text for text in dict.fromkeys(self.rhs) if isinstance(text, str) and _fits(text, length)]
+        texts = [text for text in dict.fromkeys(self.rhs) if isinstance(text, str) and _fits(text, self.length)]
         plain = [text for text in texts if text.isascii()]
         parts = [_equal(column, text) for text in texts if not text.isascii()]
         if plain:
@@ -133,57 +117,30 @@ class VarCharIn(_Own, lookups.In):
         return (f"({sql})" if len(parts) > 1 else sql), [value for _, own in parts for value in own]
 
 
-class _VarCharLike(_Own):
-    """A part of a text. The collation decides about case, so that nothing is wrapped around the column."""
+class _Like(_Own):
+    """The collation decides about case, so that nothing is wrapped around the column."""
 
     before = after = "%"
 
     def compared(self, column: str, connection: Any) -> Compiled:
         text = self.rhs
-        if len(text) > self.lhs.output_field.max_length:
+        if len(text) > self.length:
             raise EmptyResultSet
         like = f"{column} LIKE {AS_VARCHAR} ESCAPE '\\'"
-        pattern = f"{self.before}{like_escaped(text)}{self.after}"
+        pattern = f"{self.before}{text.translate(_ESCAPED)}{self.after}"
         if text.isascii():
             return like, [pattern]
         return f"({like} AND {_SURVIVES})", [pattern, text, text]
 
 
-def like_escaped(text: str) -> str:
-    """Return a text as it stands in a LIKE pattern with ESCAPE '\\': T-SQL's wildcards are %, _ and [."""
-    for character in "\\%_":
-        text = text.replace(character, f"\\{character}")
-    return text.replace("[", "[[]")
-
-
-class VarCharContains(_VarCharLike, lookups.Contains):
-    pass
-
-
-class VarCharIContains(_VarCharLike, lookups.IContains):
-    pass
-
-
-class VarCharStartsWith(_VarCharLike, lookups.StartsWith):
-    before = ""
-
-
-class VarCharIStartsWith(_VarCharLike, lookups.IStartsWith):
-    before = ""
-
-
-class VarCharEndsWith(_VarCharLike, lookups.EndsWith):
-    after = ""
-
-
-class VarCharIEndsWith(_VarCharLike, lookups.IEndsWith):
-    after = ""
+_ESCAPED = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_", "[": "[[]"})
+"""T-SQL's wildcards in a LIKE pattern with ESCAPE '\\'."""
 
 
 class _Moment(_Own):
     """A time against a column of whole seconds or milliseconds: CAST would round it, and let a row in or out.
 
-    So it is brought to the column's own digits here, on the side where no row changes its mind.
+    So the value is rounded here, to the column's own digits, in the direction that changes no row's answer.
     """
 
     kind = datetime
@@ -198,6 +155,8 @@ class _Moment(_Own):
     def cut(self, value: datetime, digits: int) -> datetime:
         unit = 10 ** (6 - digits)
         rest = value.microsecond % unit
+        if rest and self.sign == "=":
+            raise EmptyResultSet
         floor = value - timedelta(microseconds=rest)
         try:
             return floor + timedelta(microseconds=unit) if rest and self.up else floor
@@ -205,34 +164,26 @@ class _Moment(_Own):
             return floor
 
 
-class MomentExact(_Moment, lookups.Exact):
-    sign = "="
-
-    def cut(self, value: datetime, digits: int) -> datetime:
-        if value.microsecond % 10 ** (6 - digits):
-            raise EmptyResultSet
-        return value
-
-
-class MomentGreaterThan(_Moment, lookups.GreaterThan):
-    sign = ">"
-
-
-class MomentGreaterThanOrEqual(_Moment, lookups.GreaterThanOrEqual):
-    sign, up = ">=", True
-
-
-class MomentLessThan(_Moment, lookups.LessThan):
-    sign, up = "<", True
-
-
-class MomentLessThanOrEqual(_Moment, lookups.LessThanOrEqual):
-    sign = "<="
+def _lookup(own: type[_Own], base: type[Lookup[Any]], **attributes: Any) -> type[Lookup[Any]]:
+    """Return Django's lookup with the comparison of `own`."""
+    return type(base.__name__, (own, base), attributes)
 
 
 VARCHAR = (
-    *(VarCharExact, VarCharIExact, VarCharIn),
-    *(VarCharGreaterThan, VarCharGreaterThanOrEqual, VarCharLessThan, VarCharLessThanOrEqual),
-    *(VarCharContains, VarCharIContains, VarCharStartsWith, VarCharIStartsWith, VarCharEndsWith, VarCharIEndsWith),
+    *(_lookup(_Equal, base) for base in (lookups.Exact, lookups.IExact)),
+    _lookup(_In, lookups.In),
+    _lookup(_Order, lookups.GreaterThan, sign=">"),
+    _lookup(_Order, lookups.GreaterThanOrEqual, sign=">="),
+    _lookup(_Order, lookups.LessThan, sign="<"),
+    _lookup(_Order, lookups.LessThanOrEqual, sign="<="),
+    *(_lookup(_Like, base) for base in (lookups.Contains, lookups.IContains)),
+    *(_lookup(_Like, base, before="") for base in (lookups.StartsWith, lookups.IStartsWith)),
+    *(_lookup(_Like, base, after="") for base in (lookups.EndsWith, lookups.IEndsWith)),
 )
-MOMENT = (MomentExact, MomentGreaterThan, MomentGreaterThanOrEqual, MomentLessThan, MomentLessThanOrEqual)
+MOMENT = (
+    _lookup(_Moment, lookups.Exact, sign="="),
+    _lookup(_Moment, lookups.GreaterThan, sign=">"),
+    _lookup(_Moment, lookups.GreaterThanOrEqual, sign=">=", up=True),
+    _lookup(_Moment, lookups.LessThan, sign="<", up=True),
+    _lookup(_Moment, lookups.LessThanOrEqual, sign="<="),
+)

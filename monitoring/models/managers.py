@@ -1,10 +1,9 @@
-"""Chainable filters over the watched tables, each bounded by an index of the contract."""
+"""Managers that narrow the tables to the reader's scope, and querysets of the watched tables that refuse to write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, NoReturn, Self
+from collections.abc import Collection, Iterable
+from typing import Any, NoReturn, Self, TypeVar
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -12,6 +11,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from etlportal.guard import WarehouseReadOnly
 from monitoring.models import scope
 from monitoring.rules.enums import ExecutionStatus, RunStatus
+
+T = TypeVar("T", bound=models.Model)
 
 
 def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -21,30 +22,7 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 class ReadOnlyQuerySet(models.QuerySet[Any]):
     """A queryset whose writing methods raise WarehouseReadOnly."""
 
-    create = bulk_create = get_or_create = update_or_create = _refuse
-    update = bulk_update = delete = _refuse
-    _raw_delete = _insert = _update = _refuse  # type: ignore[assignment]
-
-
-class RunQuerySet(ReadOnlyQuerySet):
-    def started_since(self, since: datetime) -> Self:
-        """Runs that started at or after `since`, by the index on started_at."""
-        return self.filter(started_at__gte=since)
-
-
-class RunEntityQuerySet(ReadOnlyQuerySet):
-    def of_runs_since(self, first_run_id: int) -> Self:
-        """Run entities of the runs from `first_run_id` on, by the index on run_id.
-
-        The table has no index on its times: a time window is read through its runs.
-        """
-        return self.filter(run_id__gte=first_run_id)
-
-
-class ConnectionLoginEventQuerySet(ReadOnlyQuerySet):
-    def since(self, since: datetime) -> Self:
-        """Events at or after `since`, by the index on event_time_utc."""
-        return self.filter(event_time_utc__gte=since)
+    create = bulk_create = get_or_create = update_or_create = update = bulk_update = delete = _refuse
 
 
 HIDDEN: dict[str, Any] = {
@@ -61,27 +39,21 @@ BATCH = 500
 """Runs whose executions are read in one statement: their ids are its parameters."""
 
 
-def of_pipelines(queryset_class: type[QuerySet[Any]] = QuerySet) -> models.Manager[Any]:
-    """Return the manager of a table with an `entity_name`."""
+class PipelinesManager(models.Manager[T]):
+    """The manager of a table with an `entity_name`: rows of the reader's pipelines."""
 
-    class PipelinesManager(models.Manager.from_queryset(queryset_class)):  # type: ignore[misc]
-        def get_queryset(self) -> QuerySet[Any]:
-            names = scope.pipelines()
-            rows = super().get_queryset()
-            return rows if names is None else rows.filter(entity_name__in=sorted(names))
-
-    return PipelinesManager()
+    def get_queryset(self) -> QuerySet[T]:
+        names = scope.pipelines()
+        rows = super().get_queryset()
+        return rows if names is None else rows.filter(entity_name__in=sorted(names))
 
 
-def of_runs(queryset_class: type[QuerySet[Any]] = QuerySet) -> models.Manager[Any]:
-    """Return the manager of a table of runs, whose executions are its `run_entities`."""
+class RunsManager(models.Manager[T]):
+    """The manager of a table of runs: those with executions (`run_entities`) of the reader's pipelines."""
 
-    class RunsManager(models.Manager.from_queryset(queryset_class)):  # type: ignore[misc]
-        def get_queryset(self) -> QuerySet[Any]:
-            rows = super().get_queryset()
-            return rows if scope.pipelines() is None else rows.filter(_own(rows.model))
-
-    return RunsManager()
+    def get_queryset(self) -> QuerySet[T]:
+        rows = super().get_queryset()
+        return rows if scope.pipelines() is None else rows.filter(_own(rows.model))
 
 
 def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
@@ -108,14 +80,17 @@ def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
     return rows.filter(asked)
 
 
-class ScopedRun:
-    """A run's row. For a reader limited to some pipelines it is loaded without what it says of all of them."""
+class ScopedRun(models.Model):
+    """Mixin of a run's model. For a reader limited to some pipelines, rows load without what is about all of them."""
 
     entities_finish = "finished_at"
 
+    class Meta:
+        abstract = True
+
     @classmethod
-    def from_db(cls, db: Any, field_names: Any, values: Any) -> Any:
-        row = super().from_db(db, field_names, values)  # type: ignore[misc]
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:  # type: ignore[override]
+        row: Any = super().from_db(db, field_names, values)
         names = scope.pipelines()
         if names is not None:
             for name in HIDDEN.keys() & row.__dict__.keys():

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.fields import ErrorTextField, ForeignCharField, ForeignJSONField, ForeignTextField
-from monitoring.models.managers import ScopedRun, of_pipelines, of_runs
+from monitoring.models.managers import PipelinesManager, RunsManager, ScopedRun
 
 
 class CollectorState(models.Model):
@@ -79,7 +79,7 @@ class PipelineSample(models.Model):
     run_entity_id = models.BigIntegerField(null=True, help_text="The newest run entity then.")
     problem = models.CharField(max_length=40, blank=True, help_text="Why something could not be read.")
 
-    objects = of_pipelines()
+    objects = PipelinesManager()
 
     class Meta:
         verbose_name = _("sample")
@@ -91,7 +91,7 @@ class PipelineSample(models.Model):
         return f"{self.entity_name} {self.sampled_at:%Y-%m-%d %H:%M:%S}"
 
 
-class RunCopy(ScopedRun, models.Model):
+class RunCopy(ScopedRun):
     """The portal's copy of one `audit.etl_run` row, refreshed until the run has finished."""
 
     run_id = models.BigIntegerField(primary_key=True)
@@ -106,7 +106,7 @@ class RunCopy(ScopedRun, models.Model):
     error = ErrorTextField(null=True, help_text="The message parsed and masked, for every reader.")
     error_with_logins = ErrorTextField(null=True, help_text="For readers who may see logins; NULL: the same.")
 
-    objects = of_runs()
+    objects = RunsManager()
 
     class Meta:
         verbose_name = _("run (copy)")
@@ -145,7 +145,7 @@ class RunEntityCopy(models.Model):
         max_length=16, null=True, help_text="The same for failures that are the same; NULL: it did not fail."
     )
 
-    objects = of_pipelines()
+    objects = PipelinesManager()
 
     class Meta:
         verbose_name = _("run entity (copy)")
@@ -220,7 +220,7 @@ class PipelineSettings(models.Model):
     )
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = of_pipelines()
+    objects = PipelinesManager()
 
     class Meta:
         verbose_name = _("pipeline settings")
@@ -271,7 +271,7 @@ class UserPreferences(models.Model):
     def of(cls, user: Any) -> UserPreferences:
         """Return the user's stored preferences, or the defaults (unsaved)."""
         try:
-            return user.preferences  # type: ignore[no-any-return]
+            return user.preferences
         except cls.DoesNotExist:
             return cls(user_id=user.pk)
 
@@ -287,7 +287,7 @@ class IntegrityReport(models.Model):
     milliseconds = models.FloatField(null=True)
     results = ForeignJSONField(default=list, help_text="policies/integrity.py: a list of CheckResult.")
 
-    objects = of_pipelines()
+    objects = PipelinesManager()
 
     class Meta:
         verbose_name = _("integrity report")

@@ -28,8 +28,7 @@ class TrailQuerySet(models.QuerySet["TrailEntry"]):
         """Delete at most `limit` entries older than `before`, oldest first; return how many went."""
         keys = list(self.filter(at__lt=before).order_by("at", "pk").values_list("pk", flat=True)[:limit])
         if keys:
-            rows = self.filter(pk__in=keys)
-            rows._raw_delete(rows.db)
+            models.QuerySet.delete(self.filter(pk__in=keys))
         return len(keys)
 
 

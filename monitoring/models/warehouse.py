@@ -12,23 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.guard import WarehouseReadOnly
 from monitoring.models.fields import UtcDateTimeField, VarCharField
-from monitoring.models.managers import (
-    ConnectionLoginEventQuerySet,
-    ReadOnlyQuerySet,
-    RunEntityQuerySet,
-    RunQuerySet,
-    ScopedRun,
-    of_pipelines,
-    of_runs,
-)
+from monitoring.models.managers import PipelinesManager, ReadOnlyQuerySet, RunsManager, ScopedRun
 
 
 class WarehouseModel(models.Model):
     """Base of the watched tables: save and delete raise WarehouseReadOnly."""
 
     database_alias = "dw"
-
-    objects = ReadOnlyQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -58,7 +48,7 @@ class EtlControl(WarehouseModel):
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
 
-    objects = of_pipelines(ReadOnlyQuerySet)
+    objects = PipelinesManager.from_queryset(ReadOnlyQuerySet)()
 
     class Meta:
         managed = False
@@ -87,7 +77,7 @@ class EtlRun(ScopedRun, WarehouseModel):
     error_message = VarCharField(max_length=4000, null=True)
     created_at = UtcDateTimeField()
 
-    objects = of_runs(RunQuerySet)
+    objects = RunsManager.from_queryset(ReadOnlyQuerySet)()
 
     class Meta:
         managed = False
@@ -120,7 +110,7 @@ class EtlRunEntity(WarehouseModel):
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
 
-    objects = of_pipelines(RunEntityQuerySet)
+    objects = PipelinesManager.from_queryset(ReadOnlyQuerySet)()
 
     class Meta:
         managed = False
@@ -154,7 +144,7 @@ class ConnectionLoginEvent(WarehouseModel):
     encrypt_option = models.CharField(max_length=10, null=True)
     auth_scheme = models.CharField(max_length=60, null=True)
 
-    objects = ConnectionLoginEventQuerySet.as_manager()
+    objects = ReadOnlyQuerySet.as_manager()
 
     class Meta:
         managed = False

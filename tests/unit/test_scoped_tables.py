@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 
-from monitoring.models.managers import of_pipelines
+from monitoring.models.managers import PipelinesManager
 
 OWN = [model for model in apps.get_app_config("monitoring").get_models() if model._meta.managed]
 
@@ -13,5 +13,4 @@ OWN = [model for model in apps.get_app_config("monitoring").get_models() if mode
 @pytest.mark.parametrize("model", OWN, ids=lambda model: model.__name__)
 def test_a_table_about_pipelines_narrows_by_itself(model: type) -> None:
     if "entity_name" in {field.name for field in model._meta.fields}:  # type: ignore[attr-defined]
-        manager = model._default_manager  # type: ignore[attr-defined]
-        assert type(manager).__qualname__ == type(of_pipelines()).__qualname__
+        assert isinstance(model._default_manager, PipelinesManager)  # type: ignore[attr-defined]
