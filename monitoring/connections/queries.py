@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
-from django.db import Error
 from django.db.models import Q, QuerySet
 
-from etlportal.guard import WarehouseReadOnly
 from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
 from monitoring.models.executions import listed_runs
@@ -38,11 +36,9 @@ from monitoring.rules.sessions import (
     hour_of,
 )
 from monitoring.warehouse import login_events
-from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import Bounds
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web.cache import cache, cached_once
-from monitoring.web.keyset import KeysetPage, page
 
 WINDOWS = {"6h": 6, "24h": 24, "48h": 48, "7d": 168}
 """Hours of each window on the page. The last of them is the current, incomplete hour."""
@@ -351,10 +347,6 @@ def window_runs(found: Activity) -> tuple[tuple[Run, ...], int]:
     """Return the newest runs that started in the window, and the number of all of them: two statements on `default`."""
     if found.problem is not None:
         return (), 0
-    return cached_once(f"connections:runs:{found.window.name}", lambda: _runs(found), fresh=lambda _: FRESH_SECONDS)
-
-
-def _runs(found: Activity) -> tuple[tuple[Run, ...], int]:
     since, until = found.ends
     runs = RunCopy.objects.filter(started_at__gte=since, started_at__lt=until).order_by("-started_at", "-run_id")
     # Users with access to the connection audit may see logins.
@@ -362,34 +354,9 @@ def _runs(found: Activity) -> tuple[tuple[Run, ...], int]:
     return shown, len(shown) if len(shown) < MOST_RUNS else runs.count()
 
 
-def events(
-    bounds: Bounds, narrowing: Mapping[str, str], *, after: str = "", before: str = ""
-) -> KeysetPage[ConnectionLoginEvent] | Problem:
-    """Return a page of `matching`: one statement on `dw`, once for all users. Raises BadCursor."""
-    if bounds.first is None:
-        return KeysetPage(rows=())
-    window = (bounds.first, bounds.newest, bounds.until and (bounds.since, bounds.until))
-    return cached_once(
-        f"connections:events:{_digest(window, sorted(narrowing.items()), after, before)}",
-        lambda: _events(bounds, narrowing, after, before),
-        fresh=lambda found: PROBLEM_SECONDS if isinstance(found, Problem) else LONG_FRESH_SECONDS,
-    )
-
-
-def _events(
-    bounds: Bounds, narrowing: Mapping[str, str], after: str, before: str
-) -> KeysetPage[ConnectionLoginEvent] | Problem:
-    try:
-        return page(matching(bounds, narrowing), field="pk", descending=True, after=after, before=before)
-    except WarehouseReadOnly:
-        raise
-    except Error as error:
-        return problem_from(error, login_events.ALIAS)
-
-
-def matching(bounds: Bounds, narrowing: Mapping[str, str]) -> QuerySet[ConnectionLoginEvent]:
+def matching(bounds: Bounds | None, narrowing: Mapping[str, str]) -> QuerySet[ConnectionLoginEvent]:
     """Return the window's events with these values (column to value or NONE), newest first, by the primary key."""
-    if bounds.first is None:
+    if bounds is None or bounds.first is None:
         return ConnectionLoginEvent.objects.none()
     rows = ConnectionLoginEvent.objects.filter(connection_event_id__gte=bounds.first)
     if bounds.newest is not None:

@@ -133,9 +133,6 @@ class FacetTable(LinkedTable):
     last = SecondsTimeColumn(verbose_name=_("Last seen"))
     portal_percent = PortalShareColumn()
 
-    class Meta:
-        prefix = "facet-"
-
     def render_value(self, value: str | None, record: Any) -> SafeString:
         return self.link(record, value or pgettext("login event", "(none)"))
 
@@ -157,9 +154,6 @@ class ExtractionTable(LinkedTable):
     last = SecondsTimeColumn(verbose_name=_("Last seen"))
     portal_percent = PortalShareColumn()
 
-    class Meta:
-        prefix = "extraction-"
-
     render_login = FacetTable.render_value
     value_login = FacetTable.value_value
 
@@ -179,9 +173,6 @@ class FindingsTable(LinkedTable):
     sessions = CountColumn(verbose_name=_("Sessions"), help="audit_sessions")
     first = SecondsTimeColumn(verbose_name=_("First seen"))
     last = SecondsTimeColumn(verbose_name=_("Last seen"))
-
-    class Meta:
-        prefix = "findings-"
 
     def __init__(self, rows: Iterable[Evidence], *, remembered_since: datetime | None, **kwargs: Any) -> None:
         super().__init__(rows, **kwargs)
@@ -224,9 +215,6 @@ class FactorsTable(LinkedTable):
         help="audit_lift",
         rank=lambda row: float("inf") if row.lift is None else row.lift,
     )
-
-    class Meta:
-        prefix = "factors-"
 
     def render_factor(self, record: Factor) -> SafeString:
         return self.link(record, factor_text(record))

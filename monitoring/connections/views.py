@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.cache import cache
 from django.db import Error
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -43,14 +44,13 @@ from monitoring.rules.sessions import FACETS, Figures
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.web import export
+from monitoring.web import export, keyset
 from monitoring.web.activity import note
 from monitoring.web.audit_links import around_run, audit_url
 from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import forget
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
-from monitoring.web.keyset import BadCursor, KeysetPage
 from monitoring.web.labels import label
 from monitoring.web.preflight import OPENING
 from monitoring.web.tables import PortalTable
@@ -121,7 +121,7 @@ class AuditTable(AuditBlock):
     """A block with a table that can be sorted and exported."""
 
     table_class: ClassVar[type[LinkedTable]]
-    export_name: ClassVar[str]
+    prefix: ClassVar[str]
     caption: ClassVar[Any]
     order: ClassVar[str]
     shown: ClassVar[int] = SHOWN
@@ -139,12 +139,11 @@ class AuditTable(AuditBlock):
 
     @cached_property
     def form(self) -> TableForm:
-        prefix = self.table_class._meta.prefix.removesuffix("-")
-        return TableForm(self.request.GET, prefix=prefix, sortable=self.table_class.sortable())
+        return TableForm(self.request.GET, prefix=self.prefix, sortable=self.table_class.sortable())
 
     def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
         order = self.form.values.get("sort") or self.order
-        return self.table_class(rows, url_of=self.url_of, order_by=order, **options)
+        return self.table_class(rows, url_of=self.url_of, prefix=f"{self.prefix}-", order_by=order, **options)
 
     def export_table(self) -> PortalTable:
         return self.table(self.rows())
@@ -162,7 +161,7 @@ class AuditTable(AuditBlock):
             "form": self.form,
             "table": table,
             "total": total,
-            "exports": export.links(self.request, f"monitoring:{self.export_name}"),
+            "exports": export.links(self.request, f"monitoring:{self.name}-export"),
         }
 
 
@@ -196,7 +195,7 @@ class ConnectionsFindings(AuditTable):
     name = "connections-findings"
     template_name = "monitoring/connections/_findings.html"
     table_class = FindingsTable
-    export_name = "connections-findings-export"
+    prefix = "findings"
     caption = _("Findings")
     order = "question"
 
@@ -251,7 +250,7 @@ class ConnectionsFacets(AuditTable):
     name = "connections-facets"
     template_name = "monitoring/connections/_facets.html"
     table_class = FacetTable
-    export_name = "connections-facets-export"
+    prefix = "facet"
     caption = _("Events by %(column)s")
     order = "-events"
 
@@ -276,7 +275,7 @@ class ConnectionsExtraction(AuditTable):
     name = "connections-extraction"
     template_name = "monitoring/connections/_extraction.html"
     table_class = ExtractionTable
-    export_name = "connections-extraction-export"
+    prefix = "extraction"
     caption = _("Sessions in the source database")
     order = "-events"
 
@@ -298,7 +297,7 @@ class ConnectionsFactors(AuditTable):
     name = "connections-factors"
     template_name = "monitoring/connections/_factors.html"
     table_class = FactorsTable
-    export_name = "connections-factors-export"
+    prefix = "factors"
     caption = _("More frequent around failures")
     order = "-lift"
     shown = FACTORS_SHOWN
@@ -349,50 +348,35 @@ class ConnectionsEvents(AuditBlock):
     file_name = "login-events"
 
     def context(self, current: Current) -> dict[str, Any]:
-        found, lost = self._page()
-        page: KeysetPage[ConnectionLoginEvent] = KeysetPage(rows=())
-        words = None
-        if isinstance(found, Problem):
-            self.keep_seconds = 0
-            words = reading_problem(found)
-        else:
-            page = found
-        table = self._table(page.rows)
+        page_url = reverse("monitoring:connections")
+        problem, listed = self.query.activity.problem, {}
+        if problem is None:
+            try:
+                listed = keyset.listed(self.request, page_url, self.events(), field="pk", descending=True)
+            except Error as error:
+                self.keep_seconds = 0
+                problem = problem_from(error, "dw")
+        table = self.table(listed["page"].rows if listed else ())
         table.caption = gettext("Login events")
-        query = self.query
         return {
-            **filters(self.request, query.form, gettext("Filter the login events"), reverse("monitoring:connections")),
-            "words": words,
-            "lost": lost,
+            **filters(self.request, self.query.form, gettext("Filter the login events"), page_url),
+            **listed,
+            "words": reading_problem(problem) if problem else None,
             "table": table,
             "server_clock": utc_offset(table.offset) if table.offset else "",
-            "page": page,
-            "first": query.url(),
-            "next": query.url(after=page.after),
-            "previous": query.url(before=page.before),
             "exports": export.links(self.request, "monitoring:connections-events-export"),
         }
 
-    def _page(self) -> tuple[KeysetPage[ConnectionLoginEvent] | Problem, bool]:
-        """Return the events, and whether the URL names a page that does not exist."""
-        found, narrowing = self.query.activity, self.query.form.narrowing
-        if found.bounds is None:
-            return found.problem or KeysetPage(rows=()), False
-        after, before = self.request.GET.get("after", ""), self.request.GET.get("before", "")
-        try:
-            return queries.events(found.bounds, narrowing, after=after, before=before), False
-        except BadCursor:
-            return queries.events(found.bounds, narrowing), True
+    def events(self) -> QuerySet[ConnectionLoginEvent]:
+        return queries.matching(self.query.activity.bounds, self.query.form.narrowing)
 
-    def _table(self, rows: Iterable[ConnectionLoginEvent]) -> EventsTable:
+    def table(self, rows: Iterable[ConnectionLoginEvent]) -> EventsTable:
         bounds = self.query.activity.bounds
         return EventsTable(rows, offset=bounds.offset if bounds else timedelta(0))
 
     def export_table(self) -> PortalTable:
-        bounds = self.query.activity.bounds
         try:
-            found = queries.matching(bounds, self.query.form.narrowing)[: export.ROWS_TO_READ] if bounds else ()
-            return self._table(found)
+            return self.table(self.events()[: export.ROWS_TO_READ])
         except Error as error:
             raise export.Unreadable(reading_problem(problem_from(error, "dw"))) from error
 
