@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connections
@@ -15,7 +16,10 @@ from django.urls import reverse
 from monitoring.collector import login_history as seen
 from monitoring.collector.memory import Memory
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy
+from monitoring.rules.enums import ProblemCode
+from monitoring.rules.facts import Problem
 from monitoring.warehouse import login_events as login_history
+from monitoring.warehouse.reader import ReadFailed
 from monitoring.web.audit_links import utc_stamp
 from tests.factories import snapshot
 from tests.integration.test_connections import _clock, listed, parts, rows  # noqa: F401 (a fixture)
@@ -60,7 +64,7 @@ def test_a_quiet_window_says_so_question_by_question(client_as: Any, history: An
     for line in told[:5]:
         assert line.startswith("Passed") and "nothing found" in line, line
     assert told[5].startswith("not collected Failed logins") and "FAILED_LOGIN_GROUP" in told[5]
-    assert "remembers who was seen since 29 Jan 2026" in parts(page)["connections-findings"].text
+    assert "The portal's records begin at 29 Jan 2026" in parts(page)["connections-findings"].text
 
 
 def test_each_question_with_evidence_and_a_link_to_its_rows(client_as: Any, history: Any) -> None:
@@ -135,7 +139,7 @@ def test_a_question_with_much_hides_no_other(client_as: Any, history: Any) -> No
     assert {name: shown.count(name) for name in shown} == {"Never seen in the 30 days before": 12, "Open for days": 12}
     whole = client_as("auditor").get("/connections/findings.csv").content.decode("utf-8-sig").splitlines()[1:]
     assert len(whole) > 24
-    assert f"{len(whole)} in all" in parts(page)["connections-findings"].text
+    assert f"{len(whole)} in total" in parts(page)["connections-findings"].text
 
 
 def test_a_short_history_makes_nothing_new(client_as: Any, warehouse: Any, sampled: Any, history: Any) -> None:
@@ -153,8 +157,8 @@ def test_a_short_history_makes_nothing_new(client_as: Any, warehouse: Any, sampl
 def test_without_any_memory_nothing_is_new_and_that_is_said(client_as: Any, warehouse: Any, sampled: Any) -> None:
     warehouse.login_event()
     page = client_as("auditor").get(PAGE)
-    assert "remembers nothing of the time before this window yet" in parts(page)["connections-findings"].text
-    assert all("unknown: nothing is remembered" in line[2] for line in listed(page, "connections-findings"))
+    assert "has no records from before this window yet" in parts(page)["connections-findings"].text
+    assert all("unknown: the portal has no records" in line[2] for line in listed(page, "connections-findings"))
 
 
 def test_the_findings_as_a_file_and_in_another_order(client_as: Any, history: Any) -> None:
@@ -212,7 +216,7 @@ def test_what_is_there_around_failures(client_as: Any, failing: Any) -> None:
     ]
     text = parts(page)["connections-factors"].text
     assert "around a failed start (3 windows) than around successful starts (20)" in text
-    assert "it need not be why" in text
+    assert "not necessarily the cause" in text
     link = parts(page)["connections-factors"].find_all("tbody")[-1].find_all("a")[0].attrs["href"]
     assert len(rows(client.get(link))) == 8
     table = list(csv.reader(io.StringIO(client.get("/connections/factors.csv").content.decode("utf-8-sig"))))
@@ -232,7 +236,15 @@ def test_failures_that_are_not_known_are_compared_with_nothing(client_as: Any, f
     CollectorState.objects.update(copied_to_run_id=None)
     page = parts(client_as("auditor").get(PAGE))
     assert "Failed executions of this window are unknown" in page["connections-factors"].text
-    assert "some may be missing here" in page["connections-runs"].text
+    assert "some may be missing" in page["connections-runs"].text
+
+
+def test_factors_that_cannot_be_read_are_not_an_empty_file(client_as: Any, failing: Any) -> None:
+    problem = ReadFailed(Problem(code=ProblemCode.PERMISSION_DENIED))
+    with mock.patch.object(login_history, "factors_in", side_effect=problem):
+        client = client_as("auditor")
+        assert "may not read audit.connection_login_events" in parts(client.get(PAGE))["connections-factors"].text
+        assert client.get("/connections/factors.csv").status_code == 503
 
 
 def test_the_factors_cost_one_statement_once_for_everybody(client_as: Any, failing: Any) -> None:
@@ -285,4 +297,4 @@ def test_names_are_escaped(client_as: Any, failing: Any) -> None:
 def test_in_portuguese(client_as: Any, failing: Any) -> None:
     page = client_as("auditor").get(PAGE, headers={"Accept-Language": "pt-br"})
     assert "Nunca visto nos 30 dias anteriores" in parts(page)["connections-findings"].text
-    assert "não é necessariamente a causa" in parts(page)["connections-factors"].text
+    assert "não necessariamente a causa" in parts(page)["connections-factors"].text

@@ -412,11 +412,11 @@ def test_a_file_of_a_window_that_cannot_be_read_says_why(client_as: Any, sampled
         ("to=2026-03-10T11:00:00Z", 3, ""),
         ("from=2026-03-10T10:00&to=2026-03-10T11:00", 0, ""),
         ("from=2026-03-10T07:00&to=2026-03-10T08:00", 3, ""),
-        ("from=2026-03-10T12:00Z&to=2026-03-10T10:00Z", 6, "The range ends before it begins"),
-        ("from=yesterday", 6, "“yesterday” is no date and time"),
-        ("from=2026-02-30", 6, "is no date and time"),
-        ("from=0001-01-01T00:00:00%2B14:00", 6, "is no date and time"),
-        ("to=9999-12-31T23:59:59-14:00", 6, "is no date and time"),
+        ("from=2026-03-10T12:00Z&to=2026-03-10T10:00Z", 6, "The range ends before it starts"),
+        ("from=yesterday", 6, "“yesterday” is not a date and time"),
+        ("from=2026-02-30", 6, "is not a date and time"),
+        ("from=0001-01-01T00:00:00%2B14:00", 6, "is not a date and time"),
+        ("to=9999-12-31T23:59:59-14:00", 6, "is not a date and time"),
         (
             "from=2025-01-01&to=2026-03-10T12:00Z",
             6,
@@ -430,7 +430,7 @@ def test_a_free_range(client_as: Any, sampled: Any, events: Any, query: str, cou
     assert len(rows(response)) == count
     text = parts(response)["connections-activity"].text
     assert said in text
-    assert ("is no date" in text or "A range has" in text or "ends before" in text) is bool(said)
+    assert ("not a date" in text or "A range can cover" in text or "ends before" in text) is bool(said)
 
 
 def test_an_hour_at_whose_start_the_range_ends_is_not_in_it(client_as: Any, sampled: Any, events: Any) -> None:
