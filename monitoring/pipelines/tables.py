@@ -128,24 +128,25 @@ class PipelinesTable(PortalTable):
 
 
 class PipelineExecutionsTable(PagedTable):
-    """One pipeline's run entities, newest first, a page at a time."""
+    """One pipeline's executions, latest first, a page at a time."""
 
-    run_id = RunIdColumn(verbose_name=_("Run"), orderable=False)
-    status = StatusColumn(verbose_name=_("Status"), orderable=False)
-    started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
-    finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
-    seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="duration")
-    extracted = CountColumn(verbose_name=_("Extracted"), orderable=False)
-    upserted = CountColumn(verbose_name=_("Upserted"), orderable=False)
-    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"), orderable=False)
-    throughput = ThroughputColumn(verbose_name=_("Throughput"), orderable=False, unit=_("rows/s"))
-    moved = MovedColumn(verbose_name=_("Watermark moved"), orderable=False)
-    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"), orderable=False)
-    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"), orderable=False)
-    error_class = Column(verbose_name=_("Kind of failure"), orderable=False)
-    error_message = MessageColumn(verbose_name=_("Error"), orderable=False)
+    run_id = RunIdColumn(verbose_name=_("Run"))
+    status = StatusColumn(verbose_name=_("Status"))
+    started_at = TimeColumn(verbose_name=_("Started"))
+    finished_at = TimeColumn(verbose_name=_("Finished"))
+    seconds = SecondsColumn(verbose_name=_("Duration"), help="duration")
+    extracted = CountColumn(verbose_name=_("Extracted"))
+    upserted = CountColumn(verbose_name=_("Upserted"))
+    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"))
+    throughput = ThroughputColumn(verbose_name=_("Throughput"), unit=_("rows/s"))
+    moved = MovedColumn(verbose_name=_("Watermark moved"))
+    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"))
+    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"))
+    error_class = Column(verbose_name=_("Kind of failure"))
+    error_message = MessageColumn(verbose_name=_("Error"))
 
     class Meta:
+        orderable = False
         row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
 
     def render_error_class(self, value: Any) -> SafeString:

@@ -45,7 +45,7 @@ def test_everybody_sees_the_last_result_with_who_when_cost_and_evidence(
         html = client_as("viewer").get(BLOCK).content.decode()
     assert "asked by operator" in html
     assert "Source: keys used twice" in html
-    assert "None possible" in html
+    assert "Ruled out by a constraint" in html
     assert "Does not apply: only facts have it." in html
     assert " ms</td>" in html
 

@@ -108,7 +108,7 @@ def test_many_executions_are_summed_up_and_the_oldest_left_out(db: None, monkeyp
     with override("en"):
         note = chart(duration, ago(days=1), NOW)["note"]
     assert "median" in note
-    assert "newest 40" in note
+    assert "latest 40" in note
 
 
 def test_a_band_needs_five_values() -> None:
