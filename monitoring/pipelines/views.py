@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
 from django.contrib.auth.mixins import PermissionRequiredMixin
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.generic import View
@@ -55,19 +56,14 @@ class PipelineHead(PipelineBlock):
     rights = (DECIDE,)
 
     def of_subject(self, current: Current, subject: Subject) -> Context:
-        snapshot, pipeline = current.snapshot, subject.pipeline
+        snapshot, pipeline, may_decide = current.snapshot, subject.pipeline, may(self.request.user, DECIDE)
         return {
             "control": subject.control,
             "structure": label(pipeline.structure) if pipeline else None,
             "unread": readings.blind(snapshot) if snapshot and pipeline else (None, None),
-            "settings_url": settings_url(self.request, subject.name),
+            "settings_url": reverse("monitoring:pipeline-settings", args=(subject.name,)) if may_decide else "",
             "words": problem_text(subject.problem) if subject.problem else None,
         }
-
-
-def settings_url(request: HttpRequest, name: str) -> str:
-    """Return the address of the pipeline's settings, or an empty text for a user who may not change them."""
-    return reverse("monitoring:pipeline-settings", args=(name,)) if may(request.user, DECIDE) else ""
 
 
 class PipelineSettingsLink(PermissionRequiredMixin, View):
@@ -79,11 +75,9 @@ class PipelineSettingsLink(PermissionRequiredMixin, View):
     def get(self, request: HttpRequest, entity: str) -> HttpResponse:
         subject = subject_or_404(request, current(), entity)
         if PipelineSettings.objects.filter(pk=subject.name).exists():
-            return HttpResponseRedirect(
-                reverse("admin:monitoring_pipelinesettings_change", args=(quote(subject.name),))
-            )
+            return redirect("admin:monitoring_pipelinesettings_change", quote(subject.name))
         query = urlencode({"entity_name": subject.name})
-        return HttpResponseRedirect(f"{reverse('admin:monitoring_pipelinesettings_add')}?{query}")
+        return redirect(f"{reverse('admin:monitoring_pipelinesettings_add')}?{query}")
 
 
 class PipelineTimeline(PipelineBlock):
@@ -313,15 +307,15 @@ class FindPipeline(View):
     def get(self, request: HttpRequest) -> HttpResponse:
         text = request.GET.get("name", "").strip()
         if not text:
-            return HttpResponseRedirect(reverse("monitoring:pipelines"))
+            return redirect("monitoring:pipelines")
         state = current()
         # This also finds a control row that was not sampled yet.
         if len(text) <= MAX_NAME and (found := subject(state, text)) and found.control:
-            return HttpResponseRedirect(reverse("monitoring:pipeline", args=(found.name,)))
+            return redirect("monitoring:pipeline", found.name)
         alike = [name for name in names(state) if text.casefold() in name.casefold()]
         if len(alike) == 1:
-            return HttpResponseRedirect(reverse("monitoring:pipeline", args=(alike[0],)))
-        return HttpResponseRedirect(f"{reverse('monitoring:pipelines')}?{urlencode({'q': text[:200]})}")
+            return redirect("monitoring:pipeline", alike[0])
+        return redirect(f"{reverse('monitoring:pipelines')}?{urlencode({'q': text[:200]})}")
 
 
 BLOCKS: tuple[type[Block], ...] = (
