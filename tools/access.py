@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from monitoring import access
-from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "etlportal.settings")
+django.setup()
+
+from monitoring import access  # noqa: E402 - needs the apps
+from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind  # noqa: E402
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "access.md"
 BEGIN, END = "<!-- begin: python -m tools.access -->", "<!-- end -->"
@@ -21,7 +27,7 @@ def may(group: str, needs: Iterable[str]) -> bool:
 
 
 def admin_opens(group: str, table: str, does: str) -> bool:
-    """Return whether the group may do that with that table of the admin."""
+    """Return whether the group may do `does` with that table of the admin."""
     app, model = table.split(".")
     opens = "monitoring.view_etlrun" in GROUPS[group]
     return opens and f"{app}.{does}_{model}" in GROUPS[group]
@@ -38,13 +44,13 @@ def matrix() -> str:
         ]
         parts.append(f"## {title}\n\n{_table(['', 'needs', *GROUPS], rows)}")
     columns = [[f"`{name}`", f"`{needs}`", *_shown(needs)] for name, needs in COLUMNS.items()]
-    parts.append(f"## Columns\n\n{_table(['', 'whole with', *GROUPS], columns)}")
+    parts.append(f"## Columns\n\n{_table(['', 'unmasked with', *GROUPS], columns)}")
     tables = [
         [f"`{table}`{' ¹' if table in WHOLE_ONLY else ''}", *(_does(group, table) for group in GROUPS)]
         for table in ADMIN
     ]
-    parts.append(f"## The admin\n\n{_table(['', *GROUPS], tables)}\n\n¹ closed to who sees some pipelines only")
-    parts.append(f"## One's own account\n\nWhoever is signed in: {_listed(ACCOUNT)}.")
+    parts.append(f"## The admin\n\n{_table(['', *GROUPS], tables)}\n\n¹ closed to users limited to some pipelines")
+    parts.append(f"## A user's own account\n\nEvery signed-in user: {_listed(ACCOUNT)}.")
     parts.append(f"## Without signing in\n\n{_listed(OPEN)}.")
     return "\n\n".join(parts)
 
@@ -64,7 +70,7 @@ def _marks(needs: tuple[str, ...]) -> list[str]:
 
 
 def _shown(needs: str) -> list[str]:
-    return ["whole" if may(group, [needs]) else "masked" for group in GROUPS]
+    return ["unmasked" if may(group, [needs]) else "masked" for group in GROUPS]
 
 
 def _does(group: str, table: str) -> str:
@@ -81,7 +87,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def written(text: str) -> str:
-    """Return the document with its generated part made anew."""
+    """Return the document with its generated part replaced."""
     return re.sub(
         f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n\n{matrix()}\n\n{END}", text, flags=re.DOTALL
     )
@@ -92,7 +98,7 @@ def main(arguments: list[str]) -> int:
     new = written(text)
     if "--check" in arguments:
         if new != text:
-            print("docs/access.md is not what monitoring/access.py says: python -m tools.access")  # noqa: T201
+            print("docs/access.md differs from monitoring/access.py: run python -m tools.access")  # noqa: T201
         return int(new != text)
     DOCUMENT.write_text(new, encoding="utf-8")
     return 0
