@@ -29,8 +29,8 @@ from monitoring.collector.plan import DW, OLTP
 from monitoring.collector.preflight import preflight_of, remedies
 from monitoring.collector.read import WarehouseReading, read_warehouse
 from monitoring.collector.snapshot import TAKEOVER
-from monitoring.collector.store import Decisions, decisions, default_decisions, required_names
-from monitoring.models import CollectorState
+from monitoring.collector.store import default_settings, pipeline_settings, required_names
+from monitoring.models import CollectorState, PipelineSettings
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import Check, ConnectionReading, Preflight, Problem
 from monitoring.rules.preflight import Readiness, collector_check, readiness
@@ -80,11 +80,11 @@ class Doctor:
         waiting = (
             {} if settings.EMBEDDED else {alias: begin(partial(connection_reading, alias)) for alias in (DW, OLTP)}
         )
-        database, decided, migrated = self._portal(deadline)
+        database, configured, migrated = self._portal(deadline)
         dead = {alias: problem for alias, asked in waiting.items() if (problem := self._why(alias, asked, deadline))}
-        reading = self._read(decided, dead)
+        reading = self._read(configured, dead)
         pipelines = reading.pipelines.values()
-        preflight = preflight_of(reading, pipelines, required_names(decided))
+        preflight = preflight_of(reading, pipelines, required_names(configured))
         *databases, collector = database
         own = (*driver_checks(), *databases, folder_check(), collector, *settings_checks(database_ready=migrated))
         return Diagnosis(
@@ -94,7 +94,7 @@ class Doctor:
             abandoned=self.abandoned,
         )
 
-    def _portal(self, deadline: float) -> tuple[list[Check], dict[str, Decisions], bool]:
+    def _portal(self, deadline: float) -> tuple[list[Check], dict[str, PipelineSettings], bool]:
         if settings.DATABASES[DEFAULT]["ENGINE"].endswith("sqlite3"):
             return read_portal()
         try:
@@ -124,9 +124,9 @@ class Doctor:
             self.abandoned = True
             raise NoAnswer(f"no answer within {max(0.0, seconds):.0f} s") from error
 
-    def _read(self, decided: Mapping[str, Decisions], dead: Mapping[str, Problem]) -> WarehouseReading:
+    def _read(self, configured: Mapping[str, PipelineSettings], dead: Mapping[str, Problem]) -> WarehouseReading:
         memory = Memory()
-        question = partial(read_warehouse, memory, decided, lambda: None, copying=False, dead=dead)
+        question = partial(read_warehouse, memory, configured, lambda: None, copying=False, dead=dead)
         if settings.EMBEDDED:
             return question()
         try:
@@ -144,17 +144,17 @@ class Doctor:
         return WarehouseReading(now=timezone.now(), structure=structure, problem=problem)
 
 
-def read_portal() -> tuple[list[Check], dict[str, Decisions], bool]:
-    """Read `default`: the checks of the database and the collector, the decisions, whether it is migrated.
+def read_portal() -> tuple[list[Check], dict[str, PipelineSettings], bool]:
+    """Read `default`: the checks of the database and the collector, the pipeline settings, whether it is migrated.
 
     A database that cannot be read is reported; only a defect raises.
     """
-    decided = default_decisions()
+    configured = default_settings()
     try:
         connection = connections[DEFAULT]
         if _absent(connection):
             pending = len(MigrationLoader(None).graph.nodes)
-            return portal_checks(pending=pending), decided, False
+            return portal_checks(pending=pending), configured, False
         connection.ensure_connection()
         executor = MigrationExecutor(connection)
         pending = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
@@ -164,7 +164,7 @@ def read_portal() -> tuple[list[Check], dict[str, Decisions], bool]:
         return unread_portal(replace(problem, code=code))
     try:
         row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list("ticked_at", "lease_until").first()
-        decided = decisions()
+        configured = pipeline_settings()
     except DatabaseError:
         row = None  # tables of another release, or none, which portal.migrated reports
     now = timezone.now()
@@ -174,12 +174,12 @@ def read_portal() -> tuple[list[Check], dict[str, Decisions], bool]:
         collector_age_seconds=(now - ticked_at).total_seconds() if ticked_at else None,
         collecting=lease_until is not None and lease_until > now - TAKEOVER,
     )
-    return found, decided, pending == 0
+    return found, configured, pending == 0
 
 
-def unread_portal(problem: Problem) -> tuple[list[Check], dict[str, Decisions], bool]:
+def unread_portal(problem: Problem) -> tuple[list[Check], dict[str, PipelineSettings], bool]:
     """Return what read_portal returns, where `default` does not answer."""
-    return portal_checks(problem=problem), default_decisions(), False
+    return portal_checks(problem=problem), default_settings(), False
 
 
 def _absent(connection: Any) -> bool:

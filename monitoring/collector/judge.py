@@ -13,7 +13,7 @@ from monitoring.collector import store
 from monitoring.collector.memory import Memory, RunFigures
 from monitoring.collector.plan import DEFAULTS, DW, OLTP
 from monitoring.collector.read import WarehouseReading
-from monitoring.collector.store import Decisions
+from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ExecutionStatus, PipelineStatus, ProblemCode, WatermarkState
 from monitoring.rules.error_text import execution_errors
 from monitoring.rules.facts import (
@@ -43,7 +43,7 @@ OPEN_RUNS = 50
 
 
 def judge_all(
-    memory: Memory, reading: WarehouseReading, decided: Mapping[str, Decisions], previous_at: datetime | None
+    memory: Memory, reading: WarehouseReading, configured: Mapping[str, PipelineSettings], previous_at: datetime | None
 ) -> list[Pipeline]:
     """Return every pipeline judged from this reading alone, in the order of their names.
 
@@ -58,7 +58,7 @@ def judge_all(
     now = as_of(reading, previous_at)
     still_open = store.open_executions()
     return [
-        _judged(memory, reading, decided, row, still_open=still_open.get(row.entity_name, ()), now=now)
+        _judged(memory, reading, configured, row, still_open=still_open.get(row.entity_name, ()), now=now)
         for row in controls
     ]
 
@@ -128,7 +128,7 @@ def _refresh(memory: Memory, reading: WarehouseReading) -> None:
 def _judged(
     memory: Memory,
     reading: WarehouseReading,
-    decided: Mapping[str, Decisions],
+    configured: Mapping[str, PipelineSettings],
     row: ControlRow,
     *,
     still_open: tuple[Execution, ...],
@@ -136,7 +136,7 @@ def _judged(
 ) -> Pipeline:
     """Return one pipeline judged. If the rules fail, its status is unknown and says why."""
     name = row.entity_name
-    own, previous = decided.get(name, DEFAULTS), memory.previous.get(name)
+    own, previous = configured.get(name, DEFAULTS), memory.previous.get(name)
     found = reading.pipelines.get(name) or _unread(row, reading, previous)
     try:
         history = _history(memory, reading, found, still_open=still_open, now=now)
@@ -204,7 +204,7 @@ def _newest(reading: WarehouseReading, name: str, history: History, previous: Pi
     return max(candidates, key=lambda each: (each.run_id, each.run_entity_id))
 
 
-def _unjudged(found: PipelineReading, own: Decisions, error: Exception) -> Pipeline:
+def _unjudged(found: PipelineReading, own: PipelineSettings, error: Exception) -> Pipeline:
     problem = Problem(code=ProblemCode.OTHER, detail=f"{type(error).__name__}: {error}"[:500])
     return Pipeline(
         control=found.control,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from monitoring.collector.store import Decisions
+from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, PipelineReading, Problem, SourceReading, TargetReading
 from monitoring.warehouse.catalog import Catalog, Column, Table
@@ -21,7 +21,7 @@ from monitoring.warehouse.probes import (
 )
 
 DW, OLTP = "dw", "oltp"
-DEFAULTS = Decisions()
+DEFAULTS = PipelineSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,15 @@ class CannotRead(Exception):
         self.problem = Problem(code=code, detail=detail)
 
 
-def wanted_tables(controls: Iterable[ControlRow], decided: Mapping[str, Decisions]) -> dict[str, set[TableName]]:
+def wanted_tables(
+    controls: Iterable[ControlRow], configured: Mapping[str, PipelineSettings]
+) -> dict[str, set[TableName]]:
     """Return the tables that the pipelines read and write, by alias. Sources include the tables joined to them."""
     wanted: dict[str, set[TableName]] = {DW: set(), OLTP: set()}
     for control in controls:
-        own = decided.get(control.entity_name, DEFAULTS)
+        own = configured.get(control.entity_name, DEFAULTS)
         if (source := _table(control.source_table)) is not None:
-            wanted[OLTP] |= {source, *(join.table for join in joins_of(source, own.watermark_column))}
+            wanted[OLTP] |= {source, *(join.table for join in joins_of(source, own.watermark_expression.strip()))}
         if (target := _table(control.target_table)) is not None:
             wanted[DW].add(target)
     return wanted
@@ -58,15 +60,15 @@ def wanted_tables(controls: Iterable[ControlRow], decided: Mapping[str, Decision
 
 def planned(
     control: ControlRow,
-    decided: Decisions,
+    own: PipelineSettings,
     oltp: Catalog | Problem,
     dw: Catalog | Problem,
     broken: Problem | None = None,
 ) -> Plan:
     """Return what can be read of one pipeline. `broken`: why its control row itself cannot be used."""
     names = (_table(control.source_table), _column(control.source_pk_column), _table(control.target_table))
-    source, source_probe = _source(control, decided, oltp)
-    target, target_probe = _target(control, decided, dw)
+    source, source_probe = _source(control, own, oltp)
+    target, target_probe = _target(control, own, dw)
     if broken is not None:
         source, source_probe = replace(source, problem=broken), None
     reading = PipelineReading(control=control, mapping_valid=None not in names, source=source, target=target)
@@ -74,7 +76,7 @@ def planned(
 
 
 def _source(
-    control: ControlRow, decided: Decisions, oltp: Catalog | Problem
+    control: ControlRow, own: PipelineSettings, oltp: Catalog | Problem
 ) -> tuple[SourceReading, SourceProbe | None]:
     name = _table(control.source_table)
     if name is None:
@@ -89,7 +91,7 @@ def _source(
         key = _column(control.source_pk_column)
         if key is None:
             raise CannotRead(ProblemCode.NAME_INVALID, control.source_pk_column[:200])
-        chain, key = _chain(table, decided, oltp), _key(table, key)
+        chain, key = _chain(table, own, oltp), _key(table, key)
     except CannotRead as reason:
         return SourceReading(exists=True, problem=reason.problem), None
     reading = SourceReading(exists=True, has_watermark_index=_indexed(chain, key))
@@ -97,24 +99,26 @@ def _source(
     return reading, probe
 
 
-def _chain(source: Table, decided: Decisions, oltp: Catalog) -> tuple[Linked, ...]:
-    column = decided.watermark_column or UPDATED_AT
+def _chain(source: Table, own: PipelineSettings, oltp: Catalog) -> tuple[Linked, ...]:
+    column = own.watermark_expression.strip() or UPDATED_AT
     parsed = _column(column)
     if parsed is None:
         raise CannotRead(ProblemCode.NAME_INVALID, column[:200])
     chain = [Linked(table=_readable(source), ts=_moment(source, parsed))]
-    for join in joins_of(source.name, decided.watermark_column):
+    for join in joins_of(source.name, own.watermark_expression.strip()):
         table = oltp.find(join.table)
         if table is None:
             problem = _missing(oltp, join.table)
             raise CannotRead(problem.code, problem.detail)
-        own = _present(_readable(table), join.column)
-        before = _present(chain[-1].table, join.to_column)
-        chain.append(Linked(table=table, ts=_moment(table, UPDATED_AT), column=own.name, to_column=before.name))
+        column = _present(_readable(table), join.column).name
+        to_column = _present(chain[-1].table, join.to_column).name
+        chain.append(Linked(table=table, ts=_moment(table, UPDATED_AT), column=column, to_column=to_column))
     return tuple(chain)
 
 
-def _target(control: ControlRow, decided: Decisions, dw: Catalog | Problem) -> tuple[TargetReading, TargetProbe | None]:
+def _target(
+    control: ControlRow, own: PipelineSettings, dw: Catalog | Problem
+) -> tuple[TargetReading, TargetProbe | None]:
     name = _table(control.target_table)
     if name is None:
         return TargetReading(exists=False, problem=Problem(code=ProblemCode.NAME_INVALID)), None
@@ -127,8 +131,8 @@ def _target(control: ControlRow, decided: Decisions, dw: Catalog | Problem) -> t
         _readable(table)
     except CannotRead as reason:
         return TargetReading(exists=True, problem=reason.problem), None
-    column = _update_column(table, decided.target_column)
-    load_time = decided.target_is_load_time
+    column = _update_column(table, own.target_updated_column.strip())
+    load_time = own.target_updated_is_load_time
     if load_time is None:
         load_time = column is not None and column.name.casefold() in LOAD_TIME_COLUMNS
     # A load time says nothing about latency, so the newest one is not read.

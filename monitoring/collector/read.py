@@ -20,8 +20,7 @@ from etlportal.budget import budget
 from monitoring.collector.copies import copy_runs
 from monitoring.collector.memory import FailingProbe, Memory, Structure
 from monitoring.collector.plan import DEFAULTS, DW, OLTP, Plan, planned, wanted_tables
-from monitoring.collector.store import Decisions
-from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
+from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ConnectionReading, ControlRow, PipelineReading, Problem, SourceReading, TargetReading
 from monitoring.rules.preflight import Rights
@@ -75,7 +74,7 @@ class WarehouseReading:
 
 def read_warehouse(
     memory: Memory,
-    decided: Mapping[str, Decisions],
+    configured: Mapping[str, PipelineSettings],
     between: Callable[[], None],
     *,
     copying: bool = True,
@@ -92,7 +91,7 @@ def read_warehouse(
         control, problem = (None, dead[DW]) if DW in dead else _control()
         controls = control.rows if control is not None else tuple(each.control for each in memory.previous.values())
         between()
-        structure = _structure(memory, controls, decided, problem, dead.get(OLTP))
+        structure = _structure(memory, controls, configured, problem, dead.get(OLTP))
         reading = WarehouseReading(
             now=control.now if control is not None else timezone.now(),
             structure=structure,
@@ -104,7 +103,7 @@ def read_warehouse(
         if control is not None:
             if copying and control.audit_problem is None:
                 _copy(memory, control, reading)
-            reading.plans = {row.entity_name: _plan(row, control, structure, decided) for row in control.rows}
+            reading.plans = {row.entity_name: _plan(row, control, structure, configured) for row in control.rows}
             between()
             targets = _targets(memory, reading)
             between()
@@ -128,8 +127,10 @@ def _why(connection: ConnectionReading) -> Problem:
     return connection.problem or Problem(code=ProblemCode.UNREACHABLE)
 
 
-def _plan(row: ControlRow, control: ControlReading, structure: Structure, decided: Mapping[str, Decisions]) -> Plan:
-    own, catalogs = decided.get(row.entity_name, DEFAULTS), structure.catalogs
+def _plan(
+    row: ControlRow, control: ControlReading, structure: Structure, configured: Mapping[str, PipelineSettings]
+) -> Plan:
+    own, catalogs = configured.get(row.entity_name, DEFAULTS), structure.catalogs
     return planned(row, own, catalogs[OLTP], catalogs[DW], control.broken.get(row.entity_name))
 
 
@@ -144,12 +145,12 @@ def _copy(memory: Memory, control: ControlReading, reading: WarehouseReading) ->
 def _structure(
     memory: Memory,
     controls: tuple[ControlRow, ...],
-    decided: Mapping[str, Decisions],
+    configured: Mapping[str, PipelineSettings],
     dw_problem: Problem | None,
     oltp_problem: Problem | None,
 ) -> Structure:
     """Return the structure from the memory, or read it again when that is due."""
-    wanted = wanted_tables(controls, decided)
+    wanted = wanted_tables(controls, configured)
     wanted[DW] |= {parse_table(name) for name in CONTRACT_TABLES}
     known = memory.structure
     if known is not None and dw_problem is None and _still_good(known, wanted):

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from monitoring.collector.lease import LeaseLost
-from monitoring.collector.store import BATCH, decisions, not_beyond, note_kept, rolled_before
+from monitoring.collector.store import BATCH, not_beyond, note_kept, pipeline_settings, rolled_before
 from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunEntityCopy, TrailEntry
 from monitoring.rules.enums import Grain
 from monitoring.rules.facts import Thresholds
@@ -94,7 +94,7 @@ class _Hours(_Kind):
 
     def read(self, start: datetime) -> ByName:
         stands = timedelta(seconds=max(STANDS_SECONDS, 3 * settings.COLLECT_IDLE_SECONDS))
-        decided, usual = decisions(), Thresholds()
+        configured, usual = pipeline_settings(), Thresholds()
         samples = (
             self.source()
             .filter(sampled_at__gte=start - stands, sampled_at__lt=start + HOUR)
@@ -106,7 +106,7 @@ class _Hours(_Kind):
         hours: dict[str, HourOf] = {}
         for name, at, status, active, source, target, *figures in samples.iterator(CHUNK):
             if name not in hours:
-                hours[name] = HourOf(start, stands, decided[name].thresholds if name in decided else usual)
+                hours[name] = HourOf(start, stands, configured[name].thresholds if name in configured else usual)
             hours[name].add(
                 at,
                 status=status,

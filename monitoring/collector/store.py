@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
 from statistics import median
@@ -27,7 +26,7 @@ from monitoring.models import (
 )
 from monitoring.models.executions import execution_of, with_executions
 from monitoring.rules.enums import ExecutionStatus, Grain, RunStatus
-from monitoring.rules.facts import Execution, History, Pipeline, Run, Thresholds, Watermark
+from monitoring.rules.facts import Execution, History, Pipeline, Run, Watermark
 from monitoring.rules.figures import finished
 from monitoring.rules.overview import RunCounts
 from monitoring.rules.rollups import hour_of
@@ -292,44 +291,16 @@ def _seconds(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds()
 
 
-_LIMITS = {each.name for each in fields(Thresholds)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
-    """The settings of one pipeline. An empty text and None mean the default."""
-
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    watermark_column: str = ""
-    target_column: str = ""
-    target_is_load_time: bool | None = None
-    owner: str = ""
-    required: bool = False
-
-
-def decisions() -> dict[str, Decisions]:
+def pipeline_settings() -> dict[str, PipelineSettings]:
     """Return the settings of the pipelines that have a row or are required by default. One statement."""
-    return default_decisions() | {row.entity_name: _decided(row) for row in PipelineSettings.objects.all()}
+    return default_settings() | {row.entity_name: row for row in PipelineSettings.objects.all()}
 
 
-def default_decisions() -> dict[str, Decisions]:
+def default_settings() -> dict[str, PipelineSettings]:
     """Return the settings of the pipelines that are required by default."""
-    return {name: Decisions(required=True) for name in settings.REQUIRED_PIPELINES}
+    return {name: PipelineSettings(entity_name=name) for name in settings.REQUIRED_PIPELINES}
 
 
-def required_names(decided: Mapping[str, Decisions]) -> tuple[str, ...]:
+def required_names(configured: Mapping[str, PipelineSettings]) -> tuple[str, ...]:
     """Return the names of the required pipelines, whether they exist or not."""
-    return tuple(sorted(name for name, each in decided.items() if each.required))
-
-
-def _decided(row: PipelineSettings) -> Decisions:
-    limits = {name: value for name in _LIMITS if (value := getattr(row, name, None)) is not None}
-    required = row.entity_name in settings.REQUIRED_PIPELINES if row.is_required is None else row.is_required
-    return Decisions(
-        thresholds=Thresholds(**limits),
-        watermark_column=row.watermark_expression.strip(),
-        target_column=row.target_updated_column.strip(),
-        target_is_load_time=row.target_updated_is_load_time,
-        owner=row.owner,
-        required=required,
-    )
+    return tuple(sorted(name for name, each in configured.items() if each.required))

@@ -22,7 +22,7 @@ from monitoring.collector.preflight import preflight_of
 from monitoring.collector.read import WarehouseReading, read_warehouse
 from monitoring.collector.rollup import expire_sessions, expire_trail, prune_rollups, prune_samples, roll_up
 from monitoring.collector.snapshot import decode, encode, version_of
-from monitoring.collector.store import decisions, required_names, store_tick
+from monitoring.collector.store import pipeline_settings, required_names, store_tick
 from monitoring.models import CollectorState
 from monitoring.rules.alerts import open_verdicts, preflight_verdicts
 from monitoring.rules.enums import Grain
@@ -65,11 +65,11 @@ def _tick(memory: Memory, holder: str, between: Callable[[], None]) -> Ticked:
     previous = memory.snapshot or _stored_snapshot()
     if previous is not None and memory.snapshot is None:
         memory.remember(previous)
-    decided = decisions()
-    reading = read_warehouse(memory, decided, between)
+    configured = pipeline_settings()
+    reading = read_warehouse(memory, configured, between)
     last_good = None if previous is None else previous.stale_since or previous.sampled_at
-    pipelines = judge_all(memory, reading, decided, last_good)
-    snapshot = _snapshot(memory, reading, pipelines, previous, required_names(decided))
+    pipelines = judge_all(memory, reading, configured, last_good)
+    snapshot = _snapshot(memory, reading, pipelines, previous, required_names(configured))
     version = version_of(snapshot)
     between()
     milliseconds = round((time.perf_counter() - started) * 1000)

@@ -1,10 +1,11 @@
-"""The portal's own tables, in `default`: what the collector saw, and what people decided.
+"""The portal's own tables, in `default`: what the collector stores, and what users set.
 
 All times are aware UTC. Row counts are rows; durations are seconds.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.fields import ErrorTextField, ForeignCharField, ForeignJSONField, ForeignTextField
 from monitoring.models.managers import PipelinesManager, RunsManager, ScopedRun
+from monitoring.rules.facts import Thresholds
 
 
 class CollectorState(models.Model):
@@ -168,7 +170,7 @@ class RunEntityCopy(models.Model):
 
 
 class PipelineSettings(models.Model):
-    """What people decided about one pipeline. No row is needed: every default is METRICS'."""
+    """The settings of one pipeline. Without a row, and for an empty value, METRICS' defaults apply."""
 
     entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
     watermark_expression = models.CharField(
@@ -229,6 +231,16 @@ class PipelineSettings(models.Model):
 
     def __str__(self) -> str:
         return self.entity_name
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """METRICS' limits, except those that are set here."""
+        names = (each.name for each in fields(Thresholds))
+        return Thresholds(**{name: value for name in names if (value := getattr(self, name, None)) is not None})
+
+    @property
+    def required(self) -> bool:
+        return self.entity_name in settings.REQUIRED_PIPELINES if self.is_required is None else self.is_required
 
     @property
     def allowed_words(self) -> tuple[str, ...]:

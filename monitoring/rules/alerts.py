@@ -269,7 +269,9 @@ def recurrent_failure(facts: Facts) -> Verdict:
     if executions <= 0:
         return facts.silent(Rule.RECURRENT_FAILURE, "history")
     percent = 100 * failures / executions
-    if failures < limits.failure_minimum or percent < min(limits.failure_warning_percent, limits.failure_critical_percent):
+    if failures < limits.failure_minimum or percent < min(
+        limits.failure_warning_percent, limits.failure_critical_percent
+    ):
         return facts.fine(Rule.RECURRENT_FAILURE)
     return facts.verdict(
         Rule.RECURRENT_FAILURE,

@@ -19,9 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 
-from monitoring.rules.diagnostics import Part, read, without_statement
-from monitoring.rules.enums import ErrorClass
-from monitoring.rules.error_numbers import (
+from monitoring.rules.driver_messages import (
     BY_DRIVER,
     BY_EXCEPTION,
     BY_NATIVE,
@@ -31,7 +29,11 @@ from monitoring.rules.error_numbers import (
     NAMES,
     OPEN_ENDED,
     UNINFORMATIVE,
+    Part,
+    read,
+    without_statement,
 )
+from monitoring.rules.enums import ErrorClass
 from monitoring.rules.masking import Kind, mask, mask_logins, mask_quoted
 
 FINGERPRINT_VERSION = 1

@@ -1,7 +1,7 @@
-"""How samples become hours, hours become days, and executions become days.
+"""Roll up samples into hours, hours into days, and executions into days.
 
-Unknown stays unknown: a figure that no sample knew has no value, and a figure counts the values it is made of.
-The functions `columns` return what a row of PipelineRollup holds.
+A figure that is unknown in every sample is None, and each figure counts its known values. The functions `columns`
+return the columns of a row of PipelineRollup.
 """
 
 from __future__ import annotations

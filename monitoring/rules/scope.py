@@ -14,14 +14,11 @@ from monitoring.rules.preflight import all_of, any_of
 
 ANSWERS = {CheckState.PASSED: True, CheckState.FAILED: False}
 COUNTED = "pipelines.active"
-"""The pre-flight's check that counts the pipelines."""
+"""The check that counts the pipelines."""
 
 
 def run_within(run: Run, names: Collection[str]) -> Run | None:
-    """Return the run as if only these pipelines had been in it; None when none of them was.
-
-    The rows of the others do not count for its status, counts, finish, request or error.
-    """
+    """Return the run as if only these pipelines had been in it, or None if none of them was."""
     executions = tuple(each for each in run.executions if each.entity_name in names)
     if not executions:
         return None
@@ -60,10 +57,9 @@ def pipelines_within(snapshot: Snapshot, names: Collection[str]) -> tuple[Pipeli
 def within(
     snapshot: Snapshot, names: Collection[str], *, overview: Overview, recent: Iterable[Run], running: Iterable[Run]
 ) -> Snapshot:
-    """Return the snapshot with these pipelines only.
+    """Return the snapshot with these pipelines only. `overview` is computed for them.
 
-    `overview`: theirs, worked out anew. `recent`, `running`: the newest runs, and those that say they run,
-    with their executions; what is of other pipelines in them is left out here.
+    `recent`, `running`: the newest and the running runs with all executions; those of other pipelines are removed.
     """
     pipelines = pipelines_within(snapshot, names)
     preflight = preflight_within(snapshot.preflight, pipelines, names)
@@ -118,6 +114,7 @@ def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
 
 def without_logins(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot with login names, hosts and addresses masked: in `started_by` and in texts."""
+    last_run = snapshot.overview.last_run
     return replace(
         snapshot,
         connections=tuple(
@@ -136,7 +133,7 @@ def without_logins(snapshot: Snapshot) -> Snapshot:
             ),
         ),
         pipelines=tuple(_pipeline_without_logins(each) for each in snapshot.pipelines),
-        overview=replace(snapshot.overview, last_run=_run_without_logins(snapshot.overview.last_run)),
+        overview=replace(snapshot.overview, last_run=last_run and run_without_logins(last_run)),
         verdicts=_verdicts(snapshot.verdicts),
         running=tuple(run_without_logins(each) for each in snapshot.running),
         recent_runs=tuple(run_without_logins(each) for each in snapshot.recent_runs),
@@ -158,10 +155,6 @@ def run_without_logins(run: Run) -> Run:
 def problem_without_logins(problem: Problem | None) -> Problem | None:
     """Return the problem with the logins in its text masked."""
     return None if problem is None else replace(problem, detail=mask_logins(problem.detail))
-
-
-def _run_without_logins(run: Run | None) -> Run | None:
-    return None if run is None else run_without_logins(run)
 
 
 def _execution_without_logins(execution: Execution) -> Execution:

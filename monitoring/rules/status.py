@@ -1,4 +1,4 @@
-"""The status of a pipeline: the first that holds (METRICS, "Per pipeline")."""
+"""The status of a pipeline and the state of its watermark: the first that applies (METRICS, "Per pipeline")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_LAST_STATUS = {
     RunStatus.FAILED: PipelineStatus.FAILED,
     RunStatus.PARTIAL: PipelineStatus.FAILED,
     RunStatus.SUCCESS: PipelineStatus.OK,
-    # Only the runner's dying words: the contract does not know `running` here, nor anything else.
+    # Only a runner that was killed leaves `running` here; the contract does not have it.
     RunStatus.RUNNING: PipelineStatus.UNKNOWN,
     RunStatus.UNKNOWN: PipelineStatus.UNKNOWN,
 }
@@ -61,15 +61,13 @@ EligibleSample = tuple[datetime, int, Watermark | None]
 def watermark_state(
     control: ControlRow, source: SourceReading, newest: Execution | None, history: History, now: datetime
 ) -> WatermarkState:
-    """Return what the watermark does, the first that holds of this order:
+    """Return the state of the watermark W, the first that applies:
 
-    unknown (the pending rows could not be read), not enough history (fewer than 3 finished runs),
-    rewound (W went back, and since then something was always eligible), stopped, current (nothing
-    was eligible at some sample since the third newest finished run began), stalled (W unchanged
-    over those runs), falling behind, draining.
+    unknown (the pending rows could not be read), not enough history (fewer than 3 finished runs), rewound (W went
+    back, and rows were eligible ever since), stopped, current (no row was eligible at some sample since the third
+    newest finished run began), stalled (W unchanged over those runs), falling behind, draining.
 
-    METRICS names current first; but a pipeline that was current before it was rewound, or before
-    its runner stopped, is not current any more, so those two are asked before.
+    METRICS names current first. But a pipeline that was current before it was rewound or stopped is not current.
     """
     if source.eligible is None:
         return WatermarkState.UNKNOWN
@@ -87,7 +85,6 @@ def watermark_state(
 def _progress(
     control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
 ) -> WatermarkState:
-    """The states of a pipeline whose runs go on: current, stalled, falling behind, draining."""
     recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
     if any(eligible <= 0 for _, eligible, _ in recent):
         return WatermarkState.CURRENT
@@ -101,10 +98,9 @@ def _progress(
 def unchanged_since(
     control: ControlRow, ended: tuple[Execution, ...], samples: list[EligibleSample]
 ) -> datetime | None:
-    """Return the start of the oldest of these finished runs when W did not move over them, else None.
+    """Return the start of the oldest of these finished runs if W did not move over them, else None.
 
-    A run writes the W that it began with: where all began with today's W, it never moved. Where a
-    run did not write it, the samples of that time must all show today's W.
+    All runs must have begun with today's W. Where a run did not write it, all samples of that time must show it.
     """
     begun = [execution.watermark_from for execution in ended]
     known = [watermark for watermark in begun if watermark is not None]
@@ -122,9 +118,8 @@ def eligible_throughout(
 ) -> bool | None:
     """Return whether rows were eligible during all of these finished runs (newest first).
 
-    None: nobody looked often enough to say. True when the oldest eligible row was already due
-    when the oldest of them began (W did not move past it since), or when after the start of each
-    run, before the next one's, a sample saw eligible rows. One sample without any makes it False.
+    True when the oldest eligible row was due when the oldest run began, or when between the starts of each two runs
+    a sample counted eligible rows. False when one sample counted none. None: too few samples.
     """
     first = ended[-1].started_at
     seen = [sample for sample in samples if sample[0] >= first]
@@ -143,7 +138,7 @@ def eligible_throughout(
 
 
 def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
-    """Return the samples up to now, newest first, headed by what this tick read."""
+    """Return the samples up to now, newest first, beginning with this tick's."""
     past = [sample for sample in history.eligible_samples if sample[0] < now]
     if source.eligible is None:
         return past
@@ -151,7 +146,7 @@ def samples_until(control: ControlRow, source: SourceReading, history: History, 
 
 
 def _rewound(ended: tuple[Execution, ...], samples: list[EligibleSample]) -> bool:
-    """Whether W went back within these runs, without anything having drained since."""
+    """Return whether W went back within these runs, and rows were eligible in every sample since."""
     since = ended[-1].started_at
     seen = [(when, watermark) for when, _, watermark in samples if watermark is not None and when >= since]
     seen += [(run.started_at, run.watermark_from) for run in ended if run.watermark_from is not None]
@@ -163,7 +158,7 @@ def _rewound(ended: tuple[Execution, ...], samples: list[EligibleSample]) -> boo
 
 
 def _stopped(ended: tuple[Execution, ...], samples: list[EligibleSample], history: History, now: datetime) -> bool:
-    """Whether rows wait in two samples and no run finished for much longer than usual."""
+    """Return whether two samples have eligible rows and no run finished for much longer than usual."""
     ninetieth = percentile(usable(history.gaps), 90, MINIMUM_GAPS)
     finish = newest_finish(ended)
     if ninetieth is None or finish is None or len(samples) < 2:
@@ -174,12 +169,12 @@ def _stopped(ended: tuple[Execution, ...], samples: list[EligibleSample], histor
 
 
 def _direction(window: list[EligibleSample], *, capped: bool) -> WatermarkState:
-    """Tell falling behind from draining by whether the eligible rows ever shrank (newest first)."""
+    """Return draining if the eligible rows ever decreased, falling behind if not but W moved. Newest sample first."""
     marks = [(when, watermark) for when, _, watermark in window if watermark is not None]
     if len(window) < 2 or len(marks) < 2:
         return WatermarkState.UNKNOWN
     if capped:
-        # Both counts may be "100,000+": ask instead whether W comes closer to the clock.
+        # Both counts may be "100,000+", so compare the distance between W and the clock instead.
         (last, newest), (first, oldest) = marks[0], marks[-1]
         shrank = last - newest.updated_at < first - oldest.updated_at
     else:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from monitoring.rules.driver_messages import BY_NATIVE, NAMES
 from monitoring.rules.enums import ErrorClass
-from monitoring.rules.error_numbers import BY_NATIVE, NAMES
 from monitoring.rules.error_text import parse
 from tests.unit.error_messages import PORTUGUESE, REAL, SPANISH, Real
 

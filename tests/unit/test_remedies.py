@@ -15,8 +15,8 @@ from monitoring.collector.memory import Structure
 from monitoring.collector.plan import planned, wanted_tables
 from monitoring.collector.preflight import remedies
 from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading
-from monitoring.collector.store import Decisions
 from monitoring.management.doctor_report import script
+from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Problem
 from monitoring.warehouse import permissions as text
@@ -84,7 +84,7 @@ def looked(
     )
     found = WarehouseReading(now=timezone.now(), structure=structure)
     for row in controls or (control(),):
-        found.plans[row.entity_name] = planned(row, Decisions(), catalogs["oltp"], catalogs["dw"])
+        found.plans[row.entity_name] = planned(row, PipelineSettings(), catalogs["oltp"], catalogs["dw"])
     return found
 
 
