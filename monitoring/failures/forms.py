@@ -1,4 +1,4 @@
-"""What a reader may ask of the grouped failures through the URL."""
+"""The filters of the grouped failures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,10 @@ from monitoring.web.labels import label
 
 
 def state_choices() -> list[tuple[str, str]]:
-    """Return every state of a failure with its word in the reader's language."""
     return [(each.value, label(each)) for each in FailureState]
 
 
 class FailureGroupsForm(TableForm):
-    """Filters of the grouped failures."""
-
     q = search_field()
     kind = forms.ChoiceField(
         label=_("Kind"),
@@ -45,8 +42,7 @@ class FailureGroupsForm(TableForm):
     unresolved = forms.BooleanField(label=_("Unresolved only"), required=False)
 
     def apply(self, groups: Iterable[FailureGroup]) -> list[FailureGroup]:
-        """Return the groups that match. Whether they are resolved is unknown for those of an unknown state: they
-        count as unresolved."""
+        """Return the groups that match. A group of an unknown state counts as unresolved."""
         values = self.values
         kind, states, unresolved = values.get("kind"), values.get("state"), values.get("unresolved")
         pipeline = (values.get("pipeline") or "").strip().casefold()

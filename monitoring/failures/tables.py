@@ -26,13 +26,14 @@ from monitoring.web.tables import (
     SecondsColumn,
     StatusColumn,
     TimeColumn,
+    WordsColumn,
 )
 
 PIPELINES_SHOWN = 3
 
 
 class GroupColumn(Column):
-    """The class, as the link to the group's page, the names in its message, and what it means."""
+    """The class as a link to the group, its meaning, and the names in its message."""
 
     def render(self, record: FailureGroup) -> SafeString:
         words = failure_text(record.error)
@@ -50,17 +51,13 @@ class GroupColumn(Column):
 
 
 class GroupStateColumn(StatusColumn):
-    """The state, and whether a pipeline still fails with it."""
-
-    def render(self, value: Any, record: FailureGroup) -> SafeString:
+    def render(self, record: FailureGroup) -> SafeString:  # type: ignore[override]
         if not record.unresolved:
-            return parts.status(value)
-        return format_html('{} <span class="tag">{}</span>', parts.status(value), gettext("unresolved"))
+            return parts.status(record.state)
+        return format_html('{} <span class="tag">{}</span>', parts.status(record.state), gettext("unresolved"))
 
 
 class PipelinesColumn(Column):
-    """The pipelines: the first few as links, and how many more."""
-
     def render(self, value: tuple[str, ...]) -> SafeString:
         links = format_html_join(", ", "{}", ((pipeline_link(name),) for name in value[:PIPELINES_SHOWN]))
         more = len(value) - PIPELINES_SHOWN
@@ -73,7 +70,7 @@ class PipelinesColumn(Column):
 
 
 class DaysColumn(Column):
-    """A bar per day; the numbers are what screen readers say and files hold."""
+    """A bar per day; the numbers are for screen readers and exports."""
 
     def render(self, record: FailureGroup) -> SafeString:
         return graphics.day_bars([day.number for day in record.days], days_sentence(record.days))
@@ -92,20 +89,7 @@ class ErrorPartColumn(Column):
         return "" if value is None else value
 
 
-class WordsColumn(ErrorPartColumn):
-    """One of the class's explanations."""
-
-    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="error", **kwargs)
-        self.part = part
-
-    def value(self, record: FailureGroup) -> str:
-        return str(getattr(failure_text(record.error), self.part))
-
-
 class FailureGroupsTable(PortalTable):
-    """Last seen first by default."""
-
     key = staticmethod(lambda row: row.fingerprint)
 
     kind = GroupColumn(verbose_name=_("Failure"), help="failure_group", rank=lambda row: label(row.kind).casefold())
@@ -118,8 +102,8 @@ class FailureGroupsTable(PortalTable):
     last_run_id = RunIdColumn(verbose_name=_("Last run"))
     days = DaysColumn(verbose_name=_("Per day"), orderable=False)
     unresolved = ErrorPartColumn(verbose_name=_("Unresolved in"))
-    meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
-    advice = WordsColumn("advice", verbose_name=_("What to do"))
+    meaning = WordsColumn("meaning", accessor="error", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", accessor="error", verbose_name=_("What to do"))
     native = ErrorPartColumn(verbose_name=_("Error number"), accessor="error__number")
     sqlstate = ErrorPartColumn(verbose_name=_("SQLSTATE"), accessor="error__sqlstate")
     severity = ErrorPartColumn(verbose_name=_("Severity"), accessor="error__severity")
@@ -138,8 +122,6 @@ class FailureGroupsTable(PortalTable):
 
 
 class GroupExecutionsTable(PagedTable):
-    """One group's failed executions, newest first."""
-
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)
     started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
@@ -154,8 +136,6 @@ class GroupExecutionsTable(PagedTable):
 
 
 class GroupPartsTable(PortalTable):
-    """One group's part in each of its pipelines."""
-
     key = staticmethod(lambda row: row.entity_name)
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)

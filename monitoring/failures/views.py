@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, UNMASK, may
@@ -45,8 +44,6 @@ FIELD = "run_entity_id"
 
 
 class FailureGroupsBlock(Block):
-    """The groups that match the filters."""
-
     name = "failure-groups"
     template_name = "monitoring/failures/_groups.html"
     same_for_all = True
@@ -77,7 +74,7 @@ class FailureGroupsExport(export.TableExport):
 
 
 class GroupBlock(Block):
-    """A block of one group's page. The group is looked up once per request and shared by the blocks."""
+    """A block of one group's page. Subclasses implement `filled`, with the group that all blocks share."""
 
     def replacement(self, state: Current) -> HttpResponse | None:
         group_or_404(self.request, state, self.kwargs["fingerprint"])
@@ -88,22 +85,17 @@ class GroupBlock(Block):
         return {"group": group, **self.filled(current, group)}
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
-        """Return the variables beside the group."""
         raise NotImplementedError
 
 
 class FailureGroupFacts(GroupBlock):
-    """What the failure is and means, what to do, and its newest message. Values of rows are shown on demand."""
+    """Meaning, advice and the newest message, unmasked for a user who asked for that."""
 
     name = "failure-group-facts"
     template_name = "monitoring/failures/_facts.html"
 
-    @cached_property
-    def until(self) -> Any:
-        return unmasked_until(self.request, subject_of(self.kwargs["fingerprint"]), timezone.now())
-
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
-        error, until = group.error, self.until
+        error, until = group.error, unmasked_until(self.request, subject_of(group.fingerprint), timezone.now())
         if until is not None:
             message = RunEntityCopy.objects.values_list("error_message", flat=True).get(pk=group.newest_id)
             error = parse(message if may(self.request.user, CONNECTIONS) else mask_logins(message))
@@ -112,17 +104,13 @@ class FailureGroupFacts(GroupBlock):
             "words": failure_text(error),
             "until": until,
             "may_unmask": may(self.request.user, UNMASK) and BULLET in group.error.text,
-            "connections_url": self._around(group) if may(self.request.user, CONNECTIONS) else "",
+            "connections_url": audit_url(group.last_seen - AROUND, group.last_seen + AROUND)
+            if may(self.request.user, CONNECTIONS)
+            else "",
         }
-
-    def _around(self, group: FailureGroup) -> str:
-        """Return the address of the connections around its newest execution."""
-        return audit_url(group.last_seen - AROUND, group.last_seen + AROUND)
 
 
 class FailureGroupDays(GroupBlock):
-    """How often it happened on each day, and in which pipelines."""
-
     name = "failure-group-days"
     template_name = "monitoring/failures/_days.html"
     same_for_all = True
@@ -139,7 +127,6 @@ class FailureGroupDays(GroupBlock):
 
 
 def days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
-    """Return a bar per day: how often a failure happened."""
     return {
         "type": "bar",
         "unit": gettext("failures"),
@@ -149,8 +136,6 @@ def days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
 
 
 class FailureGroupExecutions(GroupBlock):
-    """The group's executions, newest first, a page by key."""
-
     name = "failure-group-executions"
     template_name = "monitoring/failures/_executions.html"
     same_for_all = True
@@ -160,7 +145,7 @@ class FailureGroupExecutions(GroupBlock):
         request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
         found = executions(group.fingerprint)
         listed = keyset.listed(request, here, found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN)
-        table = GroupExecutionsTable(_lines(listed["page"].rows, request.user))
+        table = GroupExecutionsTable(_executions(listed["page"].rows, request))
         table.caption = gettext("Executions that failed like this")
         table.around = around_failed(request)
         return {
@@ -197,7 +182,7 @@ class FailureGroupExecutionsExport(export.TableExport):
         group_or_404(self.request, current, fingerprint)
         self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
         copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.ROWS_TO_READ]
-        return GroupExecutionsTable(_lines(copies, self.request.user))
+        return GroupExecutionsTable(_executions(copies, self.request))
 
 
 class FailureUnmask(UnmaskView):
@@ -212,12 +197,12 @@ class FailureUnmask(UnmaskView):
 
 
 def subject_of(fingerprint: str) -> str:
-    """Return under which name the trail and the session know a group: no pipeline can be called so."""
+    """Return the name of a group in the activity log and in the session. No pipeline can have this name."""
     return f"failure/{fingerprint}"
 
 
 def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsForm, FailureGroupsTable, FailureGroups]:
-    """Return the form with what was asked, the table of the groups that match, and all groups."""
+    """Return the form, the table of the groups that match, and all groups."""
     found = failure_groups(current, logins=may(request.user, CONNECTIONS))
     form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
     order = form.values.get("sort") or LAST_SEEN_FIRST
@@ -225,7 +210,7 @@ def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsF
 
 
 def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> FailureGroup:
-    """Return the group of this request. Raises NothingHere when no failure kept has that fingerprint."""
+    """Return the group, read once per request. Raises NothingHere if there is none."""
     cached: dict[str, FailureGroup | None] = request.__dict__.setdefault("_failure_groups", {})
     if fingerprint not in cached:
         cached[fingerprint] = failure_group(fingerprint, current, logins=may(request.user, CONNECTIONS))
@@ -235,6 +220,6 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
     return group
 
 
-def _lines(copies: Any, reader: Any) -> list[Execution]:
-    logins = may(reader, CONNECTIONS)
+def _executions(copies: Iterable[RunEntityCopy], request: HttpRequest) -> list[Execution]:
+    logins = may(request.user, CONNECTIONS)
     return [execution_of(copy, logins=logins) for copy in copies]

@@ -1,22 +1,21 @@
-"""What became of a failure: new, recurring or gone, and whether it still stands in the way of a pipeline."""
+"""The state of a failure: new, recurring or gone, and in which pipelines it is unresolved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from monitoring.rules.enums import FailureState
 
 NEW_FOR = timedelta(hours=24)
 GONE_AFTER = 3
-"""So many successes of each of its pipelines since it was last seen: a deadlock may spare one or two by luck."""
+"""Successes of each of its pipelines since it was last seen: a deadlock may not occur in one or two by chance."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a pipeline stands: what its newest finished execution failed with ("": it did not), and the run of
-    its GONE_AFTER-th newest success, None where it has not had so many."""
+class Standing(NamedTuple):
+    """Of a pipeline: the fingerprint of its newest finished execution ("": a success), and the run of its GONE_AFTER-th
+    newest success (None: it has had fewer)."""
 
     fails_with: str = ""
     success_run_id: int | None = None
@@ -27,7 +26,7 @@ def state_of(
 ) -> FailureState:
     """Return the state of a failure. `last_runs`: per pipeline the newest run that failed with it.
 
-    `standings` None: the newest runs could not be read. Then it may have come back, or gone, since.
+    UNKNOWN if the newest runs could not be read (`standings` None).
     """
     if standings is None:
         return FailureState.UNKNOWN

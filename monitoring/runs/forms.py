@@ -1,4 +1,4 @@
-"""What a reader may ask of the list of runs through the URL."""
+"""The filters of the list of runs."""
 
 from __future__ import annotations
 
@@ -34,13 +34,11 @@ def sortable(*, logins: bool) -> list[str]:
 
 
 def run_status_choices() -> list[tuple[str, str]]:
-    """Return every run status that the ETL writes, with its word in the reader's language."""
+    """Return the run statuses that the ETL writes, with their labels."""
     return [(status.value, str(sign_of(status).word)) for status in RunStatus if status is not RunStatus.UNKNOWN]
 
 
 class RunsForm(TableForm):
-    """Filters of the list of runs."""
-
     PERIOD_CHOICES = (
         ("24h", _("24 hours")),
         ("7d", _("7 days")),
@@ -89,7 +87,7 @@ class RunsForm(TableForm):
             del self.fields["by"]
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        """Return the other blocks' part of the address. The place in the list goes: another filter, another list."""
+        """Return the other blocks' part of the URL, without the page: other filters make another list."""
         return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     @property

@@ -41,7 +41,7 @@ class RequestedColumn(Column):
 
 
 class RunsTable(PagedTable):
-    """Runs, newest first unless told. What has no index to page by cannot be sorted."""
+    """Runs. Only columns with an index can be sorted."""
 
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     status = StatusColumn(verbose_name=_("Status"))
@@ -59,7 +59,7 @@ class RunsTable(PagedTable):
 
 
 class ControlTable(PortalTable):
-    """ctl.etl_control as it stands, each row with the status that the portal gives it."""
+    """The pipelines of a snapshot, with all columns of ctl.etl_control."""
 
     key = staticmethod(lambda row: row.name)
 
@@ -97,8 +97,6 @@ class ControlTable(PortalTable):
 
 
 class ExecutionsTable(PortalTable):
-    """The run entities of one run: what ran, what moved, what failed and why."""
-
     key = staticmethod(lambda row: row.run_entity_id)
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), css="sticky")

@@ -1,4 +1,4 @@
-"""Runs and control: the control table, the runs by grid, timeline and list, and a page for each run."""
+"""Runs and control: the control table, the latest runs as grid, timeline and list, and a page for each run."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from monitoring.collector.snapshot import Current
 from monitoring.models import RunCopy
 from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
+from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Problem
 from monitoring.rules.running import running_now
 from monitoring.runs.forms import NEWEST_FIRST, SORTABLE, RunsForm, sortable
@@ -39,8 +40,6 @@ RUNS_SHOWN = 25
 
 
 class RunsControl(Block):
-    """ctl.etl_control as it stands."""
-
     name = "runs-control"
     same_for_all = True
     template_name = "monitoring/runs/_control.html"
@@ -58,8 +57,6 @@ class RunsControl(Block):
 
 
 class RunsGrid(Block):
-    """Pipelines by newest runs."""
-
     name = "runs-grid"
     same_for_all = True
     follows_address = False
@@ -70,8 +67,6 @@ class RunsGrid(Block):
 
 
 class RunsTimeline(Block):
-    """A bar per run entity of the newest runs."""
-
     name = "runs-timeline"
     same_for_all = True
     follows_address = False
@@ -89,8 +84,6 @@ class RunsTimeline(Block):
 
 
 class RunsList(Block):
-    """The runs that match the filters, a page by key."""
-
     name = "runs-list"
     same_for_all = True
     rights = (CONNECTIONS,)
@@ -147,18 +140,17 @@ class RunsExport(export.TableExport):
 
 
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
-    """Return the control table in the order of the address (`control-sort`)."""
     form = TableForm(request.GET, prefix="control", sortable=ControlTable.sortable())
     rows = current.snapshot.pipelines if current.snapshot else ()
     return form, ControlTable(rows, order_by=form.values.get("sort") or "entity_name")
 
 
 KEPT_SECONDS = 10
-"""How long a run is the same for all its readers where no sample comes."""
+"""How long a run is cached for all its readers; a sample ends it earlier."""
 
 
 class RunBlock(Block):
-    """A block of one run's page. The run is looked up once per request and shared by the blocks."""
+    """A block of one run's page. Subclasses implement `filled`, with the run that all blocks share."""
 
     same_for_all = True
 
@@ -174,13 +166,10 @@ class RunBlock(Block):
         return {"detail": detail, **self.filled(current, detail)}
 
     def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
-        """Return the variables beside the run."""
         raise NotImplementedError
 
 
 class RunFacts(RunBlock):
-    """What the run is, and what it says went wrong."""
-
     name = "run-facts"
     template_name = "monitoring/run/_facts.html"
     rights = (CONNECTIONS,)
@@ -197,8 +186,6 @@ class RunFacts(RunBlock):
 
 
 class RunEntities(RunBlock):
-    """The run's executions: what ran, what moved, what failed and why."""
-
     name = "run-entities"
     template_name = "monitoring/run/_entities.html"
 
@@ -208,7 +195,11 @@ class RunEntities(RunBlock):
         return {
             "form": form,
             "table": table,
-            "failures": [_failure(each, current, detail) for each in detail.run.executions if each.shown_error],
+            "failures": [
+                _failure(each, error, current, copied=detail.copied)
+                for each in detail.run.executions
+                if (error := each.shown_error)
+            ],
             "exports": export.links(self.request, "monitoring:run-entities-export", run_id=detail.run.run_id),
         }
 
@@ -225,7 +216,9 @@ class RunPage(Page):
         try:
             run_or_404(self.request, state, self.kwargs["run_id"])
         except RunUnread as unread:
-            return UnreadRunPage.as_view()(self.request, **self.kwargs, problem=unread.problem)
+            page = UnreadRunPage()
+            page.setup(self.request, **self.kwargs, problem=unread.problem)
+            return page.get(self.request)
         return None
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -233,7 +226,7 @@ class RunPage(Page):
 
 
 class UnreadRunPage(Page):
-    """In the place of a run that the copy does not reach and that the warehouse cannot be asked for now."""
+    """Replaces the page of a run that is not in the copy, while the warehouse cannot be read."""
 
     name = "run-unread"
     template_name = "monitoring/run_unread.html"
@@ -255,7 +248,7 @@ class RunEntitiesExport(export.TableExport):
 
 
 class RunUnread(Exception):
-    """Whether there is such a run is not known: only the warehouse could tell. `problem` says why it did not."""
+    """The run is not in the copy and the warehouse cannot be read (`problem`), so it may or may not exist."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -263,10 +256,10 @@ class RunUnread(Exception):
 
 
 def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail:
-    """Return the run, read once for all who ask within KEPT_SECONDS, and after each sample.
+    """Return the run, cached for KEPT_SECONDS or until the next sample.
 
-    Raises NothingHere when there is none, RunUnread when the warehouse could not be asked, RenderInProgress if a
-    refresh would wait for another request that reads it.
+    Raises NothingHere if there is none, RunUnread if the warehouse cannot be read, RenderInProgress if a refresh would
+    wait for another request that reads it.
     """
     cached: dict[int, RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
@@ -282,23 +275,22 @@ def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail
 
 def _read(run_id: int, logins: bool) -> RunDetail:
     detail = run_detail(run_id, logins=logins)
-    if detail is None:  # raised here: it is not kept that there is none
+    if detail is None:  # raised here, so that it is not cached
         raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
     return detail
 
 
 def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:
-    """Return the run's executions in the order of the address."""
     form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
     return form, ExecutionsTable(detail.run.executions, order_by=form.values.get("sort") or "started_at")
 
 
-def _failure(execution: Execution, current: Current, detail: RunDetail) -> dict[str, Any]:
-    """Return a failure with its explanation, and where the pipeline's watermark stands now."""
+def _failure(execution: Execution, error: ErrorText, current: Current, *, copied: bool) -> dict[str, Any]:
+    """Return a failed execution with its explanation and the current watermark of its pipeline."""
     pipeline = current.snapshot.pipeline(execution.entity_name) if current.snapshot else None
     control = pipeline.control if pipeline else None
-    grouped = detail.copied and execution.status is ExecutionStatus.FAILED
-    error, start = execution.shown_error, execution.watermark_from
+    grouped = copied and execution.status is ExecutionStatus.FAILED
+    start = execution.watermark_from
     return {
         "execution": execution,
         "words": failure_text(error),

@@ -22,7 +22,15 @@ from monitoring.web import parts, readings
 from monitoring.web.failure_texts import advice_for as failure_text
 from monitoring.web.filters import TableForm, class_choices, search_field
 from monitoring.web.labels import label
-from monitoring.web.tables import Column, PipelineColumn, PortalTable, ReadingColumn, RunIdColumn, TimeColumn
+from monitoring.web.tables import (
+    Column,
+    PipelineColumn,
+    PortalTable,
+    ReadingColumn,
+    RunIdColumn,
+    TimeColumn,
+    WordsColumn,
+)
 
 FAILURES_SHOWN = 8
 FAILURES_DAYS = 7
@@ -103,17 +111,6 @@ class MeaningColumn(Column):
         return label(record.error_class)
 
 
-class WordsColumn(Column):
-    """One of the message's explanations; only in exports, as the page shows it inside another column."""
-
-    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="shown_error", visible=False, orderable=False, **kwargs)
-        self.part = part
-
-    def value(self, record: Execution) -> str:
-        return str(getattr(failure_text(record.shown_error), self.part))
-
-
 class MessageColumn(Column):
     """The server's own words in one line; the driver's whole text under them, to select and copy."""
 
@@ -143,8 +140,8 @@ class FailuresTable(PortalTable):
         verbose_name=_("What it means and what to do"),
         rank=lambda row: label(row.error_class).casefold(),
     )
-    meaning = WordsColumn("meaning", verbose_name=_("Meaning"))
-    advice = WordsColumn("advice", verbose_name=_("What to do"))
+    meaning = WordsColumn("meaning", accessor="shown_error", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", accessor="shown_error", verbose_name=_("What to do"))
     duration = DurationColumn(verbose_name=_("Duration"))
     message = MessageColumn(accessor="error_text", verbose_name=_("Message"))
 

@@ -15,9 +15,11 @@ from django.utils.translation import gettext
 from django_tables2.data import TableListData
 from django_tables2.utils import OrderBy
 
+from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Run, Watermark
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import parts, readings
+from monitoring.web.failure_texts import advice_for
 from monitoring.web.formats import TimeStyle, utc_text
 from monitoring.web.parts import sign_of
 from monitoring.web.readings import PipelineReadings, Reading
@@ -208,7 +210,7 @@ class CountColumn(Column):
 
 
 class SecondsColumn(Column):
-    """How long it took; while it runs, the browser counts on."""
+    """The duration; while it runs, the browser counts on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, css="num", **kwargs)
@@ -222,7 +224,7 @@ class SecondsColumn(Column):
 
 
 class MessageColumn(Column):
-    """The server's words: cut on the page, the whole message on hover and in the export."""
+    """The error message: cut on the page, whole in the tooltip and in the export."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, accessor="error_text", **kwargs)
@@ -233,7 +235,7 @@ class MessageColumn(Column):
 
 
 class RunIdColumn(Column):
-    """The run; where it failed also the way to the connections around it, for who may see them."""
+    """The run; of a failed one also a link to the connections around it, for users who may see them."""
 
     def render(self, value: int | None, record: Any, table: PortalTable) -> SafeString:
         url = table.around(record) if table.around else ""
@@ -249,8 +251,6 @@ class PipelineColumn(Column):
 
 
 class MovedColumn(Column):
-    """Whether the watermark moved."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, accessor="watermark_moved", **kwargs)
 
@@ -272,8 +272,19 @@ class ThroughputColumn(Column):
         return strip_tags(self.render(value))
 
 
+class WordsColumn(Column):
+    """`part` of the advice for an error (FailureWords), only in exports: the page shows it in another column."""
+
+    def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, visible=False, orderable=False, **kwargs)
+        self.part = part
+
+    def value(self, value: ErrorText) -> str:
+        return str(getattr(advice_for(value), self.part))
+
+
 def moved_text(execution: Execution) -> SafeString:
-    """Return whether the pipeline's watermark moved in this execution, in a word."""
+    """Return in a word whether the execution moved the watermark."""
     moved = execution.watermark_moved()
     if execution.running:
         return parts.none(gettext("it is written when the execution ends"))

@@ -280,7 +280,7 @@ class TestPages:
         assert following
         second = page.get(following[1].replace("&amp;", "&")).content.decode()
         assert re.findall(r'data-row="(\d+)"', second)[0] == "140"
-        assert "names no place" in page.get(f"/runs/failures/{MAIL}/?after=x").content.decode()
+        assert "That page no longer exists" in page.get(f"/runs/failures/{MAIL}/?after=x").content.decode()
 
     @pytest.mark.parametrize(
         "path",
@@ -382,5 +382,5 @@ class TestPages:
         snapshot_stored(factories.healthy_snapshot())
         for path in ("/", "/runs/failures/"):
             html = client_as("viewer").get(path).content.decode()
-            assert "Older failures are being grouped by newer rules" in html
+            assert "Older failures are still being regrouped" in html
             assert "No failure in the executions that the portal has copied." not in html
