@@ -24,7 +24,7 @@ from demo.pipelines import PIPELINES
 from demo.runner import Runner
 from demo.sessions import SEED, capture
 from demo.shop import STORY_EVERY, Shop
-from etlportal.backends.embedded.schema import create_schema
+from etlportal.backends.embedded.base import create_schema
 
 DAYS = 14
 EVERY = timedelta(minutes=30)

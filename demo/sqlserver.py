@@ -16,7 +16,7 @@ from demo.live import BY_HAND, LiveEtl, RealClock
 from demo.pipelines import PIPELINES
 from demo.sessions import RETENTION_DAYS, RUNNER_PROGRAM
 from demo.users import DemoRefused
-from etlportal.backends.sqlserver.connection_string import connection_string
+from etlportal.backends.sqlserver.odbc import connection_string
 
 MARK = "etlportal_demo"
 """The extended property of a database that was made for the demo."""

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections
 
-from etlportal.backends.sqlserver.connection_string import UNENCRYPTED
+from etlportal.backends.sqlserver.odbc import UNENCRYPTED
 
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
 DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - a public password, which the check looks for

@@ -1,4 +1,7 @@
-"""The request or tick that the code runs for. Its log lines and its SQL comments carry the same id."""
+"""The role of this process, and the request or tick that it works on.
+
+Log lines, SQL comments and SQL Server's list of sessions name them.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,35 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["request", "tick"]
+Role = Literal["web", "collector", "doctor"]
 
+_role: Role = "web"
 _ACCEPTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def name_process(role: Role) -> None:
+    """Set the role, before the first connection. The default is the web server."""
+    global _role  # noqa: PLW0603 - a process has one name
+    _role = role
+
+
+def role() -> Role:
+    return _role
+
+
+def application_name() -> str:
+    """Return the program name (`APP=`) of this process's connections.
+
+    The connection audit tells the portal's sessions from the ETL runner's by it (CONTRACT 6).
+    """
+    return f"etlportal-{_role}"
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One request or tick. `page` is one of a fixed set of names, `id` is unique."""
 
-    kind: Kind
+    kind: Literal["request", "tick"]
     page: str
     id: str
 

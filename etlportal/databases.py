@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from etlportal.backends.sqlserver.connection_string import WITHOUT_PASSWORD, ConnectionValueError, connection_string
+from etlportal.backends.sqlserver.odbc import WITHOUT_PASSWORD, ConnectionValueError, connection_string
 from etlportal.environment import Environment, Secret
 
 Config = dict[str, Any]

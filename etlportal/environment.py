@@ -1,11 +1,17 @@
-"""Reading the environment: secrets from files, values that are checked, passwords that are not printed."""
+"""Reading the environment: secrets from files, values that are checked, passwords that are not printed.
+
+The caches and single sign-on (PORTAL_OIDC_, docs/signing-in.md) are read here; the databases in databases.py.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
@@ -65,3 +71,149 @@ class Environment(Env):
                 os.environ[name] = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
             except OSError as error:
                 raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from error
+
+
+TABLE = "portal_shared_cache"
+MAX_ENTRIES = 20_000
+"""Far more than the limits per address let one client fill. Beyond it expired entries go, then a third of the rest."""
+
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+REDIS_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+"""What may stand behind an address's `?`: where and by which certificates. Timeouts are ours, and TLS verifies."""
+
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+
+
+def build_caches(env: Environment) -> dict[str, dict[str, Any]]:
+    """Return CACHES. Raises ImproperlyConfigured naming REDIS_URL, never its password.
+
+    - `default` is shared by all processes: rate limits, used one-time codes, export slots. It is a table of the
+      portal's own database, or with REDIS_URL a Redis, and the table while that does not answer.
+    - `local` is each process's own memory: what pages keep for some seconds.
+    - `rights` is each process's own memory too: what each user may do (monitoring/access.py).
+
+    redis://:password@host:6379/0, rediss://user:password@host:6380/0?ssl_ca_certs=/path/ca.pem,
+    unix:///run/redis/redis.sock?db=0. Special characters of a user name or password are percent-encoded.
+    """
+    shared: dict[str, Any] = {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": TABLE,
+        "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES},
+    }
+    if url := env.text("REDIS_URL"):
+        _check_redis(url)
+        shared = {
+            "BACKEND": "etlportal.redis_cache.RedisOrTableCache",
+            "LOCATION": [Secret(url)],  # a list: Django splits a text at commas, which a password may contain
+            "KEY_PREFIX": "etlportal",  # the Redis may be shared with other applications
+        }
+    return {
+        "default": shared,
+        "local": {"BACKEND": LOCAL, "LOCATION": "local", "OPTIONS": {"MAX_ENTRIES": 400}},
+        "rights": {"BACKEND": LOCAL, "LOCATION": "rights", "OPTIONS": {"MAX_ENTRIES": 4_000}},
+    }
+
+
+def _check_redis(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        # An @ or # behind the host is a password's / or # that was not encoded.
+        if parts.scheme not in REDIS_SCHEMES or parts.fragment or "@" in parts.path:
+            raise ValueError
+        if parts.scheme == "unix":
+            whole = bool(parts.path)
+        else:
+            _ = parts.port
+            whole = bool(parts.hostname) and (parts.path.strip("/").isdecimal() or not parts.path.strip("/"))
+        if not whole:
+            raise ValueError
+        asked = set(parse_qs(parts.query, strict_parsing=bool(parts.query)))
+    except ValueError:
+        # Not the parser's own words: they quote the address, password included.
+        raise ImproperlyConfigured(
+            "REDIS_URL cannot be read: redis://user:password@host:6379/0 (rediss:// for TLS, unix:///path for a "
+            "socket), where @ : / ? # % and blanks in a user or password are percent-encoded."
+        ) from None
+    if unknown := sorted(asked - REDIS_OPTIONS):
+        raise ImproperlyConfigured(f"REDIS_URL has an option that is not known here: {', '.join(unknown)}.")
+
+
+PROVIDER_ID = "sso"
+"""Part of the addresses: /account/oidc/sso/login/callback/."""
+OIDC_NEEDED = ("PORTAL_OIDC_SERVER_URL", "PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """The provider, and what its groups mean here."""
+
+    name: str
+    server_url: str
+    client_id: str
+    client_secret: Secret
+    scope: tuple[str, ...]
+    groups_claim: str
+    group_map: Mapping[str, frozenset[str]]
+    default_group: str
+    link_by_email: bool
+    second_factor: bool
+
+
+def build_oidc(env: Environment) -> Oidc | None:
+    """Return the provider, or None if none is configured. Raises ImproperlyConfigured, naming the variable."""
+    given = [name for name in OIDC_NEEDED if env.text(name).strip()]
+    if not given:
+        return None
+    if lacking := [name for name in OIDC_NEEDED if name not in given]:
+        raise ImproperlyConfigured(f"{given[0]} is set without {' and '.join(lacking)}.")
+    default_group = env.text("PORTAL_OIDC_DEFAULT_GROUP").strip()
+    group_map = _group_map(env.text("PORTAL_OIDC_GROUP_MAP"))
+    if not group_map and not default_group:
+        raise ImproperlyConfigured(
+            "PORTAL_OIDC_GROUP_MAP and PORTAL_OIDC_DEFAULT_GROUP are empty: nobody could sign in."
+        )
+    return Oidc(
+        name=env.text("PORTAL_OIDC_NAME", "Single sign-on").strip(),
+        server_url=_oidc_server(env.text("PORTAL_OIDC_SERVER_URL").strip()),
+        client_id=env.text("PORTAL_OIDC_CLIENT_ID").strip(),
+        client_secret=Secret(env.text("PORTAL_OIDC_CLIENT_SECRET").strip()),
+        scope=tuple(env.text("PORTAL_OIDC_SCOPE", "openid profile email").split()),
+        groups_claim=env.text("PORTAL_OIDC_GROUPS_CLAIM", "groups").strip(),
+        group_map=group_map,
+        default_group=default_group,
+        link_by_email=env.bool("PORTAL_OIDC_LINK_BY_EMAIL", default=False),
+        second_factor=env.bool("PORTAL_OIDC_SECOND_FACTOR", default=False),
+    )
+
+
+def providers(oidc: Oidc | None) -> dict[str, Any]:
+    """Return SOCIALACCOUNT_PROVIDERS of django-allauth."""
+    if oidc is None:
+        return {}
+    app = {
+        "provider_id": PROVIDER_ID,
+        "name": oidc.name,
+        "client_id": oidc.client_id,
+        "secret": oidc.client_secret,
+        "settings": {"server_url": oidc.server_url, "scope": list(oidc.scope), "oauth_pkce_enabled": True},
+    }
+    return {"openid_connect": {"APPS": [app]}}
+
+
+def _oidc_server(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        raise ImproperlyConfigured("PORTAL_OIDC_SERVER_URL must be an https:// address.")
+    return url.rstrip("/")
+
+
+def _group_map(text: str) -> dict[str, frozenset[str]]:
+    """Parse "etl-admins=admin,dwh-ops=operator". A name may occur more than once."""
+    found: dict[str, set[str]] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        theirs, sign, ours = (part.strip() for part in pair.rpartition("="))
+        if not (sign and theirs and ours):
+            raise ImproperlyConfigured("PORTAL_OIDC_GROUP_MAP must be like: etl-admins=admin,dwh-ops=operator.")
+        found.setdefault(theirs, set()).add(ours)
+    return {theirs: frozenset(ours) for theirs, ours in found.items()}

@@ -1,8 +1,8 @@
-"""The connection's lock against writing: what may be executed on a watched database.
+"""Two of the three locks against writing to a watched database: the router and the connection's guard.
 
-The ETL owns `dw` and `oltp`. The login's permissions should already refuse a write. This guard refuses it before it
-leaves the process, for every statement that goes through Django, raw SQL included. It is the third lock, beside the
-read-only models and the router.
+The ETL owns `dw` and `oltp`. The login's permissions should already refuse a write. The guard refuses it before it
+leaves the process, for every statement that goes through Django, raw SQL included. The third lock is the read-only
+models.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connections
+from django.db.models import Model
 from django.db.utils import DatabaseError
+
+from etlportal.databases import WATCHED
 
 SNAPSHOT_PROCEDURE = "EXEC audit.sp_capture_connection_snapshot"
 
@@ -135,3 +138,25 @@ def _query_only(alias: str, on: bool) -> None:
     connection = connections[alias]
     connection.ensure_connection()
     connection.connection.execute(f"PRAGMA query_only = {'ON' if on else 'OFF'}")
+
+
+class WarehouseRouter:
+    """Reads each warehouse model from its database, and refuses writes and migrations there.
+
+    The class attribute `database_alias` of a model names its database.
+    """
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        return getattr(model, "database_alias", None)
+
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        alias = getattr(model, "database_alias", None)
+        if alias is not None:
+            raise WarehouseReadOnly(f"{model.__name__} belongs to the ETL: the portal only reads {alias}.")
+        return None
+
+    def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
+        return getattr(obj1, "database_alias", "default") == getattr(obj2, "database_alias", "default")
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+        return db not in WATCHED

@@ -12,7 +12,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
 from etlportal import correlation
-from etlportal.application import role
+from etlportal.correlation import role
 
 FORMATS = ("line", "json")
 

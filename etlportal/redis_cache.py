@@ -17,7 +17,7 @@ from django.core.cache.backends.redis import RedisCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from etlportal.caches import MAX_ENTRIES, TABLE
+from etlportal.environment import MAX_ENTRIES, TABLE
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from etlportal import caches, databases, oidc
+from etlportal import databases, environment
 from etlportal.environment import Environment, Secret
 from etlportal.logs import FORMATS, without_visitors_tracebacks
 
@@ -157,10 +157,10 @@ TEMPLATES = [
 ]
 
 DATABASES = databases.build(env, DATA_DIR)
-DATABASE_ROUTERS = ["etlportal.routers.WarehouseRouter"]
+DATABASE_ROUTERS = ["etlportal.guard.WarehouseRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = caches.build(env)
+CACHES = environment.build_caches(env)
 
 # Accounts (docs/signing-in.md).
 AUTHENTICATION_BACKENDS = [
@@ -204,9 +204,9 @@ MFA_FORMS = {
 }
 
 # Single sign-on with OpenID Connect.
-OIDC = oidc.build(env)
+OIDC = environment.build_oidc(env)
 SOCIALACCOUNT_ADAPTER = "monitoring.accounts.single_sign_on.PortalSocialAdapter"
-SOCIALACCOUNT_PROVIDERS = oidc.providers(OIDC)
+SOCIALACCOUNT_PROVIDERS = environment.providers(OIDC)
 SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True  # if PORTAL_OIDC_LINK_BY_EMAIL allows it
 
 LOGIN_URL = "account_login"

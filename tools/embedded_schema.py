@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from etlportal.backends.embedded.schema import SQL_FOLDER
+from etlportal.backends.embedded.base import SQL_FOLDER
 from etlportal.databases import EMBEDDED_SCHEMAS
 from tests.support.ddl import Column, DdlError, Index, Table, tables
 

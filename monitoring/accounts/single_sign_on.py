@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from etlportal.oidc import Oidc
+from etlportal.environment import Oidc
 from monitoring.accounts.provider_groups import groups_for, managed, names_in
 from monitoring.rules.enums import Group
 from monitoring.web import activity as trail

@@ -39,7 +39,7 @@ from monitoring.warehouse.permissions import Remedy
 from monitoring.warehouse.reader import connection_reading, failed_reading
 
 CONNECT_SECONDS = 7.0
-"""5 s for connecting (etlportal.application) and 2 for the first answer. All databases are tried at the same time."""
+"""5 s for connecting (etlportal.databases) and 2 for the first answer. All databases are tried at the same time."""
 READ_SECONDS = 30.0
 """For everything that is read from the databases that answered."""
 DEFAULT = "default"

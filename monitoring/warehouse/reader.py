@@ -10,10 +10,9 @@ from typing import Any
 from django.db import Error, connections
 from django.utils import timezone
 
-from etlportal.application import application_name
-from etlportal.backends.sqlserver.connection_string import UNENCRYPTED, keywords_of, masked
-from etlportal.backends.sqlserver.odbc import driver_name
+from etlportal.backends.sqlserver.odbc import UNENCRYPTED, driver_name, keywords_of, masked
 from etlportal.budget import budget
+from etlportal.correlation import application_name
 from etlportal.databases import READ_UNCOMMITTED
 from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
 from monitoring.rules.facts import ConnectionReading, Problem, Terms

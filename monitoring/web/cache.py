@@ -1,6 +1,6 @@
 """Values that one request makes and the others share, in the memory of this process.
 
-Django's default cache is shared by all processes (etlportal/caches.py) and holds limits. Pages use this one.
+Django's default cache is shared by all processes (etlportal/environment.py) and holds limits. Pages use this one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import sqlglot
 from sqlglot import exp
 
 from demo.sessions import EVENT_COLUMNS
-from etlportal.backends.embedded.schema import SQL_FOLDER, create_schema
+from etlportal.backends.embedded.base import SQL_FOLDER, create_schema
 from tests.support import ddl
 from tests.support.warehouse import PIPELINES
 from tools.embedded_schema import SCHEMAS, schema_sql

@@ -21,7 +21,7 @@ from demo.live import LiveEtl, RealClock
 from demo.pipelines import PIPELINES
 from demo.sqlserver import MARK, odbc_text, refuse_others, target
 from demo.users import DemoRefused
-from etlportal.backends.embedded.schema import create_schema
+from etlportal.backends.embedded.base import create_schema
 
 COMPLETE = {
     "ETL_RUNNER_SERVER": "sql.example.com",

@@ -18,9 +18,8 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 
 from etlportal import correlation, guard, middleware, statements
-from etlportal.application import role
 from etlportal.apps import wrap_statements
-from etlportal.correlation import Work, working
+from etlportal.correlation import Work, role, working
 from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
 from monitoring.collector import lease as heartbeat
 from monitoring.collector.loop import Collector

@@ -14,7 +14,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.test import Client
 
 from etlportal import redis_cache
-from etlportal.caches import TABLE
+from etlportal.environment import TABLE
 from etlportal.redis_cache import JsonSerializer, RedisOrTableCache
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from etlportal import oidc as environment
+from etlportal import environment
 from monitoring.accounts.forms import ResetPasswordForm
 from monitoring.accounts.single_sign_on import PortalSocialAdapter
 from monitoring.models import GroupPolicy, TrailEntry

@@ -14,7 +14,7 @@ from demo.dialects import Sqlite
 from demo.faults import Fault
 from demo.files import WarehouseFiles
 from demo.runner import Runner
-from etlportal.backends.embedded.schema import create_schema
+from etlportal.backends.embedded.base import create_schema
 from tests.support.warehouse import PIPELINES
 
 NOON = datetime.fromisoformat("2026-03-10 12:00:00")

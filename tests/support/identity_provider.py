@@ -14,8 +14,7 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.test import Client
 
-from etlportal import oidc
-from etlportal.environment import Secret
+from etlportal.environment import Oidc, Secret
 
 SERVER = "https://id.example.com"
 START, CALLBACK = "/account/oidc/sso/login/", "/account/oidc/sso/login/callback/"
@@ -102,9 +101,9 @@ class Session(requests.Session):
         return self.provider.answer(method, url, **sent)
 
 
-def settings_of(**changes: Any) -> oidc.Oidc:
+def settings_of(**changes: Any) -> Oidc:
     """What the environment would have said."""
-    return oidc.Oidc(
+    return Oidc(
         **{
             "name": "Contoso",
             "server_url": SERVER,

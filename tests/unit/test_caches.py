@@ -10,15 +10,14 @@ from unittest import mock
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from etlportal import caches
-from etlportal.environment import Environment
+from etlportal.environment import Environment, build_caches
 from tests.unit.test_settings import load
 
 
 def build(url: str) -> dict[str, dict[str, object]]:
     env = Environment()
     with mock.patch.object(env, "ENVIRON", {"REDIS_URL": url}):
-        return caches.build(env)
+        return build_caches(env)
 
 
 def test_without_redis_it_is_a_table() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etlportal.backends.sqlserver.connection_string import (
+from etlportal.backends.sqlserver.odbc import (
     ConnectionValueError,
     connection_string,
     keywords_of,

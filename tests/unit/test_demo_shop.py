@@ -14,7 +14,7 @@ import pytest
 from demo.dialects import Sqlite
 from demo.files import WarehouseFiles
 from demo.shop import KEYS, PER_DAY, STORY_EVERY, STORY_LASTS, Shop
-from etlportal.backends.embedded.schema import create_schema
+from etlportal.backends.embedded.base import create_schema
 
 START = datetime.fromisoformat("2026-03-09 03:00")
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,13 +18,27 @@ from urllib.parse import quote
 from django.db.backends.sqlite3 import base, creation, features, operations
 
 from etlportal.backends.bounded import BoundedWrapper
-from etlportal.backends.embedded.schema import create_schema
 from etlportal.budget import spending, used_up
 
+SQL_FOLDER = Path(__file__).resolve().parents[3] / "sql" / "embedded"
+"""SQLite's form of sql/sqlserver/, written by tools/embedded_schema.py and held to it by a test."""
 STEPS_BETWEEN_CHECKS = 10_000
 """SQLite calls the progress handler after this many of its virtual machine's steps, about every 100 microseconds."""
 PROCEDURES: dict[str, Callable[[sqlite3.Connection], None]] = {}
 """SQLite has no stored procedures: statement to the function that the demo registers for it (demo/apps.py)."""
+
+
+def create_schema(path: Path, schema: str) -> None:
+    """Create the SQLite file of `schema` with its tables and indexes, in WAL mode; keep what is there.
+
+    Raises FileNotFoundError for a schema that the contract does not have, sqlite3.Error when the file cannot be
+    written.
+    """
+    script = (SQL_FOLDER / f"{schema}.sql").read_text(encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN; {script} COMMIT;")
 
 
 class DatabaseFeatures(features.DatabaseFeatures):

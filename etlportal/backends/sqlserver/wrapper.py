@@ -21,12 +21,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 from mssql import base
 
-from etlportal.application import CONNECT_SECONDS, application_name
 from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seconds
 from etlportal.backends.sqlserver import odbc
-from etlportal.backends.sqlserver.connection_string import MASK, ConnectionValueError, connection_string, keywords_of
+from etlportal.backends.sqlserver.odbc import MASK, ConnectionValueError, connection_string, keywords_of
 from etlportal.budget import OutOfTime, budget
-from etlportal.databases import READ_UNCOMMITTED, SNAPSHOT, WATCHED
+from etlportal.correlation import application_name
+from etlportal.databases import CONNECT_SECONDS, READ_UNCOMMITTED, SNAPSHOT, WATCHED
 
 # Django keeps connections and checks them itself. The driver manager's pool would return dead ones, and sessions with
 # the settings of another alias.

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import translation
 
-from etlportal.application import name_process
+from etlportal.correlation import name_process
 from etlportal.refused import refuse
 from monitoring.collector.doctor import Doctor
 from monitoring.management.doctor_report import SIGNS, TextReport, as_json
