@@ -118,7 +118,7 @@ def _trends(now: datetime) -> dict[str, tuple[int, float, float]]:
     """Return, per trend and window, the statements, median CPU and median time (ms)."""
     from monitoring.pipelines.trends import execution_trends, sample_trends
     from monitoring.rules.figures import RANGES
-    from monitoring.web.trends import sample_trend
+    from monitoring.summary.queries import sample_trend
 
     name = "fact_bench_0100"
     costs = {}

@@ -27,14 +27,13 @@ from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.queries import cache_key
 from monitoring.rules.enums import ExecutionStatus, Grain
 from monitoring.rules.facts import Pipeline, Snapshot
-from monitoring.rules.figures import DAY, DEFAULT_RANGE, HOUR, RANGES, percentile, step
+from monitoring.rules.figures import DAY, DEFAULT_RANGE, HOUR, RANGES, percentile, resolution, step
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
 from monitoring.web import export
 from monitoring.web.cache import cache, cached_once
 from monitoring.web.filters import RANGE_LABELS
 from monitoring.web.formats import duration, number, percent, speed
 from monitoring.web.tables import Column, PagedTable, TimeColumn
-from monitoring.web.trends import resolution_of
 
 EXECUTIONS = 2000
 """Executions that are read at most, the latest first."""
@@ -136,7 +135,8 @@ def latest_values(pipeline: Pipeline) -> Values:
 
 def sample_trends(name: str, window: str, now: datetime, latest: Values = (None, None, None)) -> list[Trend]:
     """Return the trends of the samples in the window before `now`. At most two statements."""
-    since, found = now - RANGES[window], resolution_of(window, settings.SAMPLE_RETENTION_DAYS)
+    since = now - RANGES[window]
+    found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
     if found.grain is Grain.RAW:
         day = _day(name, since, found.step)
         points = {at: [Point(at, value) for value in values] for at, values in day.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import floor, isfinite
@@ -256,8 +256,9 @@ class Resolution:
         return self.grain is not Grain.RAW
 
 
-def resolution(reach: timedelta, kept: Mapping[Grain, timedelta], points: int = POINTS) -> Resolution:
-    """Return how to draw the last `reach`. `kept`: how long each grain is; days are the last resort."""
+def resolution(reach: timedelta, raw_days: int, hour_days: int, points: int = POINTS) -> Resolution:
+    """Return how to draw the last `reach`, if raw rows and hours are kept for so many days."""
+    kept = {Grain.RAW: raw_days * DAY, Grain.HOUR: hour_days * DAY}
     fitting = (grain for grain in (Grain.RAW, Grain.HOUR) if reach <= min(_READ[grain], kept[grain]))
     grain = next(fitting, Grain.DAY)
     return Resolution(grain, step(reach, _FINEST[grain], points))

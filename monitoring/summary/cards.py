@@ -1,11 +1,10 @@
-"""The eight cards: the whole overview of METRICS, each figure a reading, with how it moved."""
+"""The eight cards of the summary: the overview of METRICS, each with a note, a trend and a link."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -14,224 +13,23 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from monitoring.rules.enums import Grain, PipelineStatus, Rule, RunStatus, Severity
-from monitoring.rules.facts import Count, Overview, Pipeline, Problem, Run, Snapshot
-from monitoring.summary.queries import DayRuns
-from monitoring.web import parts, readings
+from monitoring.rules.enums import Grain, Rule, RunStatus, Severity
+from monitoring.rules.facts import Run, Snapshot
+from monitoring.summary.queries import DayRuns, Trend, TrendPoint, newest_point
+from monitoring.web import parts
 from monitoring.web.formats import duration_text, number_text, percent_text
 from monitoring.web.parts import sign_of
-from monitoring.web.readings import Missing, Reading, blind, late_since
-from monitoring.web.trends import Trend, TrendPoint, newest_point
+from monitoring.web.readings import Missing, Reading, blind, draw, last_known_mark, late_since, reading, reason
 
 T = TypeVar("T")
-
-
-class Basis(StrEnum):
-    """What a card's sparkline is drawn over."""
-
-    SAMPLES = "samples"
-    DAYS = "days"
-    RUNS = "runs"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A sparkline's points, oldest first, None for a gap."""
-
-    points: tuple[float | None, ...]
-    basis: Basis
-
-    @property
-    def drawn(self) -> bool:
-        return sum(point is not None for point in self.points) >= 2
-
-    @property
-    def known(self) -> tuple[float, ...]:
-        return tuple(point for point in self.points if point is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kpis:
-    """Percent, rows, seconds, rows per second. `lines`: one per card, by the card's name.
-
-    `blind_runs`, `blind_sources`: why the figures of runs, and those over sources and targets, are the
-    last known ones (of `known_at`) and not of this sample; None: they are of this sample.
-    """
-
-    active: Reading[int]
-    pipelines: Reading[int]
-    sla: Reading[float]
-    success_24h: Reading[float]
-    success_7d: Reading[float]
-    finished_24h: Reading[int]
-    failed_24h: Reading[int]
-    partial_24h: Reading[int]
-    last_run: Run | None
-    last_run_missing: Reading[int]
-    coverage: Reading[float]
-    eligible: Reading[Count]
-    cooling: Reading[Count]
-    latency: Reading[float]
-    worst_lag: Reading[float]
-    worst_lag_entity: str
-    worst_since: datetime | None
-    throughput: Reading[float]
-    unread: tuple[str, ...]
-    blind_runs: Problem | None
-    blind_sources: Problem | None
-    known_at: datetime | None
-    tones: dict[str, Severity]
-    lines: dict[str, Line]
-
-
-def kpis(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> Kpis:
-    """Return the overview as readings. `trend` and `days` are what the sparklines are made of."""
-    overview = snapshot.overview
-    worst = snapshot.pipeline(overview.worst_lag_entity)
-    without_sources, without_runs = blind(snapshot)
-    return Kpis(
-        active=_read(snapshot, overview.active),
-        pipelines=_read(snapshot, overview.pipelines),
-        sla=_read(snapshot, overview.sla_percent, Missing.NO_ACTIVE_PIPELINE if overview.active == 0 else None),
-        success_24h=_rate(snapshot, overview.success_rate_24h, overview.finished_24h),
-        success_7d=_rate(snapshot, overview.success_rate_7d, overview.finished_7d),
-        finished_24h=_read(snapshot, overview.finished_24h),
-        failed_24h=_read(snapshot, overview.failed_24h),
-        partial_24h=_read(snapshot, overview.partial_24h),
-        last_run=overview.last_run,
-        last_run_missing=_read(snapshot, None, Missing.NEVER_RUN if snapshot.problem is None else None),
-        coverage=_over_pipelines(snapshot, overview.coverage_percent),
-        eligible=_over_pipelines(snapshot, overview.eligible_total),
-        cooling=_over_pipelines(snapshot, overview.cooling_total),
-        latency=_over_pipelines(snapshot, overview.mean_latency_seconds),
-        worst_lag=_over_pipelines(snapshot, overview.worst_lag_seconds),
-        worst_lag_entity=overview.worst_lag_entity,
-        worst_since=late_since(worst) if worst and without_sources is None else None,
-        throughput=_throughput(snapshot),
-        unread=overview.unread,
-        blind_runs=without_runs,
-        blind_sources=without_sources,
-        known_at=snapshot.stale_since,
-        tones=_tones(overview, snapshot),
-        lines=_lines(snapshot, trend, days),
-    )
-
-
-def statuses(snapshot: Snapshot) -> tuple[tuple[PipelineStatus, int], ...]:
-    """Return how many pipelines have each status, every status once, the worst first."""
-    counted = dict(snapshot.overview.by_status)
-    order = (
-        PipelineStatus.FAILED,
-        PipelineStatus.STRUCTURE_MISSING,
-        PipelineStatus.UNKNOWN,
-        PipelineStatus.NEVER_RUN,
-        PipelineStatus.RUNNING,
-        PipelineStatus.OK,
-    )
-    return tuple((status, counted.get(status, 0)) for status in order)
-
-
-def _read(snapshot: Snapshot, value: T | None, why: Missing | None = None) -> Reading[T]:
-    _, problem = blind(snapshot)
-    return Reading(value) if value is not None else Reading(None, why or Missing.NOT_READ, problem)
-
-
-def _rate(snapshot: Snapshot, value: float | None, finished: int | None) -> Reading[float]:
-    """A rate has no value when no run finished; it is unknown when the runs could not be read."""
-    if value is None and finished == 0:
-        return Reading(None, Missing.NO_FINISHED_RUN)
-    return _read(snapshot, value)
-
-
-def _over_pipelines(snapshot: Snapshot, value: T | None) -> Reading[T]:
-    """A figure over pipelines: without a value it is unknown where one of them could not be read."""
-    problem, _ = blind(snapshot)
-    if value is not None:
-        return Reading(value)
-    overview = snapshot.overview
-    if overview.pipelines is None or overview.unread:
-        return Reading(None, Missing.NOT_READ, problem or _first_problem(snapshot))
-    return Reading(None, Missing.NO_PIPELINE)
-
-
-def _first_problem(snapshot: Snapshot) -> Problem | None:
-    problems = (p.source.problem or p.target.problem for p in snapshot.pipelines)
-    return next((problem for problem in problems if problem is not None), None)
-
-
-def _throughput(snapshot: Snapshot) -> Reading[float]:
-    value = snapshot.overview.mean_throughput_24h
-    if value is None and snapshot.overview.finished_24h is not None:
-        return Reading(None, Missing.NOTHING_LOADED)
-    return _read(snapshot, value)
-
-
-def _tones(overview: Overview, snapshot: Snapshot) -> dict[str, Severity]:
-    """How much a card asks for attention: only what a rule of METRICS judged, and failures."""
-    worst_lag = snapshot.pipeline(overview.worst_lag_entity)
-    last = overview.last_run
-    last_tones = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
-    return {
-        "active": _tone_below(overview.sla_percent, 100),
-        "failed": Severity.WARNING if overview.failed_24h else Severity.OK,
-        "last": last_tones.get(last.status, Severity.OK) if last else Severity.OK,
-        "latency": _lateness(worst_lag) if worst_lag else Severity.OK,
-    }
-
-
-def _lateness(pipeline: Pipeline) -> Severity:
-    """What the rule "late watermark" says of the pipeline."""
-    return next((v.severity for v in pipeline.verdicts if v.rule == Rule.LATE_WATERMARK), Severity.OK)
-
-
-def _tone_below(value: float | None, limit: float) -> Severity:
-    return Severity.OK if value is None or value >= limit else Severity.WARNING
-
-
-def _lines(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns]) -> dict[str, Line]:
-    runs = tuple(reversed(snapshot.recent_runs))
-    if trend.grain is not Grain.RAW:
-        # Where it has got to by now is no roll-up's to say.
-        trend = replace(trend, points=(*trend.points, newest_point(snapshot)))
-    return {
-        "active": _samples(trend, lambda point: point.active_ok),
-        "success": Line(points=tuple(day.success_percent for day in days), basis=Basis.DAYS),
-        "failed": Line(points=tuple(float(day.counts[RunStatus.FAILED]) for day in days), basis=Basis.DAYS),
-        "last": Line(points=tuple(_seconds(run) for run in runs), basis=Basis.RUNS),
-        "coverage": _samples(trend, lambda point: point.coverage_percent),
-        "pending": _samples(trend, lambda point: point.eligible),
-        "latency": _samples(trend, lambda point: point.mean_latency_seconds),
-        "throughput": Line(points=tuple(_mean_throughput(run) for run in runs), basis=Basis.RUNS),
-    }
-
-
-def _samples(trend: Trend, figure: Callable[[TrendPoint], float | None]) -> Line:
-    return Line(points=tuple(figure(point) for point in trend.points), basis=Basis.SAMPLES)
-
-
-def _seconds(run: Run) -> float | None:
-    if run.finished_at is None or run.finished_at < run.started_at:
-        return None
-    return (run.finished_at - run.started_at).total_seconds()
-
-
-def _mean_throughput(run: Run) -> float | None:
-    """The mean over the run's successes that moved rows; None where there is none."""
-    rates = [execution.throughput for execution in run.executions if execution.upserted > 0]
-    known = [rate for rate in rates if rate is not None]
-    return fmean(known) if known else None
-
-
 Format = Callable[[float], str]
-
-OVER_SOURCES = frozenset({"coverage", "pending", "latency"})
-"""The cards whose figures need the sources too; the others are made of control and audit tables."""
+Spark = tuple[tuple[float | None, ...], str]
+"""The points of a sparkline, oldest first, None for a gap; and what they span, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """`age`: the time that the card's figures are of; `ticked`: it is the newest sample's.
-    `tone`: a status tone, "" for calm."""
+    """`age`: the time of the figures. `ticked`: it is that of the newest sample. `tone`: a status tone, "" if calm."""
 
     label: str
     value: SafeString
@@ -245,62 +43,258 @@ class Card:
     spark_label: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Maker:
-    """What all cards of one page have in common."""
+def cards(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str) -> list[Card]:
+    """Return the cards in their order. `at`: the time of the sample by this machine's clock. `page`: the summary."""
+    return _Cards(snapshot, trend, days, at, page).all()
 
-    kpis: Kpis
-    at: datetime
-    window: timedelta
-    days: int
-    page: str
 
-    def card(self, name: str, form: Format, url: str, *, note: SafeString | str, **parts_of_card: Any) -> Card:
-        line = self.kpis.lines[name]
-        severity = self.kpis.tones.get(name, Severity.OK)
-        problem = self.kpis.blind_sources if name in OVER_SOURCES else self.kpis.blind_runs
-        return Card(
-            url=url if url.startswith("/") else f"{self.page}{url}",
-            age=self.kpis.known_at if problem else self.at,
-            ticked=problem is None,
-            note=format_html("{} {}", readings.last_known_mark(problem), note) if problem else note,
-            tone="" if severity is Severity.OK else sign_of(severity).tone,
-            spark=line.points if line.drawn else (),
-            spark_label=trend_text(line, form, self.window, self.days) if line.drawn else "",
-            **parts_of_card,
+class _Cards:
+    def __init__(self, snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], at: datetime, page: str) -> None:
+        self.snapshot, self.overview = snapshot, snapshot.overview
+        self.sources_unread, self.runs_unread = blind(snapshot)
+        self.trend, self.days, self.at, self.page = trend, days, at, page
+        self.points = trend.points
+        if trend.grain is not Grain.RAW:
+            # The newest roll-up ends before now.
+            self.points = (*trend.points, newest_point(snapshot))
+
+    def all(self) -> list[Card]:
+        return [
+            self.active(),
+            self.success(),
+            self.failed(),
+            self.last_run(),
+            self.coverage(),
+            self.pending(),
+            self.latency(),
+            self.throughput(),
+        ]
+
+    def active(self) -> Card:
+        overview = self.overview
+        none = Missing.NO_ACTIVE_PIPELINE if overview.active == 0 else Missing.NOT_READ
+        complies = overview.sla_percent is None or overview.sla_percent >= 100
+        return self._card(
+            self._samples(lambda point: point.active_ok),
+            number_text,
+            label=gettext("Active pipelines"),
+            value=format_html(
+                gettext("{active} of {all}"), active=self._rows(overview.active), all=self._rows(overview.pipelines)
+            ),
+            note=format_html(
+                gettext("SLA compliance {percent}"),
+                percent=draw(reading(overview.sla_percent, none, self.runs_unread), "percent"),
+            ),
+            severity=Severity.OK if complies else Severity.WARNING,
+            help="active_pipelines",
+            url=f"{self.page}?show=active#summary-matrix",
         )
+
+    def success(self) -> Card:
+        overview = self.overview
+        return self._card(
+            self._days(lambda day: day.success_percent),
+            percent_text,
+            label=gettext("Run success, 24 h"),
+            value=self._rate(overview.success_rate_24h, overview.finished_24h),
+            note=format_html(
+                gettext("{percent} in 7 d · {runs} finished in 24 h"),
+                percent=self._rate(overview.success_rate_7d, overview.finished_7d),
+                runs=self._rows(overview.finished_24h),
+            ),
+            help="success_rate_24h",
+            url=f"{self.page}#summary-charts",
+        )
+
+    def failed(self) -> Card:
+        return self._card(
+            self._days(lambda day: float(day.counts[RunStatus.FAILED])),
+            number_text,
+            label=gettext("Failed runs, 24 h"),
+            value=self._rows(self.overview.failed_24h),
+            note=format_html(gettext("partial: {runs}"), runs=self._rows(self.overview.partial_24h)),
+            severity=Severity.WARNING if self.overview.failed_24h else Severity.OK,
+            help="failed_24h",
+            url=f"{self.page}#summary-failures",
+        )
+
+    def last_run(self) -> Card:
+        run = self.overview.last_run
+        if run is None:
+            why = Missing.NEVER_RUN if self.snapshot.problem is None else Missing.NOT_READ
+            missing: Reading[int] = reading(None, why, self.runs_unread)
+            value, note, url = draw(missing, "rows"), reason(missing), f"{self.page}#summary-grid"
+            severity = Severity.OK
+        else:
+            value, url = parts.status(run.status), reverse("monitoring:run", args=(run.run_id,))
+            note = format_html(
+                gettext("#{run}, {age}, by {who}"),
+                run=run.run_id,
+                age=parts.age(run.finished_at or run.started_at),
+                who=run.started_by,
+            )
+            severities = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
+            severity = severities.get(run.status, Severity.OK)
+        return self._card(
+            self._runs(lambda run: run.seconds),
+            duration_text,
+            label=gettext("Last run"),
+            value=value,
+            note=note,
+            severity=severity,
+            help="last_run",
+            url=url,
+        )
+
+    def coverage(self) -> Card:
+        return self._card(
+            self._samples(lambda point: point.coverage_percent),
+            percent_text,
+            label=gettext("Coverage"),
+            value=draw(self._over_pipelines(self.overview.coverage_percent), "percent"),
+            note=self._left_out() or gettext("target rows / source rows"),
+            help="coverage_overall",
+            url=f"{self.page}?sort=coverage#summary-matrix",
+            over_sources=True,
+        )
+
+    def pending(self) -> Card:
+        cooling = draw(self._over_pipelines(self.overview.cooling_total), "rows")
+        note = format_html(gettext("cooling: {rows}"), rows=cooling)
+        left_out = self._left_out()
+        return self._card(
+            self._samples(lambda point: point.eligible),
+            number_text,
+            label=gettext("Pending rows"),
+            value=draw(self._over_pipelines(self.overview.eligible_total), "rows"),
+            note=format_html("{} · {}", note, left_out) if left_out else note,
+            help="pending_total",
+            url=f"{self.page}?sort=-eligible#summary-matrix",
+            over_sources=True,
+        )
+
+    def latency(self) -> Card:
+        overview = self.overview
+        worst = self.snapshot.pipeline(overview.worst_lag_entity)
+        since = late_since(worst) if worst and self.sources_unread is None else None
+        lag = parts.elapsed(since) if since else draw(self._over_pipelines(overview.worst_lag_seconds), "duration")
+        if overview.worst_lag_seconds and overview.worst_lag_entity:
+            note = format_html(
+                gettext("worst served lag {lag}, {pipeline}"), lag=lag, pipeline=overview.worst_lag_entity
+            )
+        else:
+            note = format_html(gettext("worst served lag {lag}"), lag=lag)
+        late = [verdict for verdict in worst.verdicts if verdict.rule == Rule.LATE_WATERMARK] if worst else []
+        return self._card(
+            self._samples(lambda point: point.mean_latency_seconds),
+            duration_text,
+            label=gettext("Mean latency"),
+            value=draw(self._over_pipelines(overview.mean_latency_seconds), "duration"),
+            note=note,
+            severity=late[0].severity if late else Severity.OK,
+            help="mean_latency",
+            url=f"{self.page}?sort=-served_lag#summary-matrix",
+            over_sources=True,
+        )
+
+    def throughput(self) -> Card:
+        value = self.overview.mean_throughput_24h
+        if value is None and self.overview.finished_24h is not None:
+            found: Reading[float] = Reading(None, Missing.NOTHING_LOADED)
+        else:
+            found = reading(value, problem=self.runs_unread)
+        return self._card(
+            self._runs(_mean_throughput),
+            lambda speed: gettext("%(rows)s rows/s") % {"rows": number_text(speed)},
+            label=gettext("Mean throughput, 24 h"),
+            value=draw(found, "rate"),
+            note=gettext("of executions that moved rows"),
+            help="mean_throughput_24h",
+            url=f"{self.page}?sort=-throughput#summary-matrix",
+        )
+
+    def _card(
+        self,
+        spark: Spark,
+        form: Format,
+        *,
+        note: SafeString | str,
+        severity: Severity = Severity.OK,
+        over_sources: bool = False,
+        **card: Any,
+    ) -> Card:
+        """Return the card; `over_sources`: its figures need the sources too, not only control and audit tables."""
+        unread = self.sources_unread if over_sources else self.runs_unread
+        points, _ = spark
+        drawn = sum(point is not None for point in points) >= 2
+        return Card(
+            age=self.snapshot.stale_since if unread else self.at,
+            ticked=unread is None,
+            note=format_html("{} {}", last_known_mark(unread), note) if unread else note,
+            tone="" if severity is Severity.OK else sign_of(severity).tone,
+            spark=points if drawn else (),
+            spark_label=spark_text(spark, form) if drawn else "",
+            **card,
+        )
+
+    def _samples(self, figure: Callable[[TrendPoint], float | None]) -> Spark:
+        over = gettext("last %(window)s") % {"window": duration_text(self.trend.window.total_seconds())}
+        return tuple(map(figure, self.points)), over
+
+    def _days(self, figure: Callable[[DayRuns], float | None]) -> Spark:
+        over = gettext("last %(days)d days") % {"days": len(self.days)}
+        return tuple(map(figure, self.days)), over
+
+    def _runs(self, figure: Callable[[Run], float | None]) -> Spark:
+        runs = self.snapshot.recent_runs
+        over = gettext("latest %(runs)d runs") % {"runs": len(runs)}
+        return tuple(map(figure, reversed(runs))), over
+
+    def _rows(self, value: int | None) -> SafeString:
+        return draw(reading(value, problem=self.runs_unread), "rows")
+
+    def _rate(self, value: float | None, finished: int | None) -> SafeString:
+        """Draw a share of the finished runs. It has no value when none finished, and is unknown when none was read."""
+        if value is None and finished == 0:
+            return draw(Reading(None, Missing.NO_FINISHED_RUN), "percent")
+        return draw(reading(value, problem=self.runs_unread), "percent")
+
+    def _over_pipelines(self, value: T | None) -> Reading[T]:
+        """Return a figure over all pipelines. Without a value it is unknown if one of them could not be read."""
+        if value is None and self.overview.pipelines is not None and not self.overview.unread:
+            return Reading(None, Missing.NO_PIPELINE)
+        sides = (pipeline.source.problem or pipeline.target.problem for pipeline in self.snapshot.pipelines)
+        return reading(value, problem=self.sources_unread or next(filter(None, sides), None))
+
+    def _left_out(self) -> str:
+        """Say how many pipelines a sum leaves out, "" if none."""
+        count = len(self.overview.unread)
+        if not count:
+            return ""
+        return ngettext(
+            "without %(count)d pipeline that could not be read",
+            "without %(count)d pipelines that could not be read",
+            count,
+        ) % {"count": count}
+
+
+def _mean_throughput(run: Run) -> float | None:
+    """Return the mean over the run's successes that moved rows, None if there are none."""
+    known = [each.throughput for each in run.executions if each.upserted > 0 and each.throughput is not None]
+    return fmean(known) if known else None
 
 
 def rolled_up_note(grain: Grain) -> str:
-    """Return what the points of the sparklines over samples are, "" when they are samples."""
+    """Return what the points of the sparklines over samples are, "" if they are samples."""
     if grain is Grain.HOUR:
         return gettext("hourly averages (roll-up)")
     return gettext("daily averages (roll-up) of UTC days") if grain is Grain.DAY else ""
 
 
-def cards(kpis: Kpis, at: datetime, window: timedelta, days: int, page: str) -> list[Card]:
-    """Return the cards in their order. `page`: the address whose blocks they point to."""
-    make = _Maker(kpis=kpis, at=at, window=window, days=days, page=page)
-    return [
-        _active(make),
-        _success(make),
-        _failed(make),
-        _last_run(make),
-        _coverage(make),
-        _pending(make),
-        _latency(make),
-        _throughput_card(make),
-    ]
-
-
-def trend_text(line: Line, form: Format, window: timedelta, days: int) -> str:
+def spark_text(spark: Spark, form: Format) -> str:
     """Return a sparkline in words: over what, from where to where, between which bounds."""
-    over = {
-        Basis.SAMPLES: gettext("last %(window)s") % {"window": duration_text(window.total_seconds())},
-        Basis.DAYS: gettext("last %(days)d days") % {"days": days},
-        Basis.RUNS: gettext("latest %(runs)d runs") % {"runs": len(line.points)},
-    }[line.basis]
-    known = line.known
+    points, over = spark
+    known = [point for point in points if point is not None]
     return gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s") % {
         "over": over,
         "first": form(known[0]),
@@ -308,155 +302,3 @@ def trend_text(line: Line, form: Format, window: timedelta, days: int) -> str:
         "low": form(min(known)),
         "high": form(max(known)),
     }
-
-
-def _active(make: _Maker) -> Card:
-    kpis = make.kpis
-    return make.card(
-        "active",
-        number_text,
-        "?show=active#summary-matrix",
-        label=gettext("Active pipelines"),
-        value=_joined(
-            gettext("{active} of {all}"),
-            active=readings.draw(kpis.active, "rows"),
-            all=readings.draw(kpis.pipelines, "rows"),
-        ),
-        note=_joined(gettext("SLA compliance {percent}"), percent=readings.draw(kpis.sla, "percent")),
-        help="active_pipelines",
-    )
-
-
-def _success(make: _Maker) -> Card:
-    kpis = make.kpis
-    return make.card(
-        "success",
-        percent_text,
-        "#summary-charts",
-        label=gettext("Run success, 24 h"),
-        value=readings.draw(kpis.success_24h, "percent"),
-        note=_joined(
-            gettext("{percent} in 7 d · {runs} finished in 24 h"),
-            percent=readings.draw(kpis.success_7d, "percent"),
-            runs=readings.draw(kpis.finished_24h, "rows"),
-        ),
-        help="success_rate_24h",
-    )
-
-
-def _failed(make: _Maker) -> Card:
-    kpis = make.kpis
-    return make.card(
-        "failed",
-        number_text,
-        "#summary-failures",
-        label=gettext("Failed runs, 24 h"),
-        value=readings.draw(kpis.failed_24h, "rows"),
-        note=_joined(gettext("partial: {runs}"), runs=readings.draw(kpis.partial_24h, "rows")),
-        help="failed_24h",
-    )
-
-
-def _last_run(make: _Maker) -> Card:
-    run = make.kpis.last_run
-    if run is None:
-        value = readings.draw(make.kpis.last_run_missing, "rows")
-        return make.card(
-            "last",
-            duration_text,
-            "#summary-grid",
-            label=gettext("Last run"),
-            value=value,
-            note=readings.reason(make.kpis.last_run_missing),
-            help="last_run",
-        )
-    url = reverse("monitoring:run", args=(run.run_id,))
-    return make.card(
-        "last",
-        duration_text,
-        url,
-        label=gettext("Last run"),
-        value=parts.status(run.status),
-        note=_joined(
-            gettext("#{run}, {age}, by {who}"),
-            run=run.run_id,
-            age=parts.age(run.finished_at or run.started_at),
-            who=run.started_by,
-        ),
-        help="last_run",
-    )
-
-
-def _coverage(make: _Maker) -> Card:
-    return make.card(
-        "coverage",
-        percent_text,
-        "?sort=coverage#summary-matrix",
-        label=gettext("Coverage"),
-        value=readings.draw(make.kpis.coverage, "percent"),
-        note=_left_out(make.kpis) or gettext("target rows / source rows"),
-        help="coverage_overall",
-    )
-
-
-def _pending(make: _Maker) -> Card:
-    cooling = readings.draw(make.kpis.cooling, "rows")
-    note = _joined(gettext("cooling: {rows}"), rows=cooling)
-    left_out = _left_out(make.kpis)
-    return make.card(
-        "pending",
-        number_text,
-        "?sort=-eligible#summary-matrix",
-        label=gettext("Pending rows"),
-        value=readings.draw(make.kpis.eligible, "rows"),
-        note=format_html("{} · {}", note, left_out) if left_out else note,
-        help="pending_total",
-    )
-
-
-def _latency(make: _Maker) -> Card:
-    kpis = make.kpis
-    lag = parts.elapsed(kpis.worst_since) if kpis.worst_since else readings.draw(kpis.worst_lag, "duration")
-    named = kpis.worst_lag.known and kpis.worst_lag.value and kpis.worst_lag_entity
-    note = (
-        _joined(gettext("worst served lag {lag}, {pipeline}"), lag=lag, pipeline=kpis.worst_lag_entity)
-        if named
-        else _joined(gettext("worst served lag {lag}"), lag=lag)
-    )
-    return make.card(
-        "latency",
-        duration_text,
-        "?sort=-served_lag#summary-matrix",
-        label=gettext("Mean latency"),
-        value=readings.draw(kpis.latency, "duration"),
-        note=note,
-        help="mean_latency",
-    )
-
-
-def _throughput_card(make: _Maker) -> Card:
-    return make.card(
-        "throughput",
-        lambda value: gettext("%(rows)s rows/s") % {"rows": number_text(value)},
-        "?sort=-throughput#summary-matrix",
-        label=gettext("Mean throughput, 24 h"),
-        value=readings.draw(make.kpis.throughput, "rate"),
-        note=gettext("of executions that moved rows"),
-        help="mean_throughput_24h",
-    )
-
-
-def _left_out(kpis: Kpis) -> str:
-    """Say that a sum is not of all pipelines: never silently less."""
-    if not kpis.unread:
-        return ""
-    return ngettext(
-        "without %(count)d pipeline that could not be read",
-        "without %(count)d pipelines that could not be read",
-        len(kpis.unread),
-    ) % {"count": len(kpis.unread)}
-
-
-def _joined(sentence: str, **values: Any) -> SafeString:
-    """Return a translated sentence with values of HTML in its braces."""
-    return format_html(sentence, **values)

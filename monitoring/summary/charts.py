@@ -11,21 +11,21 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 
 from monitoring.rules.enums import RunStatus
-from monitoring.summary.queries import DayRuns, PipelineVolume
+from monitoring.summary.queries import DayRuns
 from monitoring.web.formats import number_text, percent_text, short_day
 from monitoring.web.parts import sign_of
 
 STACK = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.RUNNING, RunStatus.UNKNOWN)
-"""From the axis up: what is well lies still at the bottom, what is not is seen against it."""
+"""From the axis up."""
 
 ALWAYS_DRAWN = frozenset({RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED})
-"""Kept in the legend without a run, so that its places do not change; the others come when there are any."""
+"""In the legend also without a run, so that its places do not change."""
 
 BARS = 20
 """Pipelines drawn by the volume chart; its table has them all."""
 
 FEW_BARS = 6
-"""Up to so many pipelines have room in a chart of the usual height."""
+"""Pipelines that have room in a chart of the usual height."""
 
 
 def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def runs_by_day_rows(days: Sequence[DayRuns]) -> list[dict[str, Any]]:
 
 
 def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
-    """Return what the runs chart shows, for who cannot see it."""
+    """Return what the runs chart shows, for screen readers."""
     total = sum(day.total for day in days)
     if not total:
         return gettext("No run started in these %(days)d days.") % {"days": len(days)}
@@ -80,34 +80,34 @@ def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
     }
 
 
-def volume_chart(volumes: Sequence[PipelineVolume]) -> dict[str, Any]:
+def volume_chart(volumes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return two bars per pipeline, extracted and upserted, for the BARS largest."""
     shown = volumes[:BARS]
     return {
         "type": "bar",
         "horizontal": True,
         "unit": gettext("rows"),
-        "labels": [volume.entity_name for volume in shown],
+        "labels": [volume["entity_name"] for volume in shown],
         "datasets": [
-            {"label": gettext("Extracted"), "tone": "c1", "data": [volume.extracted for volume in shown]},
-            {"label": gettext("Upserted"), "tone": "c2", "data": [volume.upserted for volume in shown]},
+            {"label": gettext("Extracted"), "tone": "c1", "data": [volume["rows_extracted"] for volume in shown]},
+            {"label": gettext("Upserted"), "tone": "c2", "data": [volume["rows_upserted"] for volume in shown]},
         ],
     }
 
 
-def volume_sentence(volumes: Sequence[PipelineVolume], days: int) -> str:
-    """Return what the volume chart shows, for who cannot see it."""
+def volume_sentence(volumes: Sequence[dict[str, Any]], days: int) -> str:
+    """Return what the volume chart shows, for screen readers."""
     if not volumes:
         return gettext("No execution started in these %(days)d days.") % {"days": days}
     most = volumes[0]
     return gettext(
         "%(extracted)s rows extracted and %(upserted)s upserted in %(days)d days, most of them by %(name)s (%(most)s)."
     ) % {
-        "extracted": number_text(sum(volume.extracted for volume in volumes)),
-        "upserted": number_text(sum(volume.upserted for volume in volumes)),
+        "extracted": number_text(sum(volume["rows_extracted"] for volume in volumes)),
+        "upserted": number_text(sum(volume["rows_upserted"] for volume in volumes)),
         "days": days,
-        "name": most.entity_name,
-        "most": number_text(most.upserted),
+        "name": most["entity_name"],
+        "most": number_text(most["rows_upserted"]),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.models import RunEntityCopy
 from monitoring.models.executions import execution_of
-from monitoring.rules.enums import ErrorClass, ExecutionStatus
+from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Execution
 from monitoring.web import parts, readings
 from monitoring.web.failure_texts import advice_for as failure_text
@@ -38,34 +37,12 @@ FAILURES_READ = 500
 """Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failures:
-    """The newest failures since `since`, newest first. `cut`: there were more than FAILURES_READ."""
-
-    since: datetime
-    rows: tuple[Execution, ...]
-    cut: bool
-
-
-def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> Failures:
+def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> list[Execution]:
     """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
-    since = now - timedelta(days=days)
-    copies = RunEntityCopy.objects.filter(started_at__gte=since, status__iexact=ExecutionStatus.FAILED.value).order_by(
-        "-started_at", "-run_entity_id"
-    )[: FAILURES_READ + 1]
-    rows = [execution_of(copy, logins=logins) for copy in copies]
-    return Failures(since=since, rows=tuple(rows[:FAILURES_READ]), cut=len(rows) > FAILURES_READ)
-
-
-def select(rows: Iterable[Execution], *, kind: ErrorClass | None = None, text: str = "") -> list[Execution]:
-    """Return those of that class whose pipeline, message or run holds `text`, whatever its case."""
-    needle = text.strip().casefold()
-    return [
-        row
-        for row in rows
-        if (kind is None or row.error_class is kind)
-        and needle in f"{row.entity_name}\n{row.error_text}\n#{row.run_id}".casefold()
-    ]
+    copies = RunEntityCopy.objects.filter(
+        started_at__gte=now - timedelta(days=days), status__iexact=ExecutionStatus.FAILED.value
+    ).order_by("-started_at", "-run_entity_id")
+    return [execution_of(copy, logins=logins) for copy in copies[:FAILURES_READ]]
 
 
 class FailedAtColumn(TimeColumn):
@@ -165,6 +142,11 @@ class FailuresForm(TableForm):
     )
 
     def apply(self, rows: Iterable[Execution]) -> list[Execution]:
-        """Return the failures that match what was asked for and could be used."""
-        kind = self.values.get("kind", "")
-        return select(rows, kind=ErrorClass(kind) if kind else None, text=self.values.get("q", ""))
+        """Return the failures of that class whose pipeline, message or run holds the text."""
+        kind, needle = self.values.get("kind", ""), self.values.get("q", "").strip().casefold()
+        return [
+            row
+            for row in rows
+            if (not kind or row.error_class == kind)
+            and needle in f"{row.entity_name}\n{row.error_text}\n#{row.run_id}".casefold()
+        ]

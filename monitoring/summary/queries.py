@@ -1,4 +1,4 @@
-"""The summary's first block: what needs attention."""
+"""What the summary reads from `default`: runs by day, volume by pipeline, and the trend of all pipelines."""
 
 from __future__ import annotations
 
@@ -6,34 +6,17 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from statistics import fmean
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet, Subquery, Sum
 
 from monitoring.collector.store import run_tallies
-from monitoring.models import RunCopy, RunEntityCopy, scope
-from monitoring.rules.enums import ExecutionStatus, RunStatus
-from monitoring.rules.facts import Snapshot, Verdict
-from monitoring.rules.figures import CHART_DAYS, days_until
-
-ATTENTION_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
-    """The worst open verdicts, and how many more there are."""
-
-    verdicts: tuple[Verdict, ...]
-    more: int
-
-    @property
-    def total(self) -> int:
-        return len(self.verdicts) + self.more
-
-
-def attention(snapshot: Snapshot, shown: int = ATTENTION_SHOWN) -> Attention:
-    """Return the worst `shown` open verdicts (the snapshot has them worst first)."""
-    return Attention(verdicts=snapshot.verdicts[:shown], more=max(0, len(snapshot.verdicts) - shown))
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunCopy, RunEntityCopy, scope
+from monitoring.rules.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
+from monitoring.rules.facts import Snapshot
+from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES, days_until, resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +38,6 @@ class DayRuns:
     @property
     def success_percent(self) -> float | None:
         return 100 * self.counts[RunStatus.SUCCESS] / self.finished if self.finished else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineVolume:
-    """Rows that one pipeline moved in the chart's days."""
-
-    entity_name: str
-    extracted: int
-    upserted: int
-    executions: int
-    failed: int
 
 
 def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[DayRuns, ...]:
@@ -91,7 +63,7 @@ def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[Da
 
 
 def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
-    """The same for who sees some pipelines only: each run with the status that those give it."""
+    """Return the same for a reader of some pipelines: each run has the status that those give it."""
     counts = [dict.fromkeys(RunStatus, 0) for _ in starts]
     moments = [start for _, start in starts]
     for started_at, status in run_tallies(moments[0]):
@@ -99,28 +71,137 @@ def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
     return tuple(DayRuns(day=day, counts=each) for (day, _), each in zip(starts, counts, strict=True))
 
 
-def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[PipelineVolume, ...]:
-    """Return what each pipeline extracted and upserted in the last `days` days, most first. One statement."""
-    since = days_until(now, zone, days)[0][1]
-    rows = (
-        RunEntityCopy.objects.filter(started_at__gte=since)
-        .order_by("entity_name")
+def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[dict[str, Any]]:
+    """Return what each pipeline extracted and upserted in the last `days` days, most first. One statement.
+
+    Keys: entity_name, rows_extracted, rows_upserted, executions, failed.
+    """
+    found = (
+        RunEntityCopy.objects.filter(started_at__gte=days_until(now, zone, days)[0][1])
         .values("entity_name")
         .annotate(
-            extracted_sum=Sum("extracted"),
-            upserted_sum=Sum("upserted"),
+            rows_extracted=Sum("extracted"),
+            rows_upserted=Sum("upserted"),
             executions=Count("pk"),
-            failed_count=Count("pk", filter=Q(status__iexact=ExecutionStatus.FAILED.value)),
+            failed=Count("pk", filter=Q(status__iexact=ExecutionStatus.FAILED.value)),
         )
+        .order_by("-rows_upserted", "-rows_extracted", "entity_name")
     )
-    volumes = [
-        PipelineVolume(
-            entity_name=row["entity_name"],
-            extracted=row["extracted_sum"] or 0,
-            upserted=row["upserted_sum"] or 0,
-            executions=row["executions"],
-            failed=row["failed_count"],
-        )
-        for row in rows
-    ]
-    return tuple(sorted(volumes, key=lambda volume: (-volume.upserted, -volume.extracted, volume.entity_name)))
+    return list(found)
+
+
+POINTS = 24
+WINDOWS = (timedelta(minutes=24), timedelta(hours=2), timedelta(hours=6), timedelta(hours=24))
+"""How far back a trend of samples reaches: the shortest that holds all of them, at most a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendPoint:
+    """All pipelines at one sample, or over one hour or day. None: none had a value. Rows, percent and seconds."""
+
+    at: datetime
+    active_ok: int
+    coverage_percent: float | None
+    eligible: float | None
+    mean_latency_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """Points oldest first, over `window`. Fewer than two points are no trend."""
+
+    window: timedelta
+    points: tuple[TrendPoint, ...]
+    grain: Grain = Grain.RAW
+
+
+_SAMPLED = ("is_active", "status", "source_total", "target_total", "eligible", "latency_seconds")
+_ROLLED = ("is_active", "status_last", "source_total", "target_total", "eligible_avg", "latency_seconds_avg")
+
+
+def _rows_of(grain: Grain) -> QuerySet[Any]:
+    if grain is Grain.RAW:
+        return PipelineSample.objects.all()
+    # A day can hold executions only.
+    return PipelineRollup.objects.filter(grain=grain, samples__gt=0)
+
+
+def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
+    """Return the last sample, hour or day of each of POINTS slots before `now` (the newest sample's time).
+
+    Three statements, two for a range of roll-ups: the oldest sample, the newest one of each slot (an index seek each),
+    the rows of those samples. Their cost does not grow with the history.
+    """
+    found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
+    reach = RANGES[window] if found.rolled_up else _held(now)
+    if reach is None:
+        return Trend(window=WINDOWS[0], points=())
+    rows, step = _rows_of(found.grain), reach / POINTS
+    column, figures = ("start", _ROLLED) if found.rolled_up else ("sampled_at", _SAMPLED)
+    times = _newest_per_slot(rows, column, _slot_ends(now, step), step)
+    by_time: dict[datetime, list[tuple[Any, ...]]] = {}
+    at_those = rows.filter(**{f"{column}__in": times}).order_by(column, "entity_name")
+    for at, *seen in at_those.values_list(column, *figures):
+        by_time.setdefault(at, []).append(tuple(seen))
+    points = tuple(_point(at, seen) for at, seen in by_time.items())
+    return Trend(window=reach, points=points, grain=found.grain)
+
+
+def newest_point(snapshot: Snapshot) -> TrendPoint:
+    """Return the newest sample as a point: roll-ups end before it."""
+    overview = snapshot.overview
+    active = [pipeline for pipeline in snapshot.pipelines if pipeline.control.is_active]
+    return TrendPoint(
+        at=snapshot.sampled_at,
+        active_ok=sum(pipeline.status is PipelineStatus.OK for pipeline in active),
+        coverage_percent=overview.coverage_percent,
+        eligible=None if overview.eligible_total is None else overview.eligible_total.value,
+        mean_latency_seconds=overview.mean_latency_seconds,
+    )
+
+
+def _held(now: datetime) -> timedelta | None:
+    """Return the shortest window that holds all samples; None without any."""
+    oldest = PipelineSample.objects.order_by("sampled_at").values_list("sampled_at", flat=True).first()
+    if oldest is None:
+        return None
+    return next((window for window in WINDOWS if now - oldest <= window), WINDOWS[-1])
+
+
+def _slot_ends(now: datetime, step: timedelta) -> list[datetime]:
+    """Return the ends of the slots, oldest first; `now` is in the last one.
+
+    They are whole steps since the epoch, so that a refresh does not move them.
+    """
+    seconds = step.total_seconds()
+    last = datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, tz=now.tzinfo)
+    return [last - step * back for back in reversed(range(POINTS))]
+
+
+def _newest_per_slot(rows: QuerySet[Any], column: str, ends: Sequence[datetime], step: timedelta) -> list[datetime]:
+    """Return the time of the newest row of each slot; a slot without one gives none."""
+
+    def newest(end: datetime) -> Subquery:
+        slot = rows.filter(**{f"{column}__gte": end - step, f"{column}__lt": end})
+        return Subquery(slot.order_by(f"-{column}").values(column)[:1])
+
+    slots = {f"s{index}": newest(end) for index, end in enumerate(ends)}
+    row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).annotate(**slots)
+    found = row.values_list(*slots).first() or ()
+    return [at for at in found if at is not None]
+
+
+def _point(at: datetime, rows: Sequence[tuple[Any, ...]]) -> TrendPoint:
+    """Sum up the rows of one time: is_active, status, totals, eligible rows and latency of each pipeline."""
+    both = [(source, target) for _, _, source, target, *_ in rows if source and target is not None]
+    source_total = sum(source for source, _ in both)
+    eligible = [ready for *_, ready, _ in rows if ready is not None]
+    active = [row for row in rows if row[0]]
+    latencies = [latency for *_, latency in active if latency is not None]
+    return TrendPoint(
+        at=at,
+        active_ok=sum(status == PipelineStatus.OK for _, status, *_ in active),
+        coverage_percent=100 * sum(target for _, target in both) / source_total if source_total else None,
+        eligible=sum(eligible) if eligible else None,
+        mean_latency_seconds=fmean(latencies) if latencies else None,
+    )

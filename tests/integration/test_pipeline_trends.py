@@ -22,7 +22,7 @@ from monitoring.pipelines.trends import chart, execution_trends, sample_trends, 
 from monitoring.rules.enums import Grain
 from monitoring.rules.figures import RANGES
 from monitoring.rules.rollups import DAY, HOUR, day_of
-from monitoring.web.trends import sample_trend
+from monitoring.summary.queries import sample_trend
 from tests.factories import NOW, ago
 from tests.support.queries import counted, queries
 

@@ -8,13 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.http import QueryDict
 
 from monitoring.models import CollectorState, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ErrorClass, RunStatus
 from monitoring.rules.figures import days_until
 from monitoring.summary import failures
-from monitoring.summary.queries import runs_by_day, volume_by_pipeline
-from monitoring.web.trends import POINTS, sample_trend
+from monitoring.summary.failures import FailuresForm
+from monitoring.summary.queries import POINTS, runs_by_day, sample_trend, volume_by_pipeline
 from tests.factories import NOW, UNIQUE_ERROR, ago
 from tests.support.queries import queries
 
@@ -96,7 +97,7 @@ def test_runs_outside_of_the_window_and_strange_statuses() -> None:
 def test_no_history_is_fourteen_empty_days() -> None:
     days = runs_by_day(NOW, UTC)
     assert (len(days), sum(day.total for day in days)) == (14, 0)
-    assert volume_by_pipeline(NOW, UTC) == ()
+    assert volume_by_pipeline(NOW, UTC) == []
 
 
 def test_volume_is_largest_first_and_huge_sums_stay_exact() -> None:
@@ -108,12 +109,12 @@ def test_volume_is_largest_first_and_huge_sums_stay_exact() -> None:
     _execution(7, "old", started_at=ago(days=20))
     with queries(default=1):
         volumes = volume_by_pipeline(NOW, UTC)
-    assert [(each.entity_name, each.extracted, each.upserted) for each in volumes] == [
+    assert [tuple(each[key] for key in ("entity_name", "rows_extracted", "rows_upserted")) for each in volumes] == [
         ("big", 6_442_450_941, 6_442_450_941),
         ("a", 11, 5),
         ("b", 10, 5),
     ]
-    assert [(each.executions, each.failed) for each in volumes] == [(3, 0), (2, 1), (1, 0)]
+    assert [(each["executions"], each["failed"]) for each in volumes] == [(3, 0), (2, 1), (1, 0)]
 
 
 def test_failures_are_the_newest_first_with_what_they_mean() -> None:
@@ -123,17 +124,16 @@ def test_failures_are_the_newest_first_with_what_they_mean() -> None:
     _execution(4, started_at=ago(hours=1))
     with queries(default=1):
         found = failures.recent_failures(NOW, logins=True)
-    assert [row.run_entity_id for row in found.rows] == [3, 2]
-    assert not found.cut
-    assert (found.rows[0].error_class, found.rows[0].ended_at, found.rows[0].seconds) == (
+    assert [row.run_entity_id for row in found] == [3, 2]
+    assert (found[0].error_class, found[0].ended_at, found[0].seconds) == (
         ErrorClass.OTHER,
         ago(hours=1),
         None,
     )
-    assert found.rows[1].error_class is ErrorClass.UNIQUE
-    assert [row.run_entity_id for row in failures.select(found.rows, kind=ErrorClass.UNIQUE)] == [2]
-    assert [row.run_entity_id for row in failures.select(found.rows, text="uq_dim")] == [2]
-    assert [row.run_entity_id for row in failures.select(found.rows, text="#3")] == [3]
+    assert found[1].error_class is ErrorClass.UNIQUE
+    for query, ids in (("f-kind=unique", [2]), ("f-q=uq_dim", [2]), ("f-q=%233", [3]), ("f-kind=unique&f-q=%233", [])):
+        form = FailuresForm(QueryDict(query), prefix="f", sortable=frozenset())
+        assert [row.run_entity_id for row in form.apply(found)] == ids
 
 
 def test_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,8 +141,7 @@ def test_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 5):
         _execution(number, status="failed", started_at=ago(minutes=number))
     found = failures.recent_failures(NOW, logins=True)
-    assert [row.run_entity_id for row in found.rows] == [1, 2, 3]
-    assert found.cut
+    assert [row.run_entity_id for row in found] == [1, 2, 3]
 
 
 def _sample(at: datetime, name: str = "a", **changes: Any) -> PipelineSample:
@@ -208,9 +207,9 @@ def test_a_point_is_made_as_the_overview_is(state: CollectorState) -> None:
         ]
     )
     (point,) = sample_trend(NOW).points
-    assert (point.active, point.active_ok, point.eligible) == (3, 1, 14)
+    assert (point.active_ok, point.eligible) == (1, 14)
     assert point.coverage_percent == pytest.approx(100 * 280 / 300)
-    assert (point.mean_latency_seconds, point.worst_lag_seconds) == (60, 7200)
+    assert point.mean_latency_seconds == 60
 
 
 def test_nothing_read_is_a_gap_not_a_zero(state: CollectorState) -> None:
@@ -222,4 +221,4 @@ def test_nothing_read_is_a_gap_not_a_zero(state: CollectorState) -> None:
         ]
     )
     (point,) = sample_trend(NOW).points
-    assert (point.coverage_percent, point.eligible, point.mean_latency_seconds, point.worst_lag_seconds) == (None,) * 4
+    assert (point.coverage_percent, point.eligible, point.mean_latency_seconds) == (None,) * 3

@@ -51,7 +51,7 @@ def test_volume_by_pipeline(portal: Portal) -> None:
     from monitoring.summary.queries import volume_by_pipeline
 
     shown = {
-        each.entity_name: (each.extracted, each.upserted, each.executions, each.failed)
+        each["entity_name"]: (each["rows_extracted"], each["rows_upserted"], each["executions"], each["failed"])
         for each in volume_by_pipeline(portal.snapshot.sampled_at, VIEWER)
     }
     assert shown == expected.volumes(portal.server, since(portal))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from typing import Any
 
 from django.utils import translation
 
 from monitoring.rules.enums import RunStatus
 from monitoring.summary import charts
-from monitoring.summary.queries import DayRuns, PipelineVolume
+from monitoring.summary.queries import DayRuns
 
 
 def _days(*counts: dict[RunStatus, int]) -> tuple[DayRuns, ...]:
@@ -20,8 +21,9 @@ def _days(*counts: dict[RunStatus, int]) -> tuple[DayRuns, ...]:
     )
 
 
-def _volume(name: str, upserted: int) -> PipelineVolume:
-    return PipelineVolume(entity_name=name, extracted=upserted + 5, upserted=upserted, executions=3, failed=1)
+def _volume(name: str, upserted: int) -> dict[str, Any]:
+    rows = {"rows_extracted": upserted + 5, "rows_upserted": upserted}
+    return {"entity_name": name, **rows, "executions": 3, "failed": 1}
 
 
 def test_a_day_counts_and_rates_finished_runs_only() -> None:
@@ -67,5 +69,5 @@ def test_the_volume_chart_stops_at_its_bars() -> None:
     volumes = [_volume(f"p{number:02d}", 100 - number) for number in range(charts.BARS + 5)]
     chart = charts.volume_chart(volumes)
     assert chart["horizontal"] is True
-    assert chart["labels"] == [volume.entity_name for volume in volumes[: charts.BARS]]
+    assert chart["labels"] == [volume["entity_name"] for volume in volumes[: charts.BARS]]
     assert all(len(layer["data"]) == charts.BARS for layer in chart["datasets"])

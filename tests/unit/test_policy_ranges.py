@@ -12,8 +12,8 @@ from monitoring.rules.figures import POINTS, RANGES, Resolution, resolution, ste
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
-def kept(samples: int = 2, hours: int = 100) -> dict[Grain, timedelta]:
-    return {Grain.RAW: samples * DAY, Grain.HOUR: hours * DAY}
+def kept(samples: int = 2, hours: int = 100) -> tuple[int, int]:
+    return samples, hours
 
 
 @pytest.mark.parametrize(
@@ -27,24 +27,24 @@ def kept(samples: int = 2, hours: int = 100) -> dict[Grain, timedelta]:
     ],
 )
 def test_the_ranges_of_the_pages(name: str, grain: Grain, length: timedelta) -> None:
-    assert resolution(RANGES[name], kept()) == Resolution(grain, length)
+    assert resolution(RANGES[name], *kept()) == Resolution(grain, length)
 
 
 def test_what_is_not_kept_so_long_is_not_asked() -> None:
-    assert resolution(30 * DAY, kept(hours=20)).grain is Grain.DAY
-    assert resolution(7 * DAY, kept(hours=7)).grain is Grain.HOUR
-    assert resolution(DAY, kept(samples=1)).grain is Grain.RAW
+    assert resolution(30 * DAY, *kept(hours=20)).grain is Grain.DAY
+    assert resolution(7 * DAY, *kept(hours=7)).grain is Grain.HOUR
+    assert resolution(DAY, *kept(samples=1)).grain is Grain.RAW
 
 
 def test_rows_that_are_kept_are_not_all_read() -> None:
     """A week of samples is 60,000 rows, however long they are kept; a year of hours 8,760."""
-    assert resolution(7 * DAY, kept(samples=60)).grain is Grain.HOUR
-    assert resolution(365 * DAY, kept(hours=2000)).grain is Grain.DAY
+    assert resolution(7 * DAY, *kept(samples=60)).grain is Grain.HOUR
+    assert resolution(365 * DAY, *kept(hours=2000)).grain is Grain.DAY
 
 
 @pytest.mark.parametrize("days", [*range(1, 40), 90, 365, 1826, 3650])
 def test_points_are_bounded_and_none_is_finer_than_what_is_stored(days: int) -> None:
-    found = resolution(days * DAY, kept())
+    found = resolution(days * DAY, *kept())
     assert days * DAY / found.step <= POINTS
     assert found.step >= {Grain.RAW: timedelta(minutes=6), Grain.HOUR: HOUR, Grain.DAY: DAY}[found.grain]
     assert found.rolled_up == (days > 1)
