@@ -1,11 +1,11 @@
-# One image for the web server, the collector and the one-shot commands: what it does is its command.
+# One image for the web server, the collector and one-shot commands.
 #
-# Python 3.11: what every test runs on. Debian 12 (bookworm): Microsoft's driver 18 is built for it, and its
-# libodbc2 is the driver manager that the wheels of pyodbc were tried with. The slim variant: the portal
-# compiles nothing. For a build that can be repeated to the byte, add the digest that your registry gives the tag.
+# Python 3.11: the version that the tests use. Debian 12 (bookworm): Microsoft's driver 18 is built for it, and pyodbc's
+# wheels were tested with its libodbc2. The slim variant is enough, because the portal compiles nothing. For a
+# reproducible build, add your registry's digest to the tag.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
-# --- What needs pip and a writable folder. Nothing of it is in the image but /opt/venv and /app.
+# --- The build stage. Only /opt/venv and /app of it are in the image.
 FROM ${PYTHON_IMAGE} AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -15,7 +15,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 
-# The pins first: a change of code leaves this layer as it is.
+# The pins first, so that a change of code does not rebuild this layer.
 COPY requirements.txt /tmp/requirements.txt
 RUN pip install --only-binary=:all: --requirement /tmp/requirements.txt \
     && python -m compileall -q /opt/venv/lib
@@ -30,8 +30,8 @@ COPY static ./static
 COPY locale ./locale
 COPY sql ./sql
 
-# Django wants a key to start at all. This word opens nothing, and because it is given no real key is made:
-# the portal in the image has none until it is told one.
+# Django needs a key to start. This one is used for collectstatic only; because it is set, no key is generated, and the image
+# contains none.
 RUN SECRET_KEY=only-for-collectstatic PORTAL_DATA_DIR=/tmp/portal PORTAL_STATIC_ROOT=/app/staticfiles \
     python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/portal \
@@ -44,9 +44,9 @@ LABEL org.opencontainers.image.title="ETL Portal" \
       org.opencontainers.image.description="The operations portal for SQL Server ETL pipelines" \
       org.opencontainers.image.version="0.1.0"
 
-# libodbc2 is the driver manager that pyodbc loads; the driver itself comes from pip. The rest is what that
-# driver is linked with (Kerberos, the C++ run-time) or opens by name (OpenSSL to encrypt, curl for Entra ID).
-# ca-certificates: whom to trust. krb5-user: kinit, for integrated authentication with a keytab.
+# libodbc2 is the driver manager that pyodbc loads; the driver itself comes from pip. The other libraries are linked by the
+# driver (Kerberos, the C++ run-time) or opened by name (OpenSSL to encrypt, curl for Entra ID).
+# ca-certificates: trusted authorities. krb5-user: kinit, for integrated authentication with a keytab.
 # No versions: Debian's archive keeps only the newest, so a pin would fail with the next security update.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -61,7 +61,7 @@ RUN apt-get update \
         libstdc++6 \
     && rm -rf /var/lib/apt/lists/*
 
-# A number that no user of the host is likely to have. Kubernetes asks for numbers (runAsNonRoot).
+# An id that is unlikely on the host. Kubernetes needs a numeric one (runAsNonRoot).
 RUN groupadd --gid 10001 portal \
     && useradd --uid 10001 --gid portal --no-create-home --home-dir /data --shell /usr/sbin/nologin portal \
     && install --directory --owner=portal --group=portal --mode=0700 /data
@@ -69,8 +69,8 @@ RUN groupadd --gid 10001 portal \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 
-# MALLOC_ARENA_MAX: eight threads with a heap each would keep 15 MB more of a worker, freed long ago.
-# /data is the only place that is written to, beside /tmp and /dev/shm: the root file system may be read-only.
+# MALLOC_ARENA_MAX: with a heap for each of eight threads a worker would keep 15 MB more of freed memory.
+# The portal writes only to /data, /tmp and /dev/shm: the root file system may be read-only.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -86,7 +86,7 @@ VOLUME ["/data"]
 USER 10001:10001
 EXPOSE 8000
 
-# gunicorn ends gracefully at SIGTERM, and so does the collector.
+# gunicorn and the collector shut down gracefully on SIGTERM.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-m", "etlportal.healthcheck"]

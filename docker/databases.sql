@@ -1,12 +1,12 @@
--- The trial's databases and logins, made by docker/init-sqlserver.sh. sqlcmd fills in $(...) from the environment.
--- For your own server take docs/sqlserver.md: the databases are there already, and no ETL of ours is wanted.
+-- The databases and logins of compose.yaml, run by docker/init-sqlserver.sh. sqlcmd replaces $(...) from the environment.
+-- For your own server see docs/sqlserver.md: it has the databases already and needs no demo ETL.
 
 IF DB_ID(N'ECOMMERCE_OLTP') IS NULL CREATE DATABASE ECOMMERCE_OLTP;
 GO
 IF DB_ID(N'DW_ECOMMERCE') IS NULL CREATE DATABASE DW_ECOMMERCE;
 GO
 
--- The demo's ETL writes only into databases that carry this mark.
+-- The demo's ETL writes only into databases with this extended property.
 USE ECOMMERCE_OLTP;
 IF NOT EXISTS (SELECT 1 FROM sys.extended_properties WHERE class = 0 AND name = N'etlportal_demo')
     EXEC sys.sp_addextendedproperty @name = N'etlportal_demo', @value = N'yes';

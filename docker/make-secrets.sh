@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes the secrets that the compose files read, each once: what is there already stays as it is.
+# Create the secrets that the compose files read. Existing files are not changed.
 #   docker/make-secrets.sh          for compose.yaml
-#   docker/make-secrets.sh --prod   for compose.prod.yaml: the SQL Server's password is yours to put in
+#   docker/make-secrets.sh --prod   for compose.prod.yaml; you add the password of the SQL Server's login
 set -eu
 cd "$(dirname "$0")/.."
 
-# Nobody else on this machine may enter the folder; the containers' users, who have other numbers than you, are
-# handed its files one by one and must be able to read them.
+# Only you can open the folder. Its files are world-readable, because compose mounts them for the containers' users, which
+# have other ids than you.
 mkdir -p secrets
 chmod 700 secrets
 umask 022
 
-random() { # of letters and digits, so that it needs no quoting anywhere; Aa1! pleases SQL Server's policy
+random() { # letters and digits only, which need no quoting; Aa1! satisfies SQL Server's password policy
     LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c "$1"
 }
 make() {

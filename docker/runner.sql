@@ -1,5 +1,5 @@
--- What the demo's ETL may do in the trial's databases. It plays the shop too, so it writes to both.
--- (VIEW DEFINITION: to see the mark of docker/databases.sql.)
+-- Permissions of the demo's ETL in the databases of compose.yaml. It is also the shop, so it writes to both databases.
+-- (VIEW DEFINITION: to read the extended property of docker/databases.sql.)
 
 USE ECOMMERCE_OLTP;
 IF DATABASE_PRINCIPAL_ID(N'etl_runner') IS NULL CREATE USER etl_runner FOR LOGIN etl_runner;
