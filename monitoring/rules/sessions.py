@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 HOUR = timedelta(hours=1)
 PORTAL_PROGRAM = "etlportal-"
@@ -34,9 +35,8 @@ Values = tuple[str | None, ...]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventGroup:
-    """The events of the hour that starts at `hour` which have the same `values`.
+class EventGroup(NamedTuple):
+    """The events of the hour that starts at `hour` which have the same `values`. A tuple, because there are many.
 
     `sessions`: session number (`session_number`) to the time of its last sample. `unidentified`: number of events
     without a session id or a login time. `first`, `last`: times of the first and the last sample.
