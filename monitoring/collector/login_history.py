@@ -18,7 +18,7 @@ from monitoring.collector.lease import fence
 from monitoring.collector.memory import Memory
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.rules.audit import REMEMBERED, digest_of
-from monitoring.rules.sessions import FACETS
+from monitoring.rules.login_events import FACETS
 from monitoring.warehouse.login_events import Seen, ends, seen_between
 from monitoring.warehouse.reader import ReadFailed
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext
 
-from monitoring.rules.sessions import HourFigures
+from monitoring.rules.login_events import HourFigures
 from monitoring.web.formats import number_text, time_text
 
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.connections.queries import DEFAULT_WINDOW, NONE, WINDOWS, Window
 from monitoring.connections.texts import COLUMNS
-from monitoring.rules.sessions import Figures
+from monitoring.rules.login_events import Figures
 from monitoring.web.audit_links import utc_stamp
 from monitoring.web.filters import TableForm
 from monitoring.web.formats import number_text, time_text

@@ -18,11 +18,11 @@ from django.db.models import Q, QuerySet
 from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
 from monitoring.models.executions import listed_runs
-from monitoring.rules import audit, sessions
+from monitoring.rules import audit
 from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, Factors, History, digest_of, folded
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Problem, Run
-from monitoring.rules.sessions import (
+from monitoring.rules.login_events import (
     DATABASE,
     FACETS,
     HOST,
@@ -33,7 +33,11 @@ from monitoring.rules.sessions import (
     HourFigures,
     Totals,
     Values,
+    by_hour,
+    combined,
+    figures,
     hour_of,
+    totals,
 )
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
@@ -126,8 +130,8 @@ def _read(window: Window) -> Activity:
     # The end of a range is excluded, and so is an hour that starts there.
     until = bounds.now if bounds.until is None else min(bounds.now, bounds.until - timedelta(microseconds=1))
     failures = failures_between(bounds.since, bounds.until)
-    hours = sessions.by_hour(groups, failures, since=cut or bounds.since, until=until)
-    whole = sessions.combined(groups)
+    hours = by_hour(groups, failures, since=cut or bounds.since, until=until)
+    whole = combined(groups)
     before = history(whole, bounds.since)
     answers = (
         audit.new_identities(whole, bounds.since, before),
@@ -140,9 +144,9 @@ def _read(window: Window) -> Activity:
         window=window,
         bounds=bounds,
         hours=hours,
-        totals=sessions.totals(whole),
-        facets={name: sessions.figures(whole, (column,)) for column, name in enumerate(FACETS)},
-        extraction=sessions.figures(whole, EXTRACTION, _in_sources),
+        totals=totals(whole),
+        facets={name: figures(whole, (column,)) for column, name in enumerate(FACETS)},
+        extraction=figures(whole, EXTRACTION, _in_sources),
         answers=answers,
         remembered_since=before.reaches_back,
         failures_known=failures is not None,

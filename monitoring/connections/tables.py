@@ -15,7 +15,7 @@ from monitoring.connections.texts import evidence_detail, evidence_text, factor_
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules.audit import Evidence, Factor
 from monitoring.rules.enums import AuditQuestion
-from monitoring.rules.sessions import Figures
+from monitoring.rules.login_events import Figures
 from monitoring.web import parts
 from monitoring.web.formats import number_text
 from monitoring.web.labels import label

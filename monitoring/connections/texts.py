@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.rules.audit import Evidence, Factor
 from monitoring.rules.enums import AuditQuestion, ProblemCode
 from monitoring.rules.facts import Problem
-from monitoring.rules.sessions import FACETS
+from monitoring.rules.login_events import FACETS
 from monitoring.web.formats import duration, moment
 from monitoring.web.problems import ProblemWords, detail_text, problem_text
 

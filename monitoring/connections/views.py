@@ -40,7 +40,7 @@ from monitoring.rules import audit
 from monitoring.rules.audit import Answer, Evidence, Factor, Factors
 from monitoring.rules.enums import CheckState, TrailAction, TrailOutcome
 from monitoring.rules.facts import Problem
-from monitoring.rules.sessions import FACETS, Figures
+from monitoring.rules.login_events import FACETS, Figures
 from monitoring.warehouse.errors import problem_from
 from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring.rules.enums import AuditQuestion
-from monitoring.rules.sessions import (
+from monitoring.rules.login_events import (
     ADDRESS,
     AUTHENTICATION,
     ENCRYPTION,

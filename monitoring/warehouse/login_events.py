@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitoring.rules.audit import REMEMBERED, Sampled
-from monitoring.rules.sessions import FACETS, EventGroup, combined, session_number
+from monitoring.rules.login_events import FACETS, EventGroup, combined, session_number
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, utc
 from monitoring.warehouse.reader import execute_snapshot, rows
 

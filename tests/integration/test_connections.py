@@ -20,8 +20,7 @@ from monitoring import warehouse as monitoring_warehouse
 from monitoring.connections import queries as audit
 from monitoring.connections.queries import Window
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
-from monitoring.rules import sessions as rules_sessions
-from monitoring.rules.sessions import Figures
+from monitoring.rules.login_events import Figures, window_start
 from monitoring.warehouse import login_events as warehouse_login_events
 from monitoring.web.cache import cache
 from tests.factories import snapshot
@@ -39,7 +38,7 @@ def _clock() -> Any:
 
     def bounds(hours: int) -> Any:
         real = started(hours)
-        since = rules_sessions.window_start(NOW, hours)
+        since = window_start(NOW, hours)
         first = (
             monitoring_models.ConnectionLoginEvent.objects.filter(event_time_utc__gte=since)
             .order_by("event_time_utc", "pk")

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from monitoring.connections import queries as module
 from monitoring.connections.queries import event_groups
 from monitoring.models import ConnectionLoginEvent
-from monitoring.rules import sessions
+from monitoring.rules.login_events import hour_of, window_start
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
 from monitoring.web.cache import cache
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def bounds(hours: int = 24, now: Any = NOW) -> Bounds:
-    since = sessions.window_start(now, hours)
+    since = window_start(now, hours)
     rows = ConnectionLoginEvent.objects.filter(event_time_utc__gte=since).order_by("event_time_utc", "pk")
     newest = ConnectionLoginEvent.objects.order_by("-connection_event_id").values_list("pk", flat=True).first()
     return Bounds(now=now, since=since, first=rows.values_list("pk", flat=True).first(), newest=newest)
@@ -107,7 +107,7 @@ def test_no_more_is_kept_than_the_longest_window(filled: Any) -> None:
     read(bounds(168, now=NOW + timedelta(hours=160)))
     kept = cache.get(module.HOURS_KEY)
     assert all(each.hour >= NOW + timedelta(hours=160) - module.HOURS_KEPT for each in kept.groups)
-    assert kept.since >= sessions.hour_of(NOW + timedelta(hours=160) - module.HOURS_KEPT)
+    assert kept.since >= hour_of(NOW + timedelta(hours=160) - module.HOURS_KEPT)
 
 
 def test_an_empty_window_asks_nothing(warehouse: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_snapshot_at_the_windows_start_is_whole(warehouse: Any) -> None:
         warehouse.login_event(event_time_utc=now.replace(microsecond=0), session_id=session)
     found = login_events.bounds(6)
     assert (found.first, found.newest) == (1, 5)
-    assert found.since == sessions.window_start(found.now, 6)
+    assert found.since == window_start(found.now, 6)
     assert abs((found.now - now).total_seconds()) < 60
     assert sum(each.events for each in event_groups(found)[0]) == 5
 

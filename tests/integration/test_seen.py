@@ -12,7 +12,7 @@ from monitoring.collector.login_history import prune_seen, remember_logins
 from monitoring.collector.memory import Memory
 from monitoring.connections import queries as auditor
 from monitoring.models import SeenDay, SeenHistory
-from monitoring.rules.sessions import ENCRYPTION, HOST, LOGIN, EventGroup
+from monitoring.rules.login_events import ENCRYPTION, HOST, LOGIN, EventGroup
 from monitoring.warehouse import login_events as login_history
 from monitoring.warehouse.reader import ReadFailed
 from tests.support.queries import queries

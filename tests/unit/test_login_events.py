@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.rules.sessions import (
+from monitoring.rules.login_events import (
     ADDRESS,
     HOST,
     LOGIN,

@@ -9,7 +9,7 @@ import pytest
 
 from monitoring.rules import audit as auditor
 from monitoring.rules.audit import Answer, History, hour_of_week, week_hours
-from monitoring.rules.sessions import (
+from monitoring.rules.login_events import (
     ADDRESS,
     AUTHENTICATION,
     ENCRYPTION,
