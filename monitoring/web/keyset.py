@@ -1,7 +1,7 @@
-"""Paging by key: a page begins after a row, not after a number of rows, so depth costs nothing.
+"""Paging by key: a page starts after a row, not after a number of rows, so a deep page is as fast as the first.
 
-OFFSET makes the server read and drop everything before the page; here the page's first row is
-found by the index on (field, key). The order ends in the key, so no row shows twice.
+With OFFSET, the server reads and drops all rows before the page. Here it finds the first row by the index on (field,
+key). The order ends in the key, so that no row appears on two pages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class BadCursor(ValueError):
-    """The address names a place that this list never gave out."""
+    """The cursor in the URL is not one of this list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +44,10 @@ def page(
     before: str = "",
     size: int = PAGE_SIZE,
 ) -> KeysetPage[ModelT]:
-    """Return `size` rows of `queryset` in the order of (field, key), one statement.
+    """Return `size` rows of `queryset` in the order of (field, key). One statement.
 
-    `after` or `before` is a cursor of an earlier page; without either, or with one of another order,
-    the first page. `field` is a column that is never NULL. Raises BadCursor for a cursor that cannot
-    be read.
+    `after` or `before` is a cursor of another page; without one, or with one of another order, this is the first page.
+    `field` is not nullable. Raises BadCursor for a cursor that cannot be read.
     """
     order_name = f"-{field}" if descending else field
     cursor = _decode(after or before)
@@ -109,7 +108,7 @@ def listed(
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """A place in a list: the order that it belongs to, the row's value there, its key."""
+    """A row's position: the order of the list, the row's value in that column, and its key."""
 
     order: str
     value: str | int
@@ -121,7 +120,7 @@ def _is_key(model: type[Model], field: str) -> bool:
 
 
 def _beyond(model: type[Model], field: str, cursor: _Cursor, falling: bool) -> Q:
-    """The rows beyond (value, key). Written as two ranges with OR: SQL Server compares no tuples."""
+    """Return the rows after (value, key), as two ranges with OR: SQL Server cannot compare tuples."""
     try:
         key = model._meta.pk.to_python(cursor.key)
         column = model._meta.pk if _is_key(model, field) else model._meta.get_field(field)
