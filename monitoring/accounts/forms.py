@@ -12,6 +12,7 @@ from allauth.mfa.webauthn import forms as webauthn
 from django.core.exceptions import ValidationError
 
 from monitoring.accounts import limits
+from monitoring.rules.enums import TrailAction, TrailOutcome
 from monitoring.web import activity as trail
 
 
@@ -36,7 +37,8 @@ class Limited:
         browser = limits.known_browser(request, user=self.user)
         attempt = limits.attempt(request, "code", str(self.user.pk), browser)
         if attempt is None:
-            trail.second_factor_failed(request, self.user, reason="too many attempts")
+            refused, name = TrailOutcome.REFUSED, self.user.get_username()
+            trail.note(request, TrailAction.SECOND_FACTOR_FAILED, outcome=refused, by=name, reason="too many attempts")
             raise get_adapter().validation_error("too_many_login_attempts")
         code: str = super().clean_code()  # type: ignore[misc]
         attempt.forgive()

@@ -13,6 +13,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import (
     authentication_failed,
@@ -89,18 +90,7 @@ FILTER_LENGTH = 500
 COMMAND_LINE = "manage.py"
 """The user name for changes outside of requests."""
 
-_request: ContextVar[HttpRequest | None] = ContextVar("trail_request", default=None)
 _doer: ContextVar[str] = ContextVar("trail_doer", default="")
-
-
-@contextmanager
-def acting(request: HttpRequest) -> Iterator[None]:
-    """Make `request` available to receivers inside the block, because model signals carry no request."""
-    token = _request.set(request)
-    try:
-        yield
-    finally:
-        _request.reset(token)
 
 
 @contextmanager
@@ -125,44 +115,31 @@ def address_of(request: HttpRequest | None) -> str:
 
 
 def note(
-    request: HttpRequest,
+    request: HttpRequest | None,
     action: TrailAction,
     object: str = "",
     outcome: TrailOutcome = TrailOutcome.DONE,
+    *,
+    by: str | None = None,
     **detail: Detail,
 ) -> None:
-    """Record an action of the signed-in user."""
-    record(
-        action=action,
-        by=request.user.get_username(),
-        now=timezone.now(),
-        address=address_of(request),
-        object=object,
-        outcome=outcome,
-        **detail,
-    )
+    """Record an action of `by`, or of the signed-in user."""
+    user = getattr(request, "user", None)
+    if by is None:
+        by = user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE
+    now, address = timezone.now(), address_of(request)
+    record(action=action, by=by, now=now, address=address, object=object, outcome=outcome, **detail)
 
 
-def note_export(
-    request: HttpRequest,
-    object: str,
-    kind: str,
-    rows: int,
-    outcome: TrailOutcome = TrailOutcome.DONE,
-    **detail: Detail,
-) -> None:
+def note_export(request: HttpRequest, object: str, kind: str, rows: int, **detail: Any) -> None:
     """Record an exported file with its format, filter and number of rows."""
     wanted = request.GET.urlencode()[:FILTER_LENGTH]
-    note(request, TrailAction.EXPORTED, object, outcome, format=kind, filter=wanted, rows=rows, **detail)
+    note(request, TrailAction.EXPORTED, object, format=kind, filter=wanted, rows=rows, **detail)
 
 
 def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
     """Record a refused sign-in. `name` is what was typed, or the provider's name for the person."""
-    _record(TrailAction.SIGN_IN_FAILED, request, name, TrailOutcome.REFUSED, **detail)
-
-
-def second_factor_failed(request: HttpRequest | None, user: User, **detail: Detail) -> None:
-    _record(TrailAction.SECOND_FACTOR_FAILED, request, user.get_username(), TrailOutcome.REFUSED, **detail)
+    note(request, TrailAction.SIGN_IN_FAILED, outcome=TrailOutcome.REFUSED, by=name, **detail)
 
 
 def connect() -> None:
@@ -186,10 +163,6 @@ def connect() -> None:
         m2m_changed.connect(_roles_changed, sender=through, dispatch_uid="trail")
 
 
-def _record(action: TrailAction, request: HttpRequest | None, by: str, outcome: TrailOutcome, **detail: Detail) -> None:
-    record(action=action, by=by, now=timezone.now(), address=address_of(request), outcome=outcome, **detail)
-
-
 def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) -> Callable[..., None]:
     """Return a receiver that records `action` of the signal's user, with the second factor if the signal has one."""
 
@@ -202,7 +175,7 @@ def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) ->
     ) -> None:
         if user is not None:
             detail = {"factor": str(authenticator.type)} if authenticator is not None else {}
-            _record(action, request, user.get_username(), outcome, **detail)
+            note(request, action, outcome=outcome, by=user.get_username(), **detail)
 
     return receive
 
@@ -213,8 +186,7 @@ def _signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: A
     for step in get_authentication_records(request, user) if hasattr(request, "session") else ():
         kind = "passkey" if step.get("passwordless") else step.get("type") or step.get("method", "")
         steps.append({"socialaccount": "oidc"}.get(kind, kind))
-    method = ", ".join(dict.fromkeys(steps))
-    _record(TrailAction.SIGNED_IN, request, user.get_username(), TrailOutcome.DONE, method=method)
+    note(request, TrailAction.SIGNED_IN, by=user.get_username(), method=", ".join(dict.fromkeys(steps)))
 
 
 def _sign_in_failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kw: Any) -> None:
@@ -233,12 +205,9 @@ def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> No
     if not created:
         return
     model = instance.content_type.model if instance.content_type else ""
-    _changed(
-        TrailAction.USER_CHANGED if model in {"user", "group"} else TrailAction.SETTING_CHANGED,
-        f"{model} {instance.object_repr}",
-        change={ADDITION: "added", DELETION: "deleted"}.get(instance.action_flag, "changed"),
-        fields=instance.change_message,
-    )
+    action = TrailAction.USER_CHANGED if model in {"user", "group"} else TrailAction.SETTING_CHANGED
+    change = {ADDITION: "added", DELETION: "deleted"}.get(instance.action_flag, "changed")
+    _changed(action, f"{model} {instance.object_repr}", change=change, fields=instance.change_message)
 
 
 def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | None, **kwargs: Any) -> None:
@@ -246,22 +215,11 @@ def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | N
     if action not in {"post_add", "post_remove", "post_clear"} or (not pk_set and action != "post_clear"):
         return
     others = kwargs["model"].objects.using(kwargs["using"]).filter(pk__in=pk_set or ()).order_by("pk")
-    _changed(
-        TrailAction.ROLE_CHANGED,
-        f"{instance._meta.model_name} {instance}",
-        change={"post_add": "added", "post_remove": "removed"}.get(action, "cleared"),
-        what=", ".join(str(each) for each in others),
-    )
+    change = {"post_add": "added", "post_remove": "removed"}.get(action, "cleared")
+    subject = f"{instance._meta.model_name} {instance}"
+    _changed(TrailAction.ROLE_CHANGED, subject, change=change, what=", ".join(str(each) for each in others))
 
 
 def _changed(action: TrailAction, object: str, **detail: Detail) -> None:
-    request = _request.get()
-    user = getattr(request, "user", None)
-    record(
-        action=action,
-        by=_doer.get() or (user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE),
-        now=timezone.now(),
-        address=address_of(request),
-        object=object,
-        **detail,
-    )
+    # Signals of models carry no request: allauth's middleware keeps the current one.
+    note(context.request, action, object, by=_doer.get() or None, **detail)

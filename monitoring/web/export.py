@@ -104,11 +104,8 @@ class Download:
             return
         self._over = True
         self._slot.release()
-        written = (self._request, self._sheet.title, self._kind, self._sheet.written)
-        if failure:
-            note_export(*written, outcome=TrailOutcome.FAILED, ended=failure)
-        else:
-            note_export(*written)
+        ended = {"outcome": TrailOutcome.FAILED, "ended": failure} if failure else {}
+        note_export(self._request, self._sheet.title, self._kind, self._sheet.written, **ended)
 
 
 def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResponseBase:

@@ -21,7 +21,6 @@ from monitoring import access
 from monitoring.access import may, scope_of
 from monitoring.models import UserPreferences, scope
 from monitoring.web import errors
-from monitoring.web.activity import acting
 from monitoring.web.export import Busy, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ class ReaderMiddleware:
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
         waits, limited = budget(PAGE_SECONDS, breaks=True), scope.limited_to(reader_scope)
-        with acting(request), limited, translation.override(language), timezone.override(zone), waits:
+        with limited, translation.override(language), timezone.override(zone), waits:
             request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
             response = self.get_response(request)
             if response.streaming:

@@ -79,7 +79,7 @@ def test_every_state_is_accessible(open_page: OpenPage, state: str, theme: str) 
     """Each in one theme: that colours hold in both is tested by the tokens, the whole page by test_look.py."""
     page = open_page(f"/pipelines/{STATES[state]}/", user="admin", theme=theme)
     page.locator("#pipeline-sample").scroll_into_view_if_needed()  # that is what asks for its rows
-    expect(page.locator("#pipeline-sample")).not_to_contain_text("Reading the newest rows")
+    expect(page.locator("#pipeline-sample")).not_to_contain_text("Reading the latest rows")
     page.locator("#ruler-table > summary").click()
     assert axe_violations(page) == []
 
@@ -137,7 +137,7 @@ def test_the_seeds_path_from_a_failure_to_the_watermark(open_page: OpenPage) -> 
     page.wait_for_url("**x-status=failed**")
     rows = page.locator("#pipeline-executions tbody tr")
     expect(rows.first).to_contain_text("Failed")
-    expect(rows.first).to_contain_text("stayed")
+    expect(rows.first).to_contain_text("unchanged")
     rows.first.get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Run")
 

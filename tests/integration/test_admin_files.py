@@ -252,7 +252,7 @@ def test_one_file_at_a_time_for_each_and_two_for_all(client_as: Any, runs: Any, 
     busy = auditor.get(file_url("etlrunentity", "csv"))
     assert busy.status_code == 429
     assert busy["Retry-After"] == "30"
-    assert "Another file of yours" in busy.content.decode()
+    assert "Another of your downloads" in busy.content.decode()
     second = admin.get(file_url("etlrun", "csv"))
     assert second.status_code == 200
     go_away(first)

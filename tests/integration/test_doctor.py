@@ -288,7 +288,7 @@ def test_no_password_anywhere(tmp_path: Path, arguments: tuple[str, ...]) -> Non
     ("wrong", "told"),
     [
         ({"ETL_SQL_SERVER": "sql.example", "SECRET_KEY": ""}, "SECRET_KEY"),
-        ({"COLLECT_BUSY_SECONDS": "s3cret"}, "could not be found out"),
+        ({"COLLECT_BUSY_SECONDS": "s3cret"}, "could not be checked"),
         ({"PORTAL_DATA_DIR": "/dev/null/x"}, "/dev/null/x"),
     ],
 )

@@ -203,7 +203,7 @@ def test_signing_in_while_the_database_is_down_says_so(dead: list[str]) -> None:
 def test_a_form_without_its_token() -> None:
     response = Client(enforce_csrf_checks=True).post("/account/login/", {"login": "x", "password": "y"})
     assert response.status_code == 403
-    assert "The form was too old" in response.content.decode()
+    assert "The form has expired" in response.content.decode()
 
 
 def test_a_role_that_may_not_is_told_so(client_as: Clients) -> None:

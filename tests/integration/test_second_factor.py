@@ -257,7 +257,7 @@ def test_a_second_factor_comes_before_everything_else(snapshot_stored: Any, cloc
         for method in ("get", "post"):
             response = getattr(client, method)(address)
             assert (response.status_code, response["Location"]) == (302, SECURITY), (method, address)
-    assert "asks for a second factor" in client.get(SECURITY).content.decode()
+    assert "requires a second factor" in client.get(SECURITY).content.decode()
     client.post("/account/reauthenticate/", {"password": "demo"})
     set_up_app(client)
     assert client.get("/preferences/").status_code == 200
@@ -282,7 +282,7 @@ def test_the_last_one_cannot_be_given_up(clock: Any) -> None:
     client.post("/account/reauthenticate/", {"password": "demo"})
     set_up_app(client)
     response = client.post("/account/security/app/remove/")
-    assert "set up another one" in response.content.decode()
+    assert "Set up another one" in response.content.decode()
     assert Authenticator.objects.filter(type="totp").exists()
 
 

@@ -89,7 +89,7 @@ def test_who_has_no_group_left_loses_what_there_was(provider: Provider, client: 
     late = Client()
     response = provider.sign_in(late)
     assert response.status_code == 403
-    assert "nothing here is open to you" in response.content.decode()
+    assert "but have no access" in response.content.decode()
     assert signed_in(late) == ""
     assert groups_of("ana") == set()
     assert refusals()[-1].detail == {"method": "oidc", "reason": "no group"}

@@ -104,7 +104,7 @@ def test_blocks_come_in_the_order_in_which_questions_do(page: Any) -> None:
 
 def test_before_the_first_sample_it_says_what_to_do_and_shows_no_figure(page: Any) -> None:
     blocks = page()
-    assert "Nothing has been sampled yet" in blocks["verdict"].text
+    assert "No sample yet" in blocks["verdict"].text
     assert "manage.py collect" in blocks["preflight"].text
     for name in ORDER[2:]:
         assert "sampled" in blocks[name].text, name
@@ -149,7 +149,7 @@ def test_the_warehouse_is_down(page: Any) -> None:
     assert "ETL_SQL_SERVER" in verdict  # what to do
     assert "Login timeout expired" in verdict  # the driver's words
     assert "DATABASE=DW_ECOMMERCE" in verdict
-    assert "Whether something runs is unknown" in blocks["summary-running"].text
+    assert "It is unknown whether anything is running" in blocks["summary-running"].text
     assert " ".join(blocks["summary-running"].text.split()).startswith("Running now Whether"), "no number either"
     assert "did not pass" in blocks["preflight"].text
     assert "dim_cliente" in blocks["summary-matrix"].text  # the last that was read
@@ -171,7 +171,7 @@ def test_no_connection_string_shows_a_password(page: Any) -> None:
 
 def test_old_figures_say_so(page: Any) -> None:
     blocks = page(factories.healthy_snapshot(), ticked_at=timezone.now() - timedelta(minutes=5))
-    assert "the collector has not sampled since" in blocks["verdict"].text
+    assert "the collector has taken no sample since" in blocks["verdict"].text
     assert "manage.py collect" in blocks["verdict"].text
     assert "Its last sample is older than" in blocks["preflight"].text
 
@@ -207,7 +207,7 @@ def test_an_empty_warehouse(page: Any) -> None:
     assert "lists no pipelines yet" in blocks["verdict"].text
     assert "ctl.etl_control has no row" in blocks["summary-matrix"].text
     assert "No run yet" in blocks["summary-grid"].text
-    assert "there is no pipeline that could be judged" in blocks["summary-attention"].text
+    assert "no pipeline could be evaluated" in blocks["summary-attention"].text
     assert "No execution failed" in blocks["summary-failures"].text
     assert "No run started in these 14 days." in blocks["summary-charts"].text
 
@@ -252,7 +252,7 @@ def test_sorting_is_the_pages_address_and_keeps_the_filters(page: Any) -> None:
 def test_nonsense_is_named_and_everything_is_shown(page: Any) -> None:
     blocks = page(factories.troubled_snapshot(), "?status=nonsense&sort=name;DROP TABLE x&f-kind=x&q=%00")
     assert "There is no status “nonsense”" in blocks["summary-matrix"].text
-    assert "There is no column" in blocks["summary-matrix"].text
+    assert "The table has no column" in blocks["summary-matrix"].text
     assert "There is no kind of failure “x”" in blocks["summary-failures"].text
     assert len(_cells(blocks["summary-matrix"], "Pipeline")) == 7
 
