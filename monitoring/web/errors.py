@@ -1,7 +1,8 @@
-"""Error pages in the portal's own look. They ask no database, session or user: any may be what failed."""
+"""Error pages. They use no database, session or user, because any of these may have failed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -107,25 +108,11 @@ UNREAD = ErrorPage(
     _("The pre-flight on the summary shows what is wrong and what to do."),
     "failed",
 )
-PAGES = (
-    BAD_REQUEST,
-    FORBIDDEN,
-    CSRF,
-    NOT_FOUND,
-    TOO_MANY,
-    BUSY_WITH_YOURS,
-    BUSY_WITH_OTHERS,
-    NO_GROUP,
-    ADDRESS_TAKEN,
-    FAILED,
-    DATABASE_DOWN,
-    WAREHOUSE_DOWN,
-    UNREAD,
-)
+PAGES = [page for page in tuple(globals().values()) if isinstance(page, ErrorPage)]
 
 
 def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
-    """Return the page, in the language already chosen for the request or asked for by the browser."""
+    """Return the page in the language of the request or, if none is set yet, of the browser."""
     language = getattr(request, "LANGUAGE_CODE", None) or translation.get_language_from_request(request)
     with translation.override(language):
         html = render_to_string("errors/page.html", {"page": page, "theme": theme_of_browser(request)})
@@ -137,56 +124,38 @@ def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
     return response
 
 
-def unread(request: HttpRequest, words: ProblemWords) -> HttpResponse:
-    """Something that is no page (a file) could not be read: no empty file, but why there is none."""
-    return answer(request, replace(UNREAD, explanation=words.what, remedy=words.to_do))
+def _handler(page: ErrorPage) -> Callable[..., HttpResponse]:
+    """Return a view with the arguments of Django's error handlers."""
+
+    def handler(request: HttpRequest, exception: Exception | None = None, *, reason: str = "") -> HttpResponse:
+        return answer(request, page)
+
+    return handler
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler400."""
-    return answer(request, BAD_REQUEST)
-
-
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler403."""
-    return answer(request, FORBIDDEN)
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's CSRF_FAILURE_VIEW."""
-    return answer(request, CSRF)
+bad_request = _handler(BAD_REQUEST)
+permission_denied = _handler(FORBIDDEN)
+csrf_failure = _handler(CSRF)
+too_many_requests = _handler(TOO_MANY)
+server_error = _handler(FAILED)
+database_down = _handler(DATABASE_DOWN)
+warehouse_down = _handler(WAREHOUSE_DOWN)
 
 
 class NothingHere(Http404):
-    """What the address names does not exist; the exception's text says what, in the reader's language."""
+    """The subject of the page does not exist. The text says which, in the user's language."""
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Django's handler404."""
     page = replace(NOT_FOUND, explanation=str(exception)) if isinstance(exception, NothingHere) else NOT_FOUND
     return answer(request, page)
 
 
-def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """django-allauth's handler429."""
-    return answer(request, TOO_MANY)
-
-
 def busy(request: HttpRequest, *, own: bool) -> HttpResponse:
-    """No file can be made now (monitoring/web/export.py)."""
+    """Refuse an export while others are being made (monitoring/web/export.py)."""
     return answer(request, BUSY_WITH_YOURS if own else BUSY_WITH_OTHERS)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500."""
-    return answer(request, FAILED)
-
-
-def database_down(request: HttpRequest) -> HttpResponse:
-    """`default` does not answer (monitoring/web/middleware.py)."""
-    return answer(request, DATABASE_DOWN)
-
-
-def warehouse_down(request: HttpRequest) -> HttpResponse:
-    """`dw` or `oltp` does not answer something that only they can (monitoring/web/middleware.py)."""
-    return answer(request, WAREHOUSE_DOWN)
+def unread(request: HttpRequest, words: ProblemWords) -> HttpResponse:
+    """Say why a file could not be made, instead of sending an empty one."""
+    return answer(request, replace(UNREAD, explanation=words.what, remedy=words.to_do))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from django.templatetags.static import static
 from django.utils import timezone, translation
@@ -75,81 +74,47 @@ TONES = (
 """Every tone that static/css/tokens.css defines, in both themes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     tone: str
     icon: str
     word: str
 
 
-_OK, _RUNNING, _FAILED = ("ok", "check"), ("running", "play"), ("failed", "x")
-_WARNING, _UNKNOWN = ("warning", "exclamation"), ("unknown", "question")
+SIGNED = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, FailureState, WatermarkState)
+"""The vocabularies with signs. Members with the same value have the same sign."""
 
-# By class first: members of different vocabularies with the same text are equal and hash alike.
-_LOOKS: dict[type[StrEnum], dict[Any, tuple[str, str]]] = {
-    PipelineStatus: {
-        PipelineStatus.UNKNOWN: _UNKNOWN,
-        PipelineStatus.STRUCTURE_MISSING: ("structure", "puzzle"),
-        PipelineStatus.RUNNING: _RUNNING,
-        PipelineStatus.FAILED: _FAILED,
-        PipelineStatus.OK: _OK,
-        PipelineStatus.NEVER_RUN: ("never", "circle"),
-    },
-    RunStatus: {
-        RunStatus.RUNNING: _RUNNING,
-        RunStatus.SUCCESS: _OK,
-        RunStatus.FAILED: _FAILED,
-        RunStatus.PARTIAL: ("partial", "circle-half"),
-        RunStatus.UNKNOWN: _UNKNOWN,
-    },
-    ExecutionStatus: {
-        ExecutionStatus.RUNNING: _RUNNING,
-        ExecutionStatus.SUCCESS: _OK,
-        ExecutionStatus.FAILED: _FAILED,
-        ExecutionStatus.UNKNOWN: _UNKNOWN,
-    },
-    Severity: {
-        Severity.OK: _OK,
-        Severity.UNKNOWN: _UNKNOWN,
-        Severity.WARNING: _WARNING,
-        Severity.CRITICAL: ("critical", "exclamation-circle"),
-    },
-    CheckState: {
-        CheckState.PASSED: _OK,
-        CheckState.WARNING: _WARNING,
-        CheckState.FAILED: _FAILED,
-        CheckState.UNKNOWN: _UNKNOWN,
-    },
-    FailureState: {
-        FailureState.NEW: ("warning", "exclamation"),
-        FailureState.RECURRING: ("failed", "arrow-counterclockwise"),
-        FailureState.GONE: _OK,
-        FailureState.UNKNOWN: _UNKNOWN,
-    },
-    WatermarkState: {
-        WatermarkState.CURRENT: _OK,
-        WatermarkState.REWOUND: ("warning", "arrow-counterclockwise"),
-        WatermarkState.STOPPED: ("failed", "stop"),
-        WatermarkState.STALLED: ("warning", "pause"),
-        WatermarkState.FALLING_BEHIND: ("warning", "arrow-down"),
-        WatermarkState.DRAINING: ("running", "hourglass"),
-        WatermarkState.NOT_ENOUGH_HISTORY: ("never", "hourglass"),
-        WatermarkState.UNKNOWN: _UNKNOWN,
-    },
+_OK, _UNKNOWN, _WARNING = ("ok", "check"), ("unknown", "question"), ("warning", "exclamation")
+LOOKS: dict[str, tuple[str, str]] = {
+    "ok": _OK,
+    "success": _OK,
+    "passed": _OK,
+    "gone": _OK,
+    "current": _OK,
+    "unknown": _UNKNOWN,
+    "running": ("running", "play"),
+    "draining": ("running", "hourglass"),
+    "failed": ("failed", "x"),
+    "stopped": ("failed", "stop"),
+    "recurring": ("failed", "arrow-counterclockwise"),
+    "partial": ("partial", "circle-half"),
+    "structure_missing": ("structure", "puzzle"),
+    "never_run": ("never", "circle"),
+    "not_enough_history": ("never", "hourglass"),
+    "warning": _WARNING,
+    "new": _WARNING,
+    "rewound": ("warning", "arrow-counterclockwise"),
+    "stalled": ("warning", "pause"),
+    "falling_behind": ("warning", "arrow-down"),
+    "critical": ("critical", "exclamation-circle"),
 }
+"""Tone and icon of each member, by its value."""
 
 
 def sign_of(value: StrEnum | str | None) -> Sign:
-    """Return the sign of a member; whatever is not one (foreign text, None) is unknown, never fine."""
-    look = _LOOKS.get(type(value), {}).get(value)  # type: ignore[arg-type]
-    if look is None:
+    """Return the sign of a member. Text that is no member, and None, are unknown, never OK."""
+    if not isinstance(value, SIGNED):
         return Sign(*_UNKNOWN, web_labels.label(PipelineStatus.UNKNOWN))
-    return Sign(*look, web_labels.label(value))  # type: ignore[arg-type]
-
-
-def inactive_sign() -> Sign:
-    """Return the sign that stands beside the status of a pipeline that is switched off."""
-    return Sign("inactive", "pause", web_labels.inactive())
+    return Sign(*LOOKS[value], web_labels.label(value))
 
 
 SPRITE = "vendor/bootstrap-icons-1.13.2/sprite.svg"
@@ -169,27 +134,22 @@ def icon(name: str, css: str = "") -> SafeString:
 @remembered
 def status(value: StrEnum | str | None, *, inactive: bool = False, compact: bool = False) -> SafeString:
     """Return a badge: sign, word and colour. `compact` leaves the word to screen readers and the tooltip."""
-    sign = sign_of(value)
-    badge = format_html(
+    badge = _badge(sign_of(value), compact=compact, tip=compact)
+    if not inactive:
+        return badge
+    off = Sign("inactive", "pause", web_labels.inactive())
+    return format_html('<span class="status-pair">{} {}</span>', badge, _badge(off, compact=compact))
+
+
+def _badge(sign: Sign, *, compact: bool, tip: bool = False) -> SafeString:
+    return format_html(
         '<span class="status tone-{}"{}><span class="status__sign">{}</span>'
         '<span class="status__word{}">{}</span></span>',
         sign.tone,
-        format_html(' data-tip="{}"', sign.word) if compact else "",
+        format_html(' data-tip="{}"', sign.word) if tip else "",
         icon(sign.icon),
         " visually-hidden" if compact else "",
         sign.word,
-    )
-    if not inactive:
-        return badge
-    off = inactive_sign()
-    return format_html(
-        '<span class="status-pair">{} <span class="status tone-{}"><span class="status__sign">{}</span>'
-        '<span class="status__word{}">{}</span></span></span>',
-        badge,
-        off.tone,
-        icon(off.icon),
-        " visually-hidden" if compact else "",
-        off.word,
     )
 
 
@@ -243,42 +203,36 @@ def value(content: Any, problem: Problem | ProblemCode | str | None = None, why:
     return format_html("{}", content)
 
 
+def _figure(text: str, css: str = "figure") -> SafeString:
+    return format_html('<span class="{}">{}</span>', css, text)
+
+
 def rows(count: int | Count | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return a number of rows; one that was counted to a cap shows as "100,000+"."""
+    """Return a number of rows; "100,000+" if counting stopped at the cap."""
     if count is None:
         return value(None, problem)
-    if isinstance(count, Count):
+    if isinstance(count, Count) and count.capped:
+        tip = gettext("at least this many: counting stops here")
         text = formats.number_text(count.value)
-        if not count.capped:
-            return format_html('<span class="figure">{}</span>', text)
-        return format_html(
-            '<span class="figure" data-tip="{}">{}+</span>', gettext("at least this many: counting stops here"), text
-        )
-    return format_html('<span class="figure">{}</span>', formats.number_text(count))
+        return format_html('<span class="figure" data-tip="{}">{}+</span>', tip, text)
+    return _figure(formats.number_text(count.value if isinstance(count, Count) else count))
 
 
 @remembered
 def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return a plain number with the language's separators."""
-    if amount is None:
-        return value(None, problem)
-    return format_html('<span class="figure">{}</span>', formats.number_text(amount, decimals))
+    return value(None, problem) if amount is None else _figure(formats.number_text(amount, decimals))
 
 
 @remembered
 def percent(amount: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
     """Return percent (0 to 100) with one decimal at most."""
-    if amount is None:
-        return value(None, problem)
-    return format_html('<span class="figure">{}</span>', formats.percent_text(amount))
+    return value(None, problem) if amount is None else _figure(formats.percent_text(amount))
 
 
 @remembered
 def duration(seconds: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
     """Return a duration in its two largest units."""
-    if seconds is None:
-        return value(None, problem)
-    return format_html('<span class="figure nowrap">{}</span>', formats.duration_text(seconds))
+    return value(None, problem) if seconds is None else _figure(formats.duration_text(seconds), "figure nowrap")
 
 
 def rate(per_second: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
@@ -286,10 +240,8 @@ def rate(per_second: float | None, problem: Problem | ProblemCode | str | None =
     if per_second is None:
         return value(None, problem)
     decimals = 1 if 0 < abs(per_second) < 9.95 else 0
-    text = ngettext("%(number)s row/s", "%(number)s rows/s", 1 if per_second == 1 else 2) % {
-        "number": formats.number_text(per_second, decimals)
-    }
-    return format_html('<span class="figure nowrap">{}</span>', text)
+    text = ngettext("%(number)s row/s", "%(number)s rows/s", 1 if per_second == 1 else 2)
+    return _figure(text % {"number": formats.number_text(per_second, decimals)}, "figure nowrap")
 
 
 def when(moment: datetime | None, style: formats.TimeStyle = "short", why: str = "") -> SafeString:

@@ -12,7 +12,7 @@ from django.views.generic import View
 
 from monitoring.access import UNMASK, may
 from monitoring.rules.enums import TrailAction
-from monitoring.web.activity import address_of, record
+from monitoring.web.activity import note
 
 SHOWN_FOR = timedelta(minutes=10)
 
@@ -50,14 +50,7 @@ class UnmaskView(PermissionRequiredMixin, View):
             granted.pop(subject, None)
         else:
             until = (now + SHOWN_FOR).isoformat()
-            record(
-                action=TrailAction.UNMASKED,
-                by=request.user.get_username(),
-                now=now,
-                address=address_of(request),
-                object=subject,
-                until=until,
-            )
+            note(request, TrailAction.UNMASKED, subject, until=until)
             granted[subject] = until
         request.session[SESSION_KEY] = granted
         return self.answer(subject)

@@ -18,7 +18,7 @@ from monitoring.rules.enums import CheckState, ExecutionStatus, PipelineStatus, 
 from monitoring.rules.facts import Count, Problem
 from monitoring.web import formats, graphics, parts
 from monitoring.web.help import HELP
-from monitoring.web.parts import _LOOKS, TONES, sign_of
+from monitoring.web.parts import LOOKS, SIGNED, TONES, sign_of
 from tests.support.html import audit
 
 AT = datetime(2026, 1, 31, 23, 30, 5, tzinfo=UTC)
@@ -152,9 +152,8 @@ def test_zero_is_a_value() -> None:
 
 def test_every_status_has_a_sign_a_tone_and_a_word() -> None:
     shown = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, enums.WatermarkState, enums.FailureState)
-    assert set(_LOOKS) == set(shown)
+    assert set(SIGNED) == set(shown)
     for vocabulary in shown:
-        assert set(_LOOKS[vocabulary]) == set(vocabulary)
         for member in vocabulary:
             sign = sign_of(member)
             assert sign.tone in TONES
@@ -166,10 +165,10 @@ def test_every_status_has_a_sign_a_tone_and_a_word() -> None:
 
 
 def test_signs_of_one_vocabulary_differ_without_colour() -> None:
-    for vocabulary, looks in _LOOKS.items():
+    for vocabulary in SIGNED:
         if vocabulary is enums.WatermarkState:
             continue  # stands beside its word always
-        icons = [icon for _tone, icon in looks.values()]
+        icons = [LOOKS[member][1] for member in vocabulary]
         assert len(icons) == len(set(icons)), vocabulary
 
 
