@@ -9,7 +9,6 @@ from monitoring.connections import views as connections
 from monitoring.failures import views as failure_groups
 from monitoring.pipelines import checks as pipelines_checks
 from monitoring.pipelines import source_rows as pipelines_source_rows
-from monitoring.pipelines import trends as pipelines_trends
 from monitoring.pipelines import views as pipelines
 from monitoring.runs import views as run
 from monitoring.runs import views as runs
@@ -54,9 +53,7 @@ urlpatterns = [
     path(f"{PIPELINE}checks/run/", pipelines_checks.RunChecks.as_view(), name="pipeline-checks-run"),
     path(f"{PIPELINE}sample/unmask/", pipelines_source_rows.Unmask.as_view(), name="pipeline-unmask"),
     path(f"{PIPELINE}sample.<str:kind>", pipelines_source_rows.SampleExport.as_view(), name="pipeline-sample-export"),
-    path(
-        f"{PIPELINE}trends.<str:kind>", pipelines_trends.PipelineTrendsExport.as_view(), name="pipeline-trends-export"
-    ),
+    path(f"{PIPELINE}trends.<str:kind>", pipelines.PipelineTrendsExport.as_view(), name="pipeline-trends-export"),
     path(
         f"{PIPELINE}executions.<str:kind>",
         pipelines.PipelineExecutionsExport.as_view(),

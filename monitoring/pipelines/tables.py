@@ -1,4 +1,4 @@
-"""The tables of the pipeline pages: all pipelines with their freshness timelines, and one pipeline's executions."""
+"""The tables of the pipeline pages, and the filters of the executions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.pipelines.texts import STATES, tone
+from monitoring.pipelines.texts import FIGURES, STATES, tone, trend_note
+from monitoring.pipelines.trends import Trend, rounded
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
 from monitoring.web import parts
@@ -154,6 +155,36 @@ class PipelineExecutionsTable(PagedTable):
 
     def value_error_class(self, value: Any) -> str:
         return "" if value is None else label(value)
+
+
+class TrendsTable(PagedTable):
+    """One row per point. Lowest and highest are empty if the point is a value itself."""
+
+    figure = Column(verbose_name=_("Figure"))
+    at = TimeColumn(verbose_name=_("When"))
+    value = Column(verbose_name=_("Value or average"))
+    low = Column(verbose_name=_("Lowest"))
+    high = Column(verbose_name=_("Highest"))
+    stands_for = Column(verbose_name=_("What it stands for"))
+
+    class Meta:
+        orderable = False
+
+
+def trend_rows(trends: Iterable[Trend]) -> list[dict[str, Any]]:
+    """Return the known points of all trends for a file, oldest first."""
+    return [
+        {
+            "figure": f"{FIGURES[trend.figure].title} ({FIGURES[trend.figure].unit})",
+            "at": point.at,
+            "value": rounded(point.value),
+            "low": rounded(point.low),
+            "high": rounded(point.high),
+            "stands_for": trend_note(trend),
+        }
+        for trend in trends
+        for point in trend.known
+    ]
 
 
 def execution_status_choices() -> list[tuple[str, str]]:

@@ -1,19 +1,26 @@
-"""Words of the pipeline page: what the lag ruler shows, what an integrity check asks and found."""
+"""The words of the pipeline pages: of the freshness timeline, the integrity checks and the trends."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.enums import Severity
+from monitoring.rules.enums import Grain, Severity
 from monitoring.rules.facts import Count, Pipeline
+from monitoring.rules.figures import DAY, HOUR
 from monitoring.rules.freshness_timeline import MarkCode, Timeline, TimelineState, ZoneCode
 from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
-from monitoring.web.formats import count, number
+from monitoring.web.formats import count, duration, number, percent, speed
 from monitoring.web.problems import problem_text
 from monitoring.web.texts import Text, age, text, time
+
+if TYPE_CHECKING:
+    from monitoring.pipelines.trends import Trend
 
 MARKS: dict[MarkCode, Any] = {
     MarkCode.WATERMARK: pgettext_lazy("lag ruler", "Watermark"),
@@ -190,3 +197,72 @@ def looked_at_note(result: CheckResult) -> str:
     if result.looked_at is None:
         return ""
     return gettext("At most %(number)s rows were checked.") % {"number": number(result.looked_at)}
+
+
+class Figure(NamedTuple):
+    title: str | Promise
+    help: str
+    format: str  # of static/js/charts.js
+    text: Callable[[float | None], str]
+    unit: str | Promise
+
+
+FIGURES: dict[str, Figure] = {
+    "duration": Figure(_("Duration"), "duration", "seconds", duration, _("s")),
+    "throughput": Figure(_("Throughput"), "throughput", "rate", speed, _("rows/s")),
+    "eligible": Figure(_("Eligible rows"), "eligible", "count", number, _("rows")),
+    "served-lag": Figure(_("Served lag"), "served_lag", "seconds", duration, _("s")),
+    "coverage": Figure(_("Coverage"), "coverage", "percent", percent, "%"),
+}
+
+EXECUTED = ("duration", "throughput")
+"""The figures of executions. The others are figures of samples."""
+
+
+def trend_note(trend: Trend) -> str:
+    """Return what the points are, or an empty text if they are the values themselves."""
+    notes = []
+    if trend.grain is not Grain.RAW:
+        notes.append(_roll_up_note(trend.grain, trend.step))
+    elif trend.step is not None:
+        length = duration(trend.step.total_seconds())
+        notes.append(gettext("each point is the median of %(minutes)s") % {"minutes": length})
+    if trend.cut:
+        notes.append(gettext("the latest %(rows)s executions") % {"rows": number(trend.values)})
+    return " · ".join(notes)
+
+
+def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
+    if grain is Grain.HOUR:
+        text, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
+    else:
+        text, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
+    if step is None or step == single:
+        return text
+    return f"{text} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
+
+
+def trend_sentence(trend: Trend) -> str:
+    """Return the chart in words: the latest value, the bounds and the typical range."""
+    known, text = trend.known, FIGURES[trend.figure].text
+    if not known:
+        return gettext("No values in this period.")
+    lows = [point.value if point.low is None else point.low for point in known]
+    highs = [point.value if point.high is None else point.high for point in known]
+    bounds = {
+        "last": text(trend.last),
+        "low": text(min(value for value in lows if value is not None)),
+        "high": text(max(value for value in highs if value is not None)),
+    }
+    if trend.last is None and trend.figure in EXECUTED:
+        sentence = gettext("Lowest %(low)s, highest %(high)s.") % bounds
+    else:
+        sentence = gettext("Last %(last)s, lowest %(low)s, highest %(high)s.") % bounds
+    if trend.band is None:
+        return f"{sentence} " + gettext("Fewer than five values: no typical range yet.")
+    low, median, high = map(text, trend.band)
+    return f"{sentence} " + gettext("Typically %(low)s to %(high)s, median %(median)s.") % {
+        "low": low,
+        "high": high,
+        "median": median,
+    }

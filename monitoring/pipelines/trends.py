@@ -1,4 +1,4 @@
-"""The trends of one pipeline: five figures over time, as charts and as a file.
+"""The trends of one pipeline: five figures over time, and their charts.
 
 The last day is drawn from samples and executions. Longer windows are drawn from roll-ups: means between the lowest and
 the highest value. What is not rolled up yet is added from the next finer rows, so that the number of points and of rows
@@ -11,29 +11,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet, Subquery
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.collector.snapshot import Current
 from monitoring.models import PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
-from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
+from monitoring.pipelines.base import Context
 from monitoring.pipelines.queries import cache_key
+from monitoring.pipelines.texts import EXECUTED, FIGURES, trend_note, trend_sentence
 from monitoring.rules.enums import ExecutionStatus, Grain
-from monitoring.rules.facts import Pipeline, Snapshot
-from monitoring.rules.figures import DAY, DEFAULT_RANGE, HOUR, RANGES, percentile, resolution, step
+from monitoring.rules.facts import Pipeline
+from monitoring.rules.figures import DAY, RANGES, percentile, resolution, step
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
-from monitoring.web import export
 from monitoring.web.cache import cache, cached_once
-from monitoring.web.filters import RANGE_LABELS
-from monitoring.web.formats import duration, number, percent, speed
-from monitoring.web.tables import Column, PagedTable, TimeColumn
 
 EXECUTIONS = 2000
 """Executions that are read at most, the latest first."""
@@ -138,16 +131,17 @@ def sample_trends(name: str, window: str, now: datetime, latest: Values = (None,
     since = now - RANGES[window]
     found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
     if found.grain is Grain.RAW:
-        day = _day(name, since, found.step)
-        points = {at: [Point(at, value) for value in values] for at, values in day.items()}
+        # The highest count and lag of a slot, so that it does not hide a peak, and its last coverage.
+        points = {
+            at: [Point(at, eligible.high), Point(at, lag.high), Point(at, coverage.last)]
+            for at, (eligible, lag, coverage) in _day(name, since, found.step).items()
+        }
     else:
         rolled = _rolled(name, since, now, found.grain, found.step)
         _add(rolled, now, found.step, map(_as_parts, latest))
         points = {at: [_point(at, spread) for spread in spreads] for at, spreads in rolled.items()}
-    gap = (None,) * len(SAMPLED)
-    lines = zip(
-        *(points.get(at) or [Point(at, value) for value in gap] for at in slots(since, now, found.step)), strict=True
-    )
+    all_slots = slots(since, now, found.step)
+    lines = zip(*(points.get(at) or [Point(at, None)] * len(SAMPLED) for at in all_slots), strict=True)
     return [
         Trend(
             figure=figure,
@@ -166,26 +160,19 @@ def _point(at: datetime, spread: Spread) -> Point:
 
 
 def _as_parts(value: float | None) -> tuple[Any, ...]:
-    """Return one value as the PARTS of a roll-up."""
-    return (0 if value is None else 1, value, value, value)
+    """Return one value as the parts of a roll-up, with the last value."""
+    return (0 if value is None else 1, value, value, value, value)
 
 
-def _day(name: str, since: datetime, step: timedelta) -> dict[datetime, Values]:
-    """Return the slots of the last day: the highest count and lag in each, and the last coverage.
-
-    Slots that are over are cached, so that a refresh reads one slot.
-    """
+def _day(name: str, since: datetime, step: timedelta) -> Spreads:
+    """Return the slots of the last day. All but the newest are cached, so that a refresh reads one slot."""
     key = cache_key("day", name)
-    kept: dict[datetime, Values] = cache.get(key) or {}
-    found = {at: values for at, values in kept.items() if at >= slot_of(since, step)}
-    begin = max(found, default=since)
-    fresh: dict[datetime, Values] = {}
-    for at, values in _samples(name, begin):
-        slot = slot_of(at, step)
-        fresh[slot] = _worst(fresh[slot], values) if slot in fresh else values
-    for at, values in fresh.items():
-        # Only the slot that `begin` lies in was read in part.
-        found[at] = _worst(found[at], values) if at < begin and at in found else values
+    kept: Spreads = cache.get(key) or {}
+    found = {at: spreads for at, spreads in kept.items() if at >= slot_of(since, step)}
+    newest = max(found, default=since)
+    found.pop(newest, None)
+    for at, values in _samples(name, newest):
+        _add(found, at, step, map(_as_parts, values))
     cache.set(key, found, 3600)
     return found
 
@@ -198,15 +185,6 @@ def _samples(name: str, since: datetime) -> Iterable[tuple[datetime, Values]]:
     )
     for at, eligible, lag, source, target in rows:
         yield at, (eligible, lag, None if target is None or not source else 100 * target / source)
-
-
-def _worst(before: Values, values: Values) -> Values:
-    """Return the higher count, the longer lag and the later coverage, so that a slot does not hide a peak."""
-    eligible, lag = (
-        max((value for value in pair if value is not None), default=None)
-        for pair in zip(before[:2], values[:2], strict=True)
-    )
-    return eligible, lag, before[2] if values[2] is None else values[2]
 
 
 def _rolled(name: str, since: datetime, now: datetime, grain: Grain, step: timedelta) -> Spreads:
@@ -244,8 +222,6 @@ def _add(found: Spreads, at: datetime, step: timedelta, parts: Iterable[Sequence
 
 
 # Executions: duration (seconds), throughput (rows per second)
-
-EXECUTED = ("duration", "throughput")
 
 
 def execution_trends(name: str, window: str, now: datetime) -> list[Trend]:
@@ -351,23 +327,6 @@ def _by_day(name: str, since: datetime, now: datetime) -> list[Trend]:
 # Charts
 
 
-class Figure(NamedTuple):
-    title: str | Promise
-    help: str
-    format: str  # of static/js/charts.js
-    text: Callable[[float | None], str]
-    unit: str | Promise
-
-
-FIGURES: dict[str, Figure] = {
-    "duration": Figure(_("Duration"), "duration", "seconds", duration, _("s")),
-    "throughput": Figure(_("Throughput"), "throughput", "rate", speed, _("rows/s")),
-    "eligible": Figure(_("Eligible rows"), "eligible", "count", number, _("rows")),
-    "served-lag": Figure(_("Served lag"), "served_lag", "seconds", duration, _("s")),
-    "coverage": Figure(_("Coverage"), "coverage", "percent", percent, "%"),
-}
-
-
 def chart(trend: Trend, since: datetime, until: datetime) -> Context:
     """Return what pipelines/_trends.html needs of one trend. All charts of a page share their time axis."""
     figure, known = FIGURES[trend.figure], trend.known
@@ -387,7 +346,7 @@ def chart(trend: Trend, since: datetime, until: datetime) -> Context:
             "datasets": _lines(trend, points),
             **_band(trend, points),
         },
-        "sentence": _sentence(trend),
+        "sentence": trend_sentence(trend),
         "columns": (_("Average"), _("Lowest"), _("Highest")) if wide else (figure.title,),
         "rows": [
             (
@@ -397,7 +356,7 @@ def chart(trend: Trend, since: datetime, until: datetime) -> Context:
             for point in reversed(known[-TABLE_ROWS:])
         ],
         "cut_rows": max(0, len(known) - TABLE_ROWS),
-        "note": note(trend),
+        "note": trend_note(trend),
     }
 
 
@@ -405,38 +364,15 @@ def _cells(point: Point, text: Callable[[float | None], str], *, wide: bool) -> 
     return [text(value) for value in ((point.value, point.low, point.high) if wide else (point.value,))]
 
 
-def note(trend: Trend) -> str:
-    """Return what the points are, or an empty text if they are the values themselves."""
-    notes = []
-    if trend.grain is not Grain.RAW:
-        notes.append(_roll_up_note(trend.grain, trend.step))
-    elif trend.step is not None:
-        length = duration(trend.step.total_seconds())
-        notes.append(gettext("each point is the median of %(minutes)s") % {"minutes": length})
-    if trend.cut:
-        notes.append(gettext("the latest %(rows)s executions") % {"rows": number(trend.values)})
-    return " · ".join(notes)
-
-
-def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
-    if grain is Grain.HOUR:
-        text, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
-    else:
-        text, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
-    if step is None or step == single:
-        return text
-    return f"{text} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
-
-
 def _has_range(trend: Trend) -> bool:
     return any(point.low is not None or point.high is not None for point in trend.points)
 
 
 def _lines(trend: Trend, points: Sequence[Point]) -> list[Context]:
-    values = [_rounded(point.value) for point in points]
+    values = [rounded(point.value) for point in points]
     lines: list[Context] = [{"label": str(FIGURES[trend.figure].title), "tone": "accent", "data": values}]
     if trend.band is not None:
-        data = [_rounded(trend.band[1])] * len(points)
+        data = [rounded(trend.band[1])] * len(points)
         lines.append({"label": gettext("Median"), "tone": "inactive", "data": data})
     return lines
 
@@ -444,105 +380,13 @@ def _lines(trend: Trend, points: Sequence[Point]) -> list[Context]:
 def _band(trend: Trend, points: Sequence[Point]) -> Context:
     """Return the band around the line: from lowest to highest in a roll-up, else the typical range."""
     if _has_range(trend):
-        low, high = [_rounded(point.low) for point in points], [_rounded(point.high) for point in points]
+        low, high = [rounded(point.low) for point in points], [rounded(point.high) for point in points]
         return {"band": {"label": gettext("Lowest to highest"), "low": low, "high": high}}
     if trend.band is None:
         return {}
-    low, high = [_rounded(trend.band[0])] * len(points), [_rounded(trend.band[2])] * len(points)
+    low, high = [rounded(trend.band[0])] * len(points), [rounded(trend.band[2])] * len(points)
     return {"band": {"label": gettext("Typical range"), "low": low, "high": high}}
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
-
-
-def _sentence(trend: Trend) -> str:
-    """Return the chart in words: the latest value, the bounds and the typical range."""
-    known, text = trend.known, FIGURES[trend.figure].text
-    if not known:
-        return gettext("No values in this period.")
-    lows = [point.value if point.low is None else point.low for point in known]
-    highs = [point.value if point.high is None else point.high for point in known]
-    bounds = {
-        "last": text(trend.last),
-        "low": text(min(value for value in lows if value is not None)),
-        "high": text(max(value for value in highs if value is not None)),
-    }
-    if trend.last is None and trend.figure in EXECUTED:
-        sentence = gettext("Lowest %(low)s, highest %(high)s.") % bounds
-    else:
-        sentence = gettext("Last %(last)s, lowest %(low)s, highest %(high)s.") % bounds
-    if trend.band is None:
-        return f"{sentence} " + gettext("Fewer than five values: no typical range yet.")
-    low, median, high = map(text, trend.band)
-    return f"{sentence} " + gettext("Typically %(low)s to %(high)s, median %(median)s.") % {
-        "low": low,
-        "high": high,
-        "median": median,
-    }
-
-
-class PipelineTrends(PipelineBlock):
-    name = "pipeline-trends"
-    template_name = "monitoring/pipelines/_trends.html"
-
-    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
-        asked, window, now = self.request.GET.get("window", ""), window_of(self.request), snapshot.sampled_at
-        return {
-            "window": window,
-            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in RANGE_LABELS.items()],
-            "unknown_window": asked[:20] if asked and asked != window else "",
-            "charts": [chart(trend, now - RANGES[window], now) for trend in trends(pipeline, window, now)],
-            "exports": export.links(self.request, "monitoring:pipeline-trends-export", entity=pipeline.name),
-        }
-
-    def _url(self, name: str, window: str) -> str:
-        query = self.request.GET.copy()
-        query["window"] = window
-        return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
-
-
-def window_of(request: HttpRequest) -> str:
-    """Return the window that the URL asks for, or the default."""
-    asked = request.GET.get("window", "")
-    return asked if asked in RANGES else DEFAULT_RANGE
-
-
-class TrendsTable(PagedTable):
-    """One row per point. Lowest and highest are empty if the point is a value itself."""
-
-    figure = Column(verbose_name=_("Figure"))
-    at = TimeColumn(verbose_name=_("When"))
-    value = Column(verbose_name=_("Value or average"))
-    low = Column(verbose_name=_("Lowest"))
-    high = Column(verbose_name=_("Highest"))
-    stands_for = Column(verbose_name=_("What it stands for"))
-
-    class Meta:
-        orderable = False
-
-
-def trend_rows(found: Iterable[Trend]) -> list[Context]:
-    """Return the known points of all trends for a file, oldest first."""
-    return [
-        {
-            "figure": f"{FIGURES[trend.figure].title} ({FIGURES[trend.figure].unit})",
-            "at": point.at,
-            "value": _rounded(point.value),
-            "low": _rounded(point.low),
-            "high": _rounded(point.high),
-            "stands_for": note(trend),
-        }
-        for trend in found
-        for point in trend.known
-    ]
-
-
-class PipelineTrendsExport(export.TableExport):
-    def get_table(self, current: Current) -> TrendsTable:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
-        window = window_of(self.request)
-        self.file_name = f"trends-{window}-{subject.name}"
-        if subject.pipeline is None or current.snapshot is None:
-            return TrendsTable([])
-        return TrendsTable(trend_rows(trends(subject.pipeline, window, current.snapshot.sampled_at)))

@@ -1,6 +1,6 @@
 """The pages of the pipelines: all of them in a list, and one with its blocks.
 
-The blocks of the trends, the integrity checks and the newest source rows are in modules of their own.
+The blocks of the integrity checks and of the latest source rows are in modules of their own.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.checks import PipelineChecks, checks_of
 from monitoring.pipelines.queries import MAX_NAME, Subject, executions, failures, names, subject, timeline_of
 from monitoring.pipelines.source_rows import PipelineSample
-from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable, PipelinesTable
+from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable, PipelinesTable, TrendsTable, trend_rows
 from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES, ZONES, timeline_sentence, tone
-from monitoring.pipelines.trends import PipelineTrends
+from monitoring.pipelines.trends import chart, trends
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
+from monitoring.rules.figures import DEFAULT_RANGE, RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
@@ -37,7 +38,7 @@ from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
 from monitoring.web.failure_groups import in_short
 from monitoring.web.failure_texts import advice_for
-from monitoring.web.filters import MatrixForm, filters
+from monitoring.web.filters import RANGE_LABELS, MatrixForm, filters
 from monitoring.web.formats import duration
 from monitoring.web.labels import label
 from monitoring.web.parts import sign_of
@@ -152,6 +153,42 @@ class PipelineComparison(PipelineBlock):
             "thresholds": pipeline.thresholds,
             "running": pipeline.newest is not None and pipeline.newest.running,
         }
+
+
+class PipelineTrends(PipelineBlock):
+    name = "pipeline-trends"
+    template_name = "monitoring/pipelines/_trends.html"
+
+    def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
+        asked, window, now = self.request.GET.get("window", ""), window_of(self.request), snapshot.sampled_at
+        return {
+            "window": window,
+            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in RANGE_LABELS.items()],
+            "unknown_window": asked[:20] if asked and asked != window else "",
+            "charts": [chart(trend, now - RANGES[window], now) for trend in trends(pipeline, window, now)],
+            "exports": export.links(self.request, "monitoring:pipeline-trends-export", entity=pipeline.name),
+        }
+
+    def _url(self, name: str, window: str) -> str:
+        query = self.request.GET.copy()
+        query["window"] = window
+        return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
+
+
+def window_of(request: HttpRequest) -> str:
+    """Return the window that the URL asks for, or the default."""
+    asked = request.GET.get("window", "")
+    return asked if asked in RANGES else DEFAULT_RANGE
+
+
+class PipelineTrendsExport(export.TableExport):
+    def get_table(self, current: Current) -> TrendsTable:
+        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        window = window_of(self.request)
+        self.file_name = f"trends-{window}-{subject.name}"
+        if subject.pipeline is None or current.snapshot is None:
+            return TrendsTable([])
+        return TrendsTable(trend_rows(trends(subject.pipeline, window, current.snapshot.sampled_at)))
 
 
 class PipelineLast(PipelineBlock):
