@@ -97,7 +97,7 @@ def test_new_quiet_and_broken_rulers_look_different(open_page: OpenPage) -> None
 
 
 def test_labels_of_the_ruler_do_not_leave_a_phone(open_page: OpenPage) -> None:
-    page = open_page("/pipelines/fact_vendas/", width=360)
+    page = open_page(f"/pipelines/{STATES['new']}/", width=360)
     boxes = page.locator("#lag-ruler .ruler__label").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().toJSON())"
     )
