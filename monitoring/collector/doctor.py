@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,45 +54,37 @@ class NoAnswer(Exception):
     """A question is still waiting for its answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
-    """The result. `abandoned`: a question is still waiting for its answer in a thread of its own."""
+class Doctor:
+    """One examination and its result. SQLite is read in this thread, because its answers do not take long.
+
+    `abandoned`: a question is still waiting for its answer in a thread of its own.
+    """
 
     preflight: Preflight
     connections: tuple[ConnectionReading, ...]
     remedies: tuple[Remedy, ...]
-    abandoned: bool
+
+    def __init__(self) -> None:
+        self.abandoned = False
 
     @property
     def readiness(self) -> Readiness:
         return readiness(self.preflight)
 
-
-class Doctor:
-    """One examination. SQLite is read in this thread, because its answers do not take long."""
-
-    def __init__(self) -> None:
-        self.abandoned = False
-
-    def examine(self) -> Diagnosis:
+    def examine(self) -> None:
         """Examine everything once. A database that fails is reported; only a defect raises."""
         deadline = time.monotonic() + CONNECT_SECONDS
         waiting = (
             {} if settings.EMBEDDED else {alias: begin(partial(connection_reading, alias)) for alias in (DW, OLTP)}
         )
-        database, configured, migrated = self._portal(deadline)
+        (*databases, collector), configured, migrated = self._portal(deadline)
         dead = {alias: problem for alias, asked in waiting.items() if (problem := self._why(alias, asked, deadline))}
         reading = self._read(configured, dead)
-        pipelines = reading.pipelines.values()
-        preflight = preflight_of(reading, pipelines, required_names(configured))
-        *databases, collector = database
+        preflight = preflight_of(reading, reading.pipelines.values(), required_names(configured))
         own = (*driver_checks(), *databases, folder_check(), collector, *settings_checks(database_ready=migrated))
-        return Diagnosis(
-            preflight=replace(preflight, checks=(*preflight.checks, *own)),
-            connections=tuple(reading.structure.connections[alias] for alias in (DW, OLTP)),
-            remedies=() if settings.EMBEDDED else remedies(reading, settings.DATABASES[DW].get("USER") or ""),
-            abandoned=self.abandoned,
-        )
+        self.preflight = replace(preflight, checks=(*preflight.checks, *own))
+        self.connections = tuple(reading.structure.connections[alias] for alias in (DW, OLTP))
+        self.remedies = () if settings.EMBEDDED else remedies(reading, settings.DATABASES[DW].get("USER") or "")
 
     def _portal(self, deadline: float) -> tuple[list[Check], dict[str, PipelineSettings], bool]:
         if settings.DATABASES[DEFAULT]["ENGINE"].endswith("sqlite3"):

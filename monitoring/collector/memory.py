@@ -43,14 +43,6 @@ class Structure:
 
 
 @dataclass(slots=True)
-class FailingProbe:
-    """A probe that made a common statement fail. It is sent on its own, and not in every tick."""
-
-    problem: Problem
-    retry_at: float  # monotonic seconds
-
-
-@dataclass(slots=True)
 class RunFigures:
     """The figures over all runs at a time."""
 
@@ -70,7 +62,8 @@ class Memory:
     previous: dict[str, Pipeline] = field(default_factory=dict)  # the snapshot's pipelines by name
     # Reading:
     structure: Structure | None = None
-    failing: dict[tuple[str, str], FailingProbe] = field(default_factory=dict)  # by alias and pipeline
+    # Probes that made a common statement fail, by alias and pipeline: why, and when to send each again on its own.
+    failing_probes: dict[tuple[str, str], tuple[Problem, float]] = field(default_factory=dict)
     orphans_read_at: float | None = None
     changed: set[str] = field(default_factory=set)  # pipelines whose executions changed since they were judged
     # Judging:
@@ -84,6 +77,10 @@ class Memory:
     fingerprinted: bool = False  # every copied failure has a fingerprint of this version
     seen_at: float | None = None
     seen_behind: bool = False
+
+    def retry_failing_probes(self) -> None:
+        """Send the failing probes with the next tick."""
+        self.failing_probes = {key: (problem, 0.0) for key, (problem, _) in self.failing_probes.items()}
 
     def remember(self, snapshot: Snapshot) -> None:
         """Keep the newest snapshot, for the values of a database that stops answering."""

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from etlportal.budget import budget
 from monitoring.collector.copies import copy_runs
-from monitoring.collector.memory import FailingProbe, Memory, Structure
+from monitoring.collector.memory import Memory, Structure
 from monitoring.collector.plan import DEFAULTS, DW, OLTP, Plan, planned, wanted_tables
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, PipelineSettings
 from monitoring.rules.enums import ProblemCode
@@ -156,8 +156,7 @@ def _structure(
     if known is not None and dw_problem is None and _still_good(known, wanted):
         return known
     if known is not None and not known.covers(wanted):
-        for probe in memory.failing.values():
-            probe.retry_at = 0.0  # a mapping changed, perhaps the one that failed
+        memory.retry_failing_probes()  # a mapping changed, perhaps the one that failed
     oltp = failed_reading(OLTP, oltp_problem) if oltp_problem else connection_reading(OLTP)
     if dw_problem is not None and dw_problem.code in CONNECTION_CODES:
         dw = failed_reading(DW, dw_problem)
@@ -285,8 +284,11 @@ def _answers(
 ) -> dict[str, Answer | Problem]:
     """Send all probes that are due. Remember the failing ones, so that the next tick sends the others together."""
     at = time.monotonic()
-    failing = {name: memory.failing[alias, name] for name in probes if (alias, name) in memory.failing}
-    answers: dict[str, Answer | Problem] = {name: each.problem for name, each in failing.items() if each.retry_at > at}
+    known = memory.failing_probes
+    failing = {name: known[alias, name] for name in probes if (alias, name) in known}
+    answers: dict[str, Answer | Problem] = {
+        name: problem for name, (problem, retry_at) in failing.items() if retry_at > at
+    }
     due = {name: probe for name, probe in probes.items() if name not in answers}
     if not due:
         return answers
@@ -298,7 +300,7 @@ def _answers(
         return answers | dict.fromkeys(due, failure.problem)
     for name, answer in found.items():
         if isinstance(answer, Problem) and answer.code not in TRANSIENT:
-            memory.failing[alias, name] = FailingProbe(answer, at + RETRY_SECONDS)
+            known[alias, name] = (answer, at + RETRY_SECONDS)
         else:
-            memory.failing.pop((alias, name), None)
+            known.pop((alias, name), None)
     return answers | found

@@ -41,8 +41,7 @@ class Watcher:
         """Make the next tick look over the structure again, as it does once a minute."""
         if self.memory.structure is not None:
             self.memory.structure.at -= 3600
-        for probe in self.memory.failing.values():
-            probe.retry_at = 0.0
+        self.memory.retry_failing_probes()
         return self
 
 

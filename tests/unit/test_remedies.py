@@ -15,7 +15,7 @@ from monitoring.collector.memory import Structure
 from monitoring.collector.plan import planned, wanted_tables
 from monitoring.collector.preflight import remedies
 from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading
-from monitoring.management.doctor_report import script
+from monitoring.management.commands.doctor import script
 from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Problem
