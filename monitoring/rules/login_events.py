@@ -123,11 +123,6 @@ def hour_of(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def window_start(now: datetime, hours: int) -> datetime:
-    """Return the start of a window of `hours` hours that ends with the current, incomplete hour."""
-    return hour_of(now) - (hours - 1) * HOUR
-
-
 def by_hour(
     groups: Iterable[EventGroup], failures: Iterable[datetime] | None, *, since: datetime, until: datetime
 ) -> tuple[HourFigures, ...]:

@@ -20,12 +20,12 @@ from monitoring import warehouse as monitoring_warehouse
 from monitoring.connections import queries as audit
 from monitoring.connections.queries import Window
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
-from monitoring.rules.login_events import Figures, window_start
+from monitoring.rules.login_events import Figures
 from monitoring.warehouse import login_events as warehouse_login_events
 from monitoring.web.cache import cache
 from tests.factories import snapshot
 from tests.support import htmx
-from tests.support.warehouse import NOW
+from tests.support.warehouse import NOW, window_start
 
 PAGE = "/connections/"
 BLOCKS = ("connections-activity", "connections-facets", "connections-extraction", "connections-events")

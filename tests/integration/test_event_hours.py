@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from monitoring.connections import queries as module
 from monitoring.connections.queries import event_groups
 from monitoring.models import ConnectionLoginEvent
-from monitoring.rules.login_events import hour_of, window_start
+from monitoring.rules.login_events import hour_of
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
 from monitoring.web.cache import cache
-from tests.support.warehouse import NOW
+from tests.support.warehouse import NOW, window_start
 
 pytestmark = pytest.mark.django_db
 

@@ -197,3 +197,8 @@ def _stored(value: Any, column: str = "") -> Any:
         value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         return value.isoformat(sep=" ", timespec="milliseconds" if column in MILLISECONDS else "seconds")
     return int(value) if isinstance(value, bool) else value
+
+
+def window_start(now: datetime, hours: int) -> datetime:
+    """Return the start of a window of login events: it ends with the current hour."""
+    return now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)

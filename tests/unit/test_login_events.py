@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +21,6 @@ from monitoring.rules.login_events import (
     login_time_of,
     session_number,
     totals,
-    window_start,
 )
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -46,19 +44,6 @@ def group(
         first_key=1,
         last_key=9,
     )
-
-
-@pytest.mark.parametrize(
-    ("moment", "hours", "start"),
-    [
-        (NOON, 1, NOON),
-        (NOON, 24, NOON - timedelta(hours=23)),
-        (NOON + timedelta(minutes=59, seconds=59), 6, NOON - timedelta(hours=5)),
-        (NOON - timedelta(microseconds=1), 6, NOON - timedelta(hours=6)),
-    ],
-)
-def test_a_window_ends_with_the_current_hour(moment: datetime, hours: int, start: datetime) -> None:
-    assert window_start(moment, hours) == start
 
 
 def test_hour_of() -> None:
