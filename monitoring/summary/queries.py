@@ -1,4 +1,4 @@
-"""What the summary reads from `default`: runs by day, volume by pipeline, and the trend of all pipelines."""
+"""What the summary reads from `default`: runs by day, volume by pipeline, failures, and the trend of all pipelines."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from django.db.models import Count, Q, QuerySet, Subquery, Sum
 
 from monitoring.collector.store import run_tallies
 from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunCopy, RunEntityCopy, scope
+from monitoring.models.executions import execution_of
 from monitoring.rules.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
-from monitoring.rules.facts import Snapshot
+from monitoring.rules.facts import Execution, Snapshot
 from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES, days_until, resolution
+
+FAILURES_DAYS = 7
+FAILURES_READ = 500
+"""Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,15 @@ def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
     return tuple(DayRuns(day=day, counts=each) for (day, _), each in zip(starts, counts, strict=True))
 
 
-def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[dict[str, Any]]:
+def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> list[Execution]:
+    """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
+    copies = RunEntityCopy.objects.filter(
+        started_at__gte=now - timedelta(days=days), status__iexact=ExecutionStatus.FAILED.value
+    ).order_by("-started_at", "-run_entity_id")
+    return [execution_of(copy, logins=logins) for copy in copies[:FAILURES_READ]]
+
+
+def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[Any]:
     """Return what each pipeline extracted and upserted in the last `days` days, most first. One statement.
 
     Keys: entity_name, rows_extracted, rows_upserted, executions, failed.

@@ -1,26 +1,39 @@
-"""The pipeline matrix: a row per pipeline."""
+"""The tables of the summary: the pipeline matrix, and the recent failures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
+from django import forms
+from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.rules.enums import ProblemCode, Structure
+from monitoring.rules.error_text import ErrorText, parse
+from monitoring.rules.facts import Execution
 from monitoring.web import parts, readings
+from monitoring.web.failure_texts import advice_for
+from monitoring.web.filters import TableForm, class_choices, search_field
 from monitoring.web.labels import label
 from monitoring.web.problems import problem_text
-from monitoring.web.readings import PipelineReadings, Reading
+from monitoring.web.readings import Missing, PipelineReadings, Reading
 from monitoring.web.tables import (
     Column,
+    PipelineColumn,
     PipelineNameColumn,
     PortalTable,
     ReadingColumn,
+    RunIdColumn,
     StatusColumn,
+    TimeColumn,
     WatermarkColumn,
+    WordsColumn,
 )
 
 ERROR_SHOWN = 60
@@ -39,7 +52,7 @@ class ActiveColumn(Column):
 class StructureColumn(StatusColumn):
     """Whether source and target exist; their names on hover."""
 
-    def render(self, value: Structure, record: PipelineReadings) -> SafeString:
+    def render(self, value: Structure, record: PipelineReadings) -> SafeString:  # type: ignore[override]
         pipeline = record.pipeline
         if value is Structure.UNKNOWN:
             return parts.unknown(pipeline.source.problem or pipeline.target.problem or ProblemCode.NOT_READ)
@@ -56,7 +69,7 @@ class StructureColumn(StatusColumn):
             label(value),
         )
 
-    def value(self, value: Structure) -> str:
+    def value(self, value: StrEnum) -> str:
         return label(value)
 
 
@@ -70,18 +83,18 @@ class ErrorColumn(Column):
 
 
 class ServedLagColumn(ReadingColumn):
-    """The oldest row waits on while nobody looks: its lag ticks in the browser."""
+    """The lag of the oldest row, which ticks in the browser."""
 
-    def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:
+    def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
         return parts.elapsed(record.late_since) if record.late_since else readings.draw(value, self.kind)
 
 
 class DurationColumn(ReadingColumn):
     """A running execution's duration ticks in the browser; the server never renders "now"."""
 
-    def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:
+    def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
         if record.running:
-            return parts.elapsed(record.pipeline.newest.started_at)
+            return parts.elapsed(record.last_started_at.value)
         return readings.draw(value, self.kind)
 
 
@@ -132,3 +145,109 @@ class MatrixTable(PortalTable):
         order_by = "name"
         empty_text = _("No pipeline matches.")
         row_attrs = {"data-row": lambda record: record.name}
+
+
+FAILURES_SHOWN = 8
+
+
+def _error(execution: Execution) -> ErrorText:
+    return execution.shown_error or parse("")
+
+
+class FailedAtColumn(TimeColumn):
+    """When, and how long ago."""
+
+    def render(self, value: datetime | None) -> SafeString:
+        return format_html("{} <br>{}", parts.when(value), parts.age(value))
+
+
+class FailureDurationColumn(Column):
+    """Seconds, or that there is no valid finish."""
+
+    def render(self, value: float | None) -> SafeString:
+        return readings.draw(readings.reading(value, Missing.NOT_FINISHED), "duration")
+
+    def value(self, value: float | None) -> Any:
+        return readings.export_value(readings.reading(value, Missing.NOT_FINISHED))
+
+
+class MeaningColumn(Column):
+    """The class of the failure, its meaning, the names in the message, what to do."""
+
+    def render(self, record: Execution) -> SafeString:
+        words = advice_for(_error(record))
+        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
+        return format_html(
+            '<div class="failure"><p class="failure__kind">{}</p><p>{} {}</p><p class="failure__advice">{}</p></div>',
+            words.title,
+            words.meaning,
+            names,
+            words.advice,
+        )
+
+    def value(self, record: Execution) -> str:
+        return label(_error(record).error_class)
+
+
+class MessageColumn(Column):
+    """The server's message in one line, and below it the driver's whole text, to select and copy."""
+
+    def render(self, value: str, record: Execution) -> SafeString:
+        if not value:
+            return parts.none(gettext("the runner wrote no message"))
+        return format_html(
+            '<details class="disclosure failure__message" id="failure-{}">'
+            '<summary>{}<span class="failure__first">{}</span></summary><p class="mono small wrap">{}</p></details>',
+            record.run_entity_id,
+            parts.icon("chevron-right", "disclosure__sign"),
+            _error(record).words,
+            value,
+        )
+
+
+class FailuresTable(PortalTable):
+    """Newest first by default."""
+
+    key = staticmethod(lambda row: -row.run_entity_id)
+
+    at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"))
+    run_id = RunIdColumn(verbose_name=_("Run"))
+    kind = MeaningColumn(
+        accessor="error_class",
+        verbose_name=_("What it means and what to do"),
+        rank=lambda row: label(_error(row).error_class).casefold(),
+    )
+    meaning = WordsColumn("meaning", accessor="shown_error", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", accessor="shown_error", verbose_name=_("What to do"))
+    duration = FailureDurationColumn(accessor="seconds", verbose_name=_("Duration"), css="num", unit="s")
+    message = MessageColumn(accessor="error_text", verbose_name=_("Message"))
+
+    class Meta:
+        order_by = "-at"
+        prefix = "f-"
+        empty_text = _("No failure matches.")
+
+
+class FailuresForm(TableForm):
+    """The recent failures: of one class, and with a text in pipeline or message."""
+
+    PREFIX = "f"
+
+    q = search_field()
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        required=False,
+        choices=lazy(class_choices, list)(),
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
+    )
+
+    def apply(self, rows: Iterable[Execution]) -> list[Execution]:
+        """Return the failures of that class whose pipeline, message or run holds the text."""
+        kind, needle = self.values.get("kind", ""), self.values.get("q", "").strip().casefold()
+        return [
+            row
+            for row in rows
+            if (not kind or row.error_class == kind)
+            and needle in f"{row.entity_name}\n{row.error_text}\n#{row.run_id}".casefold()
+        ]

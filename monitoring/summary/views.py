@@ -18,15 +18,15 @@ from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES
 from monitoring.rules.running import running_now
 from monitoring.summary import charts
 from monitoring.summary.cards import cards, rolled_up_note
-from monitoring.summary.failures import (
+from monitoring.summary.queries import (
     FAILURES_DAYS,
-    FAILURES_SHOWN,
-    FailuresForm,
-    FailuresTable,
+    DayRuns,
     recent_failures,
+    runs_by_day,
+    sample_trend,
+    volume_by_pipeline,
 )
-from monitoring.summary.queries import DayRuns, runs_by_day, sample_trend, volume_by_pipeline
-from monitoring.summary.tables import MatrixTable
+from monitoring.summary.tables import FAILURES_SHOWN, FailuresForm, FailuresTable, MatrixTable
 from monitoring.templatetags.run_grid import run_grid
 from monitoring.web import export
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text

@@ -1,113 +1,122 @@
-"""The pre-flight as every page shows it: what did not pass first, then everything in groups."""
+"""The two blocks that open every page: the sentence that says whether anything is wrong, and the pre-flight."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from monitoring.collector.snapshot import Current
-from monitoring.rules.enums import CheckState, ProblemCode
-from monitoring.rules.facts import Check, ConnectionReading, Preflight, Snapshot
-from monitoring.rules.overview import verdict_sentence
+from monitoring.rules.enums import CheckState, ProblemCode, SentenceCode
+from monitoring.rules.facts import Check, Preflight, Snapshot
+from monitoring.rules.overview import Sentence, verdict_sentence
 from monitoring.rules.preflight import collector_check
+from monitoring.web.alert_texts import verdict_clause
 from monitoring.web.blocks import Block
 from monitoring.web.check_texts import check_text, connection_facts
-from monitoring.web.headline import sentence_text
+from monitoring.web.labels import label
 from monitoring.web.parts import Sign, sign_of
 from monitoring.web.problems import detail_text, problem_text
+from monitoring.web.texts import Text, entity, text, time
+
+NAMES_SHOWN = 3
+_DATABASES = {"dw": "DW", "oltp": "OLTP"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineChecks:
-    """One pipeline's own checks, in the order in which they were made."""
-
-    entity_name: str
-    checks: tuple[Check, ...]
-
-    @property
-    def good(self) -> bool:
-        return all(check.state is CheckState.PASSED for check in self.checks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreflightView:
-    """The pre-flight as it is shown: what did not pass first, then everything in groups.
-
-    `told`: of the failed ones those that say something new; "not ready" follows from another check.
-    """
-
-    preflight: Preflight
-    passed: int
-    failed: tuple[Check, ...]
-    told: tuple[Check, ...]
-    general: tuple[Check, ...]
-    pipelines: tuple[PipelineChecks, ...]
-    required: tuple[PipelineChecks, ...]
-    connections: tuple[ConnectionReading, ...]
-
-    @property
-    def green(self) -> bool:
-        return not self.failed
+def sentence_text(sentence: Sentence) -> Text:
+    """Return the sentence in the active language."""
+    values: dict[str, Any] = {
+        "active": sentence.active,
+        "attention": sentence.attention,
+        "checks": sentence.checks,
+        "count": sentence.unknown,
+        "at": time(sentence.since) if sentence.since else "",
+        "reason": label(sentence.problem.code) if sentence.problem else "",
+        "names": gettext(" and ").join(_DATABASES.get(alias, alias) for alias in sentence.names),
+    }
+    if sentence.code is SentenceCode.ATTENTION:
+        clauses = [verdict_clause(verdict) for verdict in sentence.worst]
+        values["listed"] = _listed(clauses, sentence.attention - len(clauses))
+    elif sentence.code is SentenceCode.UNKNOWN:
+        shown = sentence.names[:NAMES_SHOWN]
+        values["listed"] = _listed((entity(name) for name in shown), len(sentence.names) - len(shown))
+    said = text(_template(sentence), values)
+    if sentence.code is SentenceCode.ATTENTION and sentence.unknown:
+        said += text(
+            ngettext(" %(count)s cannot be evaluated.", " %(count)s cannot be evaluated.", sentence.unknown), values
+        )
+    return said
 
 
-def preflight_view(snapshot: Snapshot, *more: Check) -> PreflightView:
-    """Return the newest pre-flight, grouped: general checks, each pipeline's, the required pipelines'.
-
-    `more`: checks that the collector's tick cannot make itself, such as its own age.
-    """
-    codes = {check.code for check in more}
-    kept = tuple(check for check in snapshot.preflight.checks if check.code not in codes)
-    preflight = replace(snapshot.preflight, checks=(*kept, *more))
-    failed = preflight.failed
-    general = tuple(check for check in preflight.checks if not check.entity_name)
-    required = [check for check in preflight.checks if check.entity_name and check.code.startswith("required.")]
-    others = [check for check in preflight.checks if check.entity_name and not check.code.startswith("required.")]
-    return PreflightView(
-        preflight=preflight,
-        passed=sum(check.state is CheckState.PASSED for check in preflight.checks),
-        failed=failed,
-        told=tuple(check for check in failed if not _follows(check, failed)),
-        general=general,
-        pipelines=_by_pipeline(others),
-        required=_by_pipeline(required),
-        connections=snapshot.connections,
-    )
-
-
-def _follows(check: Check, failed: Iterable[Check]) -> bool:
-    """Whether it only repeats what another check says: not ready because something is missing, not
-    found out because the database is down, not active because it is not listed at all."""
-    if check.code.endswith(".connection"):
-        return False
-    if check.state is CheckState.UNKNOWN and any(
-        other.code.endswith(".connection") and _reason(check) in (None, _reason(other)) for other in failed
-    ):
-        return True
-    mine = [other for other in failed if other.entity_name == check.entity_name and other.code != check.code]
-    if check.code == "pipeline.ready":
-        return bool(mine)
-    listed = (check.values or {}).get("listed")
-    return check.code == "required.active" and listed == 0 and any(other.code == "required.ready" for other in mine)
+def _template(sentence: Sentence) -> str:
+    templates = {
+        SentenceCode.NOTHING_SAMPLED: gettext("No sample yet: the collector has not run."),
+        SentenceCode.STALE: (
+            gettext("The figures are from %(at)s: the collector has taken no sample since.")
+            if sentence.since
+            else gettext("The figures are out of date: the collector is not running.")
+        ),
+        SentenceCode.UNREACHABLE: _unreachable(sentence),
+        SentenceCode.NOT_READ: gettext("The control and audit tables could not be read: %(reason)s."),
+        SentenceCode.NO_PIPELINES: gettext("ctl.etl_control lists no pipelines yet."),
+        SentenceCode.NONE_ACTIVE: gettext("No pipeline is active, so nothing is evaluated."),
+        SentenceCode.ATTENTION: ngettext(
+            "%(attention)s of %(active)s pipelines needs attention: %(listed)s.",
+            "%(attention)s of %(active)s pipelines need attention: %(listed)s.",
+            sentence.attention,
+        ),
+        SentenceCode.UNKNOWN: ngettext(
+            "%(count)s of %(active)s pipelines cannot be evaluated: %(listed)s.",
+            "%(count)s of %(active)s pipelines cannot be evaluated: %(listed)s.",
+            sentence.unknown,
+        ),
+        SentenceCode.PREFLIGHT: ngettext(
+            "The pipelines are healthy, but %(checks)s pre-flight check failed.",
+            "The pipelines are healthy, but %(checks)s pre-flight checks failed.",
+            sentence.checks,
+        ),
+        SentenceCode.ALL_WELL: ngettext(
+            "The one active pipeline is healthy.", "All %(active)s active pipelines are healthy.", sentence.active
+        ),
+    }
+    return templates[sentence.code]
 
 
-def _reason(check: Check) -> ProblemCode | None:
-    return check.problem.code if check.problem else None
+def _unreachable(sentence: Sentence) -> str:
+    count = len(sentence.names)
+    if sentence.since and sentence.problem:
+        return ngettext(
+            "%(names)s has not answered since %(at)s (%(reason)s). Showing the last known figures.",
+            "%(names)s have not answered since %(at)s (%(reason)s). Showing the last known figures.",
+            count,
+        )
+    if sentence.since:
+        return ngettext(
+            "%(names)s has not answered since %(at)s. Showing the last known figures.",
+            "%(names)s have not answered since %(at)s. Showing the last known figures.",
+            count,
+        )
+    if sentence.problem:
+        return ngettext("%(names)s does not answer: %(reason)s.", "%(names)s do not answer: %(reason)s.", count)
+    return ngettext("%(names)s does not answer.", "%(names)s do not answer.", count)
 
 
-def _by_pipeline(checks: Iterable[Check]) -> tuple[PipelineChecks, ...]:
-    grouped: dict[str, list[Check]] = {}
-    for check in checks:
-        grouped.setdefault(check.entity_name, []).append(check)
-    return tuple(PipelineChecks(entity_name=name, checks=tuple(found)) for name, found in grouped.items())
-
-
-FAILED_SHOWN = 8
-"""Checks that did not pass and are shown at once; the others are in the list of all."""
+def _listed(items: Iterable[Any], more: int) -> Text:
+    """Return "a, b, and 2 more"."""
+    first, *rest = [*items] or [Text()]
+    listed = text("%(first)s", {"first": first})
+    for item in rest:
+        listed = text(gettext("%(first)s, %(second)s"), {"first": listed, "second": item})
+    if more > 0:
+        listed = text(
+            ngettext("%(first)s, and %(more)s more", "%(first)s, and %(more)s more", more),
+            {"first": listed, "more": more},
+        )
+    return listed
 
 
 class VerdictBlock(Block):
@@ -132,33 +141,8 @@ class VerdictBlock(Block):
         }
 
 
-class PreflightBlock(Block):
-    """All checks: a calm line when they passed, the failed ones with what to do when not."""
-
-    name = "preflight"
-    same_for_all = True
-    follows_address = False
-    template_name = "monitoring/_preflight.html"
-
-    def context(self, current: Current) -> dict[str, Any]:
-        if current.snapshot is None:
-            return {"view": None}
-        age = current.age.total_seconds() if current.age is not None else None
-        view = preflight_view(current.snapshot, collector_check(age, collecting=current.collecting))
-        return {
-            "view": view,
-            "ticked_at": current.ticked_at,
-            "readiness": readiness(view.preflight),
-            "required": [_required(pipeline) for pipeline in view.required],
-            "failed": [entry(check) for check in view.told[:FAILED_SHOWN]],
-            "more_failed": _not_shown(view),
-            "general": _entries(view.general),
-            "pipelines": _pipelines(view),
-        }
-
-
-OPENING: tuple[type[Block], ...] = (VerdictBlock, PreflightBlock)
-"""The blocks that every page begins with."""
+FAILED_SHOWN = 8
+"""Failed checks that are shown at once. The others are in the list of all checks."""
 
 _ANSWERS = {
     True: Sign("ok", "check", pgettext_lazy("readiness", "yes")),
@@ -170,6 +154,77 @@ _REQUIRED: dict[str, str | Promise] = {
     "required.ready": pgettext_lazy("required pipeline", "ready"),
     "required.active": pgettext_lazy("required pipeline", "active"),
 }
+
+
+def with_checks(snapshot: Snapshot, *more: Check) -> Preflight:
+    """Return the newest pre-flight with the checks that a tick cannot make itself, such as its own age."""
+    codes = {check.code for check in more}
+    kept = tuple(check for check in snapshot.preflight.checks if check.code not in codes)
+    return replace(snapshot.preflight, checks=(*kept, *more))
+
+
+def new_failures(failed: Iterable[Check]) -> list[Check]:
+    """Return the failed checks that do not follow from another one."""
+    failed = tuple(failed)
+    return [check for check in failed if not _follows(check, failed)]
+
+
+def _follows(check: Check, failed: tuple[Check, ...]) -> bool:
+    """Whether another failed check says the same.
+
+    Not ready because something is missing, unknown because the database is down, not active because not listed.
+    """
+    if check.code.endswith(".connection"):
+        return False
+    if check.state is CheckState.UNKNOWN and any(
+        other.code.endswith(".connection") and _reason(check) in (None, _reason(other)) for other in failed
+    ):
+        return True
+    mine = [other for other in failed if other.entity_name == check.entity_name and other.code != check.code]
+    if check.code == "pipeline.ready":
+        return bool(mine)
+    listed = (check.values or {}).get("listed")
+    return check.code == "required.active" and listed == 0 and any(other.code == "required.ready" for other in mine)
+
+
+def _reason(check: Check) -> ProblemCode | None:
+    return check.problem.code if check.problem else None
+
+
+class PreflightBlock(Block):
+    """All checks: one line when they passed, the failed ones with what to do when not."""
+
+    name = "preflight"
+    same_for_all = True
+    follows_address = False
+    template_name = "monitoring/_preflight.html"
+
+    def context(self, current: Current) -> dict[str, Any]:
+        if current.snapshot is None:
+            return {"preflight": None}
+        age = current.age.total_seconds() if current.age is not None else None
+        preflight = with_checks(current.snapshot, collector_check(age, collecting=current.collecting))
+        failed = preflight.failed
+        shown = new_failures(failed)[:FAILED_SHOWN]
+        required: dict[str, list[dict[str, Any]]] = {}
+        pipelines: dict[str, list[dict[str, Any]]] = {}
+        for check in preflight.checks:
+            if check.code in _REQUIRED:
+                required.setdefault(check.entity_name, []).append(_required(check))
+            elif check.entity_name:
+                pipelines.setdefault(check.entity_name, []).append(entry(check))
+        return {
+            "preflight": preflight,
+            "passed": sum(check.state is CheckState.PASSED for check in preflight.checks),
+            "all_failed": failed,
+            "ticked_at": current.ticked_at,
+            "readiness": readiness(preflight),
+            "required": list(required.items()),
+            "failed": [entry(check) for check in shown],
+            "more_failed": sum(check not in shown and check.code not in _REQUIRED for check in failed),
+            "general": [entry(check) for check in preflight.checks if not check.entity_name],
+            "pipelines": list(pipelines.items()),
+        }
 
 
 def readiness(preflight: Preflight) -> list[dict[str, Any]]:
@@ -194,25 +249,9 @@ def entry(check: Check) -> dict[str, Any]:
     }
 
 
-def _not_shown(view: PreflightView) -> int:
-    """Return how many failed checks are in the list of all only: beyond the first, or following from another."""
-    own_line = [check for check in view.failed if check.code in _REQUIRED]
-    shown = [*view.told[:FAILED_SHOWN], *own_line]
-    return sum(check not in shown for check in view.failed)
+def _required(check: Check) -> dict[str, Any]:
+    return {"state": check.state, "word": _REQUIRED[check.code], "tone": sign_of(check.state).tone}
 
 
-def _entries(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    return [entry(check) for check in checks]
-
-
-def _pipelines(view: PreflightView) -> list[dict[str, Any]]:
-    return [{"name": found.entity_name, "entries": _entries(found.checks)} for found in view.pipelines]
-
-
-def _required(pipeline: PipelineChecks) -> dict[str, Any]:
-    """Return a required pipeline with its two checks, each as a sign and a word."""
-    checks = [
-        {"state": check.state, "word": _REQUIRED.get(check.code, check.code), "tone": sign_of(check.state).tone}
-        for check in pipeline.checks
-    ]
-    return {"name": pipeline.entity_name, "checks": checks, "good": pipeline.good}
+OPENING: tuple[type[Block], ...] = (VerdictBlock, PreflightBlock)
+"""The blocks that every page begins with."""

@@ -13,9 +13,9 @@ from django.http import QueryDict
 from monitoring.models import CollectorState, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.rules.enums import ErrorClass, RunStatus
 from monitoring.rules.figures import days_until
-from monitoring.summary import failures
-from monitoring.summary.failures import FailuresForm
-from monitoring.summary.queries import POINTS, runs_by_day, sample_trend, volume_by_pipeline
+from monitoring.summary import queries as summary_queries
+from monitoring.summary.queries import POINTS, recent_failures, runs_by_day, sample_trend, volume_by_pipeline
+from monitoring.summary.tables import FailuresForm
 from tests.factories import NOW, UNIQUE_ERROR, ago
 from tests.support.queries import queries
 
@@ -123,7 +123,7 @@ def test_failures_are_the_newest_first_with_what_they_mean() -> None:
     _execution(3, started_at=ago(hours=1), status="FAILED", error_message="", finished_at=None)
     _execution(4, started_at=ago(hours=1))
     with queries(default=1):
-        found = failures.recent_failures(NOW, logins=True)
+        found = recent_failures(NOW, logins=True)
     assert [row.run_entity_id for row in found] == [3, 2]
     assert (found[0].error_class, found[0].ended_at, found[0].seconds) == (
         ErrorClass.OTHER,
@@ -137,10 +137,10 @@ def test_failures_are_the_newest_first_with_what_they_mean() -> None:
 
 
 def test_failures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "FAILURES_READ", 3)
+    monkeypatch.setattr(summary_queries, "FAILURES_READ", 3)
     for number in range(1, 5):
         _execution(number, status="failed", started_at=ago(minutes=number))
-    found = failures.recent_failures(NOW, logins=True)
+    found = recent_failures(NOW, logins=True)
     assert [row.run_entity_id for row in found] == [1, 2, 3]
 
 

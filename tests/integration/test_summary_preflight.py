@@ -12,7 +12,7 @@ from django.test import Client
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check
 from monitoring.rules.preflight import ObjectReading, collector_check, preflight
-from monitoring.web.preflight import preflight_view
+from monitoring.web.preflight import new_failures, with_checks
 from tests import factories
 from tests.support import htmx
 from tests.support.htmx import Node
@@ -105,13 +105,13 @@ def test_each_failure_has_its_remedy(block: Any, facts: dict[str, Any], said: st
 
 
 def test_not_ready_is_not_told_twice() -> None:
-    view = preflight_view(_snapshot(factories.missing_pipeline()))
-    codes = [check.code for check in view.told]
+    failed = _snapshot(factories.missing_pipeline()).preflight.failed
+    codes = [check.code for check in new_failures(failed)]
     assert "pipeline.target" in codes
     assert "pipeline.ready" not in codes
-    assert "pipeline.ready" in [check.code for check in view.failed]
+    assert "pipeline.ready" in [check.code for check in failed]
     alone = Check(code="pipeline.ready", state=CheckState.FAILED, entity_name="other")
-    assert alone in preflight_view(_snapshot(factories.missing_pipeline()), alone).told
+    assert alone in new_failures(with_checks(_snapshot(factories.missing_pipeline()), alone).failed)
 
 
 def test_what_a_dead_database_keeps_from_being_found_out_is_not_told_again() -> None:
@@ -124,16 +124,17 @@ def test_what_a_dead_database_keeps_from_being_found_out_is_not_told_again() -> 
         schemas=(ObjectReading(name="ctl", exists=None, problem=down.problem),),
         required=("dim_cliente",),
     )
-    view = preflight_view(factories.snapshot(preflight=preflight(**facts)))
-    assert [check.code for check in view.told] == ["dw.connection"]
-    assert len(view.failed) > 4
+    failed = preflight(**facts).failed
+    assert [check.code for check in new_failures(failed)] == ["dw.connection"]
+    assert len(failed) > 4
 
 
 def test_a_required_pipeline_that_is_not_listed_is_told_once() -> None:
-    view = preflight_view(_snapshot(required=("dim_nada",)))
-    assert [check.code for check in view.told] == ["required.ready"]
+    failed = _snapshot(required=("dim_nada",)).preflight.failed
+    assert [check.code for check in new_failures(failed)] == ["required.ready"]
     off = factories.inactive_pipeline("dim_cliente")
-    assert [check.code for check in preflight_view(_snapshot(off, required=("dim_cliente",))).told] == [
+    failed = _snapshot(off, required=("dim_cliente",)).preflight.failed
+    assert [check.code for check in new_failures(failed)] == [
         "pipelines.active",
         "required.active",
     ]
@@ -142,8 +143,8 @@ def test_a_required_pipeline_that_is_not_listed_is_told_once() -> None:
 def test_the_collectors_age_takes_the_place_of_an_older_one() -> None:
     checks = preflight(**factories.preflight_facts(None))
     checks = replace(checks, checks=(*checks.checks, collector_check(5)))
-    view = preflight_view(factories.snapshot(preflight=checks), collector_check(500))
-    found = [check for check in view.preflight.checks if check.code == "collector.age"]
+    shown = with_checks(factories.snapshot(preflight=checks), collector_check(500))
+    found = [check for check in shown.checks if check.code == "collector.age"]
     assert [check.state for check in found] == [CheckState.FAILED]
 
 

@@ -21,9 +21,9 @@ from monitoring.web import alert_texts as web_alert_texts
 from monitoring.web import check_texts as web_check_texts
 from monitoring.web import failure_texts as web_failure_texts
 from monitoring.web import formats as web_formats
-from monitoring.web import headline as web_headline
 from monitoring.web import help as web_help
 from monitoring.web import labels as web_labels
+from monitoring.web import preflight as web_headline
 from monitoring.web import problems as web_problems
 from monitoring.web import texts as wording
 from monitoring.web.check_texts import LABELS as CHECK_LABELS
