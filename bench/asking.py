@@ -1,4 +1,4 @@
-"""A worker (bench/worker.py) in a process of its own, asked line by line."""
+"""A worker (bench/worker.py) in a process of its own: one JSON line per question and answer."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The floor: the figures of each page by hand-written SQL over the same files, on one connection of the plain driver.
+"""The lower bound for a page: hand-written SQL for its figures, on the same files, with one plain connection.
 
-No user, no rights, no language, no HTML, no policy: only what must be asked for to know the page's numbers. Every
-page says in its first line how all pipelines stand, and under it which checks failed: those figures are needed for
-each of them (OPENING).
+No user, permissions, language, HTML or rules. Every page begins with the headline and the pre-flight, so their figures
+(OPENING) are part of each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A warehouse with a long history: the demo's data, then audit rows by the hundred thousand.
+"""Build a warehouse with a long history: the demo's data and up to millions of audit rows.
 
-The rows are made by SQL itself (a recursive count), so that millions of them take a minute or two. Newest
-run last, ten minutes apart; one in 50 fails; nine run entities a run; twenty login events a run.
+SQL generates the rows with a recursive counter, so that millions take a minute or two. Runs are ten minutes apart, the
+newest last; one in 50 fails; each has nine executions and `events_per_run` login events.
 """
 
 from __future__ import annotations
@@ -84,10 +84,9 @@ def statements(size: Size, now: datetime) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _fill(connection: sqlite3.Connection, size: Size, now: datetime) -> None:
-    """Load in the order of the keys; indexes are made afterwards, from rows that are sorted in memory.
+    """Insert in the order of the keys and create the indexes afterwards.
 
-    The tables' own checks would look at six times in each of the rows: what is written here passes them
-    (tests/unit/test_bench.py), so they are not asked.
+    CHECK constraints are off, because they take most of the time and the rows satisfy them.
     """
     for pragma in (
         *("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "ignore_check_constraints = ON"),

@@ -1,4 +1,4 @@
-"""docs/performance.md, whose tables are written by what measured them."""
+"""The generated tables of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 def put(part: str, text: str) -> None:
-    """Replace what stands between the marks of `part` ("python -m bench")."""
+    """Replace the text between the marks of `part` (for example "python -m bench")."""
     begin, end = f"<!-- begin: {part} -->", f"<!-- end: {part} -->"
     before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
     DOCUMENT.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")

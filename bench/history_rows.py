@@ -50,7 +50,7 @@ class Past:
 
 
 class _Sql:
-    """What the two databases say differently."""
+    """The expressions that differ between SQLite and PostgreSQL."""
 
     def __init__(self, connection: Any) -> None:
         self.sqlite = connection.vendor == "sqlite"

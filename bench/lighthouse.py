@@ -1,8 +1,7 @@
-"""What Lighthouse says of every page, in both themes: `python -m bench lighthouse`.
+"""Run Lighthouse on every page of a demo, in both themes: `python -m bench lighthouse`.
 
-A demonstration in a folder of its own, gunicorn with the image's settings before it, and a Chromium. Lighthouse comes
-through `npx` (Node.js), pinned here. Its desktop preset is the "mid-range laptop": 10 Mbit/s, 40 ms, no slower
-processor than this one; time is simulated from what was observed, so nothing else should run on the machine.
+Needs a Chromium and Node.js; `npx` downloads the pinned Lighthouse. Its desktop preset simulates 10 Mbit/s and 40 ms
+latency from the measured times, so nothing else should run on the machine.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from tools.screenshots import LIVE_SECONDS, PAGES, ZONE
 LIGHTHOUSE = "lighthouse@12.8.2"
 MEASURED = ("sign-in", "summary", "pipelines", "pipeline", "runs", "run", "failures", "failure", "connections")
 THEMES = {"light": 1, "dark": 0}
-"""As Chromium numbers what a system prefers."""
+"""The theme's value in Chromium's blink setting preferredColorScheme."""
 TRIES = 3
 SCORES = ("performance", "accessibility", "best-practices")
 TIMES = ("first-contentful-paint", "largest-contentful-paint", "interactive", "total-blocking-time")
@@ -96,7 +95,7 @@ def _command(url: str, theme: str, headers: str | None) -> list[str]:
 def _run(command: list[str], browser: str, report: Path) -> dict[str, Any]:
     env = {**os.environ, "CHROME_PATH": browser}
     asked = [*command, f"--output-path={report}"]
-    # Now and then Lighthouse gets no trace from Chromium, says so and ends: that is no look at the page.
+    # Lighthouse sometimes gets no trace from Chromium and exits.
     for _ in range(TRIES):
         if not subprocess.run(asked, env=env, check=False, stdout=subprocess.DEVNULL).returncode:
             break

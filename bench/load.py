@@ -1,4 +1,4 @@
-"""1,000 viewers refreshing every 5 s: Locust against gunicorn with the image's settings, and a collector beside it."""
+"""Viewers who refresh every 5 s: Locust against gunicorn with the image's settings, with a collector."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from bench.worker import move
 from tests.support.demo import ROOT, free_port
 
 LOOKS = 12
-"""At the processes' memory while the load lasts."""
+"""How often the processes' memory is measured during the load."""
 TICKED_SECONDS = 20
-"""After which a collector has taken its first sample."""
+"""By then a collector has stored its first sample."""
 MANAGE = ROOT / "manage.py"
 HERE = Path(__file__).parent
 VIEWERS_A_SECOND = 200
-"""How fast they come: all of 1,000 are there after 5 s."""
+"""Locust's spawn rate: 1,000 viewers within 5 s."""
 
 
 def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict[str, Any]:
-    """Run the load over the warehouse in `folder`; return latencies, errors and what the processes hold in memory.
+    """Run the load on the warehouse in `folder`; return latencies, errors and the memory of the processes.
 
-    `moves`: seconds after which a pipeline's watermark moves, again and again; 0: the rows stand still.
+    `moves` is the number of seconds between two moves of a pipeline's watermark; 0: no row changes.
     """
     locust = _locust()
     path, result = folder / "viewers.txt", folder / "load.json"
@@ -41,7 +41,7 @@ def load(folder: Path, minutes: float, viewers: int, moves: float = 0.0) -> dict
     with ExitStack() as stack:
         worker = stack.enter_context(Asked(folder))
         worker.ask("prepare")
-        # What the viewers have is of a time when somebody collects, too: pages say so.
+        # The viewers' pages must be of a time with a collector, because pages show whether one runs.
         collector = started(stack, [sys.executable, str(MANAGE), "collect"], env)
         time.sleep(TICKED_SECONDS)
         path.write_text("\n".join(worker.ask("sessions", viewers)["viewers"]) + "\n", encoding="utf-8")
@@ -84,12 +84,12 @@ def _locust() -> Path:
 
 
 def _memory(web: int, collector: int) -> dict[str, float]:
-    """MB held by the largest web worker and by the collector: resident, what they share with others included."""
+    """Return the resident memory in MB of the largest web worker and of the collector, shared memory included."""
     return {"worker": max(map(_resident, _workers(web)), default=0.0), "collector": _resident(collector)}
 
 
 def _used(web: int, collector: int) -> dict[str, float]:
-    """Seconds of processor that all web workers, and the collector, have used so far."""
+    """Return the processor seconds that all web workers, and the collector, have used so far."""
     return {"web": sum(map(_processor, _workers(web))), "collector": _processor(collector)}
 
 

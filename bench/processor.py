@@ -1,4 +1,4 @@
-"""How fast this machine's processor is at this moment: it is shared, and runs at half its speed for minutes."""
+"""The present speed of this machine's processor, which is shared and can run at half its speed for minutes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from time import process_time
 
 
 def loop_ms() -> float:
-    """Return the milliseconds of processor that always the same work takes."""
+    """Return the milliseconds of processor time for a fixed amount of work."""
     used, total = process_time(), 0
     for number in range(10_000):
         total += number * number

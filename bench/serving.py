@@ -1,4 +1,4 @@
-"""The portal as the image serves it, for who measures from outside: the load, and Lighthouse."""
+"""Start the portal as the image does, for the load and for Lighthouse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def started(stack: ExitStack, command: list[str], env: dict[str, str]) -> subpro
 
 
 def web(stack: ExitStack, port: int, env: dict[str, str], *more: str) -> subprocess.Popen[bytes]:
-    """Start gunicorn with the image's settings; return it once it answers. Raises SystemExit where it never does."""
+    """Start gunicorn with the image's settings; return it once it answers. Raises SystemExit if it does not."""
     command = [sys.executable, "-m", "gunicorn", "--config", "python:etlportal.gunicorn_settings", "etlportal.wsgi"]
     command += ["--bind", f"127.0.0.1:{port}", "--access-logfile", os.devnull, *more]
     process = started(stack, command, env)

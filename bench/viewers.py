@@ -1,10 +1,9 @@
 """Locust's viewers: each is one signed-in browser that refreshes its page as static/js/live.js does (bench/load.py).
 
 Five seconds after an answer it asks again, with the version of the last answer that brought one. Runs in Locust's
-environment: nothing of the portal's is imported here. Reads VIEWERS (one line per viewer: address, cookie, version, by
-tabs), writes RESULT as JSON. Times are in
-milliseconds, and none of the first WARM_SECONDS: all 1,000 come within five seconds then, to processes that never
-served anything. Errors count from the beginning.
+environment, so it imports nothing of the portal. Reads VIEWERS (one line per viewer: address, cookie, version,
+separated by tabs), writes RESULT as JSON. Times are in milliseconds. Those of the first WARM_SECONDS do not count, because 1,000
+viewers then come within five seconds to cold processes. Errors count from the beginning.
 """
 
 from __future__ import annotations

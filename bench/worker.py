@@ -1,9 +1,9 @@
-"""One process over one warehouse, which answers questions on its standard input with one JSON line each.
+"""A process with the portal on one warehouse. It answers each line of standard input with one JSON line.
 
-Two of them, over a short and a long history, are asked in turns (bench/__main__.py), so that whatever else the
-machine does hits both. A page is asked for through Django's test client: middleware, session, permissions,
-templates and compression are in it, the socket is not. An unchanged refresh is so short that the test client itself
-would be a good part of it: there the portal is called as a web server calls it (WSGI).
+bench/__main__.py asks two of them in turns, with a short and a long history, so that other work on the machine affects
+both. Pages are requested through Django's test client: middleware, session, permissions, templates and compression are
+included, the socket is not. An unchanged refresh is called through WSGI, because the test client would be a large part
+of its time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PIPELINE = "fact_vendas"
 ALIASES = ("default", "dw", "oltp")
 MOVED_TIMES = 50
 FRESH_SECONDS = 25.0
-"""A tick is made before a question when the last one is older: pages are never asked for with old figures."""
+"""If the last tick is older, a tick comes before the question, so that pages never show old figures."""
 
 Answer = dict[str, Any]
 
@@ -94,7 +94,7 @@ class Worker:
         return {"cpu": cpu[1:], "wall": wall[1:]}
 
     def tick(self) -> Answer:
-        """What a collector's tick in a steady state asks, and how long it takes; the last of three."""
+        """Return the statements and the duration of a tick in a steady state: the last of three."""
         from monitoring.collector.loop import Collector
 
         collector = Collector()
@@ -107,9 +107,9 @@ class Worker:
         return {"statements": counts, "wall_ms": 1000 * wall, "cpu_ms": 1000 * cpu}
 
     def viewers(self, number: int) -> Answer:
-        """A minute of `number` viewers spread over the pages, each refreshing every 5 s: statements on dw and oltp.
+        """Return the statements on dw and oltp of `number` viewers on all pages in a minute, each refreshing every 5 s.
 
-        The clock is moved, not waited for, so that both numbers of viewers live through the same minute.
+        The clock is moved instead of waiting, so that the minute is the same for any number of viewers.
         """
         import time_machine
         from django.core.cache import caches
@@ -149,7 +149,7 @@ class Worker:
         return found
 
     def sessions(self, number: int) -> Answer:
-        """Signed-in viewers with what their browsers would send at the next refresh (bench/viewers.lua)."""
+        """Signed-in viewers with what their browsers would send at the next refresh (bench/viewers.py)."""
         from django.conf import settings
 
         found = []
@@ -172,7 +172,7 @@ class Worker:
 
     @cached_property
     def handler(self) -> Any:
-        """The portal, set up once for all clients: each of a thousand would look for the static files anew."""
+        """The WSGI application, once for all clients: each setup reads the list of static files."""
         from django.test.client import ClientHandler
 
         return ClientHandler(enforce_csrf_checks=False)
@@ -225,7 +225,7 @@ class Worker:
         return WSGIHandler()
 
     def _environ(self, name: str, headers: dict[str, str]) -> dict[str, Any]:
-        """What a web server would hand over for this page, asked for by the client's session."""
+        """Return the WSGI environment of a request for this page with the client's session."""
         from django.test import RequestFactory
 
         cookies = "; ".join(f"{each.key}={each.value}" for each in self.client.cookies.values())
@@ -276,7 +276,7 @@ def move(folder: Path, change: str) -> None:
 
 
 def main() -> None:
-    """Answer until the input ends. What the portal itself prints goes to standard error."""
+    """Answer until the input ends. Output of the portal itself goes to standard error."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "etlportal.settings"
     out = sys.stdout
     with redirect_stdout(sys.stderr):

@@ -1,7 +1,7 @@
-"""Known vulnerabilities in what requirements.txt pins, from PyPI's own advisories; honest where it cannot ask.
+"""Look for known vulnerabilities of the pins in requirements.txt, in PyPI's advisories: `python -m tools.audit`.
 
-`python -m tools.audit`: exit code 1 for a finding; 0 when there is none, or when the advisories are
-out of reach (a closed network), which it says in one line: not audited is not the same as clean.
+Exit code 1 for a finding, else 0. If the advisories cannot be reached (a closed network), it prints that nothing was
+audited.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Audit:
 
 
 def read(answer: str) -> Audit:
-    """Return what pip-audit's JSON says. Raises ValueError for what is none."""
+    """Return the result in pip-audit's JSON. Raises ValueError if it is not JSON."""
     found: dict[str, Any] = json.loads(answer)
     packages = found["dependencies"]
     findings = tuple(

@@ -1,4 +1,4 @@
-"""What static/dist was made of: `make static` writes it down, tests/unit/test_bundles.py holds it to the sources."""
+"""The digests of static/dist and its sources. `make static` writes them, tests/unit/test_bundles.py compares them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RECORD = STATIC / "dist" / "sources.json"
 
 
 def digests() -> dict[str, str]:
-    """Return SHA-256 by path in static/: of every style sheet and module of ours, and of what was made of them."""
+    """Return the SHA-256 of every style sheet and script in css/, js/ and dist/, by path in static/."""
     files = sorted(path for folder in ("css", "js", "dist") for path in (STATIC / folder).glob("*.[cj]s*"))
     return {
         path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Reads the Dockerfile: its instructions, stage by stage. Only what ours is written in."""
+"""Parse the Dockerfile into instructions by stage. Supports only the syntax that ours uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Instruction:
 
     @property
     def words(self) -> list[str]:
-        """The arguments, whether written as JSON or as words."""
+        """The arguments, in JSON or shell form."""
         if self.text.startswith("["):
             return [str(word) for word in json.loads(self.text)]
         return shlex.split(self.text)

@@ -70,7 +70,7 @@ def _is_row_id(table: Table) -> bool:
 
 
 def _declared(column: Column) -> str:
-    """Return the declared type: its affinity counts, the rest tells a reader what SQL Server has."""
+    """Return the declared type. SQLite uses its affinity only; the rest documents the type on SQL Server."""
     match column.type:
         case "BIGINT" | "INT" | "SMALLINT" | "BIT":
             return column.type

@@ -1,10 +1,10 @@
-"""Carries out the Dockerfile without an engine, and then starts what it made: `make image-steps`.
+"""Run the Dockerfile's steps without a container engine and start the result: `make image-steps`.
 
-Every RUN and COPY is done under a temporary folder that stands for the image's root, in a virtual environment
-made afresh. What needs a system of its own (apt-get, users) is left out, unless `--base` names the root folder
-of a Debian 12 with Python (debootstrap makes one): then each stage is a copy of it, and everything runs in it
-by chroot, unchanged. Then the image's CMD is started, as a user who may write to the data folder only, with the
-environment of a production; the image's own HEALTHCHECK must succeed, and SIGTERM must end it in order.
+Every RUN and COPY runs in a temporary folder in place of the image's root, with a new virtual environment. Steps that
+need a system of their own (apt-get, users) are skipped, unless `--base` names the root folder of a Debian 12 with
+Python (from debootstrap): then each stage is a copy of it, and everything runs unchanged in chroot. Then the image's
+CMD starts with a production environment as a user who may write to the data folder only; the image's HEALTHCHECK must
+succeed, and SIGTERM must end it in order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OURS = ("/opt/venv", "/app", "/data", "/tmp/requirements.txt", "/tmp/portal")
 STARTS_IN, ENDS_IN = 60.0, 15.0
 PRODUCTION = {
     "ETL_SQL_SERVER": "127.0.0.1",
-    "ETL_SQL_PORT": "9",  # nobody listens there: the portal must start all the same
+    "ETL_SQL_PORT": "9",  # a closed port: the portal must start nevertheless
     "ETL_SQL_USER": "etl_monitor",
     "ETL_SQL_PASSWORD": "not;a{real}=one",
     "SECRET_KEY": "not-a-real-key-but-long-enough-to-pass-for-one-5f0c1e7a9b",
@@ -64,7 +64,7 @@ class Image:
         self.names: dict[str, Path] = {}
         self.cwd, self.user = "/", "0"
         self.env: dict[str, str] = {}
-        if not base:  # the base image calls it python, whatever this machine does
+        if not base:  # the base image's name for it
             python = folder / "base/python"
             python.parent.mkdir()
             python.symlink_to(_python())
@@ -164,7 +164,7 @@ def _python() -> str:
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
-    """What .dockerignore keeps out of the folders that it lets in."""
+    """Return the files that .dockerignore excludes from the included folders."""
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     patterns = [line.removeprefix("**/") for line in lines if line.startswith("**/")]
     return {name for name in names for pattern in patterns if fnmatch.fnmatch(name, pattern)}
@@ -186,7 +186,7 @@ def prove(image: Image) -> None:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    # On this machine nobody else is to reach it; in a container it listens to its network.
+    # Listen on this machine only; in a container gunicorn listens on its network.
     own = PRODUCTION | {"PORT": port, "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{port}"}
     _expect(image.run(["python", "manage.py", "migrate", "--noinput", "--verbosity", "0"], **own) == 0, "migrate")
     _expect(image.run(["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], **own) == 0, "check")

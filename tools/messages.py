@@ -1,8 +1,7 @@
-"""The translations, without GNU gettext: extract, update, compile, check.
+"""Translations without GNU gettext: extract, update, compile, check.
 
-`python -m tools.messages` (`make messages`) brings locale/pt_BR up to date with the code and
-templates and compiles it; with `--check` it only says what is wrong. Extraction is Babel's for Python
-and Django's own `templatize` for templates.
+`python -m tools.messages` (`make messages`) updates locale/pt_BR from code and templates and compiles it; with
+`--check` it only reports problems. Babel extracts from Python, after Django's `templatize` from templates.
 """
 
 from __future__ import annotations

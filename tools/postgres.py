@@ -50,7 +50,7 @@ def binaries() -> Path:
 
 
 def server_user() -> dict[str, Any]:
-    """Return who runs the server, as arguments for subprocess: PostgreSQL refuses to be root."""
+    """Return the user that runs the server, as arguments for subprocess: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):

@@ -1,6 +1,6 @@
-"""Every page in both themes, both languages and three widths, into docs/screenshots/: `make screenshots`.
+"""Take every page in both themes, both languages and three widths, into docs/screenshots/: `make screenshots`.
 
-Anyone can look before shipping. Git keeps only `readme-*.png`, what the README shows (see .gitignore).
+Git ignores all but `readme-*.png`, the pictures of the README.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ PAGES = {
     "not-found": ("/no-such-page", "operator"),
     "admin": ("/admin/", "admin"),
 }
-"""Name to address and user ("" for nobody)."""
+"""Name to address and user ("": anonymous)."""
 
 
 LIVE_SECONDS = 45
-"""What the demo is given to have run, failed and sampled something."""
+"""Time for the demo to run, to fail and to store samples."""
 
 
 def render(browser: Browser, url: str, only: list[str]) -> list[Path]:
