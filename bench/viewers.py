@@ -2,8 +2,8 @@
 
 Five seconds after an answer it asks again, with the version of the last answer that brought one. Runs in Locust's
 environment, so it imports nothing of the portal. Reads VIEWERS (one line per viewer: address, cookie, version,
-separated by tabs), writes RESULT as JSON. Times are in milliseconds. Those of the first WARM_SECONDS do not count, because 1,000
-viewers then come within five seconds to cold processes. Errors count from the beginning.
+separated by tabs), writes RESULT as JSON. Times are in milliseconds. Those of the first WARM_SECONDS do not count,
+because 1,000 viewers then come within five seconds to cold processes. Errors count from the beginning.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The hostile harness: whatever is sloppy fails the test that sees it.
+"""Strict fixtures: careless code fails the test in which it runs.
 
-Network beyond this machine, a warning, an undefined template variable, a slice of unordered rows, a
-block that failed, inline code in HTML, a missing Content-Security-Policy, a query on the warehouse that
-would scan on SQL Server. (The first two are in pyproject.toml, the variables in tests/settings.py.)
+Refused are network access, warnings, undefined template variables, slices of unordered rows, failed blocks, inline
+code in HTML, a missing Content-Security-Policy, and queries that would scan on SQL Server. (Network and warnings are
+configured in pyproject.toml, variables in tests/settings.py.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a first visit costs: requests and bytes, with nothing in the browser's cache."""
+"""Requests and bytes of a first visit, with an empty browser cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything on a page is reached by Tab, in the order in which it stands there, and one sees where one is."""
+"""Every control is reachable by Tab in visual order, with a visible focus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes the portal live: a run seen from start to finish, and a reader who is never disturbed."""
+"""Live refresh: a run from start to finish, and a reader who is not disturbed."""
 
 from __future__ import annotations
 

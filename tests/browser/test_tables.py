@@ -1,4 +1,4 @@
-"""Filters and sorting through htmx: the address says it all, and nothing else of the page moves."""
+"""Filters and sorting through htmx: the address has the state, and the rest of the page stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two replicas and two collectors over one PostgreSQL and one Redis, nginx before them, and an ETL that goes on."""
+"""Two replicas and two collectors with one PostgreSQL and one Redis, behind nginx, and a running ETL."""
 
 from __future__ import annotations
 

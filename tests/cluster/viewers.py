@@ -1,4 +1,4 @@
-"""People who watch through nginx, each from an address of their own, and write down every answer."""
+"""Clients that read through nginx, each from its own address, and record every response."""
 
 from __future__ import annotations
 

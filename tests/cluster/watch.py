@@ -1,4 +1,4 @@
-"""What `default` holds, looked at from outside with plain SQL: samples, snapshots, copies, the trail."""
+"""Read `default` with plain SQL: samples, snapshots, copies, the activity log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sql/sqlserver/ is T-SQL that a DBA can run twice, and says no more than the contract."""
+"""sql/sqlserver/ is T-SQL that can be run twice, with nothing beyond the contract."""
 
 from __future__ import annotations
 

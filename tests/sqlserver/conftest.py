@@ -1,4 +1,4 @@
-"""The server, filled once per session, and the portal that looks at it. See README.md in this folder."""
+"""The server, filled once per session, and the portal on it. See README.md in this folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What servers that speak TDS do otherwise than SQL Server, and what the tests do about it.
+"""Differences between other TDS servers and SQL Server, and the tests' adaptations.
 
-Every line is asserted: a difference that is not here fails the tests, and so does one that is gone.
+Each is asserted: a difference that is not listed fails the tests, and so does one that no longer exists.
 """
 
 from __future__ import annotations

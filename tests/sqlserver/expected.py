@@ -1,7 +1,7 @@
-"""What every figure must be, in plain T-SQL written from CONTRACT.md and METRICS.md alone.
+"""The expected value of every figure, in plain T-SQL written from CONTRACT.md and METRICS.md.
 
-Nothing of the portal's SQL is used. Statements are simple rather than fast: they read whole tables.
-`now` is always the snapshot's time, so that both sides talk of the same moment.
+It shares no SQL with the portal. The statements are simple and slow: they read whole tables. `now` is the snapshot's
+time, so that both sides use the same moment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The server under test: who it is, what it can do, and the two databases that are made on it and dropped.
+"""The server under test: its product and features, and the two temporary databases.
 
-Names end in a random suffix, so that two runs on one server do not meet and nothing of anybody
-else's is ever touched. Written with pyodbc alone: the portal's own SQL is what is being tested.
+Names have a random suffix, so that two runs on one server do not collide and no other database is touched. Uses
+pyodbc only, because the portal's SQL is under test.
 """
 
 from __future__ import annotations

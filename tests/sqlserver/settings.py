@@ -1,4 +1,4 @@
-"""The tests' settings over the server that TEST_SQLSERVER_* name; without them, over the embedded warehouse."""
+"""Settings of the tests with the server of TEST_SQLSERVER_*; without it, with the embedded warehouse."""
 
 from __future__ import annotations
 

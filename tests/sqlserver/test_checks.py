@@ -1,4 +1,4 @@
-"""Integrity checks on demand over the real server, against plain SQL; and what the login may not do."""
+"""Integrity checks on the server, compared with plain SQL, and the limits of the login."""
 
 from __future__ import annotations
 

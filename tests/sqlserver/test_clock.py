@@ -1,4 +1,4 @@
-"""UTC in, UTC out, whatever the server's zone; and the differences of this server, which are known."""
+"""Times are UTC in any time zone of the server; the known differences of this server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The portal over a real server on a bad line, or with something wrong at the server: see issue "When it goes wrong".
+"""The portal with a faulty connection or a faulty server.
 
-What Babelfish cannot do is shown by injection only (tests/integration/test_faults.py): locks that block a reader,
-a login that is locked, a database in restore, VIEW SERVER STATE.
+Faults that Babelfish cannot show are tested by injection only (tests/integration/test_faults.py): locks that block a
+reader, a locked login, a database in restore, VIEW SERVER STATE.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every figure of every pipeline and of the overview, against plain SQL on the same server."""
+"""Every figure of every pipeline and of the overview, compared with plain SQL on the same server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the charts and the connection audit show, against plain SQL on the same server."""
+"""Charts and connection audit, compared with plain SQL on the same server."""
 
 from __future__ import annotations
 

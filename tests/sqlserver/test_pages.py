@@ -1,6 +1,6 @@
-"""Every page, block, export and admin page, as every role, over the real server: who may see it sees it whole.
+"""Every page, block, export and admin page on the server, as every role.
 
-A block that fails is an error in the log, and the harness (tests/conftest.py) fails the test for it.
+A failed block logs an error, and tests/conftest.py fails the test for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Actual plans: no statement of the portal reads an audit table from end to end. SQL Server only.
+"""Actual plans: no statement of the portal scans an audit table. SQL Server only.
 
-Every statement that the collector and the pages send is caught on its way and run once more, as the
-account that may see plans, with STATISTICS XML. Estimates prove nothing, so what counts is how many
-rows each operator really read: the tables hold a long past that no window reaches.
+Every statement of the collector and the pages is run again with STATISTICS XML by an account that may see plans.
+Estimates are not used: the number of rows that each operator read counts, and the tables have a long history before
+every window.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Nine days of a warehouse's life, loaded by the demo's real ETL through pyodbc, with every status at its end.
+"""Nine days of a warehouse, loaded by the demo's ETL with pyodbc, with every status at the end.
 
-In virtual time that ends now, by the server's clock. What fails fails because the server refuses it:
-a CHECK constraint that the ETL's owner forgot about. Before it all lies a long past, inserted in
-bulk, so that reading the audit tables from end to end would show.
+Time is virtual and ends now by the server's clock. Failures come from the server, which enforces a CHECK constraint.
+Before the nine days there is a long history, inserted in bulk, so that a scan of the audit tables is visible.
 """
 
 from __future__ import annotations

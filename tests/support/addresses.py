@@ -1,4 +1,4 @@
-"""The portal's addresses, found through the URL configuration itself: a new page or block is there at once."""
+"""The portal's addresses, read from the URL configuration, so that new pages and blocks are included."""
 
 from __future__ import annotations
 

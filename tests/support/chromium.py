@@ -1,4 +1,4 @@
-"""The machine's own Chromium, and what to do in it: sign in, look for accessibility problems."""
+"""The installed Chromium: sign in, check accessibility."""
 
 from __future__ import annotations
 

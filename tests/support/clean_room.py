@@ -1,4 +1,4 @@
-"""Settings under test know nothing of this machine: its environment is cleared, its data are in a folder that goes."""
+"""Import settings with an empty environment and a temporary data folder."""
 
 from __future__ import annotations
 

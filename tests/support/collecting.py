@@ -1,4 +1,4 @@
-"""Ticks in a test: a warehouse whose clock is the real one, and a collector to look at it."""
+"""Ticks in a test: a warehouse with the real clock, and a collector."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Reads the T-SQL of sql/sqlserver/ into plain descriptions of tables: the contract, as data.
+"""Parse the T-SQL of sql/sqlserver/ into descriptions of tables.
 
-Only CREATE TABLE and CREATE INDEX are looked at. Anything in them that this module does not
-understand raises DdlError: a column must not lose its constraint without a word.
+Only CREATE TABLE and CREATE INDEX are parsed. Unknown syntax in them raises DdlError, so that no constraint is lost
+silently.
 """
 
 from __future__ import annotations

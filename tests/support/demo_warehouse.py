@@ -1,4 +1,4 @@
-"""A small embedded warehouse in files of its own, with the demo's runner over it, for the demo's tests."""
+"""A small embedded warehouse in temporary files with the demo's runner, for tests of the demo."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What can be wrong with a watched database, as the driver says it: recorded from msodbcsql 18.6 and pyodbc 5.5.
+"""Faults of a watched database as the driver reports them, recorded from msodbcsql 18.6 and pyodbc 5.5.
 
-The arguments are what `pyodbc.Error.args` were when tests/support/tds_server.py (or nobody) answered. Here
-they are raised through the embedded databases, so that every page can be opened under every fault with no
-server and no driver; tests/integration/test_faults_driver.py holds the real driver to them.
+The arguments are those of `pyodbc.Error.args` with tests/support/tds_server.py, or with no server. The faults are
+raised through the embedded databases, so that every page can be tested under every fault without server and driver.
+tests/integration/test_faults_driver.py compares them with the real driver.
 """
 
 from __future__ import annotations

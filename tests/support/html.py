@@ -1,5 +1,8 @@
-"""What every HTML answer of the portal must hold: code that the Content-Security-Policy would refuse
-is not in it, its elements are nested properly, its ids are unique."""
+"""Checks on every HTML response of the portal.
+
+It contains no code that the Content-Security-Policy would refuse, its elements are nested correctly, and its ids are
+unique.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A swapped page equals a reloaded page: apply an answer as the browser would, compare with a fresh load.
+"""Apply a response as htmx would and compare the page with a reload.
 
-The unit is the `<live-block name=...>` of views/blocks.py: an answer to htmx or to live.js is one or
-more of them, and each takes the place of the block of that name.
+The unit is the `<live-block name=...>` of monitoring/web/blocks.py: a response to htmx or live.js has one or more of
+them, and each replaces the block of its name.
 """
 
 from __future__ import annotations

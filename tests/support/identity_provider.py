@@ -1,4 +1,4 @@
-"""An OpenID Connect provider in this process: what its server would answer, signed with a key of its own."""
+"""An OpenID Connect provider in this process, with a signing key of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /metrics says, parsed by the library that Prometheus' own users parse it with."""
+"""The samples of /metrics, parsed by Prometheus' client library."""
 
 from __future__ import annotations
 

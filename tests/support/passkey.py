@@ -1,4 +1,4 @@
-"""A security key in software: makes the answers that a browser would send, signed with a key of its own."""
+"""A security key in software: signs the responses that a browser would send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece of code costs each database, in statements."""
+"""Count the statements of a piece of code per database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line to a server that can be bad: slow, silent, cut, or not there at all."""
+"""A TCP proxy to a server that can delay, hang, cut or refuse connections."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A pretended SQL Server, so that the real driver can be watched without a real one.
+"""A minimal TDS server, to record what the real driver sends.
 
-It speaks as much of TDS as a login and plain statements need, without encryption: what a client said at
-its login is in `logins`, its statements are in `statements`. `answer` makes the rows; `silent` accepts
-and says nothing, like a server that hangs; `drop` ends every connection, like one that restarts.
+It supports a login and plain statements without encryption. `logins` has the login data, `statements` the statements.
+`answer` makes the rows; `silent` accepts connections without answering, like a server that hangs; `drop` closes every
+connection, like one that restarts.
 """
 
 from __future__ import annotations

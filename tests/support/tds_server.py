@@ -1,8 +1,8 @@
-"""A SQL Server in forty functions: enough TDS for the real driver to sign in, ask, and be refused.
+"""A scripted TDS server: enough of the protocol for the real driver to sign in, send statements and get errors.
 
-It has no tables. What it says is scripted: which number refuses the login, which statement gets which
-error, which is never answered, which cuts the connection. So the driver's own texts, SQLSTATEs and
-time limits are what the tests see, with no server at hand. Protocol: Microsoft, [MS-TDS].
+It has no tables. A test scripts the error of the login, the error of a statement, a statement without an answer, or a
+closed connection. So tests see the driver's own messages, SQLSTATEs and timeouts without a SQL Server. Protocol:
+Microsoft, [MS-TDS].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""An undefined variable in one of the portal's own templates fails the test.
+"""Fail a test on an undefined variable in the portal's templates.
 
-Django renders what it cannot resolve as nothing: a typing error becomes an empty cell, which reads
-as "no value". The templates of Django and of libraries rely on that; ours must not.
+Django renders an undefined variable as an empty text, so a typing error would look like "no value". Templates of
+Django and of libraries rely on that; the portal's must not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What every statement for `dw` and `oltp` has to be on SQL Server: a lint.
+"""Lint statements for `dw` and `oltp` as T-SQL.
 
-The lint knows the contract's tables (sql/sqlserver/) with their types and indexes. Of other tables
-(a customer's, the catalog) it knows nothing and judges only what needs no types.
+The lint knows the types and indexes of the contract's tables (sql/sqlserver/). For other tables (a customer's, the
+catalog) it checks only rules that need no types.
 """
 
 from __future__ import annotations

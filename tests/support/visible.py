@@ -1,4 +1,4 @@
-"""Words that a template shows without having marked them for translation."""
+"""Find words in templates that are not marked for translation."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The portal's own tables as a collector leaves them over a warehouse with these pipelines, and no others.
+"""The portal's own tables as a collector leaves them for given pipelines.
 
-Two of the pipelines are told apart by words that stand in everything about them, so that a test can look
-for the other's in any answer. The same history is told with all pipelines or with some: whatever is shown
-of some must be what would be shown if the others did not exist.
+Two pipelines have distinctive words in all their data, so that a test can search a response for those of the other
+one. The same history can be stored with all pipelines or with some: a page for a user limited to some must equal the
+page of a world without the others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Real error texts with their sources, and what each tells.
+"""Real error messages with their sources and the expected fields.
 
-A source is a page of learn.microsoft.com (sys.messages' texts, filled in where they have placeholders), or the
-public place in which somebody pasted what the server or the driver said to them.
+A source is a page of learn.microsoft.com (sys.messages' texts, filled in where they have placeholders), or the public
+place in which somebody pasted what the server or the driver said to them.
 """
 
 # ruff: noqa: E501 - texts as they were found

@@ -1,4 +1,4 @@
-"""What is there around failures more often than otherwise, by cases worked out by hand."""
+"""Values that occur more often around failures, with cases worked out by hand."""
 
 from __future__ import annotations
 

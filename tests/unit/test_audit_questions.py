@@ -1,4 +1,4 @@
-"""What an auditor asks: each question by cases worked out by hand."""
+"""The questions of an auditor, with cases worked out by hand."""
 
 from __future__ import annotations
 

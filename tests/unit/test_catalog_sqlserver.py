@@ -1,4 +1,4 @@
-"""What a SQL Server says of the wanted names: matched by the server, followed through synonyms."""
+"""The catalog on SQL Server: names matched by the server, synonyms followed."""
 
 from __future__ import annotations
 

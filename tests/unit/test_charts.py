@@ -1,4 +1,4 @@
-"""Chart data: what the script gets, and the sentence for who cannot see it."""
+"""Chart data: values for the script, and the sentence for screen readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector's own arithmetic: arrival rate, remembered samples, what counts as news."""
+"""Arithmetic of the collector: arrival rate, stored samples, changes of the version."""
 
 from __future__ import annotations
 

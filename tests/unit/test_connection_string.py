@@ -1,4 +1,4 @@
-"""Whatever a value holds, the driver gets it back whole, and no keyword that we did not write."""
+"""Values with any character reach the driver unchanged and add no keyword."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pretended sessions: the same session stays the same, at whatever time it is sampled."""
+"""The demo's sessions: the same session stays the same at any sampling time."""
 
 from __future__ import annotations
 

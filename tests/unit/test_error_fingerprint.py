@@ -1,4 +1,4 @@
-"""Fingerprints: what is the same failure, what is not, in any text and at any length."""
+"""Fingerprints: equal for the same failure, different for others, for any text and length."""
 
 from __future__ import annotations
 

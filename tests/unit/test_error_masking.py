@@ -1,4 +1,4 @@
-"""Values of rows in error messages: masked where they may be somebody's, kept where they only name a row."""
+"""Values in error messages: personal ones are masked, values that only name a row are shown."""
 
 from __future__ import annotations
 

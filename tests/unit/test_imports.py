@@ -1,4 +1,4 @@
-"""House rules that a linter does not know. (Which package may import which: import-linter, in `make lint`.)"""
+"""House rules that linters do not check. (import-linter checks the direction of imports, in `make lint`.)"""
 
 from __future__ import annotations
 

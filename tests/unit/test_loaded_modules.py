@@ -1,4 +1,4 @@
-"""What a web worker and a collector do not load: it would be memory of each process, for the rare or for tests."""
+"""Modules that a web worker and a collector must not import, because they cost memory in each process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pieces of HTML: what they show, and what they keep for the reader who asks."""
+"""Small pieces of HTML and their cache."""
 
 from __future__ import annotations
 

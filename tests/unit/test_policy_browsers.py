@@ -1,4 +1,4 @@
-"""What a person reads of a User-Agent header."""
+"""Browser names from User-Agent headers."""
 
 from __future__ import annotations
 

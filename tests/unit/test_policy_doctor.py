@@ -1,4 +1,4 @@
-"""What the doctor's exit code says, and the checks of the portal's own things."""
+"""The doctor's exit code, and the checks of the portal itself."""
 
 from __future__ import annotations
 

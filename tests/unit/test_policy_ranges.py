@@ -1,4 +1,4 @@
-"""From what a range is drawn: the finest that is kept so long and few enough rows of; never more points than fit."""
+"""The source of a range: the finest rows that are kept long enough and few enough."""
 
 from __future__ import annotations
 

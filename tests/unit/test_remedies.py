@@ -1,4 +1,4 @@
-"""The script for the DBA: T-SQL that parses, quotes its names, says why, and that the guard would refuse."""
+"""The script for the DBA: valid T-SQL with quoted names and reasons, refused by the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shipped for more than one machine: nginx's file keeps what the cluster's test relies on."""
+"""The shipped nginx configuration has the settings that the cluster test relies on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs now: progress only where it is known, orphans marked."""
+"""Running executions: progress only where it is known, orphans marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/security.md names tests that exist, and one for each threat."""
+"""docs/security.md names existing tests, at least one for each threat."""
 
 from __future__ import annotations
 

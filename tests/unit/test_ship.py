@@ -1,4 +1,4 @@
-"""What is shipped: the image and the compose files keep their promises (schema and linter are `make lint`)."""
+"""The image and the compose files (their schema and linter run in `make lint`)."""
 
 from __future__ import annotations
 

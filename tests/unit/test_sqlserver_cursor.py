@@ -1,4 +1,4 @@
-"""What our cursor for SQL Server changes about mssql-django's. ADR 19."""
+"""The differences between our cursor for SQL Server and mssql-django's (ADR 19)."""
 
 from __future__ import annotations
 

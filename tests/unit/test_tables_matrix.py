@@ -1,4 +1,4 @@
-"""The matrix: its rows, its order, its filters, what a file of it holds."""
+"""The pipeline matrix: rows, order, filters, export."""
 
 from __future__ import annotations
 

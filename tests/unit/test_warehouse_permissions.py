@@ -1,4 +1,4 @@
-"""What the login may do, as each version of SQL Server answers it."""
+"""Permissions of the login, as each version of SQL Server reports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words: one for every code, none that fails, none that ages on the server."""
+"""Texts: one for every code, none that raises, none that becomes outdated on the server."""
 
 from __future__ import annotations
 
