@@ -220,7 +220,7 @@ def test_executions_are_looked_for_in_near_runs_only(
     page = auditor.get(row_url("etlrunentity", alone))
     table = page.context["related"][0]
     assert table.rows == []
-    assert "in the 3 runs before and after" in page.content.decode()
+    assert "the 3 runs before and after this one" in page.content.decode()
 
 
 def test_around_an_event(auditor: Any, warehouse: Any) -> None:
@@ -260,7 +260,7 @@ def test_more_events_than_a_row_shows(auditor: Any, warehouse: Any) -> None:
     table = next(table for table in page.context["related"] if str(table.title) == "login events around it")
     assert len(table.rows) == 50
     assert table.rows[0][1] == "#60"
-    assert "The newest 50" in table.note
+    assert "Showing the latest 50" in table.note
 
 
 def test_types_are_the_contracts() -> None:

@@ -147,10 +147,10 @@ def test_a_file_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         if kind == "xlsx":
             rows = [tuple(cell.value for cell in row) for row in load_workbook(BytesIO(text)).active.iter_rows()]
             assert len(rows) == 4
-            assert "stops at 2 rows" in rows[3][0]
+            assert "limited to 2 rows" in rows[3][0]
         else:
             assert len(text.decode().splitlines()) == (4 if kind == "csv" else 3)
-            assert "stops at 2 rows" in text.decode().splitlines()[-1]
+            assert "limited to 2 rows" in text.decode().splitlines()[-1]
 
 
 def test_failures_have_meaning_advice_and_the_whole_message(client_as: Clients, snapshot_stored: Any) -> None:
