@@ -1,4 +1,4 @@
-"""The portal's tags, loaded into every template (settings: builtins). What they draw is in parts.py."""
+"""The portal's tags, loaded into every template (settings: builtins)."""
 
 from __future__ import annotations
 
@@ -13,53 +13,23 @@ from django_tables2.columns import BoundColumn
 
 from monitoring.accounts.browsers import browser_name
 from monitoring.web import graphics, parts
-from monitoring.web.parts import (
-    age,
-    duration,
-    elapsed,
-    icon,
-    none,
-    number,
-    percent,
-    rate,
-    rows,
-    status,
-    unknown,
-    value,
-    when,
-)
-
-__all__ = [
-    "age",
-    "duration",
-    "elapsed",
-    "icon",
-    "none",
-    "number",
-    "percent",
-    "rate",
-    "rows",
-    "status",
-    "unknown",
-    "value",
-    "when",
-]
 
 register = template.Library()
 
-for function in (age, duration, elapsed, icon, none, number, percent, rate, rows, status, unknown, value, when):
-    register.simple_tag(function)
+for tag in (
+    *(parts.age, parts.duration, parts.elapsed, parts.icon, parts.none, parts.number, parts.percent),
+    *(parts.rate, parts.rows, parts.status, parts.unknown, parts.value, parts.when),
+    *(graphics.sparkline, graphics.day_bars, graphics.progress),
+):
+    register.simple_tag(tag)
 register.simple_tag(parts.help_button, name="help")
-register.simple_tag(graphics.sparkline)
-register.simple_tag(graphics.day_bars)
-register.simple_tag(graphics.progress)
 
 MESSAGE_TONES = {"success": "ok", "error": "failed", "warning": "warning"}
 
 
 @register.filter
 def cell_attrs(column: BoundColumn) -> SafeString:
-    """The attributes of a column's cells: put together once per table, as no column's depend on the row."""
+    """Return the attributes of a column's cells, made once per table."""
     made: SafeString | None = getattr(column, "made_cell_attrs", None)
     if made is None:
         made = column.made_cell_attrs = column.attrs["td"].as_html()
@@ -68,13 +38,13 @@ def cell_attrs(column: BoundColumn) -> SafeString:
 
 @register.filter
 def browser(user_agent: str) -> str:
-    """The browser of a User-Agent header in a few words; "" where it is none that is known."""
+    """Return the name of a User-Agent header's browser, "" if it is unknown."""
     return browser_name(user_agent or "")
 
 
 @register.filter
 def tone(level_tag: str) -> str:
-    """The tone of a message of django.contrib.messages."""
+    """Return the tone of a message of django.contrib.messages."""
     return MESSAGE_TONES.get(level_tag, "info")
 
 
@@ -90,16 +60,8 @@ def card(
     actions: str = "",
 ) -> SafeString:
     """A titled surface; `span` is its width in the page's 12 columns."""
-    context = {
-        "content": content,
-        "title": title,
-        "help": help,
-        "id": id,
-        "span": span,
-        "note": note,
-        "actions": actions,
-    }
-    return render_to_string("components/card.html", context)
+    context = {"content": content, "title": title, "help": help, "id": id, "span": span, "note": note}
+    return render_to_string("components/card.html", {**context, "actions": actions})
 
 
 @register.simple_block_tag
@@ -124,11 +86,5 @@ def disclosure(content: str, summary: str = "", id: str = "", open: bool = False
 @register.simple_block_tag
 def chart(content: str, id: str, data: Mapping[str, Any], label: str, height: str = "md") -> SafeString:
     """A chart that static/js/charts.js draws from `data`; `label` is its sentence, `content` its table."""
-    context = {
-        "content": content,
-        "id": id,
-        "data": json_script(data, f"{id}-data"),
-        "label": label,
-        "height": height,
-    }
+    context = {"content": content, "id": id, "data": json_script(data, f"{id}-data"), "label": label, "height": height}
     return render_to_string("components/chart.html", context)

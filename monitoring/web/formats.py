@@ -1,6 +1,7 @@
-"""Values in words: durations, numbers, shares, moments, in the active language and zone.
+"""Values in words: durations, numbers, percentages and times, in the active language and time zone.
 
-What is unknown says so: never 0, never blank.
+The functions that return "unknown" for None are for sentences. Those that end in `_text` take a known value and are for
+cells and charts, with no-break spaces and fixed widths.
 """
 
 from __future__ import annotations
@@ -9,14 +10,37 @@ from datetime import UTC, date, datetime
 from math import isfinite
 from typing import Literal
 
-from django.utils import timezone, translation
+from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from monitoring.rules.facts import Count
 
-MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{NO-BREAK SPACE}"
+
+TimeStyle = Literal["short", "full", "time", "date", "minute", "day"]
+
+_PATTERNS: dict[str, dict[TimeStyle, str]] = {
+    "en": {
+        "short": "j M H:i",
+        "full": "j M Y H:i:s",
+        "time": "H:i:s",
+        "date": "j M Y",
+        "minute": "j M Y, H:i",
+        "day": "j M",
+    },
+    "pt-br": {
+        "short": "d/m H:i",
+        "full": "d/m/Y H:i:s",
+        "time": "H:i:s",
+        "date": "d/m/Y",
+        "minute": "d/m/Y H:i",
+        "day": "d/m",
+    },
+}
 
 
 def unknown() -> str:
@@ -24,16 +48,11 @@ def unknown() -> str:
     return pgettext("value", "unknown")
 
 
-def no_value() -> str:
-    """Return the sign for a figure that has no value here, which is not unknown."""
-    return "–"
-
-
 def number(value: float | int | None, decimals: int = 0) -> str:
-    """Return a number with the language's separators, "unknown" for None."""
+    """Return a number with the language's separators."""
     if value is None or not isfinite(value):
         return unknown()
-    return number_format(round(value, decimals), decimal_pos=decimals, use_l10n=True, force_grouping=True)
+    return number_text(round(value, decimals), decimals)
 
 
 def count(value: Count | int | None) -> str:
@@ -44,64 +63,42 @@ def count(value: Count | int | None) -> str:
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """Return a share as "98.5%"; whole percents without decimals."""
+    """Return a percentage as "98.5%"; whole percents without decimals."""
     if value is None or not isfinite(value):
         return unknown()
-    shown = 0 if float(value).is_integer() else decimals
-    return _("%(number)s%%") % {"number": number(value, shown)}
+    return _("%(number)s%%") % {"number": number(value, 0 if float(value).is_integer() else decimals)}
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time by its two largest units: "3 h 12 min", "45 s", "2 d 4 h"."""
+    """Return a duration in its two largest units, without the second if it is zero: "3 h 12 min", "2 h", "45 s"."""
     if seconds is None or not isfinite(seconds):
         return unknown()
-    whole = max(0, int(seconds))
-    if whole < MINUTE_SECONDS:
-        return _("%(seconds)s s") % {"seconds": whole}
-    if whole < HOUR_SECONDS:
-        return _two(
-            _("%(n)s min") % {"n": whole // MINUTE_SECONDS},
-            whole % MINUTE_SECONDS,
-            _("%(seconds)s s") % {"seconds": whole % MINUTE_SECONDS},
-        )
-    if whole < DAY_SECONDS:
-        minutes = whole % HOUR_SECONDS // MINUTE_SECONDS
-        return _two(_("%(n)s h") % {"n": whole // HOUR_SECONDS}, minutes, _("%(n)s min") % {"n": minutes})
-    hours = whole % DAY_SECONDS // HOUR_SECONDS
-    return _two(_("%(n)s d") % {"n": number(whole // DAY_SECONDS)}, hours, _("%(n)s h") % {"n": hours})
+    minutes, second = divmod(max(0, int(seconds)), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    units = (
+        (days, _("%(n)s d") % {"n": number(days)}),
+        (hour, _("%(n)s h") % {"n": hour}),
+        (minute, _("%(n)s min") % {"n": minute}),
+        (second, _("%(seconds)s s") % {"seconds": second}),
+    )
+    largest = next((position for position, (amount, _text) in enumerate(units) if amount), len(units) - 1)
+    first, *rest = units[largest : largest + 2]
+    return " ".join([first[1], *(text for amount, text in rest if amount)])
 
 
 def speed(rows_per_second: float | None) -> str:
-    """Return rows per second, with decimals where they matter."""
+    """Return rows per second, with a decimal below 10."""
     if rows_per_second is None or not isfinite(rows_per_second):
         return unknown()
-    decimals = 0 if rows_per_second >= 10 else 1
-    return _("%(number)s rows/s") % {"number": number(rows_per_second, decimals)}
+    return _("%(number)s rows/s") % {"number": number(rows_per_second, 0 if rows_per_second >= 10 else 1)}
 
 
 def moment(at: datetime | None) -> str:
-    """Return date and time of day in the active zone ("15 May 2024, 09:40"; "15/05/2024 09:40"), "unknown" for None."""
+    """Return date and time in the active zone: "15 May 2024, 09:40", "15/05/2024 09:40"."""
     if at is None:
         return unknown()
-    local = timezone.localtime(at) if timezone.is_aware(at) else at
-    return date_format(local, "d/m/Y H:i" if get_language() == "pt-br" else "j M Y, H:i")
-
-
-def _two(first: str, rest: int, second: str) -> str:
-    return f"{first} {second}" if rest else first
-
-
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-MINUS = "\N{MINUS SIGN}"
-THIN = "\N{NO-BREAK SPACE}"
-
-TimeStyle = Literal["short", "full", "time", "date"]
-
-_PATTERNS: dict[str, dict[TimeStyle, str]] = {
-    "en": {"short": "j M H:i", "full": "j M Y H:i:s", "time": "H:i:s", "date": "j M Y"},
-    "pt-br": {"short": "d/m H:i", "full": "d/m/Y H:i:s", "time": "H:i:s", "date": "d/m/Y"},
-}
-"""A day comes before its month in both: "11/12" is never two dates. English spells the month out."""
+    return _formatted(timezone.localtime(at) if timezone.is_aware(at) else at, "minute")
 
 
 def number_text(value: float, decimals: int = 0) -> str:
@@ -124,7 +121,7 @@ def percent_text(value: float) -> str:
 def duration_text(seconds: float) -> str:
     """Return seconds as the two largest units: "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h".
 
-    A little is never nothing: under a twentieth of a second it is "< 0.1 s".
+    Under a twentieth of a second it is "< 0.1 s", because it is not zero.
     """
     sign, seconds = (MINUS, -seconds) if seconds < 0 else ("", seconds)
     if 0 < seconds < 0.05:
@@ -142,9 +139,17 @@ def duration_text(seconds: float) -> str:
 
 
 def time_text(moment: datetime, style: TimeStyle = "short") -> str:
-    """Return an aware time in the viewer's zone."""
-    patterns = _PATTERNS.get(translation.get_language() or "en", _PATTERNS["en"])
-    return str(date_format(timezone.localtime(moment), patterns[style]))
+    """Return an aware time in the user's zone."""
+    return _formatted(timezone.localtime(moment), style)
+
+
+def short_day(day: date) -> str:
+    """Return a day as "3 Mar"."""
+    return _formatted(day, "day")
+
+
+def _formatted(value: date, style: TimeStyle) -> str:
+    return str(date_format(value, _PATTERNS.get(get_language() or "en", _PATTERNS["en"])[style]))
 
 
 def utc_text(moment: datetime) -> str:
@@ -154,9 +159,4 @@ def utc_text(moment: datetime) -> str:
 
 def machine_text(moment: datetime) -> str:
     """Return an aware time for a `datetime` attribute: "2026-01-31T08:00:05Z"."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
-
-
-def short_day(day: date) -> str:
-    """Return a day as "3 Mar"."""
-    return str(date_format(day, "d/m" if get_language() == "pt-br" else "j M"))
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
