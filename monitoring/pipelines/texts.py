@@ -234,25 +234,25 @@ def trend_note(trend: Trend) -> str:
 
 def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
     if grain is Grain.HOUR:
-        text, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
+        words, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
     else:
-        text, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
+        words, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
     if step is None or step == single:
-        return text
-    return f"{text} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
+        return words
+    return f"{words} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
 
 
 def trend_sentence(trend: Trend) -> str:
     """Return the chart in words: the latest value, the bounds and the typical range."""
-    known, text = trend.known, FIGURES[trend.figure].text
+    known, written = trend.known, FIGURES[trend.figure].text
     if not known:
         return gettext("No values in this period.")
     lows = [point.value if point.low is None else point.low for point in known]
     highs = [point.value if point.high is None else point.high for point in known]
     bounds = {
-        "last": text(trend.last),
-        "low": text(min(value for value in lows if value is not None)),
-        "high": text(max(value for value in highs if value is not None)),
+        "last": written(trend.last),
+        "low": written(min(value for value in lows if value is not None)),
+        "high": written(max(value for value in highs if value is not None)),
     }
     if trend.last is None and trend.figure in EXECUTED:
         sentence = gettext("Lowest %(low)s, highest %(high)s.") % bounds
@@ -260,7 +260,7 @@ def trend_sentence(trend: Trend) -> str:
         sentence = gettext("Last %(last)s, lowest %(low)s, highest %(high)s.") % bounds
     if trend.band is None:
         return f"{sentence} " + gettext("Fewer than five values: no typical range yet.")
-    low, median, high = map(text, trend.band)
+    low, median, high = map(written, trend.band)
     return f"{sentence} " + gettext("Typically %(low)s to %(high)s, median %(median)s.") % {
         "low": low,
         "high": high,
