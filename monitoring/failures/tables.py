@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import graphics, parts
 from monitoring.web.failure_groups import FailureGroup, days_sentence
-from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.failure_texts import advice_for
 from monitoring.web.labels import label
 from monitoring.web.tables import (
     Column,
@@ -36,7 +36,7 @@ class GroupColumn(Column):
     """The class as a link to the group, its meaning, and the names in its message."""
 
     def render(self, record: FailureGroup) -> SafeString:
-        words = failure_text(record.error)
+        words = advice_for(record.error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
             '<div class="failure"><p class="failure__kind"><a href="{}">{}</a></p><p>{} {}</p></div>',

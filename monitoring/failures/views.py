@@ -32,7 +32,7 @@ from monitoring.web.failure_groups import (
     failure_group,
     failure_groups,
 )
-from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import filters
 from monitoring.web.formats import short_day
 from monitoring.web.preflight import OPENING
@@ -101,7 +101,7 @@ class FailureGroupFacts(GroupBlock):
             error = parse(message if may(self.request.user, CONNECTIONS) else mask_logins(message))
         return {
             "error": error,
-            "words": failure_text(error),
+            "words": advice_for(error),
             "until": until,
             "may_unmask": may(self.request.user, UNMASK) and BULLET in group.error.text,
             "connections_url": audit_url(group.last_seen - AROUND, group.last_seen + AROUND)
@@ -171,7 +171,7 @@ class FailureGroupPage(Page):
 
     def context(self, current: Current) -> dict[str, Any]:
         group = group_or_404(self.request, current, self.kwargs["fingerprint"])
-        return {"group": group, "words": failure_text(group.error)}
+        return {"group": group, "words": advice_for(group.error)}
 
 
 class FailureGroupExecutionsExport(export.TableExport):

@@ -30,7 +30,7 @@ from monitoring.web.audit_links import around_failed, around_run
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
 from monitoring.web.cache import cached_once
 from monitoring.web.errors import NothingHere
-from monitoring.web.failure_texts import advice_for as failure_text
+from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import problem_text
@@ -293,7 +293,7 @@ def _failure(execution: Execution, error: ErrorText, current: Current, *, copied
     start = execution.watermark_from
     return {
         "execution": execution,
-        "words": failure_text(error),
+        "words": advice_for(error),
         "group_url": reverse("monitoring:failure-group", args=(error.fingerprint,)) if grouped else "",
         "moved": moved_text(execution),
         "control": control,
