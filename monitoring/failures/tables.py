@@ -1,19 +1,24 @@
-"""The grouped failures, and the executions of one group, as tables."""
+"""The grouped failures and the executions of one group as tables, and the filters of the groups."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from django import forms
 from django.urls import reverse
+from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from monitoring.rules.enums import FailureState
 from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import graphics, parts
 from monitoring.web.failure_groups import FailureGroup, days_sentence
 from monitoring.web.failure_texts import advice_for
+from monitoring.web.filters import TEXT_LENGTH, TableForm, class_choices, search_field
 from monitoring.web.labels import label
 from monitoring.web.tables import (
     Column,
@@ -152,3 +157,47 @@ class GroupPartsTable(PortalTable):
 
     def render_last_run_id(self, value: int) -> SafeString:
         return run_link(value)
+
+
+def state_choices() -> list[tuple[str, str]]:
+    return [(each.value, label(each)) for each in FailureState]
+
+
+class FailureGroupsForm(TableForm):
+    q = search_field()
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        required=False,
+        choices=lazy(class_choices, list)(),
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
+    )
+    pipeline = forms.CharField(
+        label=_("Pipeline"),
+        required=False,
+        max_length=TEXT_LENGTH,
+        widget=forms.TextInput(attrs={"list": "failure-pipelines"}),
+    )
+    state = forms.MultipleChoiceField(
+        label=_("State"),
+        required=False,
+        choices=lazy(state_choices, list)(),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": _("There is no state “%(value)s”. Showing all states.")},
+    )
+    unresolved = forms.BooleanField(label=_("Unresolved only"), required=False)
+
+    def apply(self, groups: Iterable[FailureGroup]) -> list[FailureGroup]:
+        """Return the groups that match. A group of an unknown state counts as unresolved."""
+        values = self.values
+        kind, states, unresolved = values.get("kind"), values.get("state"), values.get("unresolved")
+        pipeline = (values.get("pipeline") or "").strip().casefold()
+        text = (values.get("q") or "").strip().casefold()
+        return [
+            group
+            for group in groups
+            if (not kind or group.kind == kind)
+            and (not states or group.state in states)
+            and (not pipeline or any(pipeline == name.casefold() for name in group.pipelines))
+            and (not unresolved or group.unresolved or group.state is FailureState.UNKNOWN)
+            and (not text or text in "\n".join((group.error.text, group.error.words, *group.pipelines)).casefold())
+        ]

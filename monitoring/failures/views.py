@@ -12,8 +12,7 @@ from django.utils.translation import gettext
 
 from monitoring.access import CONNECTIONS, UNMASK, may
 from monitoring.collector.snapshot import Current, current
-from monitoring.failures.forms import FailureGroupsForm
-from monitoring.failures.tables import FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
+from monitoring.failures.tables import FailureGroupsForm, FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.models import RunEntityCopy
 from monitoring.models.executions import execution_of
 from monitoring.rules.error_text import parse

@@ -1,11 +1,13 @@
-"""The status of a pipeline and the state of its watermark: the first that applies (METRICS, "Per pipeline")."""
+"""The status of a pipeline, the state of its watermark (METRICS, "Per pipeline"), and the state of a failure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
-from monitoring.rules.enums import ExecutionStatus, PipelineStatus, RunStatus, WatermarkState
+from monitoring.rules.enums import ExecutionStatus, FailureState, PipelineStatus, RunStatus, WatermarkState
 from monitoring.rules.facts import ControlRow, Execution, History, PipelineReading, SourceReading, Watermark
 from monitoring.rules.figures import MINIMUM_GAPS, finished, merged, newest_finish, percentile, seconds_between, usable
 
@@ -183,3 +185,39 @@ def _direction(window: list[EligibleSample], *, capped: bool) -> WatermarkState:
         return WatermarkState.DRAINING
     moved = marks[0][1] > marks[-1][1]
     return WatermarkState.FALLING_BEHIND if moved else WatermarkState.UNKNOWN
+
+
+NEW_FOR = timedelta(hours=24)
+GONE_AFTER = 3
+"""Successes of each of its pipelines since it was last seen: a deadlock may not occur in one or two by chance."""
+
+
+class Standing(NamedTuple):
+    """Of a pipeline: the fingerprint of its newest finished execution ("": a success), and the run of its GONE_AFTER-th
+    newest success (None: it has had fewer)."""
+
+    fails_with: str = ""
+    success_run_id: int | None = None
+
+
+def state_of(
+    first_seen: datetime, last_runs: Mapping[str, int], standings: Mapping[str, Standing] | None, now: datetime
+) -> FailureState:
+    """Return the state of a failure. `last_runs`: per pipeline the newest run that failed with it.
+
+    UNKNOWN if the newest runs could not be read (`standings` None).
+    """
+    if standings is None:
+        return FailureState.UNKNOWN
+    if last_runs and all(_over(standings.get(name), run_id) for name, run_id in last_runs.items()):
+        return FailureState.GONE
+    return FailureState.NEW if now - first_seen <= NEW_FOR else FailureState.RECURRING
+
+
+def unresolved_in(fingerprint: str, names: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, ...]:
+    """Return the pipelines that still fail with it."""
+    return tuple(sorted(name for name in names if name in standings and standings[name].fails_with == fingerprint))
+
+
+def _over(standing: Standing | None, last_run_id: int) -> bool:
+    return standing is not None and standing.success_run_id is not None and standing.success_run_id > last_run_id

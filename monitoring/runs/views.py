@@ -19,9 +19,16 @@ from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Problem
 from monitoring.rules.running import running_now
-from monitoring.runs.forms import NEWEST_FIRST, SORTABLE, RunsForm, sortable
 from monitoring.runs.queries import RunDetail, run_detail
-from monitoring.runs.tables import ControlTable, ExecutionsTable, RunsTable
+from monitoring.runs.tables import (
+    NEWEST_FIRST,
+    SORTABLE,
+    ControlTable,
+    ExecutionsTable,
+    RunsForm,
+    RunsTable,
+    sortable,
+)
 from monitoring.runs.timeline import timeline, timeline_chart, timeline_sentence
 from monitoring.templatetags.run_grid import run_grid
 from monitoring.warehouse.errors import problem_from

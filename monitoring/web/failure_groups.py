@@ -18,8 +18,8 @@ from monitoring.models import CollectorState, RunEntityCopy
 from monitoring.models.executions import shown_error
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState
 from monitoring.rules.error_text import FINGERPRINT_VERSION, ErrorText, parse
-from monitoring.rules.failure_groups import GONE_AFTER, Standing, state_of, unresolved_in
 from monitoring.rules.figures import days_until
+from monitoring.rules.status import GONE_AFTER, Standing, state_of, unresolved_in
 from monitoring.web import readings
 from monitoring.web.cache import cached_once
 from monitoring.web.failure_texts import advice_for

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from monitoring.rules.enums import FailureState as State
-from monitoring.rules.failure_groups import NEW_FOR, Standing, state_of, unresolved_in
+from monitoring.rules.status import NEW_FOR, Standing, state_of, unresolved_in
 from tests.factories import NOW, ago
 
 
