@@ -199,7 +199,7 @@ class AuditQuestion(StrEnum):
 
 
 class FailureState(StrEnum):
-    """What became of a failure that recurs (rules/failure_groups.py)."""
+    """What became of a failure that recurs (rules/status.py)."""
 
     NEW = "new"
     RECURRING = "recurring"
