@@ -39,19 +39,19 @@ ByName = dict[str, dict[str, Any]]
 
 
 class _Kind:
-    """One kind of step: what it makes, from which rows, and which columns of the collector's row steer it."""
+    """One kind of step.
+
+    `columns`: of PipelineRollup, that it writes. `rolled_to`, `kept_from`: columns of the collector's row; everything
+    before the one is rolled up, source rows before the other may have been deleted. `at`: the time column of the
+    source rows. `empties`: a period without source rows loses the columns of an earlier step.
+    """
 
     grain: Grain
     columns: tuple[str, ...]
-    """The columns of PipelineRollup that it writes."""
     rolled_to: str
-    """Everything before it is rolled up."""
     kept_from = ""
-    """Source rows before it may have been deleted."""
     at: str
-    """The time column of the source rows."""
     empties = False
-    """Whether a period without source rows loses what an earlier step wrote."""
 
     @property
     def length(self) -> timedelta:
@@ -72,7 +72,7 @@ class _Kind:
         return now
 
     def also_moved(self, start: datetime) -> dict[str, Any]:
-        """Return other columns of the collector's row that change when this period is made."""
+        """Return other columns of the collector's row that change with this step."""
         return {}
 
     def next_from(self, moment: datetime | None = None) -> datetime | None:

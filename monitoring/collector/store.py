@@ -128,7 +128,7 @@ WINDOW_EDGE = 20
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 MINIMUM_HOURS = 5
-"""Roll-ups that a coverage median needs: as many as METRICS asks executions of a percentile."""
+"""Roll-ups that a coverage median needs: as many as METRICS requires executions for a percentile."""
 KNOWN = (ExecutionStatus.RUNNING, ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
 
 

@@ -123,7 +123,7 @@ class RunCopy(ScopedRun):
 class RunEntityCopy(models.Model):
     """The portal's copy of one `audit.etl_run_entity` row: history by pipeline, with an index for it.
 
-    Counts are INT over there by contract; an owner who widened one must not stop the copying.
+    Counts are INT in the warehouse by contract; a widened column must not stop the copying.
     """
 
     run_entity_id = models.BigIntegerField(primary_key=True)

@@ -1,4 +1,4 @@
-"""The alert rules of METRICS. Each looks at one pipeline and answers: fine, open, unknown, or not enough to judge.
+"""The alert rules of METRICS. Each judges one pipeline: fine, open, unknown, or not enough history to judge.
 
 The values of an alert hold nothing that grows with the clock, so that an unchanged alert stays equal from sample to
 sample: how long it lasts follows from `since`.

@@ -189,7 +189,7 @@ class ErrorClass(StrEnum):
 
 
 class AuditQuestion(StrEnum):
-    """What an auditor asks of the login events (rules/audit.py)."""
+    """The questions of an auditor about the login events (rules/audit.py)."""
 
     NEW_IDENTITY = "new_identity"
     UNENCRYPTED = "unencrypted"
@@ -243,7 +243,7 @@ class Group(StrEnum):
     ADMIN = "admin"
 
 
-# Named groups of statuses: a test proves that every status is in exactly one of each pair.
+# A test checks that every status is in exactly one of each pair.
 FINISHED = frozenset({ExecutionStatus.SUCCESS, ExecutionStatus.FAILED})
 UNFINISHED = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.UNKNOWN})
 RUN_FINISHED = frozenset({RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.PARTIAL})

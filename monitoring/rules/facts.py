@@ -164,7 +164,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run, with its executions when they were asked for. Errors as in Execution."""
+    """One run, with its executions when they were read too. Errors as in Execution."""
 
     run_id: int
     status: RunStatus

@@ -1,4 +1,4 @@
-"""`manage.py collect`: look at the warehouse again and again, and store what was seen."""
+"""`manage.py collect`: sample the warehouse until stopped."""
 
 from __future__ import annotations
 
