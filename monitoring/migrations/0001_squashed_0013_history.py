@@ -164,45 +164,45 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "payload",
-                    models.BinaryField(help_text="The snapshot as JSON (policies/facts.py: Snapshot).", null=True),
+                    models.BinaryField(help_text="The snapshot as JSON (rules/facts.py: Snapshot).", null=True),
                 ),
-                ("copied_from_run_id", models.BigIntegerField(help_text="The oldest run copied so far.", null=True)),
-                ("copied_to_run_id", models.BigIntegerField(help_text="The newest run copied so far.", null=True)),
+                ("copied_from_run_id", models.BigIntegerField(help_text="The oldest copied run.", null=True)),
+                ("copied_to_run_id", models.BigIntegerField(help_text="The latest copied run.", null=True)),
                 (
                     "copied_all",
-                    models.BooleanField(default=False, help_text="The copy reaches back to the retention's start."),
+                    models.BooleanField(default=False, help_text="The copies reach back to the start of the retention."),
                 ),
                 (
                     "fingerprint_version",
                     models.PositiveSmallIntegerField(
-                        default=0, help_text="By which rules every copied failure has its fingerprint."
+                        default=0, help_text="Version of the rules that made the fingerprints."
                     ),
                 ),
                 (
                     "fingerprinted_from",
                     models.BigIntegerField(
-                        help_text="Older run entities than this still have theirs by earlier rules, or none.", null=True
+                        help_text="Older run entities have fingerprints by earlier rules, or none.", null=True
                     ),
                 ),
                 (
                     "hours_rolled_to",
-                    models.DateTimeField(help_text="Every hour before it that has samples is rolled up.", null=True),
+                    models.DateTimeField(help_text="All earlier hours have been rolled up from their samples.", null=True),
                 ),
                 (
                     "days_rolled_to",
-                    models.DateTimeField(help_text="The same of days; of hours they are made.", null=True),
+                    models.DateTimeField(help_text="All earlier days have been rolled up from their hours.", null=True),
                 ),
                 (
                     "run_days_rolled_to",
-                    models.DateTimeField(help_text="The same of the days of copied executions.", null=True),
+                    models.DateTimeField(help_text="The executions of all earlier days have been rolled up.", null=True),
                 ),
                 (
                     "samples_kept_from",
-                    models.DateTimeField(help_text="Samples before it may be deleted already.", null=True),
+                    models.DateTimeField(help_text="Earlier samples may have been deleted.", null=True),
                 ),
                 (
                     "copies_kept_from",
-                    models.DateTimeField(help_text="Copies before it may be deleted already.", null=True),
+                    models.DateTimeField(help_text="Earlier copies may have been deleted.", null=True),
                 ),
             ],
             options={
@@ -226,13 +226,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "lease_until",
-                    models.DateTimeField(help_text="Somebody is running the checks, at most until then.", null=True),
+                    models.DateTimeField(help_text="The checks are running, at most until then.", null=True),
                 ),
                 ("lease_by", models.CharField(blank=True, max_length=150)),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
                 ("finished_by", models.CharField(blank=True, max_length=150, verbose_name="asked by")),
                 ("milliseconds", models.FloatField(null=True)),
-                ("results", models.JSONField(default=list, help_text="policies/integrity.py: a list of CheckResult.")),
+                ("results", models.JSONField(default=list, help_text="A list of CheckResult (rules/integrity.py).")),
             ],
             options={
                 "verbose_name": "integrity report",
@@ -403,10 +403,10 @@ class Migration(migrations.Migration):
                 ("id", models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
                 (
                     "from_key",
-                    models.BigIntegerField(help_text="The oldest key read so far; what is older is read backwards."),
+                    models.BigIntegerField(help_text="The oldest key read so far; older rows are read backwards."),
                 ),
                 ("to_key", models.BigIntegerField(help_text="The newest key read so far.")),
-                ("complete", models.BooleanField(default=False, help_text="Nothing older is left to read.")),
+                ("complete", models.BooleanField(default=False, help_text="All older rows have been read.")),
                 ("reaches_back", models.DateTimeField(null=True)),
                 ("read_until", models.DateTimeField(help_text="By the warehouse's clock.")),
             ],
@@ -627,8 +627,8 @@ class Migration(migrations.Migration):
                 ("served_lag_seconds", models.BigIntegerField(null=True)),
                 ("watermark_updated_at", models.DateTimeField(null=True)),
                 ("watermark_id", models.BigIntegerField(null=True)),
-                ("run_entity_id", models.BigIntegerField(help_text="The newest run entity then.", null=True)),
-                ("problem", models.CharField(blank=True, help_text="Why something could not be read.", max_length=40)),
+                ("run_entity_id", models.BigIntegerField(help_text="The latest run entity at that time.", null=True)),
+                ("problem", models.CharField(blank=True, help_text="Why a value could not be read.", max_length=40)),
             ],
             options={
                 "verbose_name": "sample",
@@ -769,13 +769,13 @@ class Migration(migrations.Migration):
                 (
                     "error_class",
                     models.CharField(
-                        blank=True, help_text="What kind of failure it is, of a failed one.", max_length=30
+                        blank=True, help_text="The kind of failure; empty if it did not fail.", max_length=30
                     ),
                 ),
                 (
                     "fingerprint",
                     models.CharField(
-                        help_text="The same for failures that are the same; NULL: it did not fail.",
+                        help_text="Equal for equal failures; NULL: it did not fail.",
                         max_length=16,
                         null=True,
                     ),

@@ -31,21 +31,21 @@ class CollectorState(models.Model):
     tick_milliseconds = models.PositiveIntegerField(null=True)
     sampled_at = models.DateTimeField(null=True, help_text="The snapshot's time, by the warehouse's clock.")
     version = models.CharField(max_length=32, blank=True, help_text="Changes when anything shown changes.")
-    payload = models.BinaryField(null=True, help_text="The snapshot as JSON (policies/facts.py: Snapshot).")
-    copied_from_run_id = models.BigIntegerField(null=True, help_text="The oldest run copied so far.")
-    copied_to_run_id = models.BigIntegerField(null=True, help_text="The newest run copied so far.")
-    copied_all = models.BooleanField(default=False, help_text="The copy reaches back to the retention's start.")
+    payload = models.BinaryField(null=True, help_text="The snapshot as JSON (rules/facts.py: Snapshot).")
+    copied_from_run_id = models.BigIntegerField(null=True, help_text="The oldest copied run.")
+    copied_to_run_id = models.BigIntegerField(null=True, help_text="The latest copied run.")
+    copied_all = models.BooleanField(default=False, help_text="The copies reach back to the start of the retention.")
     fingerprint_version = models.PositiveSmallIntegerField(
-        default=0, help_text="By which rules every copied failure has its fingerprint."
+        default=0, help_text="Version of the rules that made the fingerprints."
     )
     fingerprinted_from = models.BigIntegerField(
-        null=True, help_text="Older run entities than this still have theirs by earlier rules, or none."
+        null=True, help_text="Older run entities have fingerprints by earlier rules, or none."
     )
-    hours_rolled_to = models.DateTimeField(null=True, help_text="Every hour before it that has samples is rolled up.")
-    days_rolled_to = models.DateTimeField(null=True, help_text="The same of days; of hours they are made.")
-    run_days_rolled_to = models.DateTimeField(null=True, help_text="The same of the days of copied executions.")
-    samples_kept_from = models.DateTimeField(null=True, help_text="Samples before it may be deleted already.")
-    copies_kept_from = models.DateTimeField(null=True, help_text="Copies before it may be deleted already.")
+    hours_rolled_to = models.DateTimeField(null=True, help_text="All earlier hours have been rolled up from their samples.")
+    days_rolled_to = models.DateTimeField(null=True, help_text="All earlier days have been rolled up from their hours.")
+    run_days_rolled_to = models.DateTimeField(null=True, help_text="The executions of all earlier days have been rolled up.")
+    samples_kept_from = models.DateTimeField(null=True, help_text="Earlier samples may have been deleted.")
+    copies_kept_from = models.DateTimeField(null=True, help_text="Earlier copies may have been deleted.")
 
     class Meta:
         verbose_name = _("collector state")
@@ -78,8 +78,8 @@ class PipelineSample(models.Model):
     served_lag_seconds = models.BigIntegerField(null=True)
     watermark_updated_at = models.DateTimeField(null=True)
     watermark_id = models.BigIntegerField(null=True)
-    run_entity_id = models.BigIntegerField(null=True, help_text="The newest run entity then.")
-    problem = models.CharField(max_length=40, blank=True, help_text="Why something could not be read.")
+    run_entity_id = models.BigIntegerField(null=True, help_text="The latest run entity at that time.")
+    problem = models.CharField(max_length=40, blank=True, help_text="Why a value could not be read.")
 
     objects = PipelinesManager()
 
@@ -142,9 +142,9 @@ class RunEntityCopy(models.Model):
     error_message = ForeignTextField(blank=True)
     error = ErrorTextField(null=True, help_text="The message parsed and masked, for every reader.")
     error_with_logins = ErrorTextField(null=True, help_text="For readers who may see logins; NULL: the same.")
-    error_class = models.CharField(max_length=30, blank=True, help_text="What kind of failure it is, of a failed one.")
+    error_class = models.CharField(max_length=30, blank=True, help_text="The kind of failure; empty if it did not fail.")
     fingerprint = models.CharField(
-        max_length=16, null=True, help_text="The same for failures that are the same; NULL: it did not fail."
+        max_length=16, null=True, help_text="Equal for equal failures; NULL: it did not fail."
     )
 
     objects = PipelinesManager()
@@ -292,12 +292,12 @@ class IntegrityReport(models.Model):
     """The last integrity checks of one pipeline, and the lease of the user who is running them."""
 
     entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
-    lease_until = models.DateTimeField(null=True, help_text="Somebody is running the checks, at most until then.")
+    lease_until = models.DateTimeField(null=True, help_text="The checks are running, at most until then.")
     lease_by = models.CharField(max_length=150, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
     finished_by = models.CharField(_("asked by"), max_length=150, blank=True)
     milliseconds = models.FloatField(null=True)
-    results = ForeignJSONField(default=list, help_text="policies/integrity.py: a list of CheckResult.")
+    results = ForeignJSONField(default=list, help_text="A list of CheckResult (rules/integrity.py).")
 
     objects = PipelinesManager()
 
@@ -349,9 +349,9 @@ class SeenHistory(models.Model):
     SINGLETON = 1
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=SINGLETON, editable=False)
-    from_key = models.BigIntegerField(help_text="The oldest key read so far; what is older is read backwards.")
+    from_key = models.BigIntegerField(help_text="The oldest key read so far; older rows are read backwards.")
     to_key = models.BigIntegerField(help_text="The newest key read so far.")
-    complete = models.BooleanField(default=False, help_text="Nothing older is left to read.")
+    complete = models.BooleanField(default=False, help_text="All older rows have been read.")
     reaches_back = models.DateTimeField(null=True)
     read_until = models.DateTimeField(help_text="By the warehouse's clock.")
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = sorted(
-    path
-    for folder in ("etlportal", "monitoring", "demo")
-    for path in (ROOT / folder).rglob("*.py")
-    if "migrations" not in path.parts
-)
+PACKAGES = ("etlportal", "monitoring", "demo")
+CODE = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts)
 SQL_ALLOWED = (
     "monitoring/warehouse/",
     "demo/",
@@ -71,3 +69,49 @@ def test_no_private_module_of_a_dependency_is_imported() -> None:
 
 def _names(node: ast.ImportFrom) -> list[str]:
     return [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+
+
+DOCUMENTED = frozenset({"_asdict", "_base_manager", "_default_manager", "_exit", "_meta", "_state"})
+"""Names with an underscore that Python and Django document for use."""
+OVERRIDDEN = {"SqlServerWrapper._set_autocommit"}
+"""Private methods of a dependency that the portal overrides: each has an entry in docs/adr/0019."""
+
+
+def _defined(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def test_no_private_attribute_of_a_dependency_is_used() -> None:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in CODE}
+    own = {name for tree in trees.values() for name in _defined(tree)} | DOCUMENTED
+    found = [
+        f"{_name(path)}:{node.lineno}: {node.attr}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+        if node.attr not in own
+    ]
+    assert found == []
+
+
+def test_no_private_method_of_a_dependency_is_overridden() -> None:
+    found = set()
+    for path in CODE:
+        name = _name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        module = importlib.import_module(name)
+        for own in vars(module).values():
+            if not isinstance(own, type) or own.__module__ != name:
+                continue
+            others = [base for base in own.__mro__ if base.__module__.split(".")[0] not in PACKAGES]
+            for method, value in vars(own).items():
+                # Not "__x__", and not "_x_", with which enum marks what a class may define.
+                private = method.startswith("_") and not method.endswith("_")
+                if private and isinstance(value, types.FunctionType):
+                    found |= {f"{own.__name__}.{method}" for base in others if method in vars(base)}
+    assert found == OVERRIDDEN
