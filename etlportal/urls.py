@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from monitoring.accounts import sign_in as single_sign_on
+from monitoring.accounts import single_sign_on
 from monitoring.accounts.sessions import Sessions
 
 # Only the views of django-allauth that the portal needs. Users do not manage mail addresses, and do not link accounts

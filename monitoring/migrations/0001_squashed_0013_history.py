@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "hours_rolled_to",
-                    models.DateTimeField(help_text="All earlier hours have been rolled up from their samples.", null=True),
+                    models.DateTimeField(help_text="All earlier hours have been rolled up.", null=True),
                 ),
                 (
                     "days_rolled_to",
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "run_days_rolled_to",
-                    models.DateTimeField(help_text="The executions of all earlier days have been rolled up.", null=True),
+                    models.DateTimeField(help_text="Executions of all earlier days are rolled up.", null=True),
                 ),
                 (
                     "samples_kept_from",
@@ -769,7 +769,7 @@ class Migration(migrations.Migration):
                 (
                     "error_class",
                     models.CharField(
-                        blank=True, help_text="The kind of failure; empty if it did not fail.", max_length=30
+                        blank=True, help_text="The kind of failure, or empty.", max_length=30
                     ),
                 ),
                 (

@@ -41,9 +41,9 @@ class CollectorState(models.Model):
     fingerprinted_from = models.BigIntegerField(
         null=True, help_text="Older run entities have fingerprints by earlier rules, or none."
     )
-    hours_rolled_to = models.DateTimeField(null=True, help_text="All earlier hours have been rolled up from their samples.")
+    hours_rolled_to = models.DateTimeField(null=True, help_text="All earlier hours have been rolled up.")
     days_rolled_to = models.DateTimeField(null=True, help_text="All earlier days have been rolled up from their hours.")
-    run_days_rolled_to = models.DateTimeField(null=True, help_text="The executions of all earlier days have been rolled up.")
+    run_days_rolled_to = models.DateTimeField(null=True, help_text="Executions of all earlier days are rolled up.")
     samples_kept_from = models.DateTimeField(null=True, help_text="Earlier samples may have been deleted.")
     copies_kept_from = models.DateTimeField(null=True, help_text="Earlier copies may have been deleted.")
 
@@ -142,7 +142,7 @@ class RunEntityCopy(models.Model):
     error_message = ForeignTextField(blank=True)
     error = ErrorTextField(null=True, help_text="The message parsed and masked, for every reader.")
     error_with_logins = ErrorTextField(null=True, help_text="For readers who may see logins; NULL: the same.")
-    error_class = models.CharField(max_length=30, blank=True, help_text="The kind of failure; empty if it did not fail.")
+    error_class = models.CharField(max_length=30, blank=True, help_text="The kind of failure, or empty.")
     fingerprint = models.CharField(
         max_length=16, null=True, help_text="Equal for equal failures; NULL: it did not fail."
     )

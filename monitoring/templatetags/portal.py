@@ -11,8 +11,8 @@ from django.utils.html import json_script
 from django.utils.safestring import SafeString
 from django_tables2.columns import BoundColumn
 
-from monitoring.accounts.browsers import browser_name
 from monitoring.web import graphics, parts
+from monitoring.web.browsers import browser_name
 
 register = template.Library()
 

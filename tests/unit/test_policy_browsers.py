@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitoring.accounts.browsers import browser_name
+from monitoring.web.browsers import browser_name
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.accounts.provider_groups import groups_for, managed, names_in
+from monitoring.accounts.single_sign_on import groups_for, managed, names_in
 
 MAP = {"ops": frozenset({"operator"}), "all": frozenset({"viewer", "operator"})}
 

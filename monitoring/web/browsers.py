@@ -1,4 +1,4 @@
-"""Which browser a User-Agent header names, as its owner would say it."""
+"""The browser that a User-Agent header names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BROWSERS = {
     "Chrome": "Chrome",
     "Version": "Safari",
 }
-"""The first one that is there says it: nearly all also claim to be others. "Version" is Safari's only with Safari."""
+"""The first match counts, because most browsers also claim to be others. "Version" is Safari's only with "Safari"."""
 SYSTEMS = {
     "iPhone": "iPhone",
     "iPad": "iPad",
@@ -29,7 +29,7 @@ SYSTEMS = {
 
 
 def browser_name(user_agent: str) -> str:
-    """Return for example "Firefox 140, Windows"; "" when it names none that is known."""
+    """Return for example "Firefox 140, Windows"; "" for an unknown browser."""
     system = next((name for part, name in SYSTEMS.items() if part in user_agent), "")
     for part, name in BROWSERS.items():
         found = re.search(rf"\b{part}/(\d+)", user_agent)
