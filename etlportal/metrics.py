@@ -53,10 +53,7 @@ REQUEST_SECONDS = Histogram(
     registry=OWN,
 )
 STATEMENTS = Counter(
-    "etlportal_statements",
-    "Statements by database alias and outcome.",
-    ["alias", "outcome"],
-    registry=OWN,
+    "etlportal_statements", "Statements by database alias and outcome.", ["alias", "outcome"], registry=OWN
 )
 STATEMENT_SECONDS = Histogram(
     "etlportal_statement_duration_seconds",

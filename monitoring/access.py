@@ -1,7 +1,7 @@
-"""Who may open what: every page, block, file, action, column and admin page with the permission that it needs.
+"""The permission that each page, block, file, action, column and admin page needs, and the rights of a user.
 
-The one place. The middleware closes an address of the portal's own that is not listed here; tests hold views,
-groups, columns, the admin and docs/access.md (`python -m tools.access`) to this list.
+The middleware refuses an address of the portal that is not listed here. Tests compare the list with views, groups,
+columns, the admin and docs/access.md (`python -m tools.access`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An address by its name. `needs`: all of these permissions; none: whoever is signed in."""
+    """An address by its name. `needs`: all of these permissions; none: any signed-in user."""
 
     name: str
     kind: Kind
@@ -115,8 +115,8 @@ OPEN = _names(
     openid_connect_login openid_connect_callback socialaccount_login_cancelled
     """
 )
-"""What needs no sign-in: it is the sign-in, or tells a machine whether the portal works (and no more). /metrics names
-pipelines: it wants a token of its own (METRICS_TOKEN), and without one there is no such address."""
+"""Addresses without sign-in: the sign-in itself, and what machines ask. /metrics names pipelines: it needs the token
+METRICS_TOKEN, and without one there is no such address."""
 
 ACCOUNT = _names(
     """
@@ -126,7 +126,7 @@ ACCOUNT = _names(
     mfa_remove_webauthn mfa_edit_webauthn mfa_reauthenticate_webauthn usersessions_list
     """
 )
-"""A user's own account: whoever is signed in, and only their own."""
+"""A user's own account, for any signed-in user."""
 
 READ = ("view",)
 EDIT = ("view", "add", "change", "delete")
@@ -151,10 +151,10 @@ ADMIN: dict[str, tuple[str, ...]] = {
     "monitoring.userpreferences": EDIT,
 }
 """The admin's tables, each with what can be done there. Each needs Django's permission of that name for that table
-(`monitoring.view_etlrun`); the admin as a whole opens to staff, and to who may see runs (etlportal/admin_site.py)."""
+(`monitoring.view_etlrun`). The admin opens to staff and to users who may see runs (etlportal/admin_site.py)."""
 
 WHOLE_ONLY = frozenset({"monitoring.collectorstate", "monitoring.groupscope", "monitoring.trailentry"})
-"""Tables about the portal as a whole: closed to who sees some pipelines only (docs/adr/0016)."""
+"""Tables about the portal as a whole: closed to users limited to some pipelines (docs/adr/0016)."""
 
 COLUMNS: dict[str, str] = {
     "monitoring.etlrun.started_by": CONNECTIONS,
@@ -164,8 +164,8 @@ COLUMNS: dict[str, str] = {
     "monitoring.runcopy.error_message": CONNECTIONS,
     "monitoring.runentitycopy.error_message": CONNECTIONS,
 }
-"""Columns that name a login, a host or an address, or quote one: masked for whoever lacks the permission, and neither
-searched nor sorted by. (Personal columns of source rows are masked for everybody; `monitoring.unmask` shows them.)"""
+"""Columns that contain a login, a host or an address: masked for users without the permission, and neither searched nor
+sorted by. (Personal columns of source rows are masked for all users; `monitoring.unmask` shows them.)"""
 
 _SEES = frozenset({VIEW})
 _DRILLS = _of("view", "etlcontrol etlrun etlrunentity connectionloginevent")
@@ -187,13 +187,13 @@ GROUPS: dict[str, frozenset[str]] = {
     | _of("change", "pipelinesettings grouppolicy portalsettings")
     | _of("delete", "pipelinesettings grouppolicy"),
 }
-"""What each group may do after the migrations. An administrator may change that; a superuser may do everything."""
+"""The permissions of each group after the migrations. An administrator may change them."""
 
 
 RIGHTS_SECONDS = 10
 
 FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
-"""What counts as a second factor: recovery codes alone do not."""
+"""Recovery codes alone are no second factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,6 @@ def needs_second_factor(user: Any) -> bool:
 
 
 def has_second_factor(user: Any) -> bool:
-    """Return whether the user has set up a second factor. One statement."""
     return Authenticator.objects.filter(user=user, type__in=FACTORS).exists()
 
 

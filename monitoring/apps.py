@@ -1,4 +1,4 @@
-"""The domain's application."""
+"""The application: connects the signal receivers."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -15,14 +15,14 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import password_reset
 
-        from monitoring import access as sight
+        from monitoring import access
         from monitoring.accounts import limits
         from monitoring.accounts.first_admin import after_migrate
         from monitoring.collector.snapshot import news
-        from monitoring.web import activity as trail
+        from monitoring.web import activity
 
         breaker.listen(news)
-        trail.connect()
+        activity.connect()
         password_reset.connect(limits.clear_after_reset, dispatch_uid="monitoring.limits")
-        sight.connect()
+        access.connect()
         post_migrate.connect(after_migrate, sender=self, dispatch_uid="monitoring.first_admin")

@@ -1,4 +1,4 @@
-"""How accounts work here: a user comes with the preferences, in one statement."""
+"""Authentication backends, which read a user together with the preferences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ class WithPreferences:
     """Reads the user and the preferences of a session in one statement."""
 
     def get_user(self, user_id: Any) -> User | None:
-        """Return the active user of that key, or None."""
         user = User.objects.select_related("preferences").filter(pk=user_id).first()
         return user if user is not None and user.is_active else None
 

@@ -1,4 +1,4 @@
-"""A reader's own choices."""
+"""A user's preferences: the page, and the buttons of the shell."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ def zones() -> tuple[tuple[str, str], ...]:
 
 
 class PreferencesForm(forms.ModelForm):
-    """Checks the choices; `actions.set_preferences` stores them."""
-
     time_zone = forms.ChoiceField(
         label=_("Time zone"), required=False, choices=lambda: [("", _("as the browser says")), *zones()]
     )
@@ -56,19 +54,17 @@ class PreferencesForm(forms.ModelForm):
         fields = FIELDS
 
     def only(self, names: set[str]) -> PreferencesForm:
-        """Return the form cut down to these fields: the others are not asked about."""
+        """Return the form with these fields only."""
         for name in set(self.fields) - names:
             del self.fields[name]
         return self
 
 
 class Preferences(View):
-    """The page."""
-
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self._page(PreferencesForm(instance=_stored(request)))
+        return self._page(PreferencesForm(instance=request.preferences))  # type: ignore[attr-defined]
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = PreferencesForm(request.POST)
@@ -87,7 +83,7 @@ class Preferences(View):
 
 
 class PreferenceSet(View):
-    """Takes one choice or a few (the shell's buttons): answers JSON to a script, a redirect to a form."""
+    """Store some preferences. Answer 204 (errors as JSON) to a script, a redirect to a form."""
 
     http_method_names = ["post"]
 
@@ -102,12 +98,7 @@ class PreferenceSet(View):
         return HttpResponse(status=204)
 
 
-def _stored(request: HttpRequest) -> Any:
-    return request.preferences  # type: ignore[attr-defined]
-
-
 def _safe(request: HttpRequest, url: str) -> str:
-    """Return where to go next: never another host."""
     if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
         return url
     return reverse("monitoring:preferences")

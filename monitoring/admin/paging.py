@@ -25,10 +25,10 @@ from monitoring.web.sheets import MAX_ROWS
 WINDOW = "window"
 OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK = "older", "newer", "since", "until", "run", "on", "clock"
 PLACE = (OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK)
-"""The parameters of the address that say where in the list the request is."""
+"""The parameters of the URL for the place in the list."""
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_WINDOW = "7d"
-"""What a filter or a text search looks through unless a period is chosen."""
+"""The period of a filter or a text search, unless one is chosen."""
 LONGEST = timedelta(days=92)
 """The longest period of a filtered list."""
 BIGGEST_KEY = 2**63 - 1

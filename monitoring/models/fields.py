@@ -1,4 +1,4 @@
-"""Field types of the warehouse's models, as the contract's columns want to be compared."""
+"""Field types: of the contract's columns, and of warehouse values in the portal's own tables."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ NUL = "\N{SYMBOL FOR NULL}"
 
 
 class _Foreign(models.Field):
-    """What came from the warehouse, in the portal's own tables: it can be stored, whatever it is.
+    """Mixin for warehouse values in the portal's own tables: any value can be stored.
 
-    PostgreSQL stores no NUL and refuses what is longer than its column, where SQLite takes both. What is
-    looked for is treated as what is stored, so that a name finds its rows.
+    PostgreSQL stores no NUL and refuses a text that is longer than its column; SQLite takes both. Lookups treat their
+    value in the same way, so that a name finds its rows.
     """
 
     def get_prep_value(self, value: Any) -> Any:

@@ -34,7 +34,7 @@ HIDDEN: dict[str, Any] = {
     "error": None,
     "error_with_logins": None,
 }
-"""The columns that a run's row has about all its pipelines together, and what replaces them for a limited reader."""
+"""Columns of a run that are about all its pipelines together, and their values for a limited reader."""
 BATCH = 500
 """Runs whose executions are read in one statement: their ids are its parameters."""
 
@@ -111,8 +111,7 @@ def _entities(model: type[Any]) -> QuerySet[Any]:
 def _own(model: type[Any], condition: Q | None = None) -> Q:
     """Return the condition that a run has such an execution among those that the reader may see.
 
-    On `default` a seek per run, by an index. On `dw` a list, which SQL Server joins as it likes best: EXISTS reaches
-    it wrapped in CASE.
+    On `default` an EXISTS, which is a seek per run. On `dw` an IN, because mssql-django wraps EXISTS in CASE.
     """
     own = _entities(model) if condition is None else _entities(model).filter(condition)
     if getattr(model, "database_alias", "") == "dw":
@@ -121,7 +120,7 @@ def _own(model: type[Any], condition: Q | None = None) -> Q:
 
 
 def fill_in(runs: Iterable[Any]) -> None:
-    """Set what the executions that a limited reader may see make of these runs. One statement per BATCH runs."""
+    """Set these columns from the executions that a limited reader may see. One statement per BATCH runs."""
     by_key = {run.pk: run for run in runs}
     keys = sorted(by_key)
     for start in range(0, len(keys), BATCH):

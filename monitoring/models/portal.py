@@ -64,7 +64,7 @@ class CollectorState(models.Model):
 
 
 class PipelineSample(models.Model):
-    """What one tick saw of one pipeline. Kept SAMPLE_RETENTION_DAYS; then in PipelineRollup."""
+    """The values of one pipeline in one tick. Kept for SAMPLE_RETENTION_DAYS; afterwards see PipelineRollup."""
 
     entity_name = ForeignCharField(max_length=100)
     sampled_at = models.DateTimeField()
@@ -256,7 +256,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 class UserPreferences(models.Model):
-    """How one user wants to see the portal. Empty means: as the browser says."""
+    """Preferences of one user. Empty: the browser decides."""
 
     THEMES = (("", _("as the system")), ("light", _("light")), ("dark", _("dark")))
     REFRESH_SECONDS = (5, 10, 30, 60)
@@ -317,8 +317,8 @@ class IntegrityReport(models.Model):
 class SeenDay(models.Model):
     """One value of one column of the login events, seen on one day. No value is an empty text.
 
-    `digest` is the value without regard to case: what tells values apart, in any database. `hours`: bit N
-    is set where it was seen in the day's hour N.
+    `digest` identifies the value regardless of case, in any database. `hours`: bit N is set if the value was seen in
+    the day's hour N.
     """
 
     column = models.CharField(max_length=30)
@@ -341,9 +341,9 @@ class SeenDay(models.Model):
 
 
 class SeenHistory(models.Model):
-    """How far that memory reaches: one row. Keys are of audit.connection_login_events.
+    """The range of login events that SeenDay covers: one row. Keys are of audit.connection_login_events.
 
-    `reaches_back`: everything sampled since then is in it, up to `read_until`.
+    `reaches_back`: every event since then is included, up to `read_until`.
     """
 
     SINGLETON = 1

@@ -1,4 +1,4 @@
-"""The trail: what people did in the portal. Rows are added, never changed; old ones go by age alone."""
+"""The activity log. Entries are added, never changed, and deleted by age only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitoring.models.fields import ForeignCharField, ForeignJSONField
 
 
 class AppendOnly(Exception):
-    """The trail was about to be changed. Nobody may, the portal itself included."""
+    """An entry was about to be changed or deleted."""
 
 
 def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -20,12 +20,12 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class TrailQuerySet(models.QuerySet["TrailEntry"]):
-    """A queryset that adds and reads. `expire` is the one way out, and it only knows age."""
+    """A queryset that adds and reads. Only `expire` deletes."""
 
     update = bulk_update = update_or_create = delete = _refuse
 
     def expire(self, *, before: datetime, limit: int) -> int:
-        """Delete at most `limit` entries older than `before`, oldest first; return how many went."""
+        """Delete at most `limit` entries older than `before`, oldest first. Return how many were deleted."""
         keys = list(self.filter(at__lt=before).order_by("at", "pk").values_list("pk", flat=True)[:limit])
         if keys:
             models.QuerySet.delete(self.filter(pk__in=keys))
@@ -33,7 +33,7 @@ class TrailQuerySet(models.QuerySet["TrailEntry"]):
 
 
 class TrailEntry(models.Model):
-    """One thing that somebody did: who, when, from where, what, on which object, with which outcome."""
+    """One action of one user."""
 
     at = models.DateTimeField(_("when"))
     user_name = ForeignCharField(_("user"), max_length=150, blank=True)

@@ -1,6 +1,6 @@
 """The ETL's four tables, as its owner defines them (sql/sqlserver/), read-only.
 
-Nothing here has a default, validation or a migration: the portal only looks.
+No field has a default, validation or a migration, because the portal only reads.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class ConnectionLoginEvent(WarehouseModel):
     program_name = models.CharField(max_length=256, null=True)
     database_name = models.CharField(max_length=128, null=True)
     status = models.CharField(max_length=30, null=True)
-    # By the server's own clock, although it reads as UTC here: whoever shows it subtracts the server's offset.
+    # By the server's own clock, although it reads as UTC here: subtract the server's offset to show it.
     login_time = UtcDateTimeField(null=True, precision=3)
     net_transport = models.CharField(max_length=40, null=True)
     protocol_type = models.CharField(max_length=40, null=True)
