@@ -88,7 +88,7 @@ def _lint_queries_as_tsql() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_failed_block(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A block that fails shows a polite sentence; here it fails the test, unless it says `failing_block`."""
+    """A failed block fails the test, unless the test has the mark `failing_block`."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.ERROR)
     handler.emit = records.append  # type: ignore[method-assign]
@@ -163,7 +163,7 @@ def _put_back(roles: list[tuple[str, str, str]]) -> None:
 
     known = Permission.objects.values_list("content_type__app_label", "codename", "pk")
     keys = {(app, codename): key for app, codename, key in known}
-    # Without signals: the trail is not told of it.
+    # Without signals, so that the activity log has no entry.
     Group.objects.bulk_create(Group(name=name) for name in sorted({name for name, _, _ in roles}))
     groups = dict(Group.objects.values_list("name", "pk"))
     links = Group.permissions.through
@@ -195,7 +195,7 @@ def users(db: None) -> dict[str, Any]:
 
 @pytest.fixture
 def client_as(users: dict[str, Any]) -> Callable[[str], Client]:
-    """`client_as("viewer")`: a signed-in client; `client_as("")`: nobody's."""
+    """`client_as("viewer")` returns a signed-in client, `client_as("")` an anonymous one."""
     from monitoring.access import rights_of
 
     def make(role: str) -> Client:

@@ -35,7 +35,7 @@ from monitoring.rules.preflight import ObjectReading, Rights, preflight
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
 W = Watermark(NOW - timedelta(minutes=10), 1000)
-"""The watermark of every control row, unless told otherwise."""
+"""The default watermark of control rows."""
 
 CONTROL_TABLES = (
     "ctl.etl_control",
@@ -124,7 +124,7 @@ def execution(run_id: int = 100, entity_name: str = "dim_cliente", **changes: An
 def executions(
     count: int, *, every: timedelta = timedelta(minutes=10), newest: int = 100, **changes: Any
 ) -> tuple[Execution, ...]:
-    """Return `count` finished executions, newest first, one per `every`, each as `changes` says."""
+    """Return `count` finished executions, newest first, one per `every`, each with `changes`."""
     return tuple(
         execution(
             newest - number,

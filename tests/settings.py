@@ -27,8 +27,8 @@ Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 # A variable that one of our templates does not know fails the test.
 TEMPLATES[0]["OPTIONS"]["string_if_invalid"] = UndefinedVariable()
 
-# Hashing slowly protects nobody here.
+# A fast hasher: tests need no slow one.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-# A page takes no sample by itself, unless a test is about that.
+# Pages take no samples, except in tests of that.
 SAMPLE_ON_DEMAND = False

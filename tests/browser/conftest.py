@@ -64,7 +64,7 @@ def demo(browser: Browser) -> Iterator[Demo]:
 
 @pytest.fixture(scope="package")
 def signed_in(browser: Browser, demo: Demo) -> Callable[[str], Any]:
-    """`signed_in("operator")`: the cookies of a user who signed in once, through the form."""
+    """`signed_in("operator")` returns the cookies of a user who has signed in through the form."""
     known: dict[str, Any] = {}
 
     def cookies(user: str) -> Any:
@@ -105,8 +105,7 @@ def as_before(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> 
 def open_page(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iterator[Callable[..., Page]]:
     """`open_page("/", user="viewer", theme="dark", width=1440, locale="en-US")`: a page, loaded.
 
-    Whatever the browser complains about (a refused inline style, a script error, an answer of 500)
-    fails the test.
+    Errors that the browser reports (a refused inline style, a script error, a response of 500) fail the test.
     """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []

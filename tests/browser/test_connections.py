@@ -50,7 +50,7 @@ def test_the_admin_is_accessible(open_page: OpenPage, path: str, theme: str) -> 
 
 
 def test_the_admin_keeps_to_the_policy(open_page: OpenPage, demo: Demo) -> None:
-    """Whatever the browser refuses fails the test (open_page)."""
+    """Anything that the browser refuses fails the test (open_page)."""
     page = open_page(ADMIN[0], user="admin")
     for path in ADMIN[1:]:
         page.goto(f"{demo.url}{path}")

@@ -77,7 +77,7 @@ def test_a_refresh_leaves_the_reader_alone(open_page: OpenPage) -> None:
         details.first.locator("summary").click()
     box = page.locator("#summary-matrix input[type=search]")
     box.scroll_into_view_if_needed()
-    # Typed without telling htmx: what somebody is in the middle of typing.
+    # Typed without an event for htmx, like text that is not finished.
     page.evaluate(
         """box => { box.focus(); box.value = 'half a wo'; box.setSelectionRange(4, 6); }""", box.element_handle()
     )

@@ -24,7 +24,7 @@ STATES = {
     "inactive": "dim_equipe",
     "broken": "fact_devolucoes",
 }
-"""Pipelines in these states: the demo's, and two rows that somebody adds to ctl.etl_control."""
+"""Pipelines in these states: the demo's, and two rows added to ctl.etl_control."""
 ADDED = (
     ("dim_transportadora", "core.carriers", "dim.DIM_TRANSPORTADORA", "carrier_id"),
     ("fact_devolucoes", "core.order_returns", "fact.FACT_DEVOLUCOES", "order_return_id"),

@@ -51,7 +51,7 @@ def block(name: str, content: str) -> str:
 
 @dataclass
 class Server:
-    """What the made-up portal answers: the page, then one answer after the other to refreshes."""
+    """The responses of a fake portal: the page, then one response for each refresh."""
 
     body: str = ""
     lang: str = "en"
@@ -284,7 +284,7 @@ def test_an_answer_to_an_older_address_is_dropped(load: Any, server: Server) -> 
     expect(page.locator("#a")).to_have_text("one")
 
 
-# Nobody is disturbed
+# A refresh does not disturb the user
 
 
 def test_only_what_differs_is_touched(load: Any, server: Server) -> None:
@@ -438,7 +438,7 @@ def test_a_swap_to_the_sign_in_page_shows_it_whole(load: Any, server: Server) ->
 
 
 def words_for(page: Page, function: str, seconds: list[float]) -> list[str]:
-    """Return what ages.js says for each number of seconds, ordinary spaces between."""
+    """Return the texts of ages.js for each number of seconds, with ordinary spaces."""
     script = f"seconds => import('/static/js/ages.js').then(ages => seconds.map(ages.{function}))"
     return [text.replace("\u00a0", " ") for text in page.evaluate(script, seconds)]
 

@@ -124,7 +124,7 @@ def _text(node: Node) -> str:
 
 
 def _exact_time(node: Node) -> str:
-    """What a <time> means, where its text only says how long ago it was."""
+    """Return the time of a <time> element whose text is only an age."""
     exact = node.attrs.get("datetime") if node.tag == "time" else None
     return f" [{exact.replace('+00:00', 'Z')}] " if exact else ""
 

@@ -59,7 +59,7 @@ def _bare(value: Any) -> Any:
 
 def _of_mappings(wanted: dict[str, Any], found: dict[str, Any], place: str) -> list[str]:
     if place.endswith("/ text") and _bare([*_lines(wanted)]) == _bare([*_lines(found)]):
-        return []  # the same words in the same order, under other headings or none
+        return []  # the same words in the same order, with other headings or none
     keys = {"".join(name.split()): name for name in (*found, *wanted)}
     one, other = ({"".join(name.split()): each for name, each in side.items()} for side in (wanted, found))
     lines = []

@@ -31,7 +31,7 @@ ASKED = (
     "/?q=dim&show=active&sort=-name", "/?trend=7d", "/pipelines/?sort=-name", "/pipelines/dim_produto/?window=30d",
     "/runs/?status=failed",
 )  # fmt: skip
-"""What a reader may ask of a page: in one world."""
+"""Filters and parameters of pages, tested in one world."""
 WITH_FILES = ("failing", "dw_down", "limited")
 WITH_ROLES = ("healthy",)
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
@@ -58,7 +58,7 @@ def _unaudited(client: Client) -> Client:
 
 
 def _known(world: worlds.World, client: Client) -> dict[str, Any]:
-    """What stands in an address with parameters."""
+    """The parameters of addresses."""
     groups = figures.fingerprints(client.get("/runs/failures/").content.decode())
     return {
         "entity": "dim_produto",

@@ -72,7 +72,7 @@ def _strftime(*arguments: Any) -> Any:
 
 
 class World:
-    """A warehouse and a collector that looks at it."""
+    """A warehouse and its collector."""
 
     def __init__(self, clock: time_machine.Coordinates) -> None:
         self.clock = clock
@@ -310,7 +310,7 @@ def world(name: str) -> Iterator[World]:
 
 
 def _counts(query: dict[str, str]) -> bool:
-    """Whether that is a statement, and not a word around a transaction."""
+    """Return whether this is a statement, not BEGIN, COMMIT or a savepoint."""
     return not query["sql"].lstrip().upper().startswith(FRAME)
 
 

@@ -167,7 +167,7 @@ class Cluster:
         time.sleep(1)
 
     def _wait_for_a_tick(self) -> None:
-        """Return when the next tick is under way, as far as the last one tells."""
+        """Wait until the next tick should be running, judging by the last one."""
         age = "EXTRACT(EPOCH FROM CLOCK_TIMESTAMP() - ticked_at)"
         with suppress(psycopg.Error):
             ((seconds, took),) = rows(self.database, f"SELECT {age}, tick_milliseconds FROM monitoring_collectorstate")

@@ -80,7 +80,7 @@ class Part:
 
 
 class Postgres(Part):
-    """What is committed stays, as on a disk: nothing here survives the machine, everything the process."""
+    """Committed data survives the process, but not a crash of the machine."""
 
     SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=100")
 

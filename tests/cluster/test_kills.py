@@ -38,14 +38,14 @@ KINDS = {
     "postgres": 5,
     "nginx": 3,
 }
-"""Of what in fifty how many."""
+"""Kinds of failures, and their number in fifty."""
 AFTERWARDS = 1.0
-"""Until a part that is back was noticed by who waited for it."""
+"""Seconds until other parts notice that a part is back."""
 
 
 @dataclass
 class Story:
-    """What happened."""
+    """The events of a run."""
 
     cluster: Cluster
     watch: Watch
@@ -61,7 +61,7 @@ class Story:
         return [answer for visitor in self.visitors for answer in visitor.answers]
 
     def dead(self, answer: Answer, *kinds: str) -> bool:
-        """Whether one of these was away while this was asked."""
+        """Return whether one of these parts was down during this request."""
         return any(
             death.at - 0.1 <= answer.ended and answer.at <= death.back + AFTERWARDS
             for death in self.cluster.deaths
@@ -70,7 +70,7 @@ class Story:
 
 
 def kinds() -> list[str]:
-    """Return what to kill, in an order of the seed's."""
+    """Return the parts to kill, in the seed's order."""
     whole = [kind for kind, number in KINDS.items() for _ in range(number)]
     random.Random(SEED).shuffle(whole)
     return (whole * (KILLS // len(whole) + 1))[:KILLS]
@@ -115,7 +115,7 @@ def tell(cluster: Cluster) -> Story:
 
 
 def guess(cluster: Cluster, visitors: list[Visitor], number: int) -> tuple[bool, bool]:
-    """While the Redis is dead: somebody signs in, somebody guesses. Return (is in, was kept out)."""
+    """While Redis is dead, sign in and guess passwords. Return (signed in, guessing was blocked)."""
     part = cluster.parts["redis"]
     time.sleep(cluster.random.uniform(0.2, 2.0))
     death = Death("redis", time.monotonic())
@@ -148,7 +148,7 @@ def gaps(story: Story) -> list[tuple[float, float]]:
 
 
 def wrong(story: Story) -> list[Answer]:
-    """Return the answers that nobody should have had."""
+    """Return the responses that are failures."""
     bad = []
     for answer in story.answers:
         fine = 200 <= answer.status < 400 or answer.status == 429
@@ -164,7 +164,7 @@ def wrong(story: Story) -> list[Answer]:
 
 
 def test_the_story_is_told(story: Story) -> None:
-    """The summary. It goes first, so that it is there whatever fails."""
+    """Print the summary. This test comes first, so that the summary is printed even if others fail."""
     killed = Counter(death.kind for death in story.cluster.deaths)
     statuses = sorted(Counter(answer.status for answer in story.answers).items())
     times = sorted(answer.seconds for answer in story.answers if answer.method == "GET" and answer.status == 200)
@@ -238,7 +238,7 @@ def test_runs_are_copied_once_and_all(story: Story) -> None:
 
 
 def test_what_happened_once_is_told_once(story: Story) -> None:
-    """The portal sends no notifications; what it tells once per event is the trail. A POST is never done twice."""
+    """The activity log has each event once, and a POST is never repeated."""
     for visitor in story.visitors:
         sent = [answer for answer in visitor.answers if answer.method == "POST"]
         told = dict(

@@ -18,7 +18,7 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `status` 0: nothing (`text` says why)."""
+    """A response. `status` 0: there was none, and `text` has the reason."""
 
     at: float
     seconds: float
@@ -46,7 +46,7 @@ class From(HTTPAdapter):
 
 @dataclass
 class Visitor:
-    """One browser. `answers`: everything that it was told."""
+    """One browser with all its responses in `answers`."""
 
     url: str
     address: str

@@ -44,7 +44,7 @@ class Watch(threading.Thread):
 
 
 def holder_pid(folder: Path) -> int:
-    """Return the process that holds the lease (the second part of its name), 0 while nobody does."""
+    """Return the process id of the lease's holder (the second part of its name), or 0."""
     with suppress(psycopg.Error):
         for (holder,) in rows(folder, "SELECT lease_holder FROM monitoring_collectorstate"):
             return int(holder.split(":")[1]) if holder and not holder.startswith("page:") else 0

@@ -124,7 +124,7 @@ NATURAL_KEYS = {
 
 
 def described(table: ddl.Table) -> list[str]:
-    """Return a table of the T-SQL in the words of `CONTRACT`."""
+    """Return a table of the T-SQL in the format of `CONTRACT`."""
     references = {key.columns[0]: f"{key.schema}.{key.table}.{key.references[0]}" for key in table.foreign_keys}
     lines = []
     for column in table.columns:
@@ -208,7 +208,7 @@ def test_the_personal_columns_are_there(name: str) -> None:
 
 
 def differences(table: ddl.Table, model: type[models.Model]) -> Iterator[str]:
-    """Yield what a model says otherwise than the T-SQL: columns, types, lengths, NULL, keys."""
+    """Yield the differences of a model from the T-SQL: columns, types, lengths, NULL, keys."""
     fields = {field.column: field for field in model._meta.concrete_fields}
     wanted = {column.name: column for column in table.columns}
     if model._meta.db_table != f"[{table.schema}].[{table.name}]":

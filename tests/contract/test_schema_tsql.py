@@ -97,7 +97,7 @@ def test_the_portals_login_only_reads() -> None:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_embedded_tables_are_derived_from_these(schema: str) -> None:
-    """`make schema` writes sql/embedded/ anew."""
+    """sql/embedded/ is what `make schema` writes."""
     assert (SQL_FOLDER / f"{schema}.sql").read_text("utf-8") == schema_sql(schema)
     assert sorted(SCHEMAS) == sorted(file.stem for file in SQL_FOLDER.iterdir())
 

@@ -58,7 +58,7 @@ FRAMEWORK = {
     "admin:index", "admin:login", "admin:logout", "admin:password_change", "admin:password_change_done",
     "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:app_list", "admin:",
 }  # fmt: skip
-"""What every admin has, and its redirects without a name: open to whoever may open the admin at all."""
+"""Addresses of every admin site and redirects without a name: open to all users of the admin."""
 OTHERS = (CAPTURE, CHECK, UNMASK, DECIDE)
 EXTRA = {"auth.user": {"password_change": "change"}}
 """Pages of a table beyond Django's usual ones, each with what one must be able to do."""
@@ -77,7 +77,7 @@ PATTERNS = dict(addresses())
 
 
 def admin_pages() -> dict[str, tuple[str, str]]:
-    """Return what the list says of the admin: address to (table, what one must be able to do)."""
+    """Return the list's entries for the admin: address to (table, required permission)."""
     found = {}
     for table, does in ADMIN.items():
         pages = {"changelist": "view", "change": "view"}
@@ -196,7 +196,7 @@ def address_of(name: str, keys: dict[str, Any]) -> str:
 
 
 def expected(name: str, permissions: frozenset[str] | None) -> set[int]:
-    """Return the statuses that the list promises. `permissions` None: nobody is signed in."""
+    """Return the statuses according to the list. `permissions` None: an anonymous user."""
     opened = {200, 302, 404, 405, 429, 503}
     if name in OPEN:
         return opened
@@ -242,7 +242,7 @@ CANARIES = {
     "monitoring.view_trailentry": ("cnry.reader", "203.0.113.78"),
     "auth.view_user": ("cnry.mail@example.org", "cnry.user"),
 }
-"""What stands in tables that a permission opens, and nowhere else."""
+"""Values that exist only in tables with a permission of their own."""
 FOLLOWED = re.compile(r' (?:href|hx-get|action)="(/[^"#]*)')
 
 

@@ -44,7 +44,7 @@ def auditor(client_as: Any, warehouse: Warehouse) -> Any:
 
 
 def cost(client: Any, url: str) -> tuple[int, list[str]]:
-    """Return the steps of the dearest statement that a page asks of the warehouse, and the statements as T-SQL."""
+    """Return the steps of a page's most expensive statement on the warehouse, and the statements as T-SQL."""
     with CaptureQueriesContext(connections["dw"]) as captured, heard() as tsql:
         assert client.get(url).status_code == 200
         queries = [query["sql"] for query in captured.captured_queries]

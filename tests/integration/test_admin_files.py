@@ -275,7 +275,7 @@ def test_a_portals_own_file_waits_its_turn_too(client_as: Any, runs: Any, stream
 
 
 def test_a_file_is_made_in_the_language_and_zone_of_its_request(rf: Any, users: Any, streamed: None) -> None:
-    """It streams after the request is over, when both are somebody else's."""
+    """It streams after the request is over, when scope and budget belong to another request."""
     seen: list[tuple[str | None, str]] = []
 
     def rows() -> Any:

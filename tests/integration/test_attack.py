@@ -38,7 +38,7 @@ READ = 10 if LARGE else 1
 """Every so many answers are read tag by tag, which takes as long as making them; all are searched for what was sent."""
 
 MARK = "<x-attack a='\">"
-"""Markup: no answer may hold it as it stands."""
+"""Markup that no response may contain unescaped."""
 
 PARAMETERS = (
     *("q", "search", "sort", "page", "per_page", "status", "state", "show", "kind", "class", "pipeline", "entity"),
@@ -84,7 +84,7 @@ USUAL = {"run_id": "100", "entity": "dim_cliente", "kind": "csv", "fingerprint":
 
 @pytest.fixture
 def reader(users: dict[str, Any], snapshot_stored: Any, warehouse: Warehouse) -> Client:
-    """Who may see everything, in front of a warehouse in which something went wrong."""
+    """A user with all permissions, and a warehouse with failures."""
     snapshot_stored(troubled_snapshot())
     CollectorState.objects.update(fingerprint_version=FINGERPRINT_VERSION)
     now = timezone.now()
@@ -141,7 +141,7 @@ def the_attack(test: Any, requests: int = REQUESTS) -> Any:
 
 
 def harmless(response: Any, address: str) -> None:
-    """Assert that the answer is one of ours and holds nothing that was sent to do harm."""
+    """Assert that the response is an intended one and does not contain the payload."""
     # 503: a database does not answer (none does so here), or too many files at once.
     assert response.status_code < 500 or response.status_code == 503, address
     assert "Set-Cookie: a=b" not in str(response.headers), address
@@ -202,7 +202,7 @@ def test_no_request_breaks_an_address(name: str, reader: Client, time_left: Call
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_attacked_pages_are_there(name: str, reader: Client) -> None:
-    """What the attack takes for the page is the page, not an answer that there is none."""
+    """The attacked address returns the page, not a 404."""
     route = str(ADDRESSES[name].pattern)
     for placeholder in _placeholders(route):
         route = route.replace(placeholder, USUAL[placeholder.strip("<>").split(":")[1]])
@@ -241,7 +241,7 @@ def test_no_request_breaks_an_admin_list(table: str, reader: Client, time_left: 
     "address", ["/account/login/", "/preferences/set/", "/preferences/", "/connections/capture/", "/account/logout/"]
 )
 def test_no_form_breaks(address: str, reader: Client, time_left: Callable[[], bool]) -> None:
-    """Whatever is posted; with a next that leads elsewhere, too."""
+    """Any POST data, also with a `next` to another site."""
 
     @the_attack
     @given(fields=QUERIES, next_=st.sampled_from(("", "https://evil.example/", "//evil.example", "/\\evil.example")))

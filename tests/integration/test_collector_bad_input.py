@@ -148,7 +148,7 @@ def test_a_source_without_what_it_needs(
 
 
 def test_a_column_that_vanishes_between_two_looks(watcher: Watcher, warehouse: Warehouse) -> None:
-    """The catalog of a minute ago says it is there: the statement fails, and only its pipeline is unknown."""
+    """The catalog of a minute ago has the table: the statement fails, and only its pipeline is unknown."""
     warehouse.execute("oltp", "CREATE TABLE core.odd (odd_id INTEGER PRIMARY KEY, updated_at TEXT)")
     warehouse.control("odd", source_table="core.odd", source_pk_column="odd_id", target_table="dim.DIM_CLIENTE")
     assert watcher.pipeline("odd").source.total == 0

@@ -164,7 +164,7 @@ def test_one_that_the_dba_pruned_over_there_stays_here(watcher: Watcher, warehou
 
 
 class TestRebuilt:
-    """Run ids began anew: what was copied means other runs now."""
+    """Run ids started again, so the copies belong to other runs."""
 
     def test_with_fewer_runs(self, watcher: Watcher, warehouse: Warehouse) -> None:
         executions(warehouse, 5)
@@ -216,7 +216,7 @@ class TestRebuilt:
 
 
 class TestPast:
-    """What the copies say of one pipeline (selectors/history.py)."""
+    """The history of one pipeline from the copies."""
 
     @pytest.fixture
     def ran(self, watcher: Watcher, warehouse: Warehouse) -> Warehouse:

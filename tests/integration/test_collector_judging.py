@@ -66,7 +66,7 @@ def test_what_nobody_can_see_does_not_grow_older(watcher: Watcher, warehouse: Wa
 
 
 class TestOrphans:
-    """A run that is stuck, and whether anybody still works on it."""
+    """A stuck run, and whether its session still exists."""
 
     @pytest.fixture
     def stuck(self, watcher: Watcher, warehouse: Warehouse) -> Warehouse:
@@ -188,7 +188,7 @@ class TestBigTarget:
 
 
 def test_a_table_that_may_not_be_read(watcher: Watcher, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQL Server says so in its catalog: no statement is tried, and the reason is clear."""
+    """The catalog of SQL Server has the permission, so no statement is tried, and the reason is known."""
     from monitoring.warehouse.catalog import Catalog
 
     original = warehouse_catalog.read_catalog
@@ -214,7 +214,7 @@ def test_a_table_that_may_not_be_read(watcher: Watcher, warehouse: Warehouse, mo
 
 
 def test_the_watermark_of_a_broken_control_row(watcher: Watcher, warehouse: Warehouse) -> None:
-    """Only SQLite lets a word into a time, and only past its CHECK."""
+    """Only SQLite accepts a word in a time column, and only without its CHECK."""
     warehouse.control("dim_cliente")
     warehouse.control("dim_regiao", watermark_updated_at=warehouse.now - timedelta(days=1))
     region(warehouse, warehouse.now - timedelta(hours=1))

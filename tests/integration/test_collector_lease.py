@@ -104,7 +104,7 @@ def test_a_database_whose_clock_went_back_locks_nobody_out(db: None) -> None:
 
 
 def test_renewing_takes_nothing(db: None) -> None:
-    """Who was stopped, while another one had the lease and gave it back, does not have it again."""
+    """A collector that was suspended while another held and released the lease does not hold it again."""
     claim_lease(holder="a")
     ends_in(seconds=-1)
     assert renew_lease(holder="a"), "nobody took it"
@@ -338,7 +338,7 @@ class TestLoop:
             assert not collector._news()
 
     def test_a_peek_that_fails_is_news_once(self, busy: Warehouse) -> None:
-        """A warehouse that is lost is told within a peek, not at the end of an idle pause; then it is left in peace."""
+        """A lost warehouse is noticed at the next peek, not at the next idle tick; then peeks stop."""
         collector = Collector("a")
         collector.turn()
         busy.execute("dw", "ALTER TABLE audit.etl_run RENAME TO gone")

@@ -1,4 +1,4 @@
-"""A page that finds old figures while nobody collects takes one sample, one at a time, and never waits long."""
+"""A page with old figures and no collector takes one sample, one at a time, and never waits long."""
 
 from __future__ import annotations
 

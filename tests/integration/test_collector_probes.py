@@ -139,7 +139,7 @@ def test_counting_stops_at_the_cap(warehouse: Warehouse, now: datetime, place: i
 
 
 def test_a_joined_count_left_early_is_at_least(warehouse: Warehouse, now: datetime) -> None:
-    """Many rows of another table's case before the cap: the count must not pretend to be complete."""
+    """Many rows of another table before the cap: the count must not claim to be complete."""
     shop = Orders(warehouse, now - timedelta(days=1))
     at = now - timedelta(hours=2)
     for _ in range(6):

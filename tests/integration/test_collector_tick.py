@@ -220,7 +220,7 @@ class TestRuns:
 
 
 class TestDeadDatabase:
-    """The files are really missing: a connection that is made anew cannot open them."""
+    """The files are missing, so a new connection cannot open them."""
 
     pytestmark = pytest.mark.django_db(databases=("default", "dw", "oltp"), transaction=True)
 
@@ -328,7 +328,7 @@ def _commit() -> None:
 
 
 class _gone:
-    """The files of one alias are where nobody looks, for the length of the block."""
+    """Move the files of one alias away inside the block."""
 
     def __init__(self, alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.alias, self.patch = alias, monkeypatch

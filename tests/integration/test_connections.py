@@ -291,7 +291,7 @@ def test_an_unchanged_refresh_is_204(client_as: Any, sampled: Any, events: Any) 
     changed = htmx.refresh(client, page, PAGE)
     assert changed.status_code == 200
     before = parts(page)
-    # Nobody came into the sources' database; no run began.
+    # No session in the sources' database, and no run started.
     changes = {"connections-activity", "connections-facets", "connections-findings", "connections-events"}
     assert {name for name, part in parts(changed).items() if part.lines() != before[name].lines()} == changes
 

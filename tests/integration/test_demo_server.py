@@ -133,7 +133,7 @@ def etl(clock: RealClock, **changes: Any) -> LiveEtl:
 
 
 def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
-    """The loop itself, over the embedded tables; what it says to SQL Server is tested above."""
+    """The loop, on the embedded tables; its statements for SQL Server are tested above."""
     files = WarehouseFiles(tmp_path / "warehouse")
     for schema, path in files.all().items():
         create_schema(path, schema)

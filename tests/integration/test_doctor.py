@@ -251,7 +251,7 @@ def test_a_default_that_does_not_open(tmp_path: Path) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port that accepts and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

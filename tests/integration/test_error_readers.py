@@ -133,7 +133,7 @@ def test_a_page_shows_logins_to_readers_of_the_connection_audit_only(
 
 @pytest.fixture
 def drills(client: Client) -> Client:
-    """Somebody who may open the warehouse's tables and the copies, but not the connection audit."""
+    """A user who may open the warehouse's tables and the copies, but not the connection audit."""
     user, group = User.objects.create_user("ana", is_staff=True), Group.objects.create(name="drills")
     tables = ("etlrun", "etlrunentity", "runcopy", "runentitycopy")
     group.permissions.set(Permission.objects.filter(codename__in=[f"view_{table}" for table in tables]))

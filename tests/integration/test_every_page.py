@@ -30,7 +30,7 @@ Clients = Callable[[str], Client]
 
 FINGERPRINT = "0123456789abcdef"
 ARGUMENTS = {"run_id": 100, "entity": "dim_cliente", "kind": "csv", "fingerprint": FINGERPRINT}
-"""What stands in an address with parameters."""
+"""The parameters of addresses."""
 NONSENSE = (
     "sort=nothing",
     "sort=-",

@@ -65,7 +65,7 @@ class Portal:
 
 @pytest.fixture(scope="session", autouse=True)
 def _waits() -> Iterator[dict[str, float]]:
-    """Let every wait of the portal be as much longer as `times` says: figures are judged here, not a server's speed."""
+    """Multiply every timeout of the portal by `times`: these tests check figures, not the server's speed."""
     from etlportal.budget import Budget
 
     usual, times = Budget.__init__, {"times": servers.patience()}
@@ -129,7 +129,7 @@ def _default(django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def portal(server: Server, loaded: datetime, _default: None) -> Portal:
-    """The portal, its users, and what its collector saw: two ticks, as the second one says it."""
+    """The portal, its users, and the collector's second tick."""
     from django.contrib.auth.models import Group, User
 
     from tests.support.collecting import Watcher

@@ -60,7 +60,7 @@ SOURCE_TABLES = {
 }  # fmt: skip
 
 VIEWS = frozenset({"visao_clientes"})
-"""The engine's metadata count no rows of a view: its totals are unknown until somebody asks for them."""
+"""The engine's metadata have no row count of a view: its totals are unknown until they are counted on demand."""
 MISSING = frozenset({"fact_devolucoes", "nonsense"})
 
 
@@ -143,7 +143,7 @@ def newest_executions(server: Server) -> dict[str, dict[str, Any]]:
 
 
 def status(control: dict[str, Any], newest: dict[str, Any] | None) -> str:
-    """Return METRICS' status: of the newest run entity, else what control says, else never run."""
+    """Return METRICS' status: of the newest execution, else control's status, else never run."""
     if control["entity_name"] in MISSING:
         return "structure_missing"
     if newest is not None:

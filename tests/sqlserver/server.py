@@ -37,7 +37,7 @@ _COMMENTS = re.compile(r"--[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """TEST_SQLSERVER_*, as given: who may make databases and logins there."""
+    """The account of TEST_SQLSERVER_*, which may create databases and logins."""
 
     host: str
     port: str
@@ -107,7 +107,7 @@ class Server:
         login: str = "",
         password: str = "",
     ) -> Any:
-        """Return a connection, as the account that may do anything unless told. The caller closes it."""
+        """Return a connection, by default of the administrative account. The caller closes it."""
         import pyodbc
 
         parts = {
@@ -142,7 +142,7 @@ class Server:
             connection.close()
 
     def look(self) -> None:
-        """Find out who this is: "sqlserver", "azure" or "babelfish" (PostgreSQL that speaks TDS)."""
+        """Return the server's product: "sqlserver", "azure" or "babelfish" (PostgreSQL with TDS)."""
         self.version = " ".join(str(self.rows("master", "SELECT @@VERSION")[0][0]).split())
         edition = self.rows("master", "SELECT CAST(SERVERPROPERTY('EngineEdition') AS INT)")[0][0]
         if "babelfish" in self.version.casefold():
@@ -171,7 +171,7 @@ class Server:
             self.adapted.add("no VIEW SERVER STATE to grant")
 
     def apply(self, database: str, script: str, name: str) -> None:
-        """Run a script of batches, as sqlcmd would; where the server lacks a word, with the next best."""
+        """Run a script of batches as sqlcmd does, with replacements for syntax that the server lacks."""
         script = script.replace("etl_monitor", LOGIN)
         with self.open(database) as connection:
             for batch in batches(script):
@@ -195,7 +195,7 @@ class Server:
         raise failure
 
     def drop(self) -> None:
-        """Drop what `create` made, whoever is still connected to it."""
+        """Drop what `create` made, also while sessions are connected."""
         import pyodbc
 
         for database in (DW, OLTP):
@@ -211,11 +211,11 @@ class Server:
 
 
 SIMPLER = (("CREATE OR ALTER", "CREATE"),)
-"""What some servers do not understand, and what says the same on an empty database."""
+"""Syntax that some servers lack, and the equivalent on an empty database."""
 
 
 def batches(script: str) -> list[str]:
-    """Return what stands between the GO lines, without batches of comments only."""
+    """Return the batches between the GO lines, without those of comments only."""
     return [batch for batch in _GO.split(script) if _COMMENTS.sub("", batch).strip()]
 
 

@@ -42,5 +42,5 @@ def test_the_server_has_a_zone_of_its_own(portal: Portal) -> None:
 
 
 def test_what_had_to_be_adapted_is_known(portal: Portal) -> None:
-    """A difference that nobody wrote down, or that is gone, is news: differences.py and docs/sqlserver.md."""
+    """A new difference, or one that is gone, must be recorded in differences.py and docs/sqlserver.md."""
     assert portal.server.adapted == set(ADAPTED[portal.server.family])

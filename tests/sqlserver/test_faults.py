@@ -32,7 +32,7 @@ from tests.support.tcp_proxy import TcpProxy
 pytestmark = pytest.mark.skipif(not os.environ.get("TEST_SQLSERVER_HOST"), reason="TEST_SQLSERVER_HOST is not set")
 
 SCALE = float(os.environ.get("TEST_SQLSERVER_PATIENCE") or 1)
-"""How many times more everybody may wait, on a slow server: every budget of the portal is then as much longer."""
+"""The factor for all time limits on a slow server."""
 LIMIT = 3.0 * SCALE
 """Seconds within which a page answers."""
 BUDGET = PAGE_SECONDS * SCALE
@@ -133,7 +133,7 @@ def _counted(seen: list[Budget], *args: Any, **kwargs: Any) -> Iterator[Budget]:
 
 @contextmanager
 def pointed(aliases: tuple[str, ...] = ALIASES, *, port: str = "", **changes: str) -> Iterator[None]:
-    """Connect elsewhere, or as somebody else, inside the block."""
+    """Connect to another address, or as another login, inside the block."""
     before = {alias: dict(connections.settings[alias]) for alias in aliases}
     for alias in aliases:
         options = {**before[alias]["OPTIONS"], "query_timeout": int(3 * SCALE)}
@@ -186,7 +186,7 @@ calm = pytest.mark.skipif(SCALE > 1, reason="it judges how long everybody waits:
 
 @calm
 def test_accepts_and_never_answers(line: Line) -> None:
-    """Known connections fall silent, then new ones never get a word."""
+    """Open connections stop answering, then new ones get no answer."""
     line.proxy.frozen = True
     breaker.forget()
     line.pages(but=200)

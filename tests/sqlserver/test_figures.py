@@ -153,7 +153,7 @@ def test_what_is_not_there_says_so(portal: Portal) -> None:
 
 
 def test_the_failures_are_the_servers_own(portal: Portal) -> None:
-    """And are told apart by the driver's number (547: a CHECK constraint), not by prose."""
+    """Errors are recognised by the driver's number (547: a CHECK constraint), not by their text."""
 
     failed = expected.executions(portal.server, "status = 'failed'")
     refused = [row for row in failed if "ck_test_deadline" in row["error_message"].casefold()]

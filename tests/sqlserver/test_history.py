@@ -121,7 +121,7 @@ def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -
 
 
 def test_events_of_one_login(portal: Portal, audit: Any) -> None:
-    """The list behind a login is as long as its figure says."""
+    """The list of a login has as many rows as its figure."""
     from monitoring.connections.queries import NONE, matching
 
     for each in audit.facets["login_name"][:3]:

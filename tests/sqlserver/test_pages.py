@@ -27,13 +27,13 @@ AUDIT, ADMIN = frozenset({"auditor", "admin"}), frozenset({"admin"})
 LEADS_ON = {"pipeline-find", "pipeline-settings"}
 """Addresses that lead to another one."""
 OPEN = {"healthz": (200,), "readyz": (200, 503), "metrics": (404,)}
-"""What needs no sign-in. (No METRICS_TOKEN is set there: then /metrics does not exist.)"""
+"""Addresses without sign-in. (Without METRICS_TOKEN /metrics does not exist.)"""
 SHOWN = sorted(
     name.removeprefix("monitoring:")
     for name, entry in access.PORTAL.items()
     if entry.kind is not access.Kind.ACTION and name.removeprefix("monitoring:") not in LEADS_ON
 )
-"""Pages, blocks and files. (That nobody else gets in is the matter of tests/integration/test_access.py.)"""
+"""Pages, blocks and exports. (tests/integration/test_access.py tests that others are denied.)"""
 ACTIONS = sorted(
     name.removeprefix("monitoring:") for name, entry in access.PORTAL.items() if entry.kind is access.Kind.ACTION
 )
@@ -72,7 +72,7 @@ def a_run(portal: Portal) -> int:
 
 @pytest.fixture(scope="module")
 def arguments(a_run: int) -> dict[str, Any]:
-    """What stands in addresses, but for the pipeline."""
+    """The parameters of addresses, except the pipeline."""
     failed = RunEntityCopy.objects.filter(run_id=a_run, fingerprint__isnull=False).order_by("pk").first()
     assert failed is not None
     return {"run_id": a_run, "fingerprint": failed.fingerprint}
@@ -206,7 +206,7 @@ def test_the_runs_export_is_the_audit_table(portal: Portal) -> None:
     assert [int(row["Run"]) for row in rows] == [run["run_id"] for run in wanted]
     for row, run in zip(rows, wanted, strict=True):
         assert (row["Status"].casefold(), row["Started by"]) == (run["status"], run["started_by"])
-        # What an unfinished run has counted so far says nothing yet.
+        # The counts of an unfinished run are not final.
         counted = (run["entities_succeeded"], run["entities_failed"]) if run["finished_at"] else ("", "")
         assert (row["Succeeded"], row["Failed"]) == tuple(str(count) for count in counted)
         assert row["Started"] == f"{run['started_at'].isoformat()}Z"

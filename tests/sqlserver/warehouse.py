@@ -95,7 +95,7 @@ class Loading:
         return self.rng.uniform(0.6, 1.0) if batch else self.rng.uniform(0.9, 2.1)
 
     def advance(self, moment: datetime, *things: str) -> None:
-        """Let the shop go on to `moment`; these things happen three minutes before it, whatever chance says."""
+        """Advance the shop to `moment`; the given events happen three minutes before it."""
         self.shop.advance(moment)
         for kind in things:
             at = moment - timedelta(minutes=3)
@@ -236,7 +236,7 @@ def _history(loading: Loading) -> None:
 
 
 def _last_hour(loading: Loading) -> None:
-    """What waits: older than 50 minutes, or younger than 30. In between nothing, so that no clock matters."""
+    """The backlog: older than 50 minutes or younger than 30. None between, so that clocks need not agree."""
     now = loading.now
     loading.shop.bustle = 2
     loading.advance(now - timedelta(minutes=50), *EVERYTHING, *["order"] * 15)

@@ -15,7 +15,7 @@ NAMES = (
 )
 
 WANTED: dict[str, str] = {}
-"""What is set after clearing: a settings module puts its own into it before it imports `tests.settings`."""
+"""Variables that are set after clearing. A settings module adds its own before it imports `tests.settings`."""
 
 
 def enter() -> None:

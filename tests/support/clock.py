@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Clock:
-    """Called, it says `now`, in seconds."""
+    """Calling it returns `now`, in seconds."""
 
     now = 100.0
 

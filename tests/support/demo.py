@@ -28,7 +28,7 @@ class Demo:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "demo.log"
-        # The tests' settings and whatever this machine has set stay out.
+        # Without the tests' settings and this machine's environment.
         environment = {name: value for name, value in os.environ.items() if name in KEPT}
         environment |= {"PORTAL_DATA_DIR": str(folder / "data"), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
         environment |= more
@@ -60,7 +60,7 @@ class Demo:
         return self.log.read_text(errors="replace")[-3000:]
 
     def stop(self) -> int:
-        """Press Ctrl-C; return the exit code. Whatever is left after 20 s is killed (code -9)."""
+        """Send SIGINT and return the exit code. After 20 s kill the process group (code -9)."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
         try:
@@ -82,7 +82,7 @@ def answers(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -118,7 +118,7 @@ class SmallWarehouse:
         self.oltp.commit()
 
     def rows(self, sql: str, *params: Any) -> list[dict[str, Any]]:
-        """Return rows as somebody else sees them: through a connection of its own."""
+        """Return rows as another process sees them, through a new connection."""
         with self.reader() as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, params)]

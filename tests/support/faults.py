@@ -140,7 +140,7 @@ FAULTS = (*CONNECTING, *ASKING)
 
 @contextmanager
 def struck(fault: Fault, *, takes: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
-    """The fault holds inside the block. `takes`: seconds that the driver waits before it says so."""
+    """Raise the fault inside the block. `takes`: seconds until the driver reports it."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for alias in fault.aliases:
             if fault.statement:

@@ -21,7 +21,7 @@ START, CALLBACK = "/account/oidc/sso/login/", "/account/oidc/sso/login/callback/
 
 
 class Provider:
-    """`person` is who signs in next; the switches below make it misbehave."""
+    """`person` signs in next; the switches below make the provider misbehave."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -102,7 +102,7 @@ class Session(requests.Session):
 
 
 def settings_of(**changes: Any) -> Oidc:
-    """What the environment would have said."""
+    """The settings that the environment would give."""
     return Oidc(
         **{
             "name": "Contoso",

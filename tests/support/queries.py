@@ -12,7 +12,7 @@ FRAME = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT", "SAVE TRANSACTIO
 
 
 class Statements:
-    """The statements seen per alias, without the words around a transaction."""
+    """The statements per alias, without BEGIN, COMMIT and savepoints."""
 
     def __init__(self, captures: dict[str, CaptureQueriesContext]) -> None:
         self._captures = captures

@@ -10,10 +10,10 @@ from typing import Self
 
 
 class TcpProxy:
-    """Listens on `port` of 127.0.0.1 and passes everything on to (host, port) and back.
+    """Listen on `port` of 127.0.0.1 and forward to (host, port) and back.
 
-    `delay`: seconds that each packet takes. `frozen`: nothing is passed on any more, and nothing is closed.
-    `cutting`: the line is cut as soon as the client says something.
+    `delay`: seconds per packet. `frozen`: nothing is forwarded, and nothing is closed.
+    `cutting`: the connection is closed at the first packet of the client.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -38,7 +38,7 @@ class TcpProxy:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def off(self) -> None:
-        """Be gone: whoever tries is refused, and every line ends."""
+        """Refuse new connections and close all open ones."""
         if self._listener is not None:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)

@@ -23,7 +23,7 @@ Row = Mapping[str, str | int | None]
 
 @dataclass(frozen=True)
 class Login:
-    """What a client said when it signed in."""
+    """The login data of a client."""
 
     user: str
     password: str
@@ -99,7 +99,7 @@ def pretended(answer: Callable[[str], Row | None] = lambda sql: None, *, silent:
 
 
 def _received(client: socket.socket) -> tuple[int, bytes] | None:
-    """One message: its packets until the one that says it is the last."""
+    """Read one message: its packets up to the one marked as last."""
     body = b""
     while True:
         header = _exactly(client, 8)

@@ -47,12 +47,12 @@ _OWN = (
     ("SERVERPROPERTY('ProductVersion')", Rows(("version", "edition", "snapshot"), [["16.0.1000.6", 3, None]])),
     ("SELECT", Rows(("one",))),
 )
-"""What is said where nothing else is scripted: a session may begin, and nothing is found."""
+"""The default answers: a session can begin, and queries find nothing."""
 
 
 @dataclass
 class TdsServer:
-    """`with TdsServer() as server:` listens on `server.port`. Change `login` and `answer` at any time.
+    """`with TdsServer() as server:` listens on `server.port`. `login` and `answer` can change at any time.
 
     `login`: what to say to everybody who signs in, None to let them in. `answer(sql)`: what to say to a
     statement, None for an empty result. `certificate`: (file, key) for TLS. `frozen`: nothing is answered any more.
@@ -154,7 +154,7 @@ class _Session:
         return b"".join(map(_error, refusals)) + _done(error=True)
 
     def _stay(self) -> None:
-        """Hold the line without a word until the other side gives up."""
+        """Keep the connection open without answering until the other side closes it."""
         while self._recv(4096):
             pass
 
@@ -300,7 +300,7 @@ def _value(value: Any, number: bool) -> bytes:
 
 
 def _text(kind: int, body: bytes) -> str:
-    """The statement in a batch; of a procedure call whatever in it reads as text."""
+    """Return the statement of a batch, or the readable text of a procedure call."""
     if kind == BATCH:
         (headers,) = struct.unpack("<I", body[:4])
         return body[headers:].decode("utf-16-le", "replace")

@@ -159,7 +159,7 @@ class _Judge:
                     yield f"a function around the indexed column {known[1]}: {predicate.sql(dialect='tsql')}"
 
     def _type(self, node: exp.Expression) -> Type | None:
-        """Return the type of an expression as SQL Server would give it, None where it cannot be told."""
+        """Return the type of an expression on SQL Server, or None if unknown."""
         if isinstance(node, exp.Paren | exp.Subquery) and isinstance(node.this, exp.Query):
             selected = node.this.selects
             inner = [scope for scope in self.scope.subquery_scopes if scope.expression is node.this]

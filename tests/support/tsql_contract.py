@@ -15,7 +15,7 @@ _TIMES = {"DATETIME2", "DATETIME", "TIMESTAMPTZ", "TIMESTAMP", "SMALLDATETIME", 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """`name` as T-SQL says it, upper case; `scale` of a time."""
+    """`name` is the T-SQL type in upper case; `scale` is that of a time."""
 
     name: str
     scale: int | None = None

@@ -64,7 +64,7 @@ def heard() -> Iterator[list[Statement]]:
 
 
 def _asked_by_a_test() -> bool:
-    """Whether a test itself asks, to look at the rows: the first frame outside Django is its."""
+    """Return whether the query comes from a test itself: the first frame outside Django is the test's."""
     frame = sys._getframe(2)
     while frame is not None and _DJANGO in frame.f_code.co_filename:
         frame = frame.f_back  # type: ignore[assignment]

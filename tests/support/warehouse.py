@@ -74,7 +74,7 @@ class Warehouse:
         return [self.control(name, **changes) for name in PIPELINES]
 
     def run(self, **changes: Any) -> int:
-        """One run, a success that took a minute unless told otherwise; returns run_id."""
+        """Insert a run, by default a success of one minute; return its run_id."""
         started = changes.get("started_at", self.now - timedelta(minutes=10))
         row = {
             "entities_requested": "dim_cliente",
@@ -91,7 +91,7 @@ class Warehouse:
         return self.insert("audit.etl_run", **row)
 
     def run_entity(self, run_id: int, entity_name: str = "dim_cliente", **changes: Any) -> int:
-        """One run entity, a success of 30 seconds and 100 rows unless told otherwise; returns its key."""
+        """Insert an execution, by default a success of 30 seconds and 100 rows; return its key."""
         started = changes.get("entity_started_at", self.now - timedelta(minutes=10))
         row = {
             "run_id": run_id,

@@ -32,7 +32,7 @@ from tests.factories import NOW
 MINE, ALSO_MINE, OTHER = "dim_mine", "dim_mine_too", "dim_zqother"
 EVERY = (MINE, ALSO_MINE, OTHER)
 CANARY = "zqother"
-"""Stands in whatever is about OTHER: its name, its tables, its errors."""
+"""This word is in all data of OTHER: its name, tables and errors."""
 
 S, F, R = ExecutionStatus.SUCCESS, ExecutionStatus.FAILED, ExecutionStatus.RUNNING
 RUNS: dict[int, tuple[timedelta, dict[str, ExecutionStatus]]] = {
@@ -51,7 +51,7 @@ RUNS: dict[int, tuple[timedelta, dict[str, ExecutionStatus]]] = {
 
 
 def error(name: str) -> str:
-    """What failed: OTHER otherwise than the rest, so that it is a failure of its own."""
+    """The error messages. OTHER has its own, so that it is another failure group."""
     what = "Invalid column name" if name == OTHER else "Invalid object name"
     return f"OperationalError: ('42S02', \"{what} 'fact.{name.upper()}'. ({207 if name == OTHER else 208})\")"
 

@@ -22,7 +22,7 @@ SERVER = f"{CLIENT}[SQL Server]"
 
 
 class Real(NamedTuple):
-    """One message as the runner would store it. `tells`: fields of ErrorText."""
+    """A message as the runner stores it. `tells` are the expected fields of ErrorText."""
 
     source: str
     text: str
@@ -31,7 +31,7 @@ class Real(NamedTuple):
 
 
 def said(words: str, native: int, state: str = "42000", kind: str = "ProgrammingError", more: str = "") -> str:
-    """The words as pyodbc gives them: type and `str()` of its exception."""
+    """The text from pyodbc: type and `str()` of its exception."""
     error = f"[{state}] {SERVER}{words} ({native}) (SQLExecDirectW){more}"
     return f"{kind}: {(state, error)!r}"
 

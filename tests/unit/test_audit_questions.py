@@ -233,7 +233,7 @@ def test_the_settings_login_is_known_without_a_session_of_its_own() -> None:
     [
         (3 * DAY, timedelta(0), False),
         (3 * DAY + timedelta(minutes=1), timedelta(0), True),
-        # The server's clock is three hours behind UTC: the session opened three hours later than it says.
+        # The server's clock is three hours behind UTC, so the session opened three hours after its login_time.
         (3 * DAY + timedelta(minutes=1), -3 * HOUR, False),
         (2 * DAY + 23 * HOUR, 2 * HOUR, True),
     ],

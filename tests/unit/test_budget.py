@@ -95,7 +95,7 @@ class Wrapper(BoundedWrapper):
 def test_a_call_that_hangs_is_left_alone(
     monkeypatch: pytest.MonkeyPatch, stopped_by: type[BaseException] | None
 ) -> None:
-    """Also when something else than the budget ends the wait: a signal, a worker that is told to go."""
+    """Also when a signal ends the wait instead of the budget."""
     driver, wrapper = Driver(), Wrapper()
     cursor = BoundedCursor(driver, wrapper)
     if stopped_by is not None:
@@ -188,7 +188,7 @@ class TestBreaker:
             breaker.check("dw")
         assert refused.value.reason == "the sample's problem"
         assert refused.value.at == news["dw"].at
-        # A newer one that says that it answers opens the way at once.
+        # A newer sample with an answer closes the breaker at once.
         news["dw"] = News(now + timedelta(seconds=2))
         breaker.check("dw")
 

@@ -73,7 +73,7 @@ def test_it_is_read_from_a_file_and_shown_nowhere(tmp_path: Path) -> None:
 
 
 def test_tls_verifies() -> None:
-    """What redis-py does with the address that we pass on: certificate and name are looked at."""
+    """redis-py verifies certificate and name with the address that we give it."""
     import ssl
 
     from etlportal.redis_cache import RedisOrTableCache

@@ -114,7 +114,7 @@ def test_real_messages_have_one_each_and_it_is_stable(real) -> None:
 
 
 def test_the_version_counts_and_the_fingerprints_are_pinned() -> None:
-    """A change of the rules must change the version, else kept fingerprints and new ones would not meet."""
+    """A change of the rules must change the version, else old and new fingerprints would not match."""
     assert FINGERPRINT_VERSION == 1
     assert (unique(), of(""), of("ValueError: lote 12 de 'x'")) == PINNED
 

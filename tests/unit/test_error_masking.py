@@ -16,7 +16,7 @@ def masked_text(text: str) -> str:
 
 
 def run_text(text: str) -> str:
-    """Return a run's message as a reader who may see logins sees it."""
+    """Return a run's message for a reader who may see logins."""
     error, with_logins = run_errors(text)
     shown = with_logins or error
     return shown.text if shown else ""

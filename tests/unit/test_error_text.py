@@ -362,7 +362,7 @@ def test_there_are_enough_of_them_each_with_its_source_in_three_languages() -> N
 
 
 def test_a_check_is_one_in_whatever_case_the_server_writes_it() -> None:
-    """As PostgreSQL says it behind TDS, with SQL Server's number."""
+    """PostgreSQL's text behind TDS, with SQL Server's number."""
     words = "[23000] [Microsoft][ODBC Driver 18 for SQL Server][SQL Server]new row violates check constraint"
     message = f"IntegrityError: ('23000', '{words} \"ck_x\" (547) (SQLExecDirectW)')"
     assert parse(message).error_class is ErrorClass.CHECK

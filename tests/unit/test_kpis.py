@@ -37,7 +37,7 @@ def _snapshot(**overview: Any) -> Snapshot:
 
 
 def _has_no_value(html: str, why: Missing) -> bool:
-    """Whether the figure says that there is none, and why, which is not "unknown"."""
+    """Return whether the figure has no value, with a reason, which is not "unknown"."""
     return 'class="none"' in html and 'class="unknown"' not in html and str(REASONS[why]) in html
 
 

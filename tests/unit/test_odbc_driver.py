@@ -61,7 +61,7 @@ def test_each_distribution_has_its_own(tmp_path: Path, release: dict[str, str], 
 
 
 def test_a_package_with_one_distribution_gives_that_one(tmp_path: Path) -> None:
-    """The wheel for musl has no other folder, whatever os-release says."""
+    """The wheel for musl has one folder only, independent of os-release."""
     folder = libs(tmp_path, "linux/alpine/arm64/lib/libmsodbcsql-18.6.so.2.1")
     found = odbc.packaged_library(folder, system="Linux", machine="aarch64", release={"ID": "wolfi"})
     assert found is not None

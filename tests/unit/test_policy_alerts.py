@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 
 
 def verdict(rule: Rule, *, history: History | None = None, thresholds: Thresholds | None = None, **parts) -> Verdict:
-    """What one rule says of a pipeline that is healthy but for `parts`."""
+    """Return the result of one rule for a pipeline that is healthy except for `parts`."""
     past = history or make.history()
     pipeline = make.pipeline(history=past, **parts)
     found = judge(pipeline, past, thresholds or Thresholds(), NOW)
@@ -319,7 +319,7 @@ class TestStalled:
         ("eligible", "severity", "silent"),
         [
             ((9, 9, 9), CRITICAL, False),  # 0.5, 10.5 and 20.5 minutes ago: one after each run's start
-            ((9, 9), OK, True),  # nobody looked between the first run and the second
+            ((9, 9), OK, True),  # no sample between the first run and the second
             ((), OK, True),
             ((9, 0, 9), OK, False),
         ],

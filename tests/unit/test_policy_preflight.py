@@ -261,7 +261,7 @@ class TestVerdicts:
 
 
 def test_fresh_figures_without_a_collector_are_a_warning() -> None:
-    """An open page keeps them fresh, once a minute: nobody would notice that the collector is gone."""
+    """An open page takes a sample once a minute, which would hide that no collector runs."""
     assert collector_check(5, collecting=False).state is CheckState.WARNING
     assert collector_check(500, collecting=False).state is CheckState.FAILED
     assert collector_check(5, collecting=True).state is CheckState.PASSED

@@ -37,7 +37,7 @@ def test_what_is_not_kept_so_long_is_not_asked() -> None:
 
 
 def test_rows_that_are_kept_are_not_all_read() -> None:
-    """A week of samples is 60,000 rows, however long they are kept; a year of hours 8,760."""
+    """A week of samples is 60,000 rows, for any retention; a year of hours is 8,760."""
     assert resolution(7 * DAY, *kept(samples=60)).grain is Grain.HOUR
     assert resolution(365 * DAY, *kept(hours=2000)).grain is Grain.DAY
 

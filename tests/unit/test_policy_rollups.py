@@ -61,7 +61,7 @@ def test_an_hour_of_an_earlier_release_keeps_its_highest_and_has_no_mean() -> No
 def test_a_status_lasts_until_the_next_sample_but_no_longer_than_a_sample_stands() -> None:
     rolled = hour((0, "ok"), (1, "running"), (2, "ok"), (30, "failed"), (59.5, "ok"))
     assert rolled is not None
-    # ok: 60 s, then 90 s, then the last half minute; from 3:30 on nobody looked.
+    # ok: 60 s, then 90 s, then the last half minute; no samples from 3:30 on.
     assert rolled.status_seconds == {"ok": 180, "running": 60, "failed": 90}
     assert (rolled.status_last, rolled.status_worst) == ("ok", "failed")
 

@@ -288,7 +288,7 @@ def test_a_missing_driver_manager_is_said_once_when_the_portal_starts(tmp_path: 
 
 
 def test_every_variable_is_named_in_the_example() -> None:
-    """Nobody has to read the settings file to find out what can be set, and nothing is named that does nothing."""
+    """.env.example lists every variable of the settings, and no other."""
     names = ("settings", "environment", "databases")
     code = "".join((ROOT / "etlportal" / f"{name}.py").read_text() for name in names)
     read = set(re.findall(r"""\benv\.\w+\(\s*["']([A-Z_]+)["']""", code))

@@ -51,7 +51,7 @@ def test_no_secret_and_nothing_from_elsewhere_is_built_in() -> None:
         assert each.keyword != "ADD"
         if each.keyword in {"ENV", "ARG", "LABEL"}:
             assert not [name for name in each.pairs if SECRET.search(name)]
-    # Only what the build stage was told to make reaches the image, and no stage copies a whole folder of ours.
+    # Only listed results of the build stage reach the image, and no stage copies the whole repository.
     assert [each.words[1:] for each in FINAL if each.keyword == "COPY"] == [["/opt/venv"] * 2, ["/app"] * 2]
     assert not [each for each in DOCKERFILE if each.keyword == "COPY" and "." in each.words[:-1]]
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()

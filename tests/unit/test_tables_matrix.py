@@ -142,7 +142,7 @@ def test_last_known_values_are_marked_where_their_database_is_down() -> None:
         html = {column.name: str(cell) for column, cell in MatrixTable([row]).rows[0].items()}
         found = {name for name, cell in html.items() if "last known value" in cell}
         assert found - {"cooling"} == marked
-        assert ("data-elapsed" in html["served_lag"]) is not bool(down)  # what nobody can see does not grow older
+        assert ("data-elapsed" in html["served_lag"]) is not bool(down)  # the age of an unreadable value does not grow
         exported = dict(zip(*MatrixTable([row]).as_values(), strict=True))
         assert exported["Eligible"] == 5200
         assert ("The server does not answer." in exported["Could not be read"]) is bool(down)

@@ -15,7 +15,7 @@ CSS = Path(__file__).resolve().parents[2] / "static" / "css"
 TEXT = 4.5  # WCAG 1.4.3
 GRAPHIC = 3.0  # WCAG 1.4.11
 APART = 7.0
-"""Least distance between two statuses, in Oklab times 100: two colours that differ by 2 can just be told apart."""
+"""Least distance between two statuses, in Oklab times 100. A difference of 2 is just visible."""
 
 # Told apart by their own pattern (unknown is hatched) or never shown as a status (info, and the two
 # severities, which are the colours of partial and failed).
@@ -43,7 +43,7 @@ MACHADO = {  # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB
 
 
 def _tokens() -> dict[str, dict[str, str]]:
-    """Return the tokens of the light theme, of a dark system and of a reader who chose dark."""
+    """Return the tokens of the light theme, of a dark system and of the dark preference."""
     text = re.sub(r"/\*.*?\*/", "", (CSS / "tokens.css").read_text(), flags=re.DOTALL)
     blocks = {
         selector: dict(re.findall(r"--([\w-]+):\s*([^;]+);", body))

@@ -167,7 +167,7 @@ def test_every_status_has_a_sign_a_tone_and_a_word() -> None:
 def test_signs_of_one_vocabulary_differ_without_colour() -> None:
     for vocabulary in SIGNED:
         if vocabulary is enums.WatermarkState:
-            continue  # stands beside its word always
+            continue  # always beside its word
         icons = [LOOKS[member][1] for member in vocabulary]
         assert len(icons) == len(set(icons)), vocabulary
 

@@ -50,7 +50,7 @@ def test_every_lookup_sends_a_varchar(lookup: str, text: str) -> None:
 
 
 def test_a_text_longer_than_the_column_matches_nothing() -> None:
-    """CAST cuts without a word: the first 100 characters of a longer name would be another pipeline's."""
+    """CAST truncates silently: the first 100 characters of a longer name could be another pipeline's."""
     name = "x" * 101
     for lookup in ("exact", "iexact", "contains", "icontains", "startswith", "endswith"):
         assert where(EtlControl.objects.filter(**{f"entity_name__{lookup}": name})) == ("", ())

@@ -23,7 +23,7 @@ DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
 
 
 OPENSSL_3 = "SSL Provider: [error:{}:SSL routines::certificate verify failed:self-signed certificate]"
-"""The words are the same whatever the number, so that the number alone decides."""
+"""The text is the same for every number, so that only the number decides."""
 
 
 def odbc(sqlstate: str, text: str, native: int, *, server: bool = True) -> Exception:
