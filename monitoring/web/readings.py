@@ -132,48 +132,44 @@ class PipelineReadings:
     """
 
     def __init__(self, pipeline: Pipeline, snapshot: Snapshot) -> None:
-        self.pipeline = pipeline
+        self.pipeline, self.name = pipeline, pipeline.name
         self.source_unread, self.target_unread = blind(snapshot)
-
-    @property
-    def name(self) -> str:
-        return self.pipeline.name
-
-    @property
-    def source_total(self) -> Reading[int]:
-        return self._of_source(self.pipeline.source.total)
-
-    @property
-    def target_total(self) -> Reading[int]:
-        return self._of_target(self.pipeline.target.total)
-
-    @property
-    def eligible(self) -> Reading[Count]:
-        return self._of_source(self.pipeline.source.eligible)
-
-    @property
-    def cooling(self) -> Reading[Count]:
-        return self._of_source(self.pipeline.source.cooling)
-
-    @property
-    def served_lag(self) -> Reading[float]:
-        return self._of_source(self.pipeline.figures.served_lag_seconds)
+        figures, newest = pipeline.figures, pipeline.newest
+        self.source_total = self._of_source(pipeline.source.total)
+        self.target_total = self._of_target(pipeline.target.total)
+        self.eligible = self._of_source(pipeline.source.eligible)
+        self.cooling = self._of_source(pipeline.source.cooling)
+        self.served_lag = self._of_source(figures.served_lag_seconds)
+        self.coverage = self._coverage()
+        self.latency = self._latency()
+        self.last_started_at = self._of_newest(newest.started_at if newest else None)
+        self.last_finished_at = self._of_newest(newest.finished_at if newest else None)
+        self.extracted = self._last_known(rows_of(newest, newest.extracted if newest else 0))
+        self.upserted = self._last_known(rows_of(newest, newest.upserted if newest else 0))
+        self.soft_deleted = self._last_known(rows_of(newest, newest.soft_deleted if newest else 0))
+        # A running execution has a duration: up to the sample.
+        self.duration = self._of_newest(figures.duration_seconds)
+        self.throughput = self._of_newest(figures.throughput, Missing.NOT_A_SUCCESS)
+        self.error: ErrorText | None = newest.shown_error if newest else None
+        self.last_error = self.error.text if self.error else ""
 
     @property
     def late_since(self) -> datetime | None:
-        """The time of the oldest eligible row; None where nothing waits, or nobody can see whether it still does."""
+        """The time of the oldest eligible row; None where nothing waits, or the source cannot be read."""
         return late_since(self.pipeline) if self.source_unread is None else None
 
     @property
-    def coverage(self) -> Reading[float]:
+    def running(self) -> bool:
+        return self.pipeline.status is PipelineStatus.RUNNING and self.pipeline.newest is not None
+
+    def _coverage(self) -> Reading[float]:
         """Target total / source total (METRICS: no value when the source is empty)."""
         value, source, target = self.pipeline.figures.coverage_percent, self.pipeline.source, self.pipeline.target
         if value is None and source.total is not None:
             return self._of_target(None) if target.total is None else Reading(None, Missing.SOURCE_EMPTY)
         return self._of_source(value)
 
-    @property
-    def latency(self) -> Reading[float]:
+    def _latency(self) -> Reading[float]:
         """Time between the newest rows of source and target; none where the target holds the load time."""
         value, source, target = self.pipeline.figures.latency_seconds, self.pipeline.source, self.pipeline.target
         if value is None:
@@ -189,52 +185,6 @@ class PipelineReadings:
             if source.newest_at is not None:
                 return self._of_target(None)
         return self._of_source(value)
-
-    @property
-    def last_started_at(self) -> Reading[datetime]:
-        return self._of_newest(self.pipeline.newest.started_at if self.pipeline.newest else None)
-
-    @property
-    def last_finished_at(self) -> Reading[datetime]:
-        return self._of_newest(self.pipeline.newest.finished_at if self.pipeline.newest else None)
-
-    @property
-    def extracted(self) -> Reading[int]:
-        return self._rows("extracted")
-
-    @property
-    def upserted(self) -> Reading[int]:
-        return self._rows("upserted")
-
-    @property
-    def soft_deleted(self) -> Reading[int]:
-        return self._rows("soft_deleted")
-
-    @property
-    def duration(self) -> Reading[float]:
-        """Time of the newest execution; a running one's up to the sample."""
-        value = self.pipeline.figures.duration_seconds
-        never = self.pipeline.newest is None
-        return reading(value, Missing.NEVER_RUN if never else Missing.NOT_FINISHED, last_known=self.target_unread)
-
-    @property
-    def throughput(self) -> Reading[float]:
-        """Of the newest execution, if it succeeded (METRICS)."""
-        return self._of_newest(self.pipeline.figures.throughput, Missing.NOT_A_SUCCESS)
-
-    @property
-    def running(self) -> bool:
-        """Whether it runs, as far as anybody can see: without the audit tables nobody can."""
-        return self.pipeline.status is PipelineStatus.RUNNING and self.pipeline.newest is not None
-
-    @property
-    def error(self) -> ErrorText | None:
-        return self.pipeline.newest.shown_error if self.pipeline.newest else None
-
-    @property
-    def last_error(self) -> str:
-        """The newest execution's error message."""
-        return self.error.text if self.error else ""
 
     def _of_source(self, value: T | None) -> Reading[T]:
         return self._of_side(value, self.pipeline.source, Missing.SOURCE_MISSING, self.source_unread)
@@ -259,10 +209,8 @@ class PipelineReadings:
             why = Missing.STILL_RUNNING
         return reading(value, why, last_known=self.target_unread)
 
-    def _rows(self, name: str) -> Reading[int]:
-        newest = self.pipeline.newest
-        found = rows_of(newest, getattr(newest, name) if newest else 0)
-        return reading(found.value, found.why or Missing.NOT_READ, last_known=self.target_unread)
+    def _last_known(self, found: Reading[int]) -> Reading[int]:
+        return Reading(found.value, None, self.target_unread) if found.known else found
 
 
 def pipeline_readings(snapshot: Snapshot | None) -> list[PipelineReadings]:

@@ -1,4 +1,4 @@
-"""A figure or the reason why there is none (selectors/readings.py, templatetags/readings.py)."""
+"""A figure or the reason why there is none (web/readings.py)."""
 
 from __future__ import annotations
 
