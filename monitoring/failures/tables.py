@@ -14,7 +14,6 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.rules.enums import FailureState
-from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import graphics, parts
 from monitoring.web.failure_groups import FailureGroup, days_sentence
 from monitoring.web.failure_texts import advice_for
@@ -33,6 +32,7 @@ from monitoring.web.tables import (
     TimeColumn,
     WordsColumn,
 )
+from monitoring.web.texts import pipeline_link, run_link
 
 PIPELINES_SHOWN = 3
 

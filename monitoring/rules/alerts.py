@@ -501,10 +501,6 @@ def pipeline_verdicts(
 
 def open_verdicts(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     """Return those above OK, worst first; within a severity the longest standing first."""
-    return tuple(sorted((each for each in verdicts if each.severity is not Severity.OK), key=worst_first))
-
-
-def worst_first(verdict: Verdict) -> tuple[int, bool, float, str, str]:
-    """Sort key: worst severity, then oldest `since` (none last), then pipeline and rule."""
-    since = verdict.since.timestamp() if verdict.since else 0.0
-    return -verdict.severity.rank, verdict.since is None, since, verdict.entity_name, verdict.rule
+    return tuple(
+        sorted((each for each in verdicts if each.severity is not Severity.OK), key=lambda verdict: verdict.order)
+    )

@@ -340,6 +340,12 @@ class Verdict:
     evidence: tuple[str, ...] = ()
     silent: bool = False
 
+    @property
+    def order(self) -> tuple[int, bool, float, str, str]:
+        """Sort key: worst severity, then oldest `since` (none last), then pipeline and rule."""
+        since = self.since.timestamp() if self.since else 0.0
+        return -self.severity.rank, self.since is None, since, self.entity_name, self.rule
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(PipelineReading):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import fmean
 
-from monitoring.rules.alerts import pipeline_verdicts, worst_first
+from monitoring.rules.alerts import pipeline_verdicts
 from monitoring.rules.enums import PipelineStatus, SentenceCode, Severity
 from monitoring.rules.facts import (
     Count,
@@ -275,5 +275,5 @@ def _say(
 
 def _worst(pipelines: list[Pipeline]) -> tuple[Verdict, ...]:
     """The worst verdict of each pipeline, of the two worst pipelines."""
-    each = [min(pipeline.verdicts, key=worst_first) for pipeline in pipelines]
-    return tuple(sorted(each, key=worst_first)[:WORST_NAMED])
+    each = [min(pipeline.verdicts, key=lambda verdict: verdict.order) for pipeline in pipelines]
+    return tuple(sorted(each, key=lambda verdict: verdict.order)[:WORST_NAMED])

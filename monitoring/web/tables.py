@@ -17,12 +17,12 @@ from django_tables2.utils import OrderBy
 
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Run, Watermark
-from monitoring.templatetags.sentences import pipeline_link, run_link
 from monitoring.web import parts, readings
 from monitoring.web.failure_texts import advice_for
 from monitoring.web.formats import TimeStyle, utc_text
 from monitoring.web.parts import sign_of
 from monitoring.web.readings import PipelineReadings, Reading
+from monitoring.web.texts import pipeline_link, run_link
 
 Rank = Callable[[Any], Any]
 
