@@ -137,7 +137,7 @@ def note_export(request: HttpRequest, object: str, kind: str, rows: int, **detai
     note(request, TrailAction.EXPORTED, object, format=kind, filter=wanted, rows=rows, **detail)
 
 
-def sign_in_failed(request: HttpRequest | None, name: str, **detail: Detail) -> None:
+def sign_in_failed(request: HttpRequest | None, name: str, **detail: Any) -> None:
     """Record a refused sign-in. `name` is what was typed, or the provider's name for the person."""
     note(request, TrailAction.SIGN_IN_FAILED, outcome=TrailOutcome.REFUSED, by=name, **detail)
 
@@ -220,6 +220,6 @@ def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | N
     _changed(TrailAction.ROLE_CHANGED, subject, change=change, what=", ".join(str(each) for each in others))
 
 
-def _changed(action: TrailAction, object: str, **detail: Detail) -> None:
+def _changed(action: TrailAction, object: str, **detail: Any) -> None:
     # Signals of models carry no request: allauth's middleware keeps the current one.
     note(context.request, action, object, by=_doer.get() or None, **detail)

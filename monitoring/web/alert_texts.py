@@ -225,7 +225,7 @@ def _limit_seconds(verdict: Verdict) -> float | None:
 def _rows(verdict: Verdict) -> str:
     rows = _number(verdict, "eligible")
     if rows is None:
-        return _("Rows are waiting")
+        return str(_("Rows are waiting"))
     shown = number(rows) + ("+" if _value(verdict, "capped") else "")
     return ngettext("%(rows)s row is waiting", "%(rows)s rows are waiting", int(rows)) % {"rows": shown}
 
@@ -237,8 +237,8 @@ _PLACES: dict[str, Callable[[Verdict], Any]] = {
     "rows": _rows,
     "limit": lambda v: duration(_limit_seconds(v)),
     "run": lambda v: _value(v, "run_id"),
-    "class": lambda v: label(ErrorClass(_value(v, "error_class"))),
-    "meaning": lambda v: class_text(ErrorClass(_value(v, "error_class")))[0],
+    "class": lambda v: label(ErrorClass(str(_value(v, "error_class")))),
+    "meaning": lambda v: class_text(ErrorClass(str(_value(v, "error_class"))))[0],
     "check": lambda v: check_label(str(_value(v, "check") or "")),
     "problem": lambda v: label(_member(ProblemCode, _value(v, "problem")) or ProblemCode.NOT_READ),
     "status": lambda v: _value(v, "status_text"),

@@ -53,6 +53,7 @@ class TableForm(forms.Form):
 
     def __init__(self, data: QueryDict, *, sortable: frozenset[str], **kwargs: Any) -> None:
         super().__init__(data, label_suffix="", **kwargs)
+        self.query = data
         self.sortable = sortable
 
     def clean_sort(self) -> str:
@@ -78,10 +79,8 @@ class TableForm(forms.Form):
     @property
     def asked(self) -> bool:
         """Whether the address asks for anything, usable or not."""
-        return any(
-            self.data.getlist(self.add_prefix(name)) != [""] and self.add_prefix(name) in self.data
-            for name in self.fields
-        )
+        names = [self.add_prefix(name) for name in self.fields]
+        return any(name in self.data and self.query.getlist(name) != [""] for name in names)
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
         """Return what of the address belongs to the page's other blocks."""

@@ -63,7 +63,7 @@ class ReaderMiddleware:
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
         waits, limited = budget(PAGE_SECONDS, breaks=True), scope.limited_to(reader_scope)
         with limited, translation.override(language), timezone.override(zone), waits:
-            request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = translation.get_language()
             response = self.get_response(request)
             if response.streaming:
                 response.streaming_content = scope.in_this_scope(response.streaming_content)  # type: ignore[attr-defined]

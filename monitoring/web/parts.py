@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from django.templatetags.static import static
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -47,12 +48,12 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
     """
 
     @lru_cache(maxsize=ROOM, typed=True)
-    def keyed(language: str, zone: str, *args: P.args, **kwargs: P.kwargs) -> R:
+    def keyed(language: str, zone: str, *args: Any, **kwargs: Any) -> R:
         return function(*args, **kwargs)
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        return keyed(translation.get_language() or "", timezone.get_current_timezone_name(), *args, **kwargs)
+        return keyed(translation.get_language() or "", timezone.get_current_timezone_name(), *args, **kwargs)  # type: ignore[arg-type]
 
     wrapper.forget = keyed.cache_clear  # type: ignore[attr-defined]
     return wrapper
@@ -77,7 +78,7 @@ TONES = (
 class Sign(NamedTuple):
     tone: str
     icon: str
-    word: str
+    word: str | Promise
 
 
 SIGNED = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, FailureState, WatermarkState)

@@ -215,7 +215,9 @@ class PipelineReadings:
 
 def pipeline_readings(snapshot: Snapshot | None) -> list[PipelineReadings]:
     """Return every pipeline of the snapshot, by name."""
-    pipelines = sorted(snapshot.pipelines, key=lambda pipeline: pipeline.name) if snapshot else []
+    if snapshot is None:
+        return []
+    pipelines = sorted(snapshot.pipelines, key=lambda pipeline: pipeline.name)
     return [PipelineReadings(each, snapshot) for each in pipelines]
 
 
@@ -303,4 +305,4 @@ def export_value(reading: Reading[Any]) -> int | float | str | datetime:
         return f"{word}: {reason(reading)}"
     if isinstance(value, float):
         return round(value, 3)
-    return value  # type: ignore[no-any-return]
+    return value

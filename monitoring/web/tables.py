@@ -34,6 +34,8 @@ class RankedRows(TableListData):
     refreshes. Rows without a value stay at the end in both directions: unknown is not "least".
     """
 
+    data: list[Any]
+
     def order_by(self, aliases: Iterable[str]) -> None:
         rows = sorted(self.data, key=self.table.key)
         for alias in reversed(list(aliases)):
@@ -103,7 +105,7 @@ class StatusColumn(Column):
     """A member of a vocabulary as sign, word and colour; sorted in the vocabulary's own order."""
 
     def _own_value(self, row: Any) -> Any:
-        value = self.accessor.resolve(row)
+        value: StrEnum | None = self.accessor.resolve(row)
         return None if value is None else list(type(value)).index(value)
 
     def render(self, value: StrEnum) -> SafeString:
