@@ -69,7 +69,7 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         if any(step.get("passwordless") for step in steps) and _provider_only(user):
             request.session.pop(AUTHENTICATION_METHODS_SESSION_KEY, None)
             trail.sign_in_failed(request, user.get_username(), method="passkey", reason="provider only")
-            text = gettext("Your account signs in with %(name)s. A key is asked for after that, not instead of it.")
+            text = gettext("Your account signs in with %(name)s. A key can be used only after that, not instead of it.")
             messages.error(request, text % {"name": settings.OIDC.name if settings.OIDC else "OpenID Connect"})
             return HttpResponseRedirect(reverse("account_login"))
         answer: HttpResponse | None = super().pre_login(request, user, **kwargs)

@@ -57,7 +57,7 @@ class PipelineSettingsForm(forms.ModelForm):
                 )
             else:
                 self.fields["entity_name"].help_text = _(
-                    "The control rows cannot be read now: type entity_name as it stands in ctl.etl_control."
+                    "The control rows cannot be read now. Enter entity_name exactly as in ctl.etl_control."
                 )
 
     def clean_entity_name(self) -> str:

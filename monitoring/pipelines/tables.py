@@ -165,7 +165,7 @@ class TrendsTable(PagedTable):
     value = Column(verbose_name=_("Value or average"))
     low = Column(verbose_name=_("Lowest"))
     high = Column(verbose_name=_("Highest"))
-    stands_for = Column(verbose_name=_("What it stands for"))
+    stands_for = Column(verbose_name=_("Meaning"))
 
     class Meta:
         orderable = False

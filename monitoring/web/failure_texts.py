@@ -156,7 +156,7 @@ _BY_NUMBER: dict[int, tuple[Any, Any]] = {
     ),
     18486: (
         _("The login is locked, after too many wrong passwords."),
-        _("Ask the DBA to unlock it, and find who tries with an old password."),
+        _("Ask the DBA to unlock it, and find out what still uses an old password."),
     ),
     18487: (
         _("The login's password has expired."),

@@ -92,7 +92,7 @@ def test_the_file_holds_all_points_and_what_they_stand_for(client_as: Clients, y
     content = b"".join(response.streaming_content) if response.streaming else response.content
     lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
     head, rows = lines[0], lines[1:]
-    assert head == ["Figure", "When", "Value or average", "Lowest", "Highest", "What it stands for"]
+    assert head == ["Figure", "When", "Value or average", "Lowest", "Highest", "Meaning"]
     eligible = [row for row in rows if row[0].startswith("Eligible")]
     if window == "24h":
         assert {tuple(row[3:]) for row in eligible} == {("", "", "")}
