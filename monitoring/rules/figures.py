@@ -1,4 +1,4 @@
-"""The few statistics that the policies share. Empty input gives None, never 0."""
+"""Statistics shared by the rules. Empty input gives None, never 0."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def merged(newest: Execution | None, history: History) -> tuple[Execution, ...]:
 
 
 def finished(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """Return those that ended, in the given order, also when they did not write when."""
+    """Return those that ended, in the given order, also without a finish time."""
     return tuple(execution for execution in executions if execution.status in FINISHED)
 
 
 def running(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """Return those that say they run, in the given order."""
+    """Return those with the status "running", in the given order."""
     return tuple(execution for execution in executions if execution.status is ExecutionStatus.RUNNING)
 
 

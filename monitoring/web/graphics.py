@@ -1,4 +1,4 @@
-"""Small pictures drawn by the server: SVG whose sizes are attributes (the CSP allows no style attribute)."""
+"""Small SVG pictures. Sizes are attributes, because the CSP allows no style attribute."""
 
 from __future__ import annotations
 

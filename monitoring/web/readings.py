@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Missing(StrEnum):
-    """Why a figure has no value. The first group could not be read, the second has none by definition."""
+    """Why a figure has no value: the first group could not be read, the second has no value by definition."""
 
     NOT_READ = "not_read"
     NAME_INVALID = "name_invalid"
@@ -49,7 +49,7 @@ class Missing(StrEnum):
 
 
 UNREAD = frozenset({Missing.NOT_READ, Missing.NAME_INVALID, Missing.SOURCE_MISSING, Missing.TARGET_MISSING})
-"""What should have been there: shown as unknown. The others are shown as "no value", calmly."""
+"""Shown as "unknown". The other reasons are shown as "no value"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ def reading(
 
 
 def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
-    """Return why nothing newer could be read of the sources, and of the targets; None where it could.
+    """Return why sources, and targets, could not be read for this sample; None where they could.
 
-    Without the DW's control rows nobody knows what to ask the OLTP for either.
+    Without the control rows of the DW the tables of the OLTP are unknown, so both are unread.
     """
     down = {each.alias: each.problem or _NOT_READ for each in snapshot.connections if not each.reachable}
     dw = snapshot.problem or down.get("dw")
@@ -117,7 +117,7 @@ _NOT_READ = Problem(code=ProblemCode.NOT_READ)
 
 
 def rows_of(execution: Execution | None, rows: int) -> Reading[int]:
-    """A row count of an execution. The runner writes it at the end (CONTRACT, rule 1): 0 before means nothing."""
+    """Return a row count of an execution. The runner writes it at the end (CONTRACT, rule 1): 0 before is no figure."""
     if execution is None:
         return Reading(None, Missing.NEVER_RUN)
     if not execution.finished and rows == 0:
