@@ -16,6 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from etlportal.databases import WATCHED
 from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
@@ -58,7 +59,7 @@ def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
     except FieldDoesNotExist:
         return name
     if _by_the_servers_clock(field):
-        return _column(field, name, _login_time)
+        return _column(field, name, _login_time, _("login time"))
     if isinstance(field, models.DateTimeField):
         return _column(field, name, lambda value: parts.when(value, "full"))
     if field.is_relation or field.primary_key or name.endswith("_id"):
@@ -68,13 +69,13 @@ def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
     return name
 
 
-def _column(field: Any, attribute: str, draw: Callable[[Any], Any]) -> Column:
+def _column(field: Any, attribute: str, draw: Callable[[Any], Any], label: Any = None) -> Column:
     def column(row: Any) -> Any:
         value = getattr(row, attribute)
         return "-" if value in (None, "") else draw(value)
 
     column.__name__ = attribute
-    return admin.display(description=field.verbose_name)(column)
+    return admin.display(description=label or field.verbose_name)(column)
 
 
 def _beginning(text: str) -> SafeString:
