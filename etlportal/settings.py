@@ -304,7 +304,7 @@ LOGGING = {
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["visitors"]},
-        # The activity log as JSON lines, for a SIEM (actions/trail.py).
+        # The activity log as JSON lines, for a SIEM (monitoring/web/activity.py).
         "trail": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "bare"},
     },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},

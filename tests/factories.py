@@ -1,7 +1,7 @@
-"""Builders of the facts that policies judge and pages show: healthy by default, any field changeable.
+"""Builders of the facts that rules judge and pages show: healthy by default, any field changeable.
 
-Every time counts from NOW, so that the same call always gives the same facts. `ago(hours=2)` is a
-time before NOW. A healthy pipeline ran 5 minutes ago, took 30 s, and nothing waits.
+All times are relative to NOW, so that a call always returns the same facts. `ago(hours=2)` is a
+time before NOW. A healthy pipeline ran 5 minutes ago for 30 s and has no backlog.
 """
 
 from __future__ import annotations

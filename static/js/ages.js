@@ -40,7 +40,7 @@ export function ageText(seconds) {
   return say(seconds <= -SLACK ? "ahead" : "ago", { time });
 }
 
-/** Return a duration as monitoring/templatetags/formats.py writes it: "12 min 03 s". */
+/** Return a duration as monitoring/web/formats.py writes it: "12 min 03 s". */
 export function durationText(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   const two = (number) => String(number).padStart(2, "0");

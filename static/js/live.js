@@ -1,5 +1,5 @@
 // Refreshes the page by itself. htmx asks the page's own address and swaps the blocks of the answer
-// (monitoring/views/blocks.py), so filters, sort and page in the address keep. This script decides when:
+// (monitoring/web/blocks.py), so filters, sort and page in the address keep. This script decides when:
 // at the chosen interval, not in a hidden tab, less often while the server is slow or fails, and no
 // longer when the user is signed out. It also keeps what a person opened, typed or selected.
 
@@ -11,7 +11,7 @@ import { Idiomorph } from "../vendor/idiomorph-0.8.0/idiomorph.esm.js";
 import "../vendor/idiomorph-0.8.0/idiomorph-htmx.js"; // htmx's swap style "morph"
 
 const LONGEST = 300_000; // ms between two tries when nothing answers
-const STALE = 60_000; // ms after which figures are old (selectors/snapshot.py: STALE_AFTER)
+const STALE = 60_000; // ms after which figures are old (monitoring/collector/snapshot.py: STALE_AFTER)
 const SHARE = 4; // a server that needs 3 s is asked every 12 s at most
 
 const box = document.getElementById("live");

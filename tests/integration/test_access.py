@@ -1,7 +1,7 @@
-"""monitoring/access.py is what holds: for every address, view, column, table of the admin, group, and the document.
+"""monitoring/access.py agrees with every address, view, column, admin table, group, and docs/access.md.
 
-Then every address is walked through as nobody, as somebody without a group and as each role; and what a role may
-not see is looked for in everything that it gets.
+Then every address is requested anonymously, as a user without a group and as each role, and every response is
+searched for data that the role may not see.
 """
 
 from __future__ import annotations

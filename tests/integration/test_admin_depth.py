@@ -1,7 +1,6 @@
-"""What the admin's lists and rows cost does not depend on how much history there is, or how deep one looks.
+"""The cost of the admin's lists and rows depends neither on the size of the history nor on how far back a page is.
 
-Counted in the steps of SQLite's own machine, so that the clock of a busy computer has no say; and read
-off the statements that SQL Server would get.
+Cost is counted in steps of SQLite's virtual machine, which do not depend on other load, and in the T-SQL statements.
 """
 
 from __future__ import annotations

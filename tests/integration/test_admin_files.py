@@ -1,4 +1,4 @@
-"""The admin's rows as files: what the list shows, every column, bounded, harmless, written down in every case."""
+"""Exports of the admin: the list's rows, every column, with a limit, without formulas, always in the activity log."""
 
 from __future__ import annotations
 

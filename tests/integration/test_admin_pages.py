@@ -1,4 +1,4 @@
-"""The admin: who may open what, every column on the detail, links onwards, nothing that writes."""
+"""The admin: permissions, every column on the detail page, links onwards, no writes."""
 
 from __future__ import annotations
 

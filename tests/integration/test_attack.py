@@ -1,8 +1,7 @@
-"""Generated requests: whatever is typed into an address, a header or a cookie, nothing answers with a 5xx of ours,
-echoes markup or sends a header that somebody wrote.
+"""Generated requests: no address, header or cookie causes a 5xx, an echo of markup or an injected header.
 
-A small sample here, the same in every run. `make attack REQUESTS=10000` sends that many to each page and form, and
-a tenth to what is a part of a page, or a file. ATTACK_SECONDS bounds each test, ATTACK_LOG is told how many it sent.
+This is a small fixed sample. `make attack REQUESTS=10000` sends that many to each page and form, and a tenth to each
+block and export. ATTACK_SECONDS limits each test; ATTACK_LOG names a file for the number of requests.
 """
 
 from __future__ import annotations

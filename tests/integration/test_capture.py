@@ -1,4 +1,4 @@
-"""Capture now: the one statement that may run, who may ask for it, how often, and what it says when it fails."""
+"""Capture now: its one statement, its permission, its rate limit and its errors."""
 
 from __future__ import annotations
 

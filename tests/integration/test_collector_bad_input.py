@@ -1,4 +1,4 @@
-"""Nonsense in the warehouse gets a clear answer, for its own pipeline only, and loses nothing."""
+"""Invalid values in the warehouse give a clear problem for their own pipeline only, and lose no data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tick concludes beyond the figures: isolation, orphans, arrival and coverage, big targets, groups."""
+"""Results of a tick beyond the figures: isolation, orphans, arrival and coverage, large targets, groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two collectors at once do no harm: one holds the lease, the other takes over when it stops."""
+"""Two collectors at once: one holds the lease, the other takes over when it stops."""
 
 from __future__ import annotations
 

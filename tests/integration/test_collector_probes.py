@@ -1,4 +1,4 @@
-"""The probes' figures against figures counted by hand, over random rows at every boundary."""
+"""The probes' figures, compared with figures counted by hand over random rows at every boundary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tick after another: what is stored, when the version changes, what a dead database leaves."""
+"""Ticks in sequence: stored data, changes of the version, and the state after a database failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an auditor asks, the factors around failures, a run's connections and back: on the page and as files."""
+"""The auditor's questions, factors around failures, a run's connections: on the page and in exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The built warehouse: deterministic, consistent with itself, with the stories that a newcomer sees."""
+"""The built warehouse: deterministic, consistent, with the demo's incident."""
 
 from __future__ import annotations
 

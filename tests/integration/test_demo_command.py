@@ -1,4 +1,4 @@
-"""`manage.py demo`: what it refuses, what it prepares, and that it stops everything it started."""
+"""`manage.py demo`: when it refuses to start, what it prepares, and that it stops all its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demonstration's ETL over a server of its own: where it refuses to write, and that it works where it may."""
+"""The demo's ETL on a SQL Server: it refuses unmarked databases and works in marked ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SQL Server is configured and pyodbc cannot be loaded: every page answers and says why."""
+"""With a SQL Server configured and pyodbc missing, every page answers and gives the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An hour that is over is read once; what changed under it is noticed."""
+"""Hours that are over are read once; changes in them are noticed."""
 
 from __future__ import annotations
 

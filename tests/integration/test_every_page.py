@@ -1,4 +1,4 @@
-"""What holds for every page and block, found through the addresses themselves: a new page is tested at once."""
+"""Properties of every page and block, found through the URL configuration, so that new pages are included."""
 
 from __future__ import annotations
 

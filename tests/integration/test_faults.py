@@ -1,6 +1,6 @@
-"""Every page under every fault: it answers in time, tells the last sample, what is wrong and what to do, and recovers.
+"""Every page under every fault: it answers in time, shows the last sample, the problem and the remedy, and recovers.
 
-The faults are the driver's own errors (tests/support/faults.py), raised where the driver would raise them.
+The faults are the driver's own errors (tests/support/faults.py), raised where the driver raises them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The faults by the real ODBC driver against a pretended server: what it says, and how long anybody waits.
+"""Faults with the real ODBC driver and a fake server: the driver's errors, and how long requests wait.
 
-The portal's `dw` and `oltp` are SQL Server here, so its own backend, budget and breaker are what answers.
+`dw` and `oltp` are SQL Server here, so the portal's backend, budget and breaker are tested.
 """
 
 from __future__ import annotations

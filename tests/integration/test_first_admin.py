@@ -1,4 +1,4 @@
-"""The first administrator from the environment: made once, never again, and nobody is changed by it."""
+"""The first administrator from the environment: created once; existing accounts are never changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The read-only guard, attacked: through the ORM, raw SQL, disguised SQL, and behind Django's back."""
+"""Attacks on the read-only guard: through the ORM, raw SQL, disguised SQL, and around Django."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""The guard against what only T-SQL (or only SQLite) would read into a text: numbers glued to words,
-other ends of a line, nested comments, backticks. And against lifting it where it must stay."""
+"""The guard against texts that only T-SQL or only SQLite parses as two statements.
+
+Numbers next to keywords, other line ends, nested comments, backticks; and against lifting the guard where it must
+stay.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer forbids a browser, how much a request may bring, and what a visitor can do to the log."""
+"""Response headers, limits on requests, and the log's protection against injection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The harness itself: each of its traps must snap."""
+"""The strict fixtures of tests/conftest.py: each of them fails a bad test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: for machines, while everything else may be down or hang."""
+"""/healthz and /readyz, also while other parts are down or hang."""
 
 from __future__ import annotations
 

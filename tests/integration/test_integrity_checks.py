@@ -1,4 +1,4 @@
-"""The integrity checks against real tables: what they find, what they cannot ask, what they cost."""
+"""The integrity checks on real tables: results, checks that do not apply, cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paging by key: every row once, in both directions, at any depth, whatever the order."""
+"""Paging by key: every row once, in both directions, at any depth and in any order."""
 
 from __future__ import annotations
 

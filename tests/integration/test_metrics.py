@@ -1,4 +1,4 @@
-"""/metrics: for whom, at what cost, and that what is not known is not told as if it were."""
+"""/metrics: access, cost, and no samples for unknown values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/monitoring: the dashboard, the alert rules and the document speak of what /metrics says, and of all of it."""
+"""docs/monitoring: dashboard, alert rules and document name exactly the metrics that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a request or a tick to its log lines, its SQL and its answer: one id."""
+"""One id for a request or tick in its log lines, its SQL and its response."""
 
 from __future__ import annotations
 

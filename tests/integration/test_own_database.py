@@ -1,4 +1,4 @@
-"""What `default` must be able to do wherever DATABASE_URL puts it: claim once, store anything, survive a restart."""
+"""Requirements on `default` on every engine: exclusive claims, any text, surviving a restart."""
 
 from __future__ import annotations
 

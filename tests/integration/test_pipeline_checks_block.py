@@ -1,4 +1,4 @@
-"""Integrity checks from the page: who may, what everybody sees, one at a time."""
+"""Integrity checks on the page: permission, shared result, one at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pipeline's page: every state of it, as every role, at a fixed cost."""
+"""A pipeline's page: every state, every role, at a fixed cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trends: bounded points, the right window, gaps that stay gaps, and a usual band only where it is known."""
+"""Trends: a limited number of points, the right window, gaps, and a typical range only where it is known."""
 
 from __future__ import annotations
 

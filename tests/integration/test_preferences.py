@@ -1,4 +1,4 @@
-"""A reader's choices: all at once on a page, one by one from the shell's buttons."""
+"""Preferences of a user: the form, and the shell's buttons."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Django's queries on the warehouse, as SQL Server would get them: every list, filter, search and page of the admin.
+"""Django's queries on the warehouse as T-SQL: every list, filter, search and page of the admin.
 
-tests/conftest.py lints each query that any test makes the portal ask; here the ones that depend on what
-a reader chooses are all made, and it is seen that they were.
+tests/conftest.py lints each query of every test. These tests make all queries that depend on a user's choices, and
+check that they were linted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Redis that is away costs no error and no wait, and the limits still hold."""
+"""While Redis is down there is no error and no wait, and limits still hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that show roll-ups say so, in both languages, in their tables and in their files; shorter ranges do not."""
+"""Pages with roll-ups say so in both languages, in tables and in exports; shorter ranges do not."""
 
 from __future__ import annotations
 

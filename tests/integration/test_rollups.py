@@ -1,4 +1,4 @@
-"""Rolling up: once and whole, whoever does it and whenever it is cut off; nothing is deleted before it is rolled up."""
+"""Rolling up: once and completely, also with two collectors and after a kill; rows are deleted only afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A group may be limited to some pipelines: to its members the others do not exist, in any answer or figure."""
+"""For members of a limited group other pipelines do not exist, in any response or figure."""
 
 from __future__ import annotations
 

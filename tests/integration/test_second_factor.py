@@ -1,4 +1,4 @@
-"""Second factors: set up after confirming who one is, asked for, used once, limited, written down, enforced."""
+"""Second factors: set up after confirmation, requested, valid once, limited, logged, required."""
 
 from __future__ import annotations
 

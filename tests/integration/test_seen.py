@@ -1,4 +1,4 @@
-"""The audit's memory: read in bounded pieces, never twice, and honest about how far back it reaches."""
+"""The audit's history: read in limited parts, never twice, with a correct reach."""
 
 from __future__ import annotations
 

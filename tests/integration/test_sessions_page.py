@@ -1,4 +1,4 @@
-"""Where somebody is signed in: one's own sessions, seen and ended; nobody else's."""
+"""A user sees and ends their own sessions only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reading for everybody: made once, kept for seconds, never made twice at a time."""
+"""Shared readings: made once, cached for seconds, never made twice at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache that all processes share: limits hold across them."""
+"""The cache that all processes share: limits hold across processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of every page: links by role, where it looks, the reader's language, zone and theme."""
+"""The frame of every page: links by role, the warehouse's name, the user's language, zone and theme."""
 
 from __future__ import annotations
 

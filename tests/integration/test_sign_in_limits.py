@@ -1,4 +1,4 @@
-"""Guessing is stopped, wherever it comes from; and nobody is locked out by somebody else's guesses."""
+"""Limits on guessing passwords, which do not lock out the account's owner."""
 
 from __future__ import annotations
 

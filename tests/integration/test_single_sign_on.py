@@ -1,4 +1,4 @@
-"""OpenID Connect: who comes in, with which groups; what a provider, or somebody pretending to be one, cannot do."""
+"""OpenID Connect: access and groups, and attacks by a provider or an impostor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest source rows: masked for everybody, unmasked for who may and asks, read once for all."""
+"""The newest source rows: masked for all, unmasked with the permission on request, read once for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real ODBC driver against a pretended server: what arrives, how a session begins, what happens when it dies."""
+"""The real ODBC driver with a fake server: connection values, the first statement, a lost session."""
 
 from __future__ import annotations
 

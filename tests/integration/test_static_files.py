@@ -1,4 +1,4 @@
-"""Static files as production serves them: hashed names throughout, and nothing breaks without a build."""
+"""Static files in production: hashed names everywhere, and no failure without a build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the summary reads from the history in `default`: charts, trends, failures."""
+"""The summary's figures from `default`: charts, trends, failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary as its readers see it: in every state, filtered, sorted, refreshed."""
+"""The summary: every state, filters, sorting, refresh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pre-flight: one calm line when green, what failed and what to do when not, everything in a list."""
+"""The pre-flight: one line when everything passes, otherwise the failures and remedies, and the whole list."""
 
 from __future__ import annotations
 

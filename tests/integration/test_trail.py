@@ -1,4 +1,4 @@
-"""The trail: everything that people do is written down once, by whom and from where, and stays."""
+"""The activity log: every action once, with user and address, never changed."""
 
 from __future__ import annotations
 
