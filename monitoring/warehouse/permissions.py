@@ -69,7 +69,7 @@ ONLINE_EDITIONS = frozenset({3, 5, 8})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One statement for one database, and the reason as a code with its values (monitoring/management/doctor_report.py)."""
+    """One statement for one database, and the reason as a code with its values."""
 
     database: str
     statement: str
