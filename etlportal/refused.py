@@ -34,7 +34,7 @@ def message_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return f"It could not be found out ({type(error).__name__}): the log, or manage.py check, shows where."
+    return f"It could not be checked ({type(error).__name__}): the log, or manage.py check, shows where."
 
 
 def as_json(message: str) -> dict[str, object]:
