@@ -1,4 +1,4 @@
-"""What a page or a file says, without its markup: figures by name.
+"""The content of a page or an export without its markup: figures by name.
 
 Tags, classes, ids, attributes and blanks do not matter. What matters is the text under each heading, each table's
 cells by row and column, each description list's values by term, and the data of charts.

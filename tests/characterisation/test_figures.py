@@ -1,4 +1,4 @@
-"""What users see does not change: every figure, file, permission and cost, as recorded in recorded/*.json.
+"""Users see the same: every figure, export, permission and cost equals the records in recorded/*.json.
 
 For each world of worlds.py: each page as a viewer gets it, what the other roles get otherwise, each file, the
 answers per role, and the statements of each page and tick. `UPDATE_RECORDED=1 pytest tests/characterisation` records

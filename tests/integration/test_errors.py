@@ -42,7 +42,7 @@ def _view(fault: Exception) -> Callable[[HttpRequest], HttpResponse]:
 
 
 def _lazy_view(request: HttpRequest) -> HttpResponse:
-    """What a template asks for late fails, and would fail again whenever it is touched."""
+    """A lazy value that a template evaluates raises, each time it is evaluated."""
 
     def make() -> str:
         raise OperationalError("server closed the connection")

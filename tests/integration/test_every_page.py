@@ -274,8 +274,8 @@ def test_an_address_that_does_not_exist_says_so(client_as: Clients) -> None:
 def test_what_is_rendered_once_is_the_same_for_every_role(
     client_as: Clients, snapshot_stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever finds a block that another reader's request made gets what their own would have made: also one that
-    is the same on every page, whatever is asked there."""
+    """A cached block equals the block that the user's own request would render, also on another page and with other
+    parameters."""
     made: dict[str, str] = {}
     met = set()
 
@@ -301,7 +301,7 @@ def test_what_is_rendered_once_is_the_same_for_every_role(
 
 
 def test_who_comes_while_a_block_is_rendered_keeps_what_they_have(client_as: Clients, snapshot_stored: Any) -> None:
-    """Nobody's refresh waits for another's: it is told nothing, not even that its figures are new, and asks again."""
+    """A refresh does not wait for the rendering of another one: it gets 204 without new dates, and asks again."""
     snapshot_stored(calm())
     client, url = client_as("viewer"), url_of("monitoring:summary")
     page = client.get(url)

@@ -113,7 +113,7 @@ def open_all(client: Client, language: str, urls: list[str]) -> dict[str, str]:
 
 
 def age_of_the_sample() -> str:
-    """What the shell of every page holds: when the last sample was taken."""
+    """The shell of every page has the time of the last sample."""
     ticked_at = CollectorState.objects.get().ticked_at
     assert ticked_at is not None
     return f"{ticked_at:%Y-%m-%dT%H:%M:%S}"
@@ -164,7 +164,7 @@ def test_every_page_under_a_fault_and_after_it(
         recovered = watched.look_over().snapshot()
     assert problems(recovered) == set()
     assert recovered.stale_since is None
-    # The newest sample says that it answers: nobody has to wait for the next attempt.
+    # The newest sample has an answer, so pages connect at once.
     _forget_what_was_read()
     seen = open_all(client, "en", few())
     assert [url for url, text in seen.items() if what(fault.code, "en") in text] == []
@@ -216,7 +216,7 @@ def test_a_page_waits_within_its_budget_and_the_next_ones_not_at_all(
     watched: Watcher, client_as: Clients, silent: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, url = client_as("admin"), reverse("monitoring:connections")
-    CollectorState.objects.update(ticked_at=timezone.now() - timedelta(minutes=5))  # nobody else has news
+    CollectorState.objects.update(ticked_at=timezone.now() - timedelta(minutes=5))  # no newer sample
     assert what(Code.UNREACHABLE, "en") in client.get(url).content.decode()
     assert 0 < sum(silent) <= PAGE_SECONDS
     silent.clear()

@@ -107,7 +107,7 @@ def test_a_read_is_one(sql: str) -> None:
     write=st.sampled_from(["DELETE FROM t", "DROP TABLE t"]),
 )
 def test_no_text_in_front_hides_a_write_from_sqlite(text: str, write: str) -> None:
-    """Whatever SQLite would run as one statement that writes, the guard refuses."""
+    """The guard refuses every text that SQLite would run as a statement that writes."""
     sql = f"{text}{write}"
     connection = sqlite3.connect(":memory:")
     try:

@@ -23,7 +23,7 @@ PARTS = ("default", "dw", "oltp", "migrations", "collector")
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], Any]]:
-    """What each part answers: changeable. Threads of their own do not see a test's transaction."""
+    """The answer of each part, which a test can change. Other threads do not see the test's transaction."""
     parts: dict[str, Callable[[], Any]] = {
         name: (lambda: {"ok": True, "milliseconds": 0.3}) for name in ("default", "dw", "oltp")
     }

@@ -105,7 +105,7 @@ def test_a_statement_on_the_warehouse_carries_it_by_default(
     assert seen["dw"]
     for text in seen["dw"]:
         assert text.startswith("/* request=abc-2 */ SELECT /* etlportal page=admin:monitoring_etlrun_changelist */")
-    # SQLite would prepare each anew; on PostgreSQL it costs nothing.
+    # SQLite would prepare each text again; on PostgreSQL the id costs nothing.
     own = [text for text in seen["default"] if "abc-2" in text]
     assert bool(own) is (connection.vendor == "postgresql")
     assert [text for text in seen["default"] if "page=admin:monitoring_etlrun_changelist" in text]

@@ -81,7 +81,7 @@ def contend(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def end_lease(number: int) -> bool:
-    """What one of the contenders does: let the lease end."""
+    """Let the lease end, in one of the threads."""
     return number == 0 and CollectorState.objects.update(lease_until=DatabaseTime(-LONGEST)) == 1
 
 

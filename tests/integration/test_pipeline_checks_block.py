@@ -68,7 +68,7 @@ def test_one_person_at_a_time(client_as: Any, stored: None, warehouse: Warehouse
     html = client_as("operator").post(RUN, headers={"hx-request": "true"}).content.decode()
     assert "somebody is running them now" in html
     assert "Run the checks" not in html
-    # One who died in between blocks nobody for longer than the lease.
+    # A process that died meanwhile blocks others for the length of the lease only.
     check_integrity(factories.control_row(), by="me", now=now + timedelta(seconds=30))
     last = IntegrityReport.objects.get()
     assert (last.running_by(now + timedelta(seconds=31)), last.finished_by) == ("", "me")

@@ -103,7 +103,7 @@ def test_a_value_of_another_client_is_never_code() -> None:
 def test_sign_in_and_its_limit_hold(
     users: dict[str, Any], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, how: str
 ) -> None:
-    """Nobody is locked out, no page fails, and the fifth wrong password is the last one that is tried."""
+    """Users can sign in, no page fails, and five wrong passwords are the limit."""
     monkeypatch.setattr(caches._connections, "default", request.getfixturevalue(how), raising=False)
     client = Client()
     assert client.post("/account/login/", {"login": "viewer", "password": "demo"}).status_code == 302

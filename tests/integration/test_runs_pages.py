@@ -63,7 +63,7 @@ def copy_run(run_id: int, **changes: Any) -> RunCopy:
 
 @pytest.fixture
 def pages(client_as: Callable[[str], Client], snapshot_stored: Callable[..., Any]) -> Client:
-    """Somebody who sees everything, in front of a healthy snapshot."""
+    """A user with all permissions, and a healthy snapshot."""
     snapshot_stored(factories.healthy_snapshot())
     return client_as("auditor")
 

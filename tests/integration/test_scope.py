@@ -118,7 +118,7 @@ def test_every_page_block_and_file_is_that_of_a_warehouse_without_the_others(
 def test_no_answer_of_any_address_names_another_pipeline(client_as: Clients, both: None, role: str) -> None:
     limit(role, *SCOPE)
     client = client_as(role)
-    # /metrics is for a machine that has the token: nobody's scope is asked there, and without a token it is 404.
+    # /metrics is for a machine with the token: it has no scope, and without a token it is 404.
     names = sorted(set(ADDRESSES) - {"monitoring:connections-capture", "monitoring:metrics"})
     asked = [address for run_id in (4, 5) for address in addresses(names, run_id=run_id, kinds=("csv", "xlsx"))]
     for address in dict.fromkeys(asked):
@@ -148,7 +148,7 @@ def test_no_page_of_the_admin_names_another_pipeline(
         response = client.get(address, follow=True)
         assert response.status_code in {200, 404}, (address, response.status_code)
         html = told(response)
-        # What somebody typed stands in the search field again, and in the links of the page that keep it.
+        # The search text is in the search field again, and in the links of the page that keep it.
         typed = CANARY in address.casefold()
         if not typed:
             assert CANARY not in html.casefold(), address

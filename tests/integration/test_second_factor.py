@@ -309,7 +309,7 @@ def test_what_stays_open_exists() -> None:
     assert {name for name in OPEN if ":" not in name} <= names
 
 
-# Help for who lost a device
+# Help for users who lost a device
 
 
 def test_an_administrator_removes_second_factors(client_as: Clients, users: dict[str, User], clock: Any) -> None:

@@ -188,7 +188,7 @@ def test_codes_from_many_addresses(still: Any, users: Any, code: str, monkeypatc
 
 
 def test_names_and_codes_are_counted_apart(still: Any, users: Any, code: str) -> None:
-    """Nobody uses up the codes of user 7 by signing in as "7"."""
+    """Sign-ins as "7" do not use up the attempts for codes of user 7."""
     guess(6, OWNER, str(users["viewer"].pk))
     assert signed_in(second(users["viewer"], OWNER, code))
     assert Authenticator.objects.get().last_used_at is not None

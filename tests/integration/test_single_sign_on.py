@@ -239,7 +239,7 @@ def test_the_provider_may_have_asked_for_the_second_factor(
     assert other.get("/preferences/")["Location"] == "/account/security/", "a session that began elsewhere"
 
 
-# Somebody pretends
+# Impostors
 
 
 def _refused(provider: Provider, client: Client) -> None:

@@ -80,7 +80,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def statements(server: Server) -> list[str]:
-    """What was asked after the sessions' openings."""
+    """Return the statements after those that open the sessions."""
     return [each for each in server.statements if OPENING not in each]
 
 
@@ -152,7 +152,7 @@ def test_snapshots_where_the_database_allows_them(connect: Connect, state: int, 
         taken = ["SET TRANSACTION ISOLATION LEVEL SNAPSHOT"] if isolation == "snapshot" else []
         assert statements(server) == taken
         assert wrapper.isolation == isolation
-        # Whatever is asked for, nobody's lock is waited for.
+        # No statement waits for a lock.
         assert "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED; " in server.statements[0]
 
 

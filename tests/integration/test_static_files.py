@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `manage.py collectstatic` makes. Fails for a reference to a file that is not there."""
+    """The result of `manage.py collectstatic`, which fails for a reference to a missing file."""
     folder = tmp_path_factory.mktemp("static")
     storage = StaticStorage(location=str(folder), base_url="/static/")
     with pytest.MonkeyPatch.context() as patch:
