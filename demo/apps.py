@@ -1,5 +1,3 @@
-"""The demo: an embedded warehouse, a shop that fills it, and an ETL that loads it."""
-
 from __future__ import annotations
 
 import sqlite3
@@ -10,8 +8,6 @@ from etlportal.guard import SNAPSHOT_PROCEDURE
 
 
 class DemoConfig(AppConfig):
-    """Installed only over the embedded warehouse (settings.py)."""
-
     name = "demo"
 
     def ready(self) -> None:

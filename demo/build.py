@@ -1,7 +1,4 @@
-"""Builds the embedded warehouse: tables, a shop, and two weeks of runs by the ETL itself, in virtual time.
-
-The same seed and the same `now` give the same rows.
-"""
+"""Build the embedded warehouse: tables, a shop, and two weeks of ETL runs in virtual time, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -29,14 +26,14 @@ from etlportal.backends.embedded.base import create_schema
 DAYS = 14
 EVERY = timedelta(minutes=30)
 STORY_AGE = timedelta(hours=3)
-"""How long ago the failure began that a newcomer sees."""
+"""Age of the story's failure at the first start."""
 CALM = timedelta(hours=10)
-"""Nothing else fails in the last hours, so that there is one problem to see."""
+"""No other failure is injected in the last hours, so that a new user sees one problem."""
 
 SCHEDULER = "svc_etl"
 SWITCHED_OFF, SWITCHED_OFF_DAYS = "dim_equipe", 9
 BATCH_SIZES = {"fact_vendas": 20, "fact_descontos": 20}
-"""Far smaller than a real warehouse's, so that a run of the demo commits more than one batch."""
+"""Small, so that a demo run commits more than one batch."""
 
 EPISODES = (
     # (days ago, runs in a row, pipeline or "" for all, fault)
@@ -54,7 +51,7 @@ _STRAY = (faults.DEADLOCK, faults.LOCK_TIMEOUT, faults.QUERY_TIMEOUT)
 
 
 class VirtualClock:
-    """A clock that moves only when it sleeps or is set: days of history in seconds."""
+    """A clock that moves only when it sleeps or is set."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -66,13 +63,12 @@ class VirtualClock:
         self._now += timedelta(seconds=max(0.0, seconds))
 
     def advance_to(self, moment: datetime) -> None:
-        """Move forward to `moment`. A moment in the past changes nothing."""
         self._now = max(self._now, moment)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What was built: the number of runs and executions, and the seconds that it took."""
+    """Counts of runs and executions, and the seconds that building took."""
 
     runs: int
     executions: int
@@ -80,7 +76,7 @@ class Built:
 
 
 def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Built:
-    """Build the warehouse in `folder`, replacing what is there; its history ends at `now` (naive UTC).
+    """Replace the warehouse in `folder`; its history ends at `now` (naive UTC).
 
     It is built in another folder and renamed at the end, so that a half-built one is never visible. Raises OSError and
     sqlite3.Error, for example when the disk is full.
@@ -107,7 +103,7 @@ def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> Bu
 
 
 def _live_through(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetime, seed: int, days: int) -> None:
-    """Let the shop and the ETL live through the days before `now`: a run every half hour."""
+    """Simulate the days before `now`: one run every half hour."""
     rng, dialect = random.Random(seed), Sqlite()
     last = now - timedelta(minutes=1)
     last = last.replace(minute=last.minute // 30 * 30, second=0)
@@ -151,7 +147,6 @@ def _live_through(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetim
 
 
 def add_pipelines(dw: sqlite3.Connection, at: datetime) -> None:
-    """Insert the nine control rows, never loaded."""
     moment = Sqlite().time(at)
     for pipeline in PIPELINES.values():
         row = {
@@ -168,14 +163,14 @@ def add_pipelines(dw: sqlite3.Connection, at: datetime) -> None:
 
 
 def stray_fault(rng: random.Random, chance: float) -> dict[str, Fault]:
-    """Return, with this chance, one failure of one pipeline that the next run does not have."""
+    """Return, with this chance, one failure that the next run does not repeat."""
     if rng.random() >= chance:
         return {}
     return {rng.choice(list(PIPELINES)): rng.choice(_STRAY)}
 
 
 def pacing(rng: random.Random) -> Callable[[str, int], float]:
-    """Return how many seconds a load and its batches take: a run of eight pipelines takes some 20 s."""
+    """Return the seconds of a load and of its batches: a run of eight pipelines takes about 20 s."""
 
     def pause(entity: str, batch: int) -> float:
         heavy = 1.5 if entity.startswith("fact_") else 1.0
@@ -186,7 +181,7 @@ def pacing(rng: random.Random) -> Callable[[str, int], float]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the ETL from logging failures that are days old."""
+    """Suppress the ETL's log lines: the failures are days old."""
     logger = logging.getLogger("demo.runner")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

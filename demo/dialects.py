@@ -1,7 +1,4 @@
-"""The SQL that differs between SQLite and SQL Server. All other statements of the shop and the ETL are the same.
-
-The demo runs on SQLite. `demo_etl --sqlserver` (compose.yaml) and tests/sqlserver run the same ETL through pyodbc.
-"""
+"""The SQL that differs between SQLite (the demo) and SQL Server (`demo_etl --sqlserver` and tests/sqlserver)."""
 
 from __future__ import annotations
 
@@ -11,18 +8,14 @@ from typing import Any
 
 
 class Sqlite:
-    """The embedded warehouse: times are text, schemas are attached files."""
-
     def time(self, moment: datetime) -> Any:
-        """Return a naive UTC time as a parameter for a DATETIME2(0) column."""
         return moment.isoformat(sep=" ", timespec="seconds")
 
     def limit(self, rows: int) -> str:
-        """Return what follows ORDER BY to get the first `rows` rows."""
         return f"LIMIT {rows:d}"
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-        """Return the statement that inserts one row, or updates the row with the same `key`."""
+        """Return the statement that inserts one row or updates the row with the same `key`."""
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
         return (
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks(columns)}) "
@@ -30,14 +23,11 @@ class Sqlite:
         )
 
     def insert(self, cursor: Any, table: str, identity: str, row: dict[str, Any]) -> int:
-        """Insert one row and return the value of its identity column."""
         cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks(row)})", tuple(row.values()))
         return int(cursor.lastrowid)
 
 
 class SqlServer(Sqlite):
-    """SQL Server 2017 and later through pyodbc."""
-
     def time(self, moment: datetime) -> Any:
         return moment.replace(microsecond=0)
 
@@ -64,5 +54,4 @@ class SqlServer(Sqlite):
 
 
 def marks(items: Iterable[Any]) -> str:
-    """Return one `?` per item, separated by commas."""
     return ", ".join("?" for _ in items)

@@ -1,4 +1,4 @@
-"""Failures that the demo injects into its ETL, in the words of pyodbc and SQL Server's ODBC driver.
+"""Injected ETL failures with the messages of pyodbc and SQL Server's ODBC driver.
 
 pyodbc's exceptions carry (SQLSTATE, text). The parts of the text are joined by "; ", each
 "[state] [vendor]... text (native number)", with the ODBC function after the first.
@@ -13,7 +13,7 @@ _SERVER = f"{_CLIENT}[SQL Server]"
 
 
 class Error(Exception):
-    """Named as pyodbc names it, as are the three below: the ETL writes the class's name into the audit tables."""
+    """Named like pyodbc's class, as are the next three: the ETL stores the class name in the audit tables."""
 
 
 class IntegrityError(Error):
@@ -29,12 +29,12 @@ class ProgrammingError(Error):
 
 
 class MissingDimensionRow(Exception):
-    """A natural key of a fact has no row in its dimension. The ETL's own error, not the driver's."""
+    """A fact's natural key has no row in its dimension. Raised by the ETL, not by the driver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failure. `in_rows`: caused by the content of a row, so a load without rows does not meet it."""
+    """One failure. With `in_rows` it needs at least one row to load."""
 
     kind: type[Error]
     sqlstate: str
@@ -42,12 +42,11 @@ class Fault:
     in_rows: bool = False
 
     def error(self) -> Error:
-        """Return the exception to raise."""
         return self.kind(self.sqlstate, self.text)
 
 
 def _server(kind: type[Error], sqlstate: str, number: int, text: str, *, in_rows: bool = False) -> Fault:
-    """Return a fault with the message of SQL Server's error `number`. One in the rows ends the statement."""
+    """Return a fault with the message of SQL Server's error `number`."""
     ended = f"; [{sqlstate}] {_SERVER}The statement has been terminated. (3621)" if in_rows else ""
     return Fault(kind, sqlstate, f"[{sqlstate}] {_SERVER}{text} ({number}) (SQLExecDirectW){ended}", in_rows)
 

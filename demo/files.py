@@ -1,8 +1,4 @@
-"""The embedded warehouse's files, and the demo's own connections, which may write to them.
-
-They do not go through Django: as on SQL Server, the ETL is a program of its own that the portal's guard against
-writing does not concern.
-"""
+"""The embedded warehouse's files, and the ETL's own writing connections, which bypass Django and its write guard."""
 
 from __future__ import annotations
 
@@ -16,11 +12,11 @@ from urllib.parse import quote
 from etlportal.databases import EMBEDDED_SCHEMAS
 
 BUSY_SECONDS = 5.0
-"""How long a statement waits for a locked file before "database is locked"."""
+"""Seconds that a statement waits for a lock."""
 
 
 class WarehouseGone(Exception):
-    """A file of the embedded warehouse is missing, or is not the one that was opened."""
+    """A file of the embedded warehouse is missing or was replaced."""
 
 
 class AlreadyHeld(Exception):
@@ -29,27 +25,21 @@ class AlreadyHeld(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WarehouseFiles:
-    """Where each schema of each alias lives under `folder`."""
-
     folder: Path
 
     def path(self, alias: str, schema: str) -> Path:
-        """Return the file of one schema."""
         return self.folder / alias / f"{schema}.sqlite3"
 
     def all(self) -> dict[str, Path]:
-        """Return every schema's file, by schema."""
         return {schema: self.path(alias, schema) for alias, schemas in EMBEDDED_SCHEMAS.items() for schema in schemas}
 
     def missing(self) -> list[str]:
-        """Return the schemas whose file is not there."""
         return [schema for schema, path in self.all().items() if not path.is_file()]
 
     def identity(self) -> tuple[tuple[int, int], ...]:
         """Return the device and inode of each file. Raises WarehouseGone.
 
-        A deleted file stays writable for the process that has it open, and what is written there is lost. So the
-        ETL compares this before it writes.
+        A deleted file stays writable for a process that has it open, so the ETL compares the identity before it writes.
         """
         try:
             stats = [path.stat() for path in self.all().values()]
@@ -58,10 +48,10 @@ class WarehouseFiles:
         return tuple((stat.st_dev, stat.st_ino) for stat in stats)
 
     def connect(self, alias: str, *, building: bool = False) -> sqlite3.Connection:
-        """Open `alias` with its schemas attached, for writing. Opening never creates a file.
+        """Open `alias` for writing with its schemas attached. Raises WarehouseGone, never creates a file.
 
-        Statements that change rows open a transaction; the caller commits. While `building`, commits are fast
-        and a power failure may ruin the files. Raises WarehouseGone.
+        Statements that change rows open a transaction; the caller commits. With `building`, commits are fast but not
+        safe against a power failure.
         """
         connection = sqlite3.connect(":memory:", timeout=BUSY_SECONDS, uri=True)
         try:
@@ -80,9 +70,9 @@ class WarehouseFiles:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` while the block runs, on every system. Raises AlreadyHeld.
+    """Hold the lock file `path` inside the block. Raises AlreadyHeld.
 
-    The lock is SQLite's own on an empty database, so it vanishes with the process that holds it.
+    It is SQLite's lock on an empty database, so it works on every system and ends with its process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)

@@ -1,4 +1,4 @@
-"""The demo goes on: the shop sells and the ETL runs every minute, until it is stopped."""
+"""The live demo: the shop sells and the ETL runs every minute until stopped."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 SHOP_SECONDS = 5.0
 WAIT_SECONDS = 30.0
-"""The longest wait before the next attempt to use a warehouse that is gone or locked."""
+"""Longest wait between attempts when the warehouse is missing or locked."""
 BUSTLE = 30.0
-"""A minute of the running demo is as busy as half an hour of its history, so that runs load as much as usual."""
+"""A live minute is as busy as half an hour of the history, so that runs load as much as usual."""
 MOST_AT_ONCE = 300
 CALM_RUNS = 10
-"""Runs without an injected failure after a start."""
+"""Number of runs after a start without an injected failure."""
 BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
 
 
 class RealClock:
-    """The machine's clock. With `pace` 2 every wait takes half as long; after `stop` no wait takes any time."""
+    """The system clock. With `pace` 2 waits take half as long; after `stop` they take no time."""
 
     def __init__(self, pace: float = 1.0) -> None:
         self._pace = pace
@@ -48,7 +48,7 @@ class RealClock:
             self._stopped.wait(seconds / self._pace)
 
     def stop(self) -> None:
-        """End the current wait and skip all later ones, so that the run in progress finishes at once."""
+        """End the current and all later waits, so that the run in progress finishes at once."""
         self._stopped.set()
 
     @property
@@ -58,10 +58,10 @@ class RealClock:
 
 @dataclass(slots=True, kw_only=True)
 class LiveEtl:
-    """Shop and ETL in turns. With `pace` 2 everything is twice as fast: a run every 30 s.
+    """Alternates the shop and the ETL. With `pace` 2 a run starts every 30 s.
 
-    `connect` opens "dw" or "oltp". `admit(dw, oltp)` raises when the new connections may not be written to,
-    `check()` when those of before may not any more. `sample` and `prune` stand for the two audit procedures.
+    `connect` opens "dw" or "oltp". `admit(dw, oltp)` raises when the new connections may not be written to, and
+    `check()` when the existing ones no longer may. `sample` and `prune` stand for the two audit procedures.
     """
 
     connect: Callable[[str], Any]
@@ -76,7 +76,7 @@ class LiveEtl:
     failures: int = 0
 
     def run_forever(self) -> None:
-        """Work until the clock is stopped. A warehouse that is locked, deleted or away is tried again."""
+        """Run until the clock is stopped. Retry when the warehouse is locked, deleted or unreachable."""
         while not self.clock.stopped:
             try:
                 with closing(self.connect("dw")) as dw, closing(self.connect("oltp")) as oltp:
@@ -114,7 +114,7 @@ class LiveEtl:
                 shop.tell_story(self.clock.now())
                 stray.clear()
                 stray.update(stray_fault(rng, 1 / 40) if runs > CALM_RUNS else {})
-                # The first run loads everything: dimensions that changed meanwhile come before their facts.
+                # The first run loads everything: changed dimensions come before their facts.
                 run_id = runner.run(*BY_HAND) if runs and rng.random() < 1 / 20 else runner.run(SCHEDULER)
                 runs, self.failures = runs + 1, 0
                 logger.info("Run %d finished.", run_id)
@@ -126,7 +126,7 @@ class LiveEtl:
             self.clock.sleep(min(SHOP_SECONDS, max(0.0, left)))
 
     def _shop(self, oltp: Any, rng: random.Random) -> Shop:
-        """Return the shop as the tables have it; open one yesterday where they are empty."""
+        """Return the shop with the state of the tables; in empty tables, open one yesterday."""
         now = self.clock.now()
         cursor = oltp.cursor()
         cursor.execute("SELECT COUNT(*) FROM core.regions")
@@ -142,7 +142,6 @@ class LiveEtl:
 
 
 def embedded(files: WarehouseFiles, clock: RealClock, pace: float = 1.0) -> LiveEtl:
-    """Return the ETL over the embedded warehouse."""
     opened: list[object] = []
 
     def admit(dw: Any, oltp: Any) -> None:

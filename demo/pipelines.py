@@ -1,4 +1,4 @@
-"""The nine pipelines as the ETL knows them: what to extract, which keys to look up, where to write.
+"""The nine pipelines of the ETL: what to extract, which keys to look up, where to write.
 
 An extraction yields (ts, key, deleted_at, target columns..., natural keys to look up...) in the order of
 (ts, key). `ts` is the watermark expression of the contract: for two facts the latest of the joined tables.
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Surrogate keys: `columns` (target column to column of `table`) of the row whose `natural_key` is `expression`."""
+    """Surrogate keys: `columns` (target to source column) of the row in `table` whose `natural_key` is `expression`."""
 
     expression: str
     table: str
@@ -41,13 +41,11 @@ class Pipeline:
 
     @property
     def target_columns(self) -> tuple[str, ...]:
-        """The columns to write: those extracted, those looked up, the load time."""
         looked_up = [name for lookup in self.lookups for name in lookup.columns]
         return (*self.columns, *looked_up, *([self.loaded_at] if self.loaded_at else []))
 
     @property
     def extract(self) -> str:
-        """The SELECT of the rows after the watermark, without a limit."""
         expressions = ", ".join([*self.columns.values(), *(lookup.expression for lookup in self.lookups)])
         return (
             f"{self.pending}SELECT s.updated_at, s.{self.key}, s.deleted_at, {expressions} "
@@ -57,13 +55,13 @@ class Pipeline:
         )
 
     def parameters(self, watermark: tuple[Any, int], newest: Any) -> tuple[Any, ...]:
-        """Return the parameters of `extract`: rows after the watermark and not younger than `newest`."""
+        """Return the parameters of `extract`: rows after the watermark and not newer than `newest`."""
         ts, key = watermark
         return (*[ts] * self.seeks, ts, ts, key, newest)
 
 
 def _columns(pairs: str, **expressions: str) -> dict[str, str]:
-    """Return target column to expression, from "target=source_column ..." and, by name, longer expressions."""
+    """Parse "target=source_column ..."; longer expressions are passed by name."""
     names = (pair.split("=") for pair in pairs.split())
     return {target: f"s.{source}" for target, source in names} | expressions
 
@@ -74,8 +72,8 @@ _LATER = "CASE WHEN {0} > {1} THEN {0} ELSE {1} END"
 _REGION = {"regiao_id": "regiao_id"}
 _SELLER = {"vendedor_id": "vendedor_id", "equipe_id": "equipe_id"}
 
-# Index seeks find what may have changed; only then the joined times are compared. Comparing them for every
-# row would read the tables from end to end for each batch.
+# Index seeks find the candidates first. Comparing the joined times of every row would scan the tables for
+# each batch.
 _SALES = f"""
 WITH changed AS (
     SELECT i.order_item_id FROM core.order_items AS i WHERE i.updated_at >= ?
@@ -272,4 +270,4 @@ _ALL = (
 )
 
 PIPELINES = {pipeline.entity: pipeline for pipeline in _ALL}
-"""By entity name, in the order of a run: dimensions before the facts that need them."""
+"""In run order: dimensions before the facts that need them."""

@@ -1,5 +1,3 @@
-"""The demo's processes: started together, restarted when they end, stopped together."""
-
 from __future__ import annotations
 
 import os
@@ -14,19 +12,19 @@ from pathlib import Path
 from time import monotonic
 
 STOP_SECONDS = 10.0
-"""How long a process may take to finish its work before it is killed."""
+"""Seconds that a process may take to stop before it is killed."""
 SHORT_LIFE_SECONDS = 20.0
 MOST_SHORT_LIVES = 4
 WINDOWS = sys.platform == "win32"
 
 
 class KeepsEnding(Exception):
-    """A process ended again and again, soon after each start."""
+    """A process ended repeatedly soon after its start."""
 
 
 @dataclass(slots=True)
 class Process:
-    """One process. `short_lives`: how often in a row it ended soon after its start."""
+    """`short_lives`: consecutive times that the process ended soon after its start."""
 
     name: str
     command: list[str]
@@ -37,7 +35,7 @@ class Process:
 
 
 class Processes:
-    """Runs `commands` (name to argument list) in `folder`. `say` gets a sentence when one ends."""
+    """Runs `commands` (name to argument list) in `folder`. `say` receives a message when one ends."""
 
     def __init__(
         self,
@@ -52,12 +50,11 @@ class Processes:
         self._say = say
 
     def watch(self, stopped: threading.Event) -> None:
-        """Keep all of them running until `stopped`. Raises KeepsEnding."""
         while not stopped.wait(0.3):
             self.check()
 
     def check(self) -> None:
-        """Start what does not run, and report what has ended. Raises KeepsEnding."""
+        """Start missing processes and report ended ones. Raises KeepsEnding."""
         for process in self.processes:
             if process.running is None:
                 if monotonic() >= process.start_at:
@@ -66,7 +63,7 @@ class Processes:
                 self._ended(process, code)
 
     def stop(self) -> None:
-        """Ask all of them to end, wait, and kill those that do not."""
+        """Terminate all processes, and kill those that do not end in time."""
         alive = [process.running for process in self.processes if process.running and process.running.poll() is None]
         for running in alive:
             running.send_signal(getattr(signal, "CTRL_BREAK_EVENT" if WINDOWS else "SIGTERM"))
@@ -84,7 +81,7 @@ class Processes:
             cwd=self._folder,
             env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
-            # In a group of its own: Ctrl-C in the terminal reaches only the parent, which then stops the others.
+            # In a group of its own: Ctrl-C in the terminal reaches only the parent, which stops the others.
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             start_new_session=not WINDOWS,
         )
@@ -103,7 +100,7 @@ class Processes:
 
 @contextmanager
 def on_stop(call: Callable[[], object]) -> Iterator[None]:
-    """Call `call` on Ctrl-C, SIGTERM or the end of the terminal, while the block runs. Main thread only."""
+    """Call `call` on Ctrl-C, SIGTERM or SIGHUP inside the block. Main thread only."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has SIGBREAK instead of SIGHUP
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, lambda *_: call()) for number in signals}

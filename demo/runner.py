@@ -1,6 +1,6 @@
-"""The ETL: incremental runs that record themselves as the warehouse contract says ("How the runner writes").
+"""The ETL: incremental runs, recorded as the warehouse contract says ("How the runner writes").
 
-It needs two DB-API connections with `?` parameters, a dialect, a clock, and three hooks that pretend what the
+It needs two DB-API connections with `?` parameters, a dialect, a clock, and three hooks that simulate what the
 embedded warehouse does not have: other sessions, failures, and work that takes time.
 """
 
@@ -27,20 +27,16 @@ Row = tuple[Any, ...]
 
 
 class Clock(Protocol):
-    """The machine's clock, or one that history is built by. All times are naive UTC, as in the tables."""
+    """The system clock or a virtual one. All times are naive UTC, as in the tables."""
 
-    def now(self) -> datetime:
-        """Return the time, naive UTC."""
-        ...
+    def now(self) -> datetime: ...
 
-    def sleep(self, seconds: float) -> None:
-        """Wait that many seconds of this clock."""
-        ...
+    def sleep(self, seconds: float) -> None: ...
 
 
 @dataclass(slots=True)
 class Load:
-    """What the load of one pipeline did. `watermark` is that of the last committed batch."""
+    """The result of loading one pipeline. `watermark` is that of the last committed batch."""
 
     entity: str
     watermark: tuple[Any, int]
@@ -68,7 +64,7 @@ class Runner:
     retries: int = 5
 
     def run(self, started_by: str, only: Iterable[str] | None = None) -> int:
-        """Load the active pipelines that this ETL knows, or those of them in `only`; return run_id.
+        """Load the active pipelines (those in `only`, if given) and return run_id.
 
         A pipeline's failure is recorded and does not stop the others. Raises the driver's error when the audit
         tables cannot be written.
@@ -83,7 +79,6 @@ class Runner:
         return run_id
 
     def _controls(self, only: Iterable[str] | None) -> dict[str, dict[str, Any]]:
-        """Return the control rows of the active pipelines to load, in the order of PIPELINES."""
         names = ("entity_name", "watermark_updated_at", "watermark_id", "cutoff_minutes", "batch_size")
         cursor = self.dw.cursor()
         cursor.execute(f"SELECT {', '.join(names)} FROM ctl.etl_control WHERE is_active = 1")
@@ -110,10 +105,10 @@ class Runner:
         return run_id
 
     def _load(self, run_id: int, pipeline: Pipeline, control: dict[str, Any], started: datetime) -> Load:
-        """Load one pipeline and record how it went.
+        """Load one pipeline and record the result.
 
-        The cutoff counts from the start of the run for all pipelines. If it moved on from one to the next, a
-        fact could extract a row whose dimension row was still too young a moment earlier.
+        All pipelines share one cutoff, counted from the start of the run. With a later cutoff, a fact could extract a
+        row whose dimension row was still too recent when the dimension was loaded.
         """
         load = Load(pipeline.entity, (control["watermark_updated_at"], control["watermark_id"]))
         newest = self.dialect.time(started - timedelta(minutes=control["cutoff_minutes"]))
@@ -147,7 +142,7 @@ class Runner:
         return run_entity_id
 
     def _move(self, pipeline: Pipeline, batch_size: int, newest: Any, load: Load) -> None:
-        """Move rows batch by batch, each committed before the next is read. A fault strikes the last batch."""
+        """Commit each batch before the next is read. A fault strikes the last batch."""
         fault = self.fault(load.entity)
         self.clock.sleep(self.pause(load.entity, 0))
         batch, last = 0, False
@@ -167,7 +162,7 @@ class Runner:
                 load.watermark = (rows[-1][0], rows[-1][1])
 
     def _finish_load(self, run_id: int, run_entity_id: int, load: Load) -> None:
-        """Write the counts. The watermark in ctl moves only after a success."""
+        """Record the counts. The watermark in ctl moves only after a success."""
         now = self._now()
         status = (ExecutionStatus.FAILED if load.error else ExecutionStatus.SUCCESS).value
         cursor = self.dw.cursor()
@@ -199,7 +194,7 @@ class Runner:
         self.dw.commit()
 
     def _retry(self, record: Callable[[], Any]) -> Any:
-        """Write to the audit tables, several times if it fails: a short lock must not leave a run `running`."""
+        """Write to the audit tables with retries: a short lock must not leave a run `running`."""
         attempt = 1
         while True:
             try:
@@ -216,7 +211,6 @@ class Runner:
 def extract(
     oltp: Any, dialect: Sqlite, pipeline: Pipeline, *, watermark: tuple[Any, int], newest: Any, rows: int
 ) -> list[Row]:
-    """Return the next `rows` source rows after the watermark and not younger than `newest`, in order."""
     cursor = oltp.cursor()
     cursor.execute(f"{pipeline.extract} {dialect.limit(rows)}", pipeline.parameters(watermark, newest))
     return [tuple(row) for row in cursor.fetchall()]
@@ -260,5 +254,4 @@ def _look_up(cursor: Any, pipeline: Pipeline, lookup: Lookup, natural_keys: set[
 
 
 def _day(moment: Any) -> int:
-    """Return a time or date, as text or not, as yyyymmdd."""
     return int(str(moment)[:10].replace("-", ""))

@@ -1,6 +1,6 @@
-"""The sessions on the pretended server, and what samples them into audit.connection_login_events.
+"""The simulated server sessions, and their samples in audit.connection_login_events.
 
-Sessions are a function of the seed and the time, so a session keeps its number and its login time over a restart.
+Sessions are a function of seed and time, so their numbers and login times survive a restart.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 SEED = 20_260_101
 RUNNER_PROGRAM = "etl-runner"
-"""The ETL's APP=. The dashboard that the portal replaces uses the same login under another name."""
+"""The ETL's APP=. The dashboard that the portal replaces uses the same login with another program name."""
 RETENTION_DAYS = 30
 LONGEST_RUN = timedelta(minutes=30)
-"""The session of a run that has been running for longer is taken for gone."""
+"""The session of a run that has been running for longer counts as ended."""
 
 EVENT_COLUMNS = (
     *("event_time_utc", "captured_by", "session_id", "login_name", "host_name", "program_name", "database_name"),
@@ -27,7 +27,7 @@ EVENT_COLUMNS = (
 )
 _EPOCH = datetime.fromisoformat("2024-01-01")
 _OFFICE = (range(5), range(11, 22))
-"""Weekdays and UTC hours in which people work: 8 to 19 in São Paulo."""
+"""Weekdays and UTC hours: 8 to 19 in São Paulo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ HABITS = (
           auth="KERBEROS", office=True),
     Habit("EMPRESA\\carla.reis", "NB-2075", _STUDIO, "DW_ECOMMERCE", "10.30.4.53", 3.5, 0.8, encrypted=False,
           auth="KERBEROS", office=True),
-    # What an auditor asks about: a machine with a new name each time, and an analyst from outside at any hour.
+    # For the audit pages: a machine with a new name each time, and an external analyst at any hour.
     Habit("svc_dbt", "CI-{turn}", "dbt", "DW_ECOMMERCE", "10.40.7.21", 20, 0.15),
     Habit("EMPRESA\\ana.souza", "VPN-07", _STUDIO, "DW_ECOMMERCE", "10.60.0.7", 40, 0.06, auth="NTLM"),
 )  # fmt: skip
@@ -76,7 +76,7 @@ HABITS = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of a `habit`: its number, its login time (naive UTC) and its port."""
+    """One session of a `habit`. `login_time` is naive UTC."""
 
     session_id: int
     habit: Habit
@@ -85,7 +85,6 @@ class Session:
     status: str = "sleeping"
 
     def event(self, seen: datetime) -> tuple[object, ...]:
-        """Return the values of EVENT_COLUMNS for one sample."""
         habit, local = self.habit, not self.habit.address
         return (
             seen.isoformat(sep=" ", timespec="milliseconds"), "SNAPSHOT_DMV", self.session_id, habit.login, habit.host,
@@ -96,7 +95,7 @@ class Session:
 
 
 def sessions_at(moment: datetime) -> Iterator[Session]:
-    """Yield the sessions, other than the ETL's, that are open at `moment` (naive UTC), by number."""
+    """Yield the sessions open at `moment` (naive UTC), except the ETL's."""
     weekdays, hours = _OFFICE
     for number, habit in enumerate(HABITS):
         opened, closed, session = _turn(number, int((moment - _EPOCH) / timedelta(hours=habit.hours)))
@@ -106,14 +105,12 @@ def sessions_at(moment: datetime) -> Iterator[Session]:
 
 
 def runner_session(started: datetime, run_id: int) -> Session:
-    """Return the ETL's own session during a run that started then (naive UTC)."""
     habit = Habit("etl_runner", "ETL-01", RUNNER_PROGRAM, "DW_ECOMMERCE", "10.20.2.20", 1, 1)
     return Session(90 + run_id % 7, habit, started, 49152 + run_id % 16000, "running")
 
 
 @cache
 def _turn(number: int, turn: int) -> tuple[datetime, datetime, Session]:
-    """Return when the habit's session of this turn opens and closes, and the session."""
     habit, rng = HABITS[number], random.Random(f"{SEED}:{number}:{turn}")
     period = timedelta(hours=habit.hours)
     opened = _EPOCH + turn * period + period * (1 - habit.share) * rng.random()
@@ -125,7 +122,7 @@ def _turn(number: int, turn: int) -> tuple[datetime, datetime, Session]:
 
 
 def capture(dw: Any, now: datetime) -> None:
-    """Insert one event per session open at `now`, those of running ETL runs included. The caller commits.
+    """Insert one event per open session, those of running ETL runs included. The caller commits.
 
     Stands for EXEC audit.sp_capture_connection_snapshot.
     """
@@ -146,7 +143,7 @@ def insert_events(dw: Any, sessions: Iterable[Session], seen: datetime) -> None:
 
 
 def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
-    """Run `capture` on a connection of the portal's, inside its transaction if there is one. Raises sqlite3.Error."""
+    """Run `capture` on a connection of the portal, inside its transaction if there is one. Raises sqlite3.Error."""
     now = datetime.now(UTC).replace(tzinfo=None)
     if connection.in_transaction:
         capture(connection, now)
@@ -161,7 +158,7 @@ def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
 
 
 def clean_up(dw: Any, now: datetime) -> int:
-    """Delete events older than RETENTION_DAYS and commit; return how many.
+    """Delete events older than RETENTION_DAYS, commit, and return their number.
 
     Stands for EXEC audit.sp_connection_audit_cleanup.
     """

@@ -1,7 +1,4 @@
-"""The shop: orders arrive, are paid, shipped and delivered; people and prices change; rows are soft-deleted.
-
-It writes straight into `core`. What happens is drawn at random from PER_DAY, more in the afternoon than at night.
-"""
+"""The source shop: draws random events from PER_DAY and writes them into `core`."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ PER_DAY = {
     "item_removed": 5.0,
     "discount_removed": 2.0,
 }
-"""How often each thing happens on an average day. An order moves three times."""
+"""Events on an average day. An order moves three times."""
 
 KEYS = {
     "regions": "region_id",
@@ -46,11 +43,11 @@ KEYS = {
     "order_item_discounts": "order_item_discount_id",
     "seller_targets_monthly": "seller_target_id",
 }
-"""The key of every table of `core`, in an order that foreign keys allow."""
+"""Primary keys of the `core` tables, in an order that foreign keys allow."""
 
 _NEXT = {"CRIADO": "PAGO", "PAGO": "ENVIADO", "ENVIADO": "ENTREGUE"}
 _WAITING = {"CRIADO": 2, "PAGO": 60, "ENVIADO": 250}
-"""How many orders stay in each status: the oldest of the others moves on."""
+"""Number of orders that stay in each status. Above it, the oldest moves on."""
 
 STORY_EVERY, STORY_LASTS = timedelta(hours=72), timedelta(hours=8)
 
@@ -81,10 +78,10 @@ _KINDS = ("VENDA_DIRETA", "TELEVENDAS", "CONTAS_CHAVE")
 
 
 class Shop:
-    """The shop over a connection to `core`, at `now` (naive UTC). `bustle` multiplies how much happens.
+    """The shop over a connection to `core`, at `now` (naive UTC). `bustle` multiplies the number of events.
 
-    Everything it must remember is in the tables, so another Shop can go on where this one ended. `most` limits
-    the events of one call of `advance`, so that a long stop is not made up for at once.
+    All state is in the tables, so another Shop can continue. `most` limits the events of one call of `advance`, so
+    that a long stop is not caught up at once.
     """
 
     def __init__(
@@ -116,7 +113,7 @@ class Shop:
         }
 
     def open(self, customers: int = 600, products: int = 200) -> None:
-        """Put in what a shop has on its first day, created now, and commit."""
+        """Insert the data of the shop's first day, and commit."""
         rng, at = self.rng, self.now
         for region, states in _STATES.items():
             for code, name in (state.split(" ", 1) for state in states.split(", ")):
@@ -138,7 +135,7 @@ class Shop:
         self.oltp.commit()
 
     def advance(self, to: datetime) -> None:
-        """Let everything happen until `to`, in the order of time, and commit."""
+        """Run all events until `to` in time order, and commit."""
         to = to.replace(microsecond=0)
         seconds = int((to - self.now).total_seconds())
         if seconds <= 0:
@@ -157,7 +154,7 @@ class Shop:
         self.oltp.commit()
 
     def happen(self, kind: str, at: datetime) -> None:
-        """Let one thing (a kind of PER_DAY) happen at that moment, without a commit."""
+        """Run one event (a kind of PER_DAY) without a commit."""
         self._events[kind](at)
 
     def tell_story(self, at: datetime) -> None:
@@ -178,8 +175,8 @@ class Shop:
     def import_campaign(self, at: datetime) -> None:
         """Import a campaign with the update time of its old system, without a commit.
 
-        dim_desconto is past that time already and never loads it. So fact_descontos fails at the first
-        discount of the campaign, until the row is changed.
+        The watermark of dim_desconto is already past that time, so the row is never loaded. fact_descontos fails at the
+        first discount of the campaign until the row is changed.
         """
         campaign = self._campaign(at)
         self._change("discount_campaigns", campaign, at - timedelta(days=90), discount_type="IMPORTADO")
@@ -266,13 +263,11 @@ class Shop:
                       achieved_amount=0)  # fmt: skip
 
     def _add(self, table: str, at: datetime, **values: Any) -> int:
-        """Insert a row, created and updated at `at`; return its key."""
         moment = self.dialect.time(at)
         row = {**values, "created_at": moment, "updated_at": moment}
         return self.dialect.insert(self.oltp.cursor(), f"core.{table}", KEYS[table], row)
 
     def _change(self, table: str, key: int, at: datetime, **values: Any) -> None:
-        """Give a row new values, updated at `at`."""
         values["updated_at"] = self.dialect.time(at)
         sql = f"UPDATE core.{table} SET {', '.join(f'{name} = ?' for name in values)} WHERE {KEYS[table]} = ?"
         self.oltp.cursor().execute(sql, (*values.values(), key))
@@ -281,12 +276,12 @@ class Shop:
         self._change(table, self._some(table, at)[KEYS[table]], at, **values)
 
     def _leave(self, table: str, at: datetime, recent: int = 0, **values: Any) -> None:
-        """Soft-delete a living row, one of the `recent` newest if that is given."""
+        """Soft-delete a live row, one of the `recent` newest if given."""
         row = self._some(table, at, recent)
         self._change(table, row[KEYS[table]], at, deleted_at=self.dialect.time(at), **values)
 
     def _some(self, table: str, at: datetime, recent: int = 0) -> Row:
-        """Return a random living row that is not new: an ETL with a cutoff may not have loaded newer ones."""
+        """Return a random live row that an ETL with a cutoff has already loaded."""
         key = KEYS[table]
         newest = self._value(f"SELECT MAX({key}) FROM core.{table}") or 1
         cursor = self.oltp.cursor()
@@ -316,7 +311,7 @@ class Shop:
         return int(self._value(f"SELECT MAX({KEYS[table]}) FROM core.{table}") or 0) + 1
 
     def _person(self, number: int, domain: str) -> Row:
-        """Return name, document, e-mail and phone. The domains are reserved, so mail to them goes nowhere."""
+        """Return name, document, e-mail and phone. The domains are reserved, so no mail is delivered."""
         first, last = self.rng.choice(_FIRST), self.rng.choice(_LAST)
         return {
             "full_name": f"{first} {last}",
@@ -333,5 +328,5 @@ class Shop:
 
 
 def _rhythm(moment: datetime) -> float:
-    """Return how busy the shop is: 0.3 at 3 in the morning in São Paulo, 1.7 in the afternoon."""
+    """Return the activity factor: 0.3 at 3 in the morning in São Paulo, 1.7 in the afternoon."""
     return 1 - 0.7 * math.cos(2 * math.pi * (moment.hour - 6) / 24)

@@ -1,7 +1,7 @@
-"""The demo's shop and ETL over a real SQL Server: `manage.py demo_etl --sqlserver`, for the trial of compose.yaml.
+"""The demo's shop and ETL on a real SQL Server (`manage.py demo_etl --sqlserver`), for the trial of compose.yaml.
 
-It writes only into databases that were made for it. The environment must name both, each must carry the mark of
-docker/databases.sql, and neither may hold pipelines or runs of another ETL.
+It writes only into databases made for it: the environment must name both, each must have the mark of
+docker/databases.sql, and neither may contain pipelines or runs of another ETL.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from demo.users import DemoRefused
 from etlportal.backends.sqlserver.odbc import connection_string
 
 MARK = "etlportal_demo"
-"""The extended property of a database that was made for the demo."""
+"""Extended property of a database made for the demo."""
 CONNECT_SECONDS = 10
 _NEEDED = ("ETL_RUNNER_SERVER", "ETL_RUNNER_USER", "ETL_RUNNER_PASSWORD", "ETL_RUNNER_DW_DB", "ETL_RUNNER_OLTP_DB")
 
 
 def target(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the ETL_RUNNER_ variables, complete (the password also from _PASSWORD_FILE). Raises DemoRefused.
+    """Return the complete ETL_RUNNER_ variables (the password also from _PASSWORD_FILE). Raises DemoRefused.
 
     Server and databases have no default, so that no existing warehouse is written to by accident.
     """
@@ -46,7 +46,6 @@ def target(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def odbc_text(found: Mapping[str, str], alias: str, driver: str) -> str:
-    """Return the ODBC connection string for "dw" or "oltp"."""
     return connection_string(
         {
             "DRIVER": driver,
@@ -62,7 +61,7 @@ def odbc_text(found: Mapping[str, str], alias: str, driver: str) -> str:
 
 
 def refuse_others(dw: Any, oltp: Any) -> None:
-    """Raise DemoRefused unless both databases are the demo's own and no other demo works in them."""
+    """Raise DemoRefused unless both databases belong to the demo and no other demo uses them."""
     for name, connection in (("dw", dw), ("oltp", oltp)):
         if not _all(connection, "SELECT 1 FROM sys.extended_properties WHERE class = 0 AND name = ?", MARK):
             raise DemoRefused(
@@ -89,10 +88,7 @@ def _all(connection: Any, sql: str, *params: Any) -> list[Any]:
 
 
 def on_server(environ: Mapping[str, str], folder: Path, clock: RealClock, pace: float = 1.0) -> LiveEtl:
-    """Return the ETL over the server that the environment names. `folder` may get an odbcinst.ini.
-
-    Raises DemoRefused.
-    """
+    """Return the ETL on the server in the environment. `folder` may get an odbcinst.ini. Raises DemoRefused."""
     from etlportal.backends.sqlserver import odbc
 
     found = target(environ)

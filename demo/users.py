@@ -1,4 +1,4 @@
-"""The demo's data in the portal's own database: one user per group, and what is forgotten with a warehouse."""
+"""The demo's data in the portal's own database: one user per group, and resetting copies."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ PASSWORD = "demo"  # noqa: S105 # nosec B105 - public on purpose: it opens the p
 
 
 class DemoRefused(Exception):
-    """The demo may not touch this portal or this server."""
+    """The demo may not change this portal or server."""
 
 
 def refuse_real_warehouse() -> None:
-    """Raise DemoRefused unless the warehouse is the embedded one."""
     if not settings.EMBEDDED:
         raise DemoRefused("ETL_SQL_SERVER is set: the demo only runs over the embedded warehouse.")
 
 
 def create_demo_users() -> list[str]:
-    """Create the missing users; return the names of all four. Raises DemoRefused."""
+    """Create the missing users and return all four names. Raises DemoRefused."""
     refuse_real_warehouse()
     names = [group.value for group in Group]
     users = get_user_model().objects
@@ -51,7 +50,7 @@ def create_demo_users() -> list[str]:
 
 
 def forget_copies() -> None:
-    """Delete samples, run copies, roll-ups and the collector's state: a new warehouse counts its runs from 1.
+    """Delete samples, run copies, roll-ups and collector state: a new warehouse restarts run ids at 1.
 
     Raises DemoRefused over a real warehouse.
     """

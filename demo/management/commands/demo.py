@@ -1,4 +1,4 @@
-"""`manage.py demo`: everything a newcomer needs, in one process tree."""
+"""`manage.py demo`: the portal, the collector and the demo ETL in one process tree."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Its output is above; everything was stopped.") from error
 
     def _prepare(self, reset: bool) -> None:
-        """Migrate, create the users, build the warehouse if there is none, gather static files if they changed."""
+        """Migrate, create the users, build a missing warehouse, and collect static files that changed."""
         files = WarehouseFiles(settings.DATA_DIR / "warehouse")
         if reset:
             self._say("Starting afresh.")
@@ -107,7 +107,7 @@ class Command(BaseCommand):
             self._say("Everything is stopped.")
 
     def _wait_until_ready(self, processes: Processes, port: int, stopped: threading.Event) -> bool:
-        """Start everything; return whether the web server answers, or False when stopped. Raises CommandError."""
+        """Start everything. Return whether the web server answers, False when stopped. Raises CommandError."""
         deadline = monotonic() + READY_SECONDS
         processes.check()
         while not _answers(port):
@@ -137,7 +137,6 @@ def _port() -> int:
 
 
 def _refuse_taken(port: int) -> None:
-    """Raise CommandError when something listens on the port already."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         if not WINDOWS:  # there, the option would let two servers share a port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,7 +167,7 @@ def _answers(port: int) -> bool:
 
 
 def _gather_static_files() -> None:
-    """Run collectstatic unless every file is as it was the last time."""
+    """Run collectstatic unless no file has changed since the last time."""
     digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]["BACKEND"]).encode())
     for finder in get_finders():
         for name, storage in finder.list([]):

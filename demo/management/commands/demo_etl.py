@@ -1,5 +1,3 @@
-"""`manage.py demo_etl`: the demo's shop and ETL, until stopped."""
-
 from __future__ import annotations
 
 import os
