@@ -1,7 +1,7 @@
 """Copy runs and executions from the warehouse into `default`, and keep the copies up to date.
 
-No other module writes the copies. Nothing here relies on INSERT ... ON CONFLICT, which Django does not offer on SQL
-Server: the lease makes the collector the only writer.
+The lease makes the collector the only writer, so no INSERT ... ON CONFLICT is needed, which Django does not offer on
+SQL Server.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=Model)
 
 
 def copy_runs(memory: Memory, max_run_id: int | None, now: datetime) -> None:
-    """Bring the copies up to date. `max_run_id` is the warehouse's newest. Raises ReadFailed.
+    """Bring the copies up to the warehouse's `max_run_id`. Raises ReadFailed.
 
     Pipelines whose executions changed are added to memory.changed.
     """
@@ -62,7 +62,6 @@ def copy_runs(memory: Memory, max_run_id: int | None, now: datetime) -> None:
 
 @transaction.atomic
 def set_cursors(state: CollectorState, *, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
-    """Store the oldest and newest copied run, and whether the copies go back far enough."""
     fence()
     state.copied_from_run_id, state.copied_to_run_id, state.copied_all = copied_from, copied_to, copied_all
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
@@ -79,7 +78,7 @@ def _first_batch(memory: Memory, state: CollectorState) -> None:
 
 def _forward(memory: Memory, state: CollectorState, newest: int, now: datetime, deadline: float) -> None:
     still_open = _open_ids(memory, now)
-    # The newest one is read again, to check that it is still the run that was copied.
+    # Read the newest one again, to check that it is still the copied run.
     found = runs_since(ALIAS, newest, still_open | _gaps(newest), RUNS_AT_ONCE)
     if _another_warehouse(found, newest):
         drop_copies()
@@ -97,7 +96,7 @@ def _forward(memory: Memory, state: CollectorState, newest: int, now: datetime, 
 
 
 def _gaps(newest: int) -> set[int]:
-    """Return the ids just before the newest copied run that have no copy: not committed yet, or never used."""
+    """Return the ids just before `newest` without a copy: not committed yet, or never used."""
     ids = range(max(1, newest - OVERLAP), newest)
     copied = RunCopy.objects.filter(run_id__gte=ids.start, run_id__lt=newest).order_by("run_id")
     return set(ids) - set(copied.values_list("run_id", flat=True))
@@ -117,14 +116,14 @@ def _backward(memory: Memory, state: CollectorState, oldest: int, now: datetime)
 
 
 def _another_warehouse(found: Collection[Run], newest: int) -> bool:
-    """Return whether the newest copied run is another one in the warehouse: a rebuilt warehouse reuses ids."""
+    """Return whether the newest copied run differs in the warehouse. A rebuilt warehouse reuses ids."""
     copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
     there = next((run.started_at for run in found if run.run_id == newest), None)
     return copy is not None and there is not None and copy != there
 
 
 def _warehouse_lost_runs(memory: Memory, state: CollectorState, max_run_id: int | None) -> None:
-    """Forget the newest runs if they were unfinished, so rolled back. Finished ones mean that it was reset."""
+    """Forget unfinished newest runs, which were rolled back. If one had finished, the warehouse was reset."""
     gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
     if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
         drop_copies()
@@ -136,7 +135,7 @@ def _warehouse_lost_runs(memory: Memory, state: CollectorState, max_run_id: int 
 
 
 def _open_ids(memory: Memory, now: datetime) -> set[int]:
-    """Return the unfinished runs, and those with an unfinished execution. Old orphans only once an hour."""
+    """Return unfinished runs and runs with an unfinished execution. Old orphans are included once an hour."""
     monotonic = time.monotonic()
     runs = RunCopy.objects.filter(finished_at__isnull=True)
     entities = RunEntityCopy.objects.filter(finished_at__isnull=True)
@@ -167,10 +166,7 @@ def _forget(memory: Memory, run_ids: set[int]) -> None:
 
 @transaction.atomic
 def store_runs(*, runs: Iterable[Run]) -> tuple[int, frozenset[str]]:
-    """Insert or update the copies of `runs` and their executions.
-
-    Return the number of changed rows, and the pipelines of the changed runs and executions.
-    """
+    """Insert or update the copies of runs and executions. Return the number of changed rows, and the pipelines."""
     fence()
     listed = list(runs)
     changed = _store(RunCopy, [run_copy(run) for run in listed])
@@ -185,7 +181,6 @@ def store_runs(*, runs: Iterable[Run]) -> tuple[int, frozenset[str]]:
 
 @transaction.atomic
 def forget_runs(*, run_ids: Collection[int]) -> None:
-    """Delete the copies of runs that the warehouse does not have."""
     fence()
     for ids in _batches(sorted(run_ids)):
         oldest = RunEntityCopy.objects.filter(run_id__in=ids).aggregate(oldest=Min("started_at"))["oldest"]
@@ -195,7 +190,7 @@ def forget_runs(*, run_ids: Collection[int]) -> None:
 
 @transaction.atomic
 def drop_copies() -> None:
-    """Delete all copies, because the warehouse was rebuilt and its run ids belong to other runs now."""
+    """Delete all copies. A rebuilt warehouse reuses run ids."""
     fence()
     RunEntityCopy.objects.all().delete()
     RunCopy.objects.all().delete()
@@ -205,7 +200,7 @@ def drop_copies() -> None:
 
 
 def prune_copies(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` copies of runs of rolled up days before `before`, oldest first. Return their number."""
+    """Delete up to `limit` of the oldest runs whose days are rolled up. Return their number."""
     edge = rolled_before("run_days_rolled_to", day_of(before))
     if edge is None:
         return 0
@@ -226,7 +221,7 @@ def _delete(run_ids: Sequence[Any]) -> None:
 
 
 def _roll_up_again(since: datetime | None) -> None:
-    """Mark the days from `since` on to be rolled up again. Today is not rolled up yet."""
+    """Mark the days from `since` on to be rolled up again."""
     if since is None or day_of(since) >= day_of(timezone.now()):
         return
     CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
@@ -235,7 +230,6 @@ def _roll_up_again(since: datetime | None) -> None:
 
 
 def run_copy(run: Run) -> RunCopy:
-    """Return an unsaved copy of a run."""
     return RunCopy(
         run_id=run.run_id,
         entities_requested=run.entities_requested,
@@ -251,7 +245,6 @@ def run_copy(run: Run) -> RunCopy:
 
 
 def execution_copy(execution: Execution) -> RunEntityCopy:
-    """Return an unsaved copy of a run entity."""
     start, end = execution.watermark_from, execution.watermark_to
     return RunEntityCopy(
         run_entity_id=execution.run_entity_id,
@@ -274,10 +267,7 @@ def execution_copy(execution: Execution) -> RunEntityCopy:
 
 @transaction.atomic
 def update_errors(*, limit: int) -> bool:
-    """Parse the messages of at most `limit` copied executions again, newest first; return whether all are up to date.
-
-    For copies stored by another FINGERPRINT_VERSION. New copies are stored with their errors.
-    """
+    """Parse up to `limit` messages of another FINGERPRINT_VERSION, newest first. Return whether all are current."""
     state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).first()
     if state is None or state.fingerprint_version == FINGERPRINT_VERSION:
         return state is not None
@@ -302,12 +292,10 @@ def update_errors(*, limit: int) -> bool:
 
 
 def run_error_columns(message: str) -> dict[str, Any]:
-    """Return the columns made of a run's message."""
     return dict(zip(RUN_ERRORS, run_errors(message), strict=True))
 
 
 def execution_error_columns(status: ExecutionStatus, message: str) -> dict[str, Any]:
-    """Return the columns made of an execution's message: class and fingerprint are set of failed ones only."""
     failed = status is ExecutionStatus.FAILED
     error, with_logins = execution_errors(message, failed=failed)
     group = (error.error_class.value, error.fingerprint) if failed and error else ("", None)
@@ -320,12 +308,11 @@ def _set(copy: Model, values: dict[str, Any]) -> None:
 
 
 def _status(known: RunStatus | ExecutionStatus, text: str) -> str:
-    """Return a known status in the contract's spelling, so that copies can be counted by it, any other unchanged."""
+    """Return the contract's spelling of a known status, so that copies can be counted by it."""
     return text if known.value == "unknown" else known.value
 
 
 def _store(model: type[M], copies: list[M]) -> list[M]:
-    """Insert what is new, update what differs; return both."""
     by_key = {copy.pk: copy for copy in copies}
     new: list[M] = []
     different: list[M] = []
@@ -344,7 +331,7 @@ def _store(model: type[M], copies: list[M]) -> list[M]:
 
 
 def _values(copy: Model) -> list[Any]:
-    """Return the values as they are stored: a text that was cut for its column is no difference."""
+    """Return the stored form, so that a text cut for its column is no difference."""
     return [field.get_prep_value(getattr(copy, field.attname)) for field in copy._meta.concrete_fields]
 
 

@@ -1,7 +1,4 @@
-"""The doctor's examination: both databases and the portal itself, once, without a collector and without writing.
-
-Every question has a time limit. A database that does not answer in time is reported as not answering.
-"""
+"""One examination of both databases and the portal, without a collector and without writing. Every query is limited."""
 
 from __future__ import annotations
 
@@ -39,25 +36,24 @@ from monitoring.warehouse.permissions import Remedy
 from monitoring.warehouse.reader import connection_reading, failed_reading
 
 CONNECT_SECONDS = 7.0
-"""5 s for connecting (etlportal.databases) and 2 for the first answer. All databases are tried at the same time."""
+"""5 s for connecting (etlportal.databases) and 2 s for the first answer. All databases are tried in parallel."""
 READ_SECONDS = 30.0
-"""For everything that is read from the databases that answered."""
 DEFAULT = "default"
 OWN_CHECKS = frozenset({"etlportal.E001", "etlportal.W003"})
-"""Django checks that the doctor reports by checks of its own: the data folder, the encryption."""
+"""Django checks that the doctor replaces with its own: the data folder, the encryption."""
 VENDORS = {"sqlite3": "SQLite", "postgresql": "PostgreSQL"}
 
 Answer = TypeVar("Answer")
 
 
 class NoAnswer(Exception):
-    """A question is still waiting for its answer."""
+    """A query did not finish in time."""
 
 
 class Doctor:
-    """One examination and its result. SQLite is read in this thread, because its answers do not take long.
+    """One examination and its result. SQLite is read in this thread, because it answers quickly.
 
-    `abandoned`: a question is still waiting for its answer in a thread of its own.
+    `abandoned`: a thread is still waiting for a query.
     """
 
     preflight: Preflight
@@ -72,7 +68,7 @@ class Doctor:
         return readiness(self.preflight)
 
     def examine(self) -> None:
-        """Examine everything once. A database that fails is reported; only a defect raises."""
+        """Examine everything once. Database failures are reported, not raised."""
         deadline = time.monotonic() + CONNECT_SECONDS
         waiting = (
             {} if settings.EMBEDDED else {alias: begin(partial(connection_reading, alias)) for alias in (DW, OLTP)}
@@ -95,7 +91,6 @@ class Doctor:
             return unread_portal(Problem(code=ProblemCode.UNREACHABLE, detail=str(error)))
 
     def _why(self, alias: str, asked: Future[ConnectionReading], deadline: float) -> Problem | None:
-        """Return why a database does not answer, or None when it does."""
         try:
             reading = self._answer(asked, deadline - time.monotonic())
         except NoAnswer as error:
@@ -107,7 +102,7 @@ class Doctor:
         return reading.problem or Problem(code=ProblemCode.UNREACHABLE)
 
     def _answer(self, asked: Future[Answer], seconds: float) -> Answer:
-        """Return the answer, or raise what the question raised. Raises NoAnswer after `seconds`."""
+        """Return the result or raise its exception. Raises NoAnswer after `seconds`."""
         try:
             return wait(asked, seconds)
         except OutOfTime as error:
@@ -137,9 +132,9 @@ class Doctor:
 
 
 def read_portal() -> tuple[list[Check], dict[str, PipelineSettings], bool]:
-    """Read `default`: the checks of the database and the collector, the pipeline settings, whether it is migrated.
+    """Return the checks of `default`, the pipeline settings, and whether it is migrated.
 
-    A database that cannot be read is reported; only a defect raises.
+    Database failures are reported, not raised.
     """
     configured = default_settings()
     try:
@@ -170,12 +165,11 @@ def read_portal() -> tuple[list[Check], dict[str, PipelineSettings], bool]:
 
 
 def unread_portal(problem: Problem) -> tuple[list[Check], dict[str, PipelineSettings], bool]:
-    """Return what read_portal returns, where `default` does not answer."""
     return portal_checks(problem=problem), default_settings(), False
 
 
 def _absent(connection: Any) -> bool:
-    """Return whether `default` is an SQLite file that does not exist: connecting would create it."""
+    """Return whether `default` is an SQLite file that does not exist. Connecting would create it."""
     if connection.vendor != "sqlite" or connection.is_in_memory_db():
         return False
     return not Path(connection.settings_dict["NAME"]).exists()
@@ -188,10 +182,7 @@ def portal_checks(
     collector_age_seconds: float | None = None,
     collecting: bool = False,
 ) -> list[Check]:
-    """Return the checks of the portal's database, its migrations and the collector.
-
-    `pending`: migrations that have not been run. `collector_age_seconds` None: there is no sample.
-    """
+    """`pending`: migrations not applied. `collector_age_seconds` None: there is no sample."""
     database = Check(
         code="portal.database",
         state=_state(problem is None),
@@ -212,7 +203,6 @@ def portal_checks(
 
 
 def driver_checks() -> list[Check]:
-    """Return the check of the ODBC driver; none for the embedded warehouse."""
     if settings.EMBEDDED:
         return []
     problem, drivers = driver_manager_problem() or "", ""
@@ -224,13 +214,12 @@ def driver_checks() -> list[Check]:
 
 
 def folder_check() -> Check:
-    """Return the check of the data folder."""
     writable = os.access(settings.DATA_DIR, os.W_OK | os.X_OK)
     return Check(code="portal.data_folder", state=_state(writable), values={"found": str(settings.DATA_DIR)})
 
 
 def settings_checks(*, database_ready: bool) -> list[Check]:
-    """Return the messages of Django's checks; those of a deployment only with a SQL Server."""
+    """Return the messages of Django's checks. Deployment checks run only with a SQL Server."""
     databases = [DEFAULT] if database_ready else None
     found = [
         Check(
@@ -245,7 +234,6 @@ def settings_checks(*, database_ready: bool) -> list[Check]:
 
 
 def _described() -> str:
-    """Return a description of `default` without secrets."""
     config = connections.settings[DEFAULT]
     vendor = VENDORS.get(config["ENGINE"].rsplit(".", 1)[-1], "SQL Server")
     host = f" ({config['HOST']})" if config.get("HOST") else ""

@@ -1,4 +1,4 @@
-"""Judge what one tick read: each pipeline by the rules, with its history from `default`."""
+"""Apply the rules to one tick's reading, with the history from `default`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from monitoring.rules.status import EligibleSample
 logger = logging.getLogger(__name__)
 
 HISTORY_AGE = timedelta(minutes=10)
-"""A pipeline's history is read again after this time, because its windows move on."""
+"""Maximum age of a cached history, because its windows move."""
 RUNS_AGE = timedelta(minutes=1)
 SAMPLES_WINDOW = timedelta(hours=1)
 ARRIVAL_WINDOW, ARRIVAL_MINIMUM = timedelta(hours=1), timedelta(minutes=10)
@@ -47,8 +47,8 @@ def judge_all(
 ) -> list[Pipeline]:
     """Return every pipeline judged from this reading alone, in the order of their names.
 
-    `previous_at`: the time of the last good snapshot. Without control rows the last known ones are judged as of
-    then, so that nothing grows older while it cannot be read.
+    `previous_at`: the time of the last good snapshot. Without control rows the last known ones are judged as of then,
+    so that ages do not grow meanwhile.
     """
     _refresh(memory, reading)
     if reading.control is not None:
@@ -69,7 +69,7 @@ def as_of(reading: WarehouseReading, previous_at: datetime | None) -> datetime:
 
 
 def run_figures(memory: Memory, now: datetime) -> RunFigures:
-    """Return the figures over all runs, read again when a run changed or a minute passed."""
+    """Return the figures over all runs. They are read again when a run changed or a minute passed."""
     if memory.runs is None or abs(now - memory.runs.at) >= RUNS_AGE:
         memory.runs = RunFigures(
             at=now,
@@ -91,8 +91,8 @@ def arrival_per_second(
 ) -> float | None:
     """Return the arrival rate of METRICS: (eligible now - eligible then + rows taken since) / seconds, at least 0.
 
-    "Then" is the oldest sample of the last hour. None with less than ten minutes of samples, and for a count that
-    reached `cap`, which only says "at least".
+    "Then" is the oldest sample of the last hour. None with less than ten minutes of samples, and for a count at `cap`,
+    which is only a lower bound.
     """
     window = [sample for sample in samples if now - ARRIVAL_WINDOW <= sample[0] < now]
     if eligible is None or eligible.capped or not window:
@@ -106,7 +106,6 @@ def arrival_per_second(
 
 
 def _refresh(memory: Memory, reading: WarehouseReading) -> None:
-    """Bring the memory's histories, samples and coverage medians up to date."""
     if memory.samples is None:
         memory.samples = {}
         for name, sample in store.eligible_samples(reading.now - SAMPLES_WINDOW):
@@ -134,7 +133,7 @@ def _judged(
     still_open: tuple[Execution, ...],
     now: datetime,
 ) -> Pipeline:
-    """Return one pipeline judged. If the rules fail, its status is unknown and says why."""
+    """Judge one pipeline. If the rules fail, its status is unknown with the error as its problem."""
     name = row.entity_name
     own, previous = configured.get(name, DEFAULTS), memory.previous.get(name)
     found = reading.pipelines.get(name) or _unread(row, reading, previous)
@@ -192,7 +191,7 @@ def _history(
 
 
 def _newest(reading: WarehouseReading, name: str, history: History, previous: Pipeline | None) -> Execution | None:
-    """Return the newest execution: of the copies, or the one in control's last_run_id if that is newer."""
+    """Return the newer of the newest copy and the execution in control's last_run_id."""
     pointed = reading.control.executions.get(name) if reading.control is not None else None
     candidates = list(history.recent[:1])
     if pointed is not None:
@@ -222,9 +221,9 @@ def _unjudged(found: PipelineReading, own: PipelineSettings, error: Exception) -
 
 
 def as_last_known(reading: WarehouseReading, fresh: Pipeline, previous: Pipeline | None) -> Pipeline:
-    """Return the pipeline with the last good values of a database that does not answer, and the problem beside them.
+    """Return the pipeline with the last good values of a database that does not answer, plus the problem.
 
-    Its alerts stay those of this tick: unknown. A problem of one pipeline alone keeps no values.
+    Its alerts remain those of this tick: unknown. A problem of a single pipeline keeps no old values.
     """
     if previous is None:
         return fresh

@@ -1,11 +1,8 @@
 """The lease in `default` that lets one process collect at a time. Its holder must renew it.
 
-A conditional UPDATE claims the lease, and its row count says whether the claim succeeded. Only the database's clock
-counts, in the statement that claims. So neither a machine with a wrong clock nor a process that was stopped between
-two steps can assume a lease that it does not hold.
-
-The lease says which collector may begin. `fence` checks, in the transaction that writes, that the collector still
-holds it: a collector that hung while another one took over writes nothing.
+A conditional UPDATE claims it by the database's clock, so a wrong local clock or a process paused between two steps
+cannot claim it by mistake. `fence` checks the lease inside the writing transaction: a collector that hung while another
+one took over writes nothing.
 """
 
 from __future__ import annotations
@@ -31,34 +28,30 @@ from monitoring.warehouse.reader import release
 logger = logging.getLogger(__name__)
 
 HANGS_SECONDS = 90.0
-"""Without a sign of work for so long the collector hangs. Must be more than read.READ_SECONDS."""
+"""A collector that reports no progress for this long hangs. Must be more than read.READ_SECONDS."""
 SHORTEST, LONGEST = timedelta(seconds=2), timedelta(seconds=15)
 
 
 class LeaseLost(Exception):
-    """Another collector took over during this tick, whose result is dropped."""
+    """Another collector took over during this tick. The result of the tick is dropped."""
 
 
 def lease_length() -> timedelta:
-    """Return how long a holder that died keeps the others waiting.
-
-    Shorter than the shortest pause between two samples, so that at most one sample is late.
-    """
+    """Return a length below the shortest tick interval, so that a dead holder delays at most one sample."""
     return min(LONGEST, max(SHORTEST, timedelta(seconds=0.6 * settings.COLLECT_BUSY_SECONDS)))
 
 
 def renew_seconds() -> float:
-    """Return the interval of renewals: two may fail."""
+    """Two renewals may fail before the lease ends."""
     return lease_length().total_seconds() / 3
 
 
 def standby_seconds() -> float:
-    """Return the interval at which a standby collector tries to claim the lease."""
     return lease_length().total_seconds() / 6
 
 
 def claim_lease(*, holder: str) -> bool:
-    """Claim or renew the lease for `holder`. Return whether it holds the lease now.
+    """Claim or renew the lease. Return whether `holder` has it.
 
     A lease that ends too far in the future was written before the database's clock went back. It counts as free.
     """
@@ -72,13 +65,12 @@ def claim_lease(*, holder: str) -> bool:
 
 
 def renew_lease(*, holder: str) -> bool:
-    """Extend the lease of `holder`. Return False if another one took it, even if that one released it since."""
+    """Extend the lease. Return False if another holder claimed it, even if it was released since."""
     row = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder)
     return row.update(lease_until=DatabaseTime(lease_length())) == 1
 
 
 def release_lease(*, holder: str) -> bool:
-    """Release the lease so that another collector takes over at once. Return whether it was held."""
     released = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
         lease_holder="", lease_until=None
     )
@@ -90,7 +82,6 @@ _fenced: ContextVar[str | None] = ContextVar("collecting_as", default=None)
 
 @contextmanager
 def collecting_as(holder: str) -> Iterator[None]:
-    """Make `fence` check for this holder inside the block."""
     token = _fenced.set(holder)
     try:
         yield
@@ -99,10 +90,7 @@ def collecting_as(holder: str) -> Iterator[None]:
 
 
 def fence() -> None:
-    """Lock the lease until the end of the transaction. Raises LeaseLost if another collector took over.
-
-    Does nothing outside of a collector.
-    """
+    """Lock the lease until the end of the transaction. Raises LeaseLost. Does nothing outside of a collector."""
     holder = _fenced.get()
     if holder is None:
         return
@@ -112,7 +100,7 @@ def fence() -> None:
 
 
 class Heartbeat:
-    """A thread that renews the lease inside a `with` block, while `held` and as long as `working` is called."""
+    """Renews the lease in a thread while `held`, as long as `working` is called."""
 
     def __init__(self, holder: str) -> None:
         self.held = False
@@ -132,11 +120,10 @@ class Heartbeat:
             self._thread.join(renew_seconds())
 
     def working(self) -> None:
-        """Report that the work goes on."""
         self._worked_at = time.monotonic()
 
     def beat(self) -> None:
-        """Renew the lease if it is held and the work goes on. A failure of `default` does not end the thread."""
+        """Renew the lease if it is held and the work goes on. Database errors do not end the thread."""
         if not self.held or time.monotonic() - self._worked_at > HANGS_SECONDS:
             return
         try:

@@ -1,7 +1,7 @@
-"""Remembers in `default` which values of the login events were seen on which day (SeenDay), and prunes it by age.
+"""Records in `default` which values of the login events were seen on which day (SeenDay), and prunes them by age.
 
-The collector's lease makes it the only writer, so no INSERT ... ON CONFLICT is needed. Adding the same events again
-changes nothing.
+The lease makes the collector the only writer, so no INSERT ... ON CONFLICT is needed. Adding events again changes
+nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ BATCH = 200
 """Rows per INSERT or UPDATE, and digests per IN list."""
 EVERY_SECONDS = 300.0
 BEHIND_SECONDS = 60.0
-"""Interval while there is more to read than one turn may read."""
+"""Interval while older events are still unread."""
 PIECE = 20_000
-"""Keys of one statement."""
 TURN_SECONDS = 2.0
-"""How long one turn may go on with further pieces."""
 MOST_PIECES = 4
 LIMIT_SECONDS = 10.0
 OVERLAP = 1_000
@@ -42,7 +40,6 @@ Key = tuple[str, str, date]
 
 
 def remember_logins(memory: Memory, now: datetime) -> None:
-    """Read more events if it is time to. Does not raise if the warehouse cannot be read."""
     monotonic = time.monotonic()
     wait = BEHIND_SECONDS if memory.seen_behind else EVERY_SECONDS
     if memory.seen_at is not None and monotonic - memory.seen_at < wait:
@@ -57,7 +54,6 @@ def remember_logins(memory: Memory, now: datetime) -> None:
 
 
 def _read_on(deadline: float) -> bool:
-    """Read new events, then older ones. Return whether nothing is left to read."""
     now, oldest, newest = ends()
     history = SeenHistory.objects.filter(pk=SeenHistory.SINGLETON).first()
     if oldest is None or newest is None:
@@ -106,7 +102,6 @@ def _read_backward(history: SeenHistory, oldest: int, now: datetime) -> None:
 
 @transaction.atomic
 def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> None:
-    """Add what was seen to its days, and save how far the memory reaches."""
     fence()
     days = _days(found)
     changed = []
@@ -122,7 +117,7 @@ def store_seen(*, found: Iterable[Seen], history: SeenHistory) -> None:
 
 
 def _days(found: Iterable[Seen]) -> dict[Key, SeenDay]:
-    """Return unsaved rows. A group is of one hour, so both of its times are of one day."""
+    """A group covers one hour, so both of its times are of one day."""
     days: dict[Key, SeenDay] = {}
     for values, first, last in found:
         for place, value in zip(REMEMBERED, values, strict=True):
@@ -138,7 +133,6 @@ def _days(found: Iterable[Seen]) -> dict[Key, SeenDay]:
 
 
 def _stored(keys: Collection[Key]) -> dict[Key, SeenDay]:
-    """Return the stored rows with these keys."""
     if not keys:
         return {}
     days = sorted(day for _, _, day in keys)
@@ -152,14 +146,13 @@ def _stored(keys: Collection[Key]) -> dict[Key, SeenDay]:
 
 @transaction.atomic
 def forget_seen() -> None:
-    """Delete the whole memory: the table in the warehouse is another one."""
+    """Delete everything, because the warehouse's table is a different one."""
     fence()
     SeenDay.objects.all().delete()
     SeenHistory.objects.all().delete()
 
 
 def prune_seen(*, before: date, limit: int) -> int:
-    """Delete at most `limit` rows of days before `before` and return their number."""
     keys = list(SeenDay.objects.filter(day__lt=before).order_by("day", "pk").values_list("pk", flat=True)[:limit])
     for start in range(0, len(keys), BATCH):
         SeenDay.objects.filter(pk__in=keys[start : start + BATCH]).delete()

@@ -1,7 +1,7 @@
-"""Who ticks when: the collector's loop, and one sample that a page takes while no collector is at work.
+"""The collector's loop, and the sample that a page takes while no collector is running.
 
-Between two ticks the collector checks every few seconds whether a run began, because a start must be visible at once
-although everything else is read only every COLLECT_IDLE_SECONDS.
+Everything is read every COLLECT_IDLE_SECONDS, but a new run must be visible at once. So the collector checks for one
+every PEEK_SECONDS.
 """
 
 from __future__ import annotations
@@ -43,13 +43,11 @@ logger = logging.getLogger(__name__)
 
 FAILED_SECONDS = 5.0
 DATABASE_SECONDS = 2.0
-"""Pause after a failure of the portal's own database, which may be back at once."""
 PEEK_SECONDS = 3.0
-"""With the 10 s of a page a run that starts is on the page within 15 s."""
+"""With the 10 s poll of a page, a new run is visible within 15 s."""
 
 
 def holder_name() -> str:
-    """Return a name for the lease that is unique to this process."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
@@ -122,7 +120,6 @@ class Collector:
         return _pause(ticked)
 
     def _rest(self, seconds: float, wait: Callable[[float], object]) -> None:
-        """Wait `seconds`, or until a run begins."""
         while seconds > 0 and not self.stopping:
             self._heartbeat.working()
             wait(min(PEEK_SECONDS, seconds))
@@ -131,7 +128,7 @@ class Collector:
                 return
 
     def _news(self) -> bool:
-        """Return whether there is a run that the last tick did not know, or no answer. One statement, never raises.
+        """Return whether a run began since the last tick, or the warehouse stopped answering. Never raises.
 
         A warehouse that stops answering causes one early tick, which reports it.
         """
@@ -151,7 +148,6 @@ class Collector:
         return started
 
     def close(self) -> None:
-        """Release the lease, so that another collector takes over at once."""
         try:
             if self.collecting and release_lease(holder=self.holder):
                 logger.info("lease released")
@@ -191,7 +187,7 @@ class Collector:
 
 
 def _newest_run(ticked: Ticked) -> int | None:
-    """Return the newest run of this tick, or None when a database did not answer: then it is not peeked at."""
+    """Return the newest run of this tick, or None after a failed read, which disables the peek."""
     snapshot = ticked.snapshot
     if snapshot.problem is not None or snapshot.stale_since is not None:
         return None
@@ -199,23 +195,21 @@ def _newest_run(ticked: Ticked) -> int | None:
 
 
 def _pause(ticked: Ticked) -> float:
-    """Return the seconds to wait so that ticks start COLLECT_BUSY_SECONDS or COLLECT_IDLE_SECONDS apart."""
     every = settings.COLLECT_BUSY_SECONDS if ticked.busy else settings.COLLECT_IDLE_SECONDS
     return max(1.0, float(every) - ticked.milliseconds / 1000)
 
 
 RETRY_SECONDS = 10.0
-"""Minimum time between a failed sample of a page and the next attempt."""
 
 _taking = threading.Lock()
 _failed_at: float | None = None
 
 
 def ensure_fresh(state: Current, wait_seconds: float = 1.5) -> Current:
-    """Return `state`, or a newer one when it was stale and a sample could be taken in time. Never raises.
+    """Return `state`, or a newer one if it was stale and a sample finished within `wait_seconds`. Never raises.
 
-    The sample is taken in a thread, so that the page waits for `wait_seconds` at most, and not at all while a database
-    does not answer. One sample at a time in this process by a lock, and among all processes by the collector's lease.
+    The sample is taken in a thread. The page does not wait at all while a database does not answer. A lock in this
+    process and the collector's lease limit it to one sample at a time.
     """
     failed_lately = _failed_at is not None and time.monotonic() - _failed_at < RETRY_SECONDS
     if not state.stale or not settings.SAMPLE_ON_DEMAND or failed_lately or not _taking.acquire(blocking=False):
@@ -247,7 +241,7 @@ def _take_and_unlock() -> None:
 
 
 def take_one_sample() -> bool:
-    """Tick once if the lease is free. Return whether it was done. Raises the errors of `default`."""
+    """Tick once if the lease is free. Return whether it ticked. Raises the errors of `default`."""
     holder = f"page:{holder_name()}"[:100]
     if not claim_lease(holder=holder):
         return False

@@ -1,8 +1,4 @@
-"""What a collector remembers between its ticks.
-
-All of it can be read again. A new collector, or the sample that a page takes, starts with an empty memory and
-concludes the same from `default`, with a few more statements.
-"""
+"""What a collector keeps between its ticks. All of it can be read again from `default`."""
 
 from __future__ import annotations
 
@@ -18,14 +14,14 @@ from monitoring.warehouse.catalog import Catalog
 from monitoring.warehouse.names import TableName
 
 SAMPLES_KEPT = 400
-"""Samples of one pipeline kept for the watermark rules; older ones are thinned out."""
+"""Samples kept per pipeline for the watermark rules. Older ones are thinned out."""
 
 
 @dataclass(slots=True)
 class Structure:
-    """What the databases looked like when they were last examined, by alias.
+    """The structure of the databases, by alias.
 
-    `runner_at`: the newest session of the runner. `sessions_sampled_at`: when sessions were sampled, newest first.
+    `runner_at`: the newest session of the runner. `sessions_sampled_at`: the sample times of sessions, newest first.
     """
 
     at: float  # monotonic seconds
@@ -38,13 +34,12 @@ class Structure:
     rights: Rights | Problem | None = None
 
     def covers(self, wanted: dict[str, set[TableName]]) -> bool:
-        """Return whether the catalogs were read for all these tables."""
         return all(names <= self.wanted.get(alias, set()) for alias, names in wanted.items())
 
 
 @dataclass(slots=True)
 class RunFigures:
-    """The figures over all runs at a time."""
+    """Figures over all runs at `at`."""
 
     at: datetime
     day: RunCounts
@@ -56,8 +51,6 @@ class RunFigures:
 
 @dataclass(slots=True)
 class Memory:
-    """The memory of one collector."""
-
     snapshot: Snapshot | None = None
     previous: dict[str, Pipeline] = field(default_factory=dict)  # the snapshot's pipelines by name
     # Reading:
@@ -79,34 +72,31 @@ class Memory:
     seen_behind: bool = False
 
     def retry_failing_probes(self) -> None:
-        """Send the failing probes with the next tick."""
         self.failing_probes = {key: (problem, 0.0) for key, (problem, _) in self.failing_probes.items()}
 
     def remember(self, snapshot: Snapshot) -> None:
-        """Keep the newest snapshot, for the values of a database that stops answering."""
         self.snapshot = snapshot
         self.previous = {each.name: each for each in snapshot.pipelines}
 
     def forget_runs(self) -> None:
-        """Drop everything that follows from runs, because the warehouse is another one now."""
+        """Drop everything derived from runs, because the warehouse was rebuilt."""
         self.histories.clear()
         self.changed.clear()
         self.runs = None
 
     def add_sample(self, name: str, sample: EligibleSample) -> None:
-        """Remember one pipeline's sample. Thin out the older half where there are too many."""
         if self.samples is None:
             self.samples = {}
         own = self.samples.setdefault(name, deque())
         while own and own[-1][0] >= sample[0]:
-            own.pop()  # the clock went back: these samples are of a future that is not known yet
+            own.pop()  # the clock went back: drop samples that lie in the future
         own.append(sample)
         if len(own) > SAMPLES_KEPT:
             self.samples[name] = deque(_thinned(list(own)))
 
 
 def _thinned(samples: list[EligibleSample]) -> list[EligibleSample]:
-    """Drop every second sample of the older half, except those without eligible rows and those of a moved watermark."""
+    """Drop every second sample of the older half, except those without eligible rows or with a moved watermark."""
     half = len(samples) // 2
     kept = [
         sample

@@ -1,4 +1,4 @@
-"""From a control row and the catalogs: what can be read of a pipeline, or why nothing can."""
+"""Derives from a control row and the catalogs what can be read of a pipeline, or why nothing can."""
 
 from __future__ import annotations
 
@@ -26,10 +26,7 @@ DEFAULTS = PipelineSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the catalogs say of a pipeline, and the probes for its tables.
-
-    A probe is None where there is nothing to read; the reading says why.
-    """
+    """The readable tables of a pipeline and their probes. A probe is None where `reading` gives the problem."""
 
     reading: PipelineReading
     source_probe: SourceProbe | None = None
@@ -47,7 +44,7 @@ class CannotRead(Exception):
 def wanted_tables(
     controls: Iterable[ControlRow], configured: Mapping[str, PipelineSettings]
 ) -> dict[str, set[TableName]]:
-    """Return the tables that the pipelines read and write, by alias. Sources include the tables joined to them."""
+    """Return the tables of all pipelines by alias. Sources include the tables joined to them."""
     wanted: dict[str, set[TableName]] = {DW: set(), OLTP: set()}
     for control in controls:
         own = configured.get(control.entity_name, DEFAULTS)
@@ -65,7 +62,7 @@ def planned(
     dw: Catalog | Problem,
     broken: Problem | None = None,
 ) -> Plan:
-    """Return what can be read of one pipeline. `broken`: why its control row itself cannot be used."""
+    """`broken`: why the control row cannot be used."""
     names = (_table(control.source_table), _column(control.source_pk_column), _table(control.target_table))
     source, source_probe = _source(control, own, oltp)
     target, target_probe = _target(control, own, dw)
@@ -150,7 +147,7 @@ def _update_column(table: Table, configured: str) -> Column | None:
 
 
 def _indexed(chain: tuple[Linked, ...], key: str) -> bool:
-    """Whether each table of the chain has an index: (ts, key) for the source, ts for the others."""
+    """Return whether each table has an index: (ts, key) for the source, ts for the others."""
     first, *others = chain
     return first.table.indexed_by(first.ts.name, key) and all(each.table.indexed_by(each.ts.name) for each in others)
 
@@ -197,11 +194,11 @@ def _column(text: str) -> str | None:
 
 
 def _missing(catalog: Catalog, name: TableName) -> Problem:
-    """Return why the table is missing: it does not exist, or it is a synonym that leads nowhere."""
+    """Return why the table is missing: it does not exist, or its synonym does not resolve."""
     return catalog.refused.get(name) or Problem(code=ProblemCode.OBJECT_MISSING, detail=str(name)[:300])
 
 
 def _exists(catalog: Catalog, name: TableName) -> bool | None:
-    """Return False, or None where the database behind a synonym could not be read."""
+    """Return False, or None if the database behind a synonym could not be read."""
     problem = catalog.refused.get(name)
     return None if problem and problem.code not in (ProblemCode.OBJECT_MISSING, ProblemCode.REMOTE_SYNONYM) else False

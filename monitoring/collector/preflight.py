@@ -1,4 +1,4 @@
-"""The pre-flight of what one tick read, and the T-SQL with which a DBA could remedy what is missing."""
+"""The pre-flight of one tick's reading, and the T-SQL that fixes what is missing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONTRACT_INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "audit.etl_run_entity": (("run_id", "entity_name"),),
     "audit.connection_login_events": (("event_time_utc",),),
 }
-"""The indexes by which the portal reads the growing tables, besides their primary keys."""
+"""Indexes that the portal needs on the growing tables, besides their primary keys."""
 
 
 def preflight_of(
     reading: WarehouseReading, pipelines: Iterable[PipelineReading], required: tuple[str, ...]
 ) -> Preflight:
-    """Return the checks. `pipelines` hold only values that this tick read. `required`: names of pipelines."""
+    """`pipelines` hold only values that this tick read."""
     structure = reading.structure
     dw = structure.catalogs[DW]
     return preflight(
@@ -46,7 +46,7 @@ def preflight_of(
 
 
 def missing_indexes(table: Table) -> tuple[tuple[str, ...], ...]:
-    """Return the contract's indexes that a control or audit table lacks. A view has none of its own."""
+    """Return the contract's missing indexes. A view has none of its own."""
     if table.is_view:
         return ()
     wanted = CONTRACT_INDEXES.get(str(table.name).casefold(), ())
@@ -91,7 +91,7 @@ def _missing(name: str) -> Problem:
 def remedies(reading: WarehouseReading, login: str) -> tuple[Remedy, ...]:
     """Return the statements, server first, then each database: permissions before indexes.
 
-    `login`: the portal's, from the settings; the name that the server reports is preferred.
+    `login`: from the settings; the name that the server reports takes precedence.
     """
     structure = reading.structure
     rights = structure.rights if isinstance(structure.rights, Rights) else None
@@ -131,7 +131,7 @@ def _sessions(dw: ConnectionReading, rights: Rights | None, login: str, user: st
 
 
 def _unopened(reading: ConnectionReading, login: str) -> Iterator[Remedy]:
-    """Return the statements for a database that does not open on a server that answers: a user may be missing."""
+    """A database that does not open on a reachable server may lack the user."""
     if reading.reachable or reading.problem is None or reading.problem.code is not ProblemCode.DATABASE_UNAVAILABLE:
         return
     yield Remedy(database=reading.database, statement=sql.create_user(login), why="user")
@@ -171,7 +171,6 @@ def _procedures(database: str, rights: Rights | None, user: str) -> Iterator[Rem
 
 
 def _contract_indexes(catalog: Catalog | Problem) -> Iterator[tuple[Table, tuple[str, ...], str]]:
-    """Return (table, columns, "") of each missing index."""
     if isinstance(catalog, Problem):
         return
     for table in filter(None, (catalog.find(parse_table(name)) for name in CONTRACT_TABLES)):
@@ -180,7 +179,7 @@ def _contract_indexes(catalog: Catalog | Problem) -> Iterator[tuple[Table, tuple
 
 
 def _source_indexes(reading: WarehouseReading) -> Iterator[tuple[Table, tuple[str, ...], str]]:
-    """Return (table, columns, pipeline) of each missing index."""
+    """Yield (table, columns, pipeline) of each missing index."""
     for entity, plan in reading.plans.items():
         if plan.source_probe is None:
             continue

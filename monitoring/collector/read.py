@@ -1,7 +1,7 @@
-"""Read both databases once: control rows, structure, copies of runs, probes. Nothing is judged here.
+"""Read both databases once: control rows, structure, copies of runs, probes.
 
 Three statements on `dw` (control, runs, targets) and one on `oltp` (sources). The structure (connections, catalogs,
-sessions) is read once a minute, and at once when a control row names a new table or a database came back.
+sessions) is read once a minute, and at once when a control row names a new table or a database recovered.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from monitoring.warehouse.probes import SourceProbe, probe_sources, probe_target
 from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_reading, release
 
 READ_SECONDS = 40.0
-"""How long both databases together may take. Must be less than lease.HANGS_SECONDS."""
+"""Time limit for both databases together. Must be less than lease.HANGS_SECONDS."""
 STRUCTURE_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 BIG_TARGET_ROWS = 200_000
-"""Of a larger target without an index on its update column, the newest row is read only after a run."""
+"""In a larger target without an index on its update column, the newest row is read only after a run."""
 
 SESSION_EVENTS = 2000
 SESSION_SAMPLES = 10
@@ -46,10 +46,9 @@ CONTRACT_TABLES = {
     str(parse_table(model._meta.db_table)): frozenset(str(column.column) for column in model._meta.concrete_fields)
     for model in (EtlControl, EtlRun, EtlRunEntity, ConnectionLoginEvent)
 }
-"""The four tables that the portal itself needs, with their columns."""
 
 TRANSIENT = frozenset({ProblemCode.LOCKED, ProblemCode.DEADLOCK, ProblemCode.NOT_READ})
-"""Problems that say nothing about the probe: the next tick sends it together with the others."""
+"""Problems not caused by the probe, so the next tick does not isolate it."""
 
 Answer = TypeVar("Answer")
 Probe = TypeVar("Probe")
@@ -57,9 +56,9 @@ Probe = TypeVar("Probe")
 
 @dataclass(slots=True)
 class WarehouseReading:
-    """What one tick read. `problem`: why the control or audit tables could not be read.
+    """`problem`: why the control or audit tables could not be read. `down`: databases that do not answer, and why.
 
-    `control` None: then `plans` and `pipelines` are empty. `down`: the databases that do not answer, with the reason.
+    `control` None: `plans` and `pipelines` are empty.
     """
 
     now: datetime
@@ -80,10 +79,9 @@ def read_warehouse(
     copying: bool = True,
     dead: Mapping[str, Problem] = MappingProxyType({}),
 ) -> WarehouseReading:
-    """Read everything once. Never raises for a failure of the databases. `between` is called between the parts.
+    """Read everything once. Never raises for database failures. `between` is called between the parts.
 
-    `copying` False: runs are not copied, nothing is written. `dead`: databases that are known not to answer, with
-    the reason; they are not tried.
+    `copying` False: nothing is written. `dead`: unreachable databases with the reason; they are not tried.
     """
     with budget(READ_SECONDS):
         alive = [alias for alias in (DW, OLTP) if alias not in dead]
@@ -149,7 +147,6 @@ def _structure(
     dw_problem: Problem | None,
     oltp_problem: Problem | None,
 ) -> Structure:
-    """Return the structure from the memory, or read it again when that is due."""
     wanted = wanted_tables(controls, configured)
     wanted[DW] |= {parse_table(name) for name in CONTRACT_TABLES}
     known = memory.structure
@@ -203,10 +200,10 @@ def _rights(dw: ConnectionReading) -> Rights | Problem | None:
 
 
 def _runner_sessions(dw: ConnectionReading) -> tuple[datetime | None, tuple[datetime, ...]]:
-    """Return the newest session of the runner, and when sessions were sampled, newest first.
+    """Return the newest session of the runner and the sample times of sessions, newest first.
 
-    Samples without any session of the runner prove nothing, because its program may have another name than the
-    configured one. Then no samples are returned.
+    Without any session of the runner no samples are returned, because its program may have another name than the
+    configured one.
     """
     try:
         events = session_samples(dw.alias, SESSION_EVENTS) if dw.reachable else []
@@ -242,8 +239,7 @@ def _targets(memory: Memory, reading: WarehouseReading) -> dict[str, TargetReadi
 def _newest_is_cheap(memory: Memory, name: str, plan: Plan) -> bool:
     """Return whether the newest update time may be read in this tick.
 
-    A target changes only while its pipeline runs. A big one without an index on the column is scanned once after
-    each run, not in every tick.
+    A target changes only while its pipeline runs. A big one without an index on the column is scanned once per run.
     """
     probe, previous = plan.target_probe, memory.previous.get(name)
     if probe is None or probe.update_column is None or previous is None or previous.control != plan.reading.control:
@@ -282,7 +278,7 @@ def _answers(
     reading: WarehouseReading,
     send: Callable[[str, Mapping[str, Probe], frozenset[str]], dict[str, Answer | Problem]],
 ) -> dict[str, Answer | Problem]:
-    """Send all probes that are due. Remember the failing ones, so that the next tick sends the others together."""
+    """Send all due probes. Failing ones are remembered and sent separately from the others next time."""
     at = time.monotonic()
     known = memory.failing_probes
     failing = {name: known[alias, name] for name in probes if (alias, name) in known}

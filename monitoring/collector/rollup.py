@@ -1,9 +1,8 @@
 """Roll up finished periods: samples into hours, hours into days, copied executions into days (docs/adr/0018).
 
-One step is one hour or one day. A step reads without a transaction and then writes in a short one, which begins by
-moving the step's cursor in the collector's row. That UPDATE applies only while this collector holds the lease and the
-cursor is where it was found: of two collectors one writes, and a killed one has written the whole step or nothing.
-A step replaces what it wrote before, so that repeating it changes nothing.
+A step (one hour or one day) reads without a transaction, then writes in a short one that first moves the step's cursor
+with a conditional UPDATE on lease and cursor. A killed collector has written the whole step or nothing, and a repeated
+step changes nothing.
 """
 
 from __future__ import annotations
@@ -35,15 +34,13 @@ STANDS_SECONDS = 90
 SAMPLE_FIGURES = ("eligible", "cooling", "latency_seconds", "served_lag_seconds")
 
 ByName = dict[str, dict[str, Any]]
-"""Columns of PipelineRollup by pipeline."""
 
 
 class _Kind:
     """One kind of step.
 
-    `columns`: of PipelineRollup, that it writes. `rolled_to`, `kept_from`: columns of the collector's row; everything
-    before the one is rolled up, source rows before the other may have been deleted. `at`: the time column of the
-    source rows. `empties`: a period without source rows loses the columns of an earlier step.
+    `rolled_to`, `kept_from`: columns of the collector's row. Everything before `rolled_to` is rolled up; source rows
+    before `kept_from` may have been deleted. `empties`: a period without source rows clears earlier columns.
     """
 
     grain: Grain
@@ -64,19 +61,17 @@ class _Kind:
         raise NotImplementedError
 
     def read(self, start: datetime) -> ByName:
-        """Return the columns of the period that begins at `start`."""
         raise NotImplementedError
 
     def ready(self, state: CollectorState, now: datetime) -> datetime | None:
-        """Return the time up to which periods can be rolled up; None: none can."""
+        """Return the time up to which periods can be rolled up, or None."""
         return now
 
     def also_moved(self, start: datetime) -> dict[str, Any]:
-        """Return other columns of the collector's row that change with this step."""
         return {}
 
     def next_from(self, moment: datetime | None = None) -> datetime | None:
-        """Return the first period that has source rows, of those from `moment` on."""
+        """Return the first period with source rows, from `moment` on."""
         rows = self.source() if moment is None else self.source().filter(**{f"{self.at}__gte": moment})
         found = rows.order_by(self.at).values_list(self.at, flat=True).first()
         return None if found is None else self.start_of(found)
@@ -146,7 +141,7 @@ class _RunDays(_Kind):
         return RunEntityCopy.objects.all()
 
     def ready(self, state: CollectorState, now: datetime) -> datetime | None:
-        """Wait until the copies reach back as far as they will: each part of them would make the days again."""
+        """Wait until the copies are complete: each older batch would invalidate the days."""
         return now if state.copied_all else None
 
     def read(self, start: datetime) -> ByName:
@@ -163,7 +158,7 @@ class _RunDays(_Kind):
 
 
 def roll_up(*, holder: str, now: datetime, seconds: float) -> tuple[int, bool]:
-    """Do step after step for about `seconds`, over the periods that ended by `now`. Raises LeaseLost.
+    """Roll up for about `seconds` the periods that ended by `now`. Raises LeaseLost.
 
     Return the number of steps, and whether there may be more.
     """
@@ -178,7 +173,6 @@ def roll_up(*, holder: str, now: datetime, seconds: float) -> tuple[int, bool]:
 
 
 def _step(kind: _Kind, holder: str, now: datetime) -> bool:
-    """Roll up the next period of that kind; return whether there was one."""
     state = CollectorState.objects.defer("payload").filter(pk=CollectorState.SINGLETON).first()
     until = kind.ready(state, now) if state is not None else None
     if state is None or until is None:
@@ -206,7 +200,7 @@ def _step(kind: _Kind, holder: str, now: datetime) -> bool:
 
 
 def _advance(holder: str, column: str, known: datetime | None, values: dict[str, Any]) -> None:
-    """Set columns of the collector's row, the cursor from where it was found. Raises LeaseLost."""
+    """Move the cursor, if it is still at `known`. Raises LeaseLost."""
     found = {f"{column}__isnull": True} if known is None else {column: known}
     row = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder, **found)
     if row.update(**values) != 1:
@@ -214,7 +208,6 @@ def _advance(holder: str, column: str, known: datetime | None, values: dict[str,
 
 
 def _replace(kind: _Kind, start: datetime, until: datetime, found: ByName) -> None:
-    """Replace this kind's columns in the rows from `start` to `until`; `found` is of the first period."""
     blank = PipelineRollup()
     stored = PipelineRollup.objects.filter(grain=kind.grain, start__gte=start, start__lt=until)
     rows = {(row.start, row.entity_name): row for row in stored}
@@ -232,7 +225,7 @@ def _replace(kind: _Kind, start: datetime, until: datetime, found: ByName) -> No
 
 
 def prune_samples(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` samples of rolled up hours before `before`, oldest first. Return their number."""
+    """Delete up to `limit` of the oldest samples whose hours are rolled up."""
     edge = rolled_before("hours_rolled_to", hour_of(before))
     if edge is None:
         return 0
@@ -243,7 +236,7 @@ def prune_samples(*, before: datetime, limit: int) -> int:
 
 
 def prune_rollups(grain: Grain, *, before: datetime, limit: int) -> int:
-    """Delete at most `limit` roll-ups of the days before `before`, oldest first. Return their number.
+    """Delete up to `limit` of the oldest roll-ups.
 
     A day whose samples still exist can be rolled up again, so its hours are kept.
     """
@@ -268,7 +261,6 @@ def _delete_rows(model: type[Model], ids: list[int]) -> int:
 
 
 def expire_sessions(*, now: datetime, limit: int) -> int:
-    """Delete at most `limit` sessions that expired before `now`, oldest first. Return their number."""
     ended = Session.objects.filter(expire_date__lt=now).order_by("expire_date")
     keys = list(ended.values_list("session_key", flat=True)[:limit])
     UserSession.objects.filter(session_key__in=keys).delete()
@@ -277,10 +269,7 @@ def expire_sessions(*, now: datetime, limit: int) -> int:
 
 
 def expire_trail(*, before: datetime, limit: int) -> int:
-    """Delete at most `limit` entries of the activity log older than `before`. Return their number.
-
-    The admin's LogEntry rows, which repeat some of them, are deleted as well. Their keys are in the order of time.
-    """
+    """Delete up to `limit` old entries of the activity log, and the admin's LogEntry rows that repeat them."""
     oldest = LogEntry.objects.order_by("pk").values_list("pk", "action_time")[:limit]
     logged = _delete_rows(LogEntry, [pk for pk, at in oldest if at < before])
     return max(logged, TrailEntry.objects.expire(before=before, limit=limit))

@@ -1,4 +1,4 @@
-"""The snapshot: its JSON, its version, and the newest one as a reader may see it."""
+"""The snapshot: its JSON, its version, and the newest one narrowed to a user's scope."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ from monitoring.rules.overview import overview
 from monitoring.rules.scope import pipelines_within, runs_within, within, without_logins
 
 STALE_AFTER = timedelta(seconds=60)
-"""Older figures are marked as stale, and a page tries to take one sample itself."""
+"""Older snapshots are stale, and a page tries to take a sample."""
 
 TAKEOVER = timedelta(seconds=30)
-"""A lease that ended less than this ago is about to be renewed. Longer than a lease and than clocks differ."""
+"""A lease that ended less than this ago is about to be renewed. Longer than a lease plus clock differences."""
 
 RECENT_RUNS = 30
 OPEN_RUNS = 50
-"""As many runs as a snapshot holds (collector/judge.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +37,7 @@ class Current:
     """The newest snapshot, narrowed to the scope of this request. `snapshot` None: no sample was ever taken.
 
     `ticked_at` is the end of the tick by this machine's clock. The age counts from it, because the warehouse's clock
-    may differ. `collecting`: a collector holds the lease, or did just now; without one an open page takes a sample
-    itself, once a minute (collector/loop.py). `version` differs between scopes, so that it can be a cache key.
+    may differ. `collecting`: a collector holds the lease or held it recently. `version` is a cache key per scope.
     """
 
     snapshot: Snapshot | None
@@ -52,13 +50,13 @@ class Current:
 
     @property
     def figures_at(self) -> datetime | None:
-        """When the figures were read: an earlier moment than the sample's while a database does not answer."""
+        """When the figures were read: before `sampled_at` while a database does not answer."""
         older = self.snapshot.stale_since if self.snapshot is not None else None
         return older or self.sampled_at
 
     @property
     def figures_seen_at(self) -> datetime | None:
-        """When the figures were read, by this machine's clock: before the tick while a database does not answer."""
+        """`figures_at` by this machine's clock."""
         if self.ticked_at is None or self.sampled_at is None or self.figures_at is None:
             return self.ticked_at
         return self.ticked_at - max(self.sampled_at - self.figures_at, timedelta(0))
@@ -69,12 +67,12 @@ class Current:
 
     @property
     def stale(self) -> bool:
-        # Far in the future is as bad: this machine's clock went back since.
+        # A tick far in the future means that this machine's clock went back.
         return self.age is None or abs(self.age) > STALE_AFTER
 
 
 def current(now: datetime | None = None) -> Current:
-    """Return the newest snapshot: one row of `default`, decoded once per version and process."""
+    """Return the newest snapshot. It is decoded once per version and process."""
     now = now or timezone.now()
     row = CollectorState.objects.only(*_SHOWN).filter(pk=CollectorState.SINGLETON).first()
     if row is None or row.ticked_at is None:
@@ -95,7 +93,6 @@ def current(now: datetime | None = None) -> Current:
 
 
 _SHOWN = ("version", "ticked_at", "sampled_at", "lease_until", "tick_milliseconds")
-"""Without the payload, which is decoded once per version."""
 
 
 # Small caches: each entry holds a snapshot of an earlier tick, a megabyte or more.
@@ -112,7 +109,7 @@ def _decoded(version: str, ticked_at: datetime) -> Snapshot | None:
 
 
 def news(alias: str) -> News | None:
-    """Return whether the newest sample could read this database, or None if the sample is stale or does not say."""
+    """Return whether the newest sample could read this database; None if it is stale or has no reading of it."""
     try:
         state = current()
     except Error:
@@ -127,12 +124,11 @@ def news(alias: str) -> News | None:
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """Return the snapshot as JSON."""
     return msgspec.json.encode(snapshot)
 
 
 def decode(payload: bytes) -> Snapshot:
-    """Return the snapshot from JSON. Raises msgspec.DecodeError for anything else."""
+    """Raises msgspec.DecodeError."""
     return _decoder.decode(payload)
 
 
@@ -147,10 +143,10 @@ WithValues = TypeVar("WithValues", Check, Verdict)
 
 
 def version_of(snapshot: Snapshot) -> str:
-    """Return a text that changes when a page must be rendered again.
+    """Return a hash that changes when a page must be rendered again.
 
-    The version leaves out what a page updates by itself (ages, the duration of a running execution, the lag of an
-    unchanged row) and round-trip times and clock differences.
+    It excludes values that a page updates itself (ages, the duration of a running execution, the lag of an unchanged
+    row), round-trip times and clock differences.
     """
     still = replace(
         snapshot,
@@ -189,21 +185,21 @@ def _still_pipeline(pipeline: Pipeline) -> Pipeline:
 
 
 def _sign(seconds: float | None) -> float | None:
-    """Return 0, 1 for more than 0, or None: the page counts the seconds itself."""
+    """Reduce the lag to 0, 1 or None: the page counts the seconds itself."""
     return None if seconds is None else float(seconds > 0)
 
 
 def _rounded(seconds: float | None) -> float | None:
-    """Return two digits, so that an estimate does not change the version with every second."""
+    """Round to two digits, so that an estimate does not change the version every second."""
     if seconds is None or seconds <= 0:
         return seconds
     return float(round(seconds, 1 - floor(log10(seconds))))
 
 
 def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
-    """Return the snapshot narrowed to the scope. A limit to pipelines costs seven statements on `default`.
+    """Return the snapshot narrowed to the scope. A pipeline limit costs seven statements on `default`.
 
-    Call it inside that scope: the copies that it reads are narrowed by it.
+    Must be called inside that scope, because the queries are limited by it.
     """
     if scope.pipelines is not None:
         snapshot = _narrowed(snapshot, scope.pipelines)

@@ -1,4 +1,4 @@
-"""What the collector keeps in `default`: the tick that it stores, and the past and the settings that it reads back."""
+"""The collector's rows in `default`: the tick that it stores, and the history and settings that it reads back."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ BATCH = 200
 
 
 def not_beyond(column: str, moment: datetime) -> Case:
-    """Return the column's value for an UPDATE: `moment` where the column is later, else the column itself."""
+    """Return an UPDATE expression: the earlier of the column and `moment`."""
     later = When(**{f"{column}__gt": moment}, then=Value(moment, output_field=DateTimeField()))
     return Case(later, default=F(column), output_field=DateTimeField())
 
 
 def rolled_before(column: str, moment: datetime) -> datetime | None:
-    """Return up to when rows are both older than `moment` and rolled up, or None where nothing is rolled up."""
+    """Return the earlier of `moment` and the end of the rolled up rows; None if nothing is rolled up."""
     done = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list(column, flat=True).first()
     return None if done is None else min(done, moment)
 
 
 def note_kept(column: str, moment: datetime) -> None:
-    """Note that rows older than `moment` may be deleted from now on: they are never rolled up again."""
+    """Record that rows older than `moment` may be deleted, so they are never rolled up again."""
     unset_or_earlier = Q(**{f"{column}__isnull": True}) | Q(**{f"{column}__lt": moment})
     CollectorState.objects.filter(unset_or_earlier, pk=CollectorState.SINGLETON).update(**{column: moment})
 
@@ -69,10 +69,9 @@ def store_tick(
     payload: bytes,
     pipelines: Iterable[Pipeline],
 ) -> None:
-    """Store the snapshot in the collector's row, and a sample per pipeline. Stores all of it or nothing.
+    """Store the snapshot and a sample per pipeline in one transaction.
 
-    `now` is this machine's clock, `sampled_at` the warehouse's. `pipelines` hold only values that this tick read.
-    Raises LeaseLost when `holder` does not hold the lease any more.
+    `now` is this machine's clock, `sampled_at` the warehouse's. Raises LeaseLost if `holder` lost the lease.
     """
     stored = CollectorState.objects.filter(pk=CollectorState.SINGLETON, lease_holder=holder).update(
         ticked_at=now,
@@ -119,21 +118,21 @@ def _whole(seconds: float | None) -> int | None:
 
 
 EXAMINED = 100
-"""Executions read of one pipeline: enough for 30 successes among failures."""
+"""Executions read per pipeline: enough for 30 successes among failures."""
 USUAL = 30
-"""How many executions, and successes, make "usual" (METRICS)."""
+"""METRICS: the number of executions, and of successes, that define typical values."""
 OPEN_LIMIT = 500
 WINDOW_EDGE = 20
-"""Runs at the edge of a window that are searched for the smallest run_id: ids follow the clock, except for races."""
+"""Runs at the edge of a window that are searched for the smallest run_id. Ids follow the clock, except for races."""
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 MINIMUM_HOURS = 5
-"""Roll-ups that a coverage median needs: as many as METRICS requires executions for a percentile."""
+"""Roll-ups needed for a coverage median: METRICS' minimum for a percentile."""
 KNOWN = (ExecutionStatus.RUNNING, ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
 
 
 def first_run_since(since: datetime) -> int:
-    """Return the smallest run_id of a copied run started at or after `since`, or one more than all of them."""
+    """Return the smallest run_id of the runs since then, or one more than the newest if there is none."""
     found = RunCopy.objects.filter(started_at__gte=since).order_by("started_at").values_list("run_id", flat=True)
     newest = RunCopy.objects.aggregate(newest=Max("run_id"))["newest"]
     return min(found[:WINDOW_EDGE], default=(newest or 0) + 1)
@@ -142,8 +141,8 @@ def first_run_since(since: datetime) -> int:
 def execution_history(entity_name: str, now: datetime, week_run_id: int = 0) -> History:
     """Return the history of one pipeline's copied executions. Two statements, three after 100 failures.
 
-    `week_run_id`: no run before it started in the last 7 days (first_run_since), so that counting the week reads
-    one pipeline's part of an index.
+    `week_run_id`: a lower bound for the runs of the last 7 days (first_run_since), so that counting reads only one
+    pipeline's part of an index.
     """
     own = RunEntityCopy.objects.filter(entity_name=entity_name).order_by("-run_id", "-run_entity_id")
     newest = [execution_of(copy, logins=True) for copy in own[:EXAMINED]]
@@ -183,7 +182,6 @@ def _failing_since(entity_name: str, ended: Sequence[Execution]) -> datetime | N
 
 
 def open_executions() -> dict[str, tuple[Execution, ...]]:
-    """Return the running executions by pipeline, newest first. One statement."""
     copies = RunEntityCopy.objects.filter(finished_at__isnull=True).order_by("-run_id")[:OPEN_LIMIT]
     found: dict[str, tuple[Execution, ...]] = {}
     for copy in copies:
@@ -194,18 +192,15 @@ def open_executions() -> dict[str, tuple[Execution, ...]]:
 
 
 def newest_runs(limit: int) -> tuple[Run, ...]:
-    """Return the newest copied runs with their executions, newest first."""
     return with_executions(RunCopy.objects.order_by("-run_id")[:limit], logins=True)
 
 
 def open_runs(limit: int) -> tuple[Run, ...]:
-    """Return the newest copied runs with the status running, with their executions, newest first."""
     copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
     return with_executions(copies[:limit], logins=True)
 
 
 def run_counts(since: datetime) -> RunCounts:
-    """Return the number of finished runs started at or after `since`, by status."""
     if scope.pipelines() is not None:
         counts: Mapping[str, int] = Counter(status for _, status in run_tallies(since))
     else:
@@ -219,9 +214,9 @@ def run_counts(since: datetime) -> RunCounts:
 
 
 def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:
-    """Return (start, status) of the runs started at or after `since`, for a reader limited to some pipelines.
+    """Return (start, status) of the runs since then, within the pipeline scope.
 
-    The status follows from the executions of those pipelines. One statement, one row per run.
+    The status follows from the executions in scope. One statement, one row per run.
     """
     rows = (
         RunEntityCopy.objects.filter(run__started_at__gte=since)
@@ -243,7 +238,7 @@ def _statuses(row: Mapping[str, Any]) -> set[ExecutionStatus]:
 
 
 def throughputs(since: datetime) -> list[tuple[int, float]]:
-    """Return (upserted rows, seconds) of the successful executions started at or after `since`."""
+    """Return (upserted rows, seconds) of the successful executions."""
     rows = RunEntityCopy.objects.filter(
         started_at__gte=since, status=ExecutionStatus.SUCCESS, finished_at__isnull=False
     ).values_list("upserted", "started_at", "finished_at")
@@ -255,7 +250,7 @@ def throughputs(since: datetime) -> list[tuple[int, float]]:
 
 
 def eligible_samples(since: datetime) -> list[tuple[str, EligibleSample]]:
-    """Return (pipeline, (time, eligible rows, watermark)) of the samples since then, oldest first."""
+    """Return (pipeline, (time, eligible rows, watermark)), oldest first."""
     rows = (
         PipelineSample.objects.filter(
             sampled_at__gte=since,
@@ -274,7 +269,7 @@ def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None
 
 
 def coverage_medians(since: datetime) -> dict[str, float]:
-    """Return the median coverage (percent) by pipeline over its hours since then, where there are at least 5."""
+    """Return the median coverage (percent) by pipeline over its hourly roll-ups."""
     rows = (
         PipelineRollup.objects.filter(grain=Grain.HOUR, start__gte=since, coverage_percent_last__isnull=False)
         .order_by("entity_name")
@@ -292,15 +287,13 @@ def _seconds(start: datetime, end: datetime) -> float:
 
 
 def pipeline_settings() -> dict[str, PipelineSettings]:
-    """Return the settings of the pipelines that have a row or are required by default. One statement."""
     return default_settings() | {row.entity_name: row for row in PipelineSettings.objects.all()}
 
 
 def default_settings() -> dict[str, PipelineSettings]:
-    """Return the settings of the pipelines that are required by default."""
+    """Return the settings of REQUIRED_PIPELINES, which apply without a stored row."""
     return {name: PipelineSettings(entity_name=name) for name in settings.REQUIRED_PIPELINES}
 
 
 def required_names(configured: Mapping[str, PipelineSettings]) -> tuple[str, ...]:
-    """Return the names of the required pipelines, whether they exist or not."""
     return tuple(sorted(name for name, each in configured.items() if each.required))

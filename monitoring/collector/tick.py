@@ -36,14 +36,14 @@ PRUNE_EVERY_SECONDS = 300.0
 PRUNE_ROWS = 2000
 FINGERPRINT_ROWS = 2000
 ROLL_UP_SECONDS = 1.0
-"""How long one tick may roll up after a pause, so that catching up does not stop the sampling."""
+"""Time limit for rolling up in one tick, so that catching up does not stop the sampling."""
 BUSY_AGE = timedelta(hours=6)
-"""A run that is running for longer than this does not count as busy: its runner was killed."""
+"""An older running run does not count as busy: its runner was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """The result of one tick. `busy`: something runs, so the next tick comes sooner."""
+    """`busy`: a run is in progress, so the next tick comes sooner."""
 
     snapshot: Snapshot
     version: str
@@ -52,9 +52,9 @@ class Ticked:
 
 
 def tick(memory: Memory, *, holder: str, between: Callable[[], None] = lambda: None) -> Ticked:
-    """Read, judge and store once. Raises LeaseLost (nothing stored) and the errors of `default` itself.
+    """Read, judge and store once. Raises LeaseLost (nothing stored) and the errors of `default`.
 
-    `between` is called between the parts of a tick, to renew the lease where a database is slow.
+    `between` is called between the parts of a tick, to renew the lease while a database is slow.
     """
     with collecting_as(holder):
         return _tick(memory, holder, between)
@@ -128,9 +128,9 @@ def _snapshot(
 
 
 def _unreachable(reading: WarehouseReading, previous: Snapshot | None) -> dict[str, int]:
-    """Return by alias how many samples in a row, this one included, could not reach the database.
+    """Return the number of consecutive samples, including this one, that could not reach each database.
 
-    Counts on from the previous snapshot, so that the count survives a change of collectors.
+    The count continues from the previous snapshot, so it survives a change of collectors.
     """
     before: dict[str, int] = {}
     for verdict in previous.verdicts if previous is not None else ():
@@ -143,7 +143,7 @@ def _unreachable(reading: WarehouseReading, previous: Snapshot | None) -> dict[s
 
 
 def _stored_snapshot() -> Snapshot | None:
-    """Return the last snapshot of an earlier collector, or None if there is none that this release can read."""
+    """Return the stored snapshot, or None if there is none that this release can decode."""
     payload = CollectorState.objects.filter(pk=CollectorState.SINGLETON).values_list("payload", flat=True).first()
     try:
         return None if payload is None else decode(bytes(payload))
@@ -153,7 +153,6 @@ def _stored_snapshot() -> Snapshot | None:
 
 
 def _upkeep(memory: Memory, now: datetime, holder: str) -> None:
-    """Roll up finished hours and days, update the errors of copies, and every five minutes prune old rows."""
     if memory.rolled != hour_of(now):
         steps, left = roll_up(holder=holder, now=now, seconds=ROLL_UP_SECONDS)
         if not left:
@@ -173,7 +172,7 @@ def _upkeep(memory: Memory, now: datetime, holder: str) -> None:
         prune_samples(before=before(settings.SAMPLE_RETENTION_DAYS), limit=PRUNE_ROWS),
         prune_rollups(Grain.HOUR, before=before(settings.ROLLUP_RETENTION_DAYS), limit=PRUNE_ROWS),
         prune_rollups(Grain.DAY, before=before(settings.DAY_RETENTION_DAYS), limit=PRUNE_ROWS),
-        # By this machine's clock: sessions are the web server's, not the warehouse's.
+        # Sessions belong to the web server, so this machine's clock applies.
         expire_sessions(now=timezone.now(), limit=PRUNE_ROWS),
         expire_trail(before=before(settings.TRAIL_RETENTION_DAYS), limit=PRUNE_ROWS),
         10 * prune_copies(before=before(settings.COPY_RETENTION_DAYS), limit=PRUNE_ROWS // 10),
