@@ -70,7 +70,6 @@ class Facts:
         return self.verdict(rule, Severity.OK, {"reason": reason, **(values or {})}, silent=True)
 
     def unknown(self, rule: Rule, problem: Problem | None, values: Values | None = None) -> Verdict:
-        """Return that the rule's facts could not be read."""
         code = problem.code if problem else ProblemCode.NOT_READ
         return self.verdict(rule, Severity.UNKNOWN, {"problem": code.value, **(values or {})})
 
@@ -231,7 +230,6 @@ def _failed_by_control(facts: Facts) -> Verdict:
 
 
 def _evidence_of(execution: Execution) -> tuple[str, ...]:
-    """Return the ids of an execution, so that a page can link to it."""
     return (f"run_id={execution.run_id}", f"run_entity_id={execution.run_entity_id}")
 
 
@@ -495,7 +493,6 @@ def judge(pipeline: Pipeline, history: History, thresholds: Thresholds, now: dat
 def pipeline_verdicts(
     pipeline: Pipeline, history: History, thresholds: Thresholds, now: datetime
 ) -> tuple[Verdict, ...]:
-    """Return the open verdicts of one pipeline, worst first."""
     return open_verdicts(judge(pipeline, history, thresholds, now))
 
 

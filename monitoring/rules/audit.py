@@ -1,4 +1,4 @@
-"""The questions of the connection audit, and what is connected more often around failures (docs/connections.md)."""
+"""The questions of the connection audit, and connections more frequent around failures (docs/connections.md)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,6 @@ class History:
 
 
 def folded(value: str | None) -> str:
-    """Return a value for comparison: case-insensitive, None as an empty text."""
     return (value or "").casefold()
 
 
@@ -233,7 +232,6 @@ def long_sessions(groups: Iterable[EventGroup], offset: timedelta) -> Answer:
 
 
 def _stretches(groups: Iterable[EventGroup]) -> list[list[EventGroup]]:
-    """Return the groups in order of time, split wherever an hour is missing."""
     found: list[list[EventGroup]] = []
     for group in sorted(groups, key=lambda group: group.hour):
         if found and group.hour - found[-1][-1].hour <= HOUR:
@@ -314,7 +312,6 @@ def windows(failed: Iterable[datetime], others: Iterable[datetime]) -> tuple[lis
 
 
 def enough(failures: Sequence[object], controls: Sequence[object]) -> bool:
-    """Return whether these are enough windows to compare."""
     return len(failures) >= LEAST_FAILURES and len(controls) >= LEAST_CONTROLS
 
 
@@ -361,6 +358,5 @@ def _merged(starts: Iterable[datetime]) -> list[Window]:
 
 
 def _near(start: datetime, failed: list[datetime]) -> bool:
-    """Return whether the window around `start` overlaps with one around the failures (sorted)."""
     index = bisect_left(failed, start - 2 * AROUND)
     return index < len(failed) and failed[index] <= start + 2 * AROUND

@@ -1,9 +1,7 @@
-"""What a driver's message holds (SQLSTATE, native number, severity, words), and the class of each number.
+"""Parsing of driver messages (SQLSTATE, native number, severity, words), and the class of each number.
 
-Known shapes: pyodbc's tuple of SQLSTATE and ODBC text (several diagnostics joined by "; "), the same inside
-SQLAlchemy's wrapping, pymssql's tuple of number and DB-Library text, PHP's `SQLSTATE[...]`, the output of Management
-Studio ("Msg 2627, Level 14", in the server's languages), SqlClient's "Error Number:...", Java's and Spring's. Each
-pattern is bounded, so that the cost of a message does not depend on its shape.
+Handles pyodbc (also wrapped by SQLAlchemy), pymssql, PHP, Management Studio in the server's languages, SqlClient, Java
+and Spring. Each pattern is bounded, so that the cost of a message does not depend on its shape.
 
 Sources of the numbers: Microsoft's "Database engine events and errors", the ODBC appendix "ODBC error codes".
 """
@@ -213,7 +211,7 @@ _DB_LIBRARY = re.compile(r"DB-Lib error message (?P<number>\d{1,6}), severity (?
 _TRAILERS = re.compile(
     r"DB-Lib error message \d{1,6}, severity|\s*ClientConnectionId:|\r?\n\s+at [A-Za-z_][\w.]{0,200}\("
 )
-"""Where the server's words end and the client's begin: DB-Library's own message, Java's, a stack trace."""
+"""Start of the client's text: DB-Library's message, Java's, a stack trace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +227,7 @@ class Part:
 
 
 def read(text: str) -> tuple[str, list[Part]]:
-    """Return the exception's type ("" where there is none) and at least one diagnostic."""
+    """Return the exception's type (or "") and at least one diagnostic."""
     found = _EXCEPTION.match(text[:300])
     body = text[found.end() :] if found else text
     body = without_statement(_WRAPPED_IN.sub("", body, count=1))
@@ -239,7 +237,6 @@ def read(text: str) -> tuple[str, list[Part]]:
 
 
 def without_statement(text: str) -> str:
-    """Return the text without the statement and the parameters that SQLAlchemy appends to it."""
     return _STATEMENT.split(text, maxsplit=1)[0]
 
 
@@ -287,6 +284,6 @@ def _part(piece: str, number: int | None, state: str, level: int | None) -> Part
 
 
 def _own_words(words: str) -> str:
-    """Return the server's words without what the client appended, or the whole text if that is all of it."""
+    """Remove the client's text, unless nothing else is left."""
     found = _TRAILERS.search(words)
     return (words[: found.start()].strip() if found else "") or words.strip()

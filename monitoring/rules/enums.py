@@ -1,6 +1,6 @@
-"""The codes. Their texts, in the reader's language, are in web/labels.py.
+"""Enums. Their UI texts are in web/labels.py.
 
-Every enum that reads text of another system has `UNKNOWN` and `parse`: an unknown text is never OK.
+Enums parsed from text of another system have `UNKNOWN` and `parse`: an unknown text is never OK.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ class _Parsed(StrEnum):
 
 
 class RunStatus(_Parsed):
-    """`audit.etl_run.status`."""
-
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
@@ -43,8 +41,6 @@ class RunStatus(_Parsed):
 
 
 class ExecutionStatus(_Parsed):
-    """`audit.etl_run_entity.status`."""
-
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
@@ -99,8 +95,6 @@ class WatermarkState(StrEnum):
 
 
 class Rule(StrEnum):
-    """The alert rules of METRICS, one code each."""
-
     FAILED = "failed"
     LATE_WATERMARK = "late_watermark"
     NO_RECENT_RUN = "no_recent_run"
@@ -149,8 +143,6 @@ class CheckState(StrEnum):
 
 
 class SentenceCode(StrEnum):
-    """What the sentence that opens every page says (rules/overview.py)."""
-
     NOTHING_SAMPLED = "nothing_sampled"
     STALE = "stale"
     UNREACHABLE = "unreachable"
@@ -164,8 +156,6 @@ class SentenceCode(StrEnum):
 
 
 class ErrorClass(StrEnum):
-    """The kind of failure in an error message (rules/error_text.py)."""
-
     UNIQUE = "unique"
     FOREIGN_KEY = "foreign_key"
     CHECK = "check"
@@ -189,8 +179,6 @@ class ErrorClass(StrEnum):
 
 
 class AuditQuestion(StrEnum):
-    """The questions of an auditor about the login events (rules/audit.py)."""
-
     NEW_IDENTITY = "new_identity"
     UNENCRYPTED = "unencrypted"
     UNUSUAL_HOUR = "unusual_hour"
@@ -199,8 +187,6 @@ class AuditQuestion(StrEnum):
 
 
 class FailureState(StrEnum):
-    """What became of a failure that recurs (rules/status.py)."""
-
     NEW = "new"
     RECURRING = "recurring"
     GONE = "gone"
@@ -208,8 +194,6 @@ class FailureState(StrEnum):
 
 
 class TrailAction(StrEnum):
-    """An action in the activity log (models/trail.py)."""
-
     SIGNED_IN = "signed_in"
     SIGN_IN_FAILED = "sign_in_failed"
     SIGNED_OUT = "signed_out"
@@ -235,8 +219,6 @@ class TrailOutcome(StrEnum):
 
 
 class Group(StrEnum):
-    """The groups that a migration creates."""
-
     VIEWER = "viewer"
     OPERATOR = "operator"
     AUDITOR = "auditor"
@@ -251,8 +233,6 @@ RUN_UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.UNKNOWN})
 
 
 class Grain(StrEnum):
-    """What one stored value of a pipeline stands for: a sample, or a roll-up."""
-
     RAW = "raw"
     HOUR = "hour"
     DAY = "day"

@@ -45,7 +45,7 @@ CUT_AT = 4000
 """Size of the audit tables' column: a message of that length was cut."""
 CONFLICT = 547
 SEPARATOR = " | "
-"""Between the messages of a run's executions (CONTRACT)."""
+"""CONTRACT: separates the messages of a run's executions."""
 _QUOTED = re.compile(r"'((?:[^']|''){0,300}+)'|\"([^\"]{0,300}+)\"|[“„]([^”“„]{0,300}+)[”“]|«\s?([^»]{0,300}?)\s?»")
 """Possessive quantifiers: a message of quotes only must not cost a quadratic search."""
 _NO_ROW = re.compile(r"\bno row in (?P<object>[\w.]+) with (?P<column>\w+) = (?P<key>[^;]{1,100})")
@@ -115,7 +115,7 @@ def mask_values(error: ErrorText) -> ErrorText:
 
 @lru_cache(maxsize=256)
 def execution_errors(message: str | None, *, failed: bool) -> Errors:
-    """Return an execution's error as any reader may see it, and as a reader who may see logins does (None: the same).
+    """Return the error without and with logins (None: the same), for users without and with permission to see logins.
 
     Values of rows are masked in both. Class and fingerprint are those of the whole message. Both are None without a
     message, unless the execution failed.
@@ -131,7 +131,7 @@ def execution_errors(message: str | None, *, failed: bool) -> Errors:
 
 @lru_cache(maxsize=256)
 def run_errors(message: str | None) -> Errors:
-    """Return the same for a run's message, which is the joined messages of its executions."""
+    """Like execution_errors, for a run's message: the joined messages of its executions."""
     if not message:
         return None, None
     with_logins = join(mask_values(parse(part)) for part in message.split(SEPARATOR))
@@ -140,7 +140,6 @@ def run_errors(message: str | None) -> Errors:
 
 
 def join(errors: Iterable[ErrorText]) -> ErrorText:
-    """Return a run's error, made of those of its executions."""
     return parse(SEPARATOR.join(error.text for error in errors)[:CUT_AT])
 
 
@@ -150,7 +149,6 @@ def _with_fingerprint(error: ErrorText) -> ErrorText:
 
 
 def _identity(error: ErrorText) -> tuple[str, ...]:
-    """Return what makes two failures the same."""
     kind = error.error_class
     number = str(error.number) if error.number is not None else error.sqlstate
     names = tuple(stable_name(name) for name in (error.constraint, error.object, error.column))
@@ -191,7 +189,6 @@ _CHANGING_PART = re.compile(
 
 
 def normalised(words: str) -> str:
-    """Return the words without what varies from one occurrence to the next."""
     text = _GUID.sub("#", words[: 4 * WORDS].casefold())
     text = _without_quoted(text, "?")
     # A remaining quote opens a value whose end was cut off, or that is longer than any name.
@@ -212,12 +209,10 @@ def stable_name(name: str) -> str:
 
 
 def _without_quoted(words: str, by: str = "''") -> str:
-    """Return the text with every quoted part replaced."""
     return _QUOTED.sub(by, words)
 
 
 def _number(parts: list[Part]) -> int | None:
-    """Return the first informative number, a known one before others."""
     informative = [part for part in parts if part.native is not None and part.native not in UNINFORMATIVE]
     known = [part.native for part in informative if _by_number(part)]
     return next(iter(known or [part.native for part in informative]), None)

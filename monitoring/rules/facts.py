@@ -1,4 +1,4 @@
-"""The facts: what was read, what follows from it, and the snapshot that holds both."""
+"""The values that were read, the conclusions of the rules, and the snapshot that holds both."""
 
 from __future__ import annotations
 
@@ -59,8 +59,6 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRow:
-    """One row of ctl.etl_control."""
-
     entity_name: str
     source_table: str
     target_table: str
@@ -77,7 +75,6 @@ class ControlRow:
 
 
 def _seconds(start: datetime, finish: datetime | None) -> float | None:
-    """Return the seconds from start to finish; None without a finish, or with one before the start."""
     if finish is None or finish < start:
         return None
     return (finish - start).total_seconds()
@@ -87,8 +84,8 @@ def _seconds(start: datetime, finish: datetime | None) -> float | None:
 class Execution:
     """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1).
 
-    `error_message` is the whole message, set only on the way from the warehouse to the copy and never shown.
-    `error` is masked for every reader, `error_with_logins` for readers who may see logins (None: the same).
+    `error_message` is unmasked, set only between warehouse and copy and never shown. `error` is masked for every user,
+    `error_with_logins` for users with permission to see logins (None: the same).
     """
 
     run_entity_id: int
@@ -109,7 +106,6 @@ class Execution:
 
     @property
     def shown_error(self) -> ErrorText | None:
-        """The error as the reader that the execution was read for may see it."""
         return self.error_with_logins or self.error
 
     @property
@@ -182,7 +178,6 @@ class Run:
 
     @property
     def shown_error(self) -> ErrorText | None:
-        """The error as the reader that the run was read for may see it."""
         return self.error_with_logins or self.error
 
     @property
@@ -199,7 +194,6 @@ class Run:
 
     @property
     def requested(self) -> tuple[str, ...]:
-        """The names of the pipelines that the run was started for."""
         return tuple(name.strip() for name in self.entities_requested.split(",") if name.strip())
 
     @property
@@ -209,7 +203,6 @@ class Run:
 
     @property
     def failed_count(self) -> int | None:
-        """None until the run has finished: the runner writes the counts then (CONTRACT)."""
         return self.entities_failed if self.status in RUN_FINISHED else None
 
 
@@ -305,7 +298,6 @@ class Thresholds:
     duration_floor_seconds: int = 60
 
     def lateness(self, lag_seconds: float) -> Severity:
-        """Return how late a freshness lag is: OK, WARNING or CRITICAL."""
         if lag_seconds > self.late_critical_minutes * 60:
             return Severity.CRITICAL
         return Severity.WARNING if lag_seconds > self.late_warning_minutes * 60 else Severity.OK
@@ -436,7 +428,6 @@ class Preflight:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """The checks that did not pass, worst first."""
         order = (CheckState.FAILED, CheckState.UNKNOWN, CheckState.WARNING)
         bad = [check for check in self.checks if check.state is not CheckState.PASSED]
         return tuple(sorted(bad, key=lambda check: order.index(check.state)))
@@ -488,5 +479,4 @@ class Snapshot:
     problem: Problem | None = None  # why the audit tables could not be read in this tick
 
     def pipeline(self, name: str) -> Pipeline | None:
-        """Return the pipeline of that name, or None."""
         return next((pipeline for pipeline in self.pipelines if pipeline.name == name), None)

@@ -12,7 +12,7 @@ from monitoring.rules.enums import FINISHED, ExecutionStatus, Grain
 from monitoring.rules.facts import Execution, Figures, History, SourceReading, TargetReading
 
 MINIMUM_EXECUTIONS = 5
-"""METRICS: percentiles need 5 executions."""
+"""METRICS' minimum for percentiles."""
 MINIMUM_GAPS = MINIMUM_EXECUTIONS - 1
 """Five executions have four gaps between them."""
 MAD_TO_SIGMA = 1.4826
@@ -40,7 +40,6 @@ def percentile(values: Iterable[float | int], percent: float, minimum: int = MIN
 
 
 def median_of(values: Sequence[float | int]) -> float | None:
-    """Return the median, None of nothing."""
     return float(median(values)) if values else None
 
 
@@ -61,26 +60,23 @@ def merged(newest: Execution | None, history: History) -> tuple[Execution, ...]:
 
 
 def finished(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """Return those that ended, in the given order, also without a finish time."""
     return tuple(execution for execution in executions if execution.status in FINISHED)
 
 
 def running(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    """Return those with the status "running", in the given order."""
     return tuple(execution for execution in executions if execution.status is ExecutionStatus.RUNNING)
 
 
 def newest_finish(executions: Iterable[Execution]) -> datetime | None:
-    """Return the latest end of the finished ones, None when there is none."""
     return max((execution.ended_at for execution in finished(executions)), default=None)
 
 
 DRAIN_SUCCESSES = 5
-"""How many successes the speed of the drain estimate is measured over (METRICS)."""
+"""Successes over which the drain estimate measures speed (METRICS)."""
 
 
 def seconds_between(start: datetime, end: datetime) -> float:
-    """Return the seconds from `start` to `end`, 0 when `end` is before it (a clock went back)."""
+    """0 if a clock went back."""
     return max(0.0, (end - start).total_seconds())
 
 
@@ -126,7 +122,6 @@ def duration_seconds(execution: Execution | None, now: datetime) -> float | None
 
 
 def usual_band(values: Iterable[float | int | None]) -> tuple[float, float, float] | None:
-    """Return the 10th percentile, the median and the 90th of `values`; None with fewer than 5."""
     known = usable(values)
     low, middle, high = percentile(known, 10), percentile(known, 50), percentile(known, 90)
     if low is None or middle is None or high is None:
@@ -169,7 +164,6 @@ def figures(
     history: History,
     now: datetime,
 ) -> Figures:
-    """Return every derived figure of one pipeline. `newest` is its newest run entity."""
     seconds, never = drain(source, newest, history, now)
     return Figures(
         coverage_percent=coverage_percent(source, target),
@@ -221,7 +215,6 @@ RANGES = {
 DEFAULT_RANGE = "24h"
 
 POINTS = 300
-"""Points of one line at most."""
 
 
 _READ = {Grain.RAW: DAY, Grain.HOUR: 31 * DAY}
@@ -246,8 +239,6 @@ def days_until(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[tupl
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """From what a range is drawn, and what one point of a line stands for."""
-
     grain: Grain
     step: timedelta
 
@@ -265,5 +256,4 @@ def resolution(reach: timedelta, raw_days: int, hour_days: int, points: int = PO
 
 
 def step(reach: timedelta, finest: timedelta, points: int = POINTS) -> timedelta:
-    """Return the shortest step, not below `finest`, of which at most `points` are in `reach`."""
     return next((each for each in _STEPS if each >= finest and reach / each <= points), _STEPS[-1])

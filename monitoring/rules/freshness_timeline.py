@@ -23,10 +23,8 @@ LEFT, RIGHT, RIGHT_WITH_FUTURE, FUTURE_END = 3.0, 97.0, 84.0, 98.0
 """Positions of the oldest age, of now, of now if a moment lies in the future, and of the last such moment."""
 
 MINIMUM_ZONE = 0.8
-"""The smallest width of a zone with rows."""
 
 TICK_DISTANCE = 9.0
-"""The smallest distance between two labelled ticks."""
 
 SPANS = (
     *(60 * minutes for minutes in (1, 5, 15)),
@@ -37,7 +35,7 @@ SPANS = (
 
 
 class TimelineState(StrEnum):
-    """The state of the pipeline that the timeline shows: the first that applies."""
+    """The first state that applies."""
 
     UNKNOWN = "unknown"
     AHEAD = "ahead"  # the watermark lies in the future: rows would be skipped
@@ -82,13 +80,12 @@ class Mark:
 
     @property
     def anchor(self) -> str:
-        """SVG's text-anchor that keeps the label inside the picture."""
         return "start" if self.x < 50 else "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """A stretch of the axis. `rows`: how many lie in it, None if they are not counted."""
+    """`rows` None: not counted."""
 
     code: ZoneCode
     x: float
@@ -97,7 +94,6 @@ class Zone:
 
     @property
     def striped(self) -> bool:
-        """Whether the zone is hatched: its rows were not counted, or are in the cutoff window."""
         cooling = self.code is ZoneCode.COOLING and self.rows is not None and self.rows.value > 0
         return cooling or self.code is ZoneCode.UNKNOWN
 
@@ -123,7 +119,6 @@ class Timeline:
 
 
 def draw(control: ControlRow, source: SourceReading, thresholds: Thresholds, now: datetime) -> Timeline:
-    """Return the timeline of a pipeline at `now`, the time of the sample."""
     cutoff = now - timedelta(minutes=control.cutoff_minutes)
     loaded = None if control.watermark.never_loaded else control.watermark.updated_at
     oldest = source.oldest_pending_at or source.oldest_eligible_at
@@ -176,7 +171,6 @@ def _idle_state(total: int | None, cooling: Count) -> TimelineState:
 
 
 def _zones(source: SourceReading, scale: _Scale, cutoff: datetime, loaded: datetime | None) -> tuple[Zone, ...]:
-    """Return the stretches from left to right. Together they cover the axis up to now."""
     at_now = scale.right
     at_loaded = 0.0 if loaded is None else min(scale.at(loaded), at_now)
     cooling_from = max(scale.at(cutoff), at_loaded)
@@ -224,8 +218,6 @@ def _round(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Converts an age in seconds into percent of the width."""
-
     now: datetime
     span: int  # seconds, the age at LEFT
     ahead: float  # seconds, the furthest future moment; 0 with none
@@ -242,7 +234,6 @@ class _Scale:
         return RIGHT_WITH_FUTURE if self.ahead else RIGHT
 
     def x(self, age: float) -> float:
-        """Return the position of an age (negative: the future)."""
         if age < 0:
             share = math.log1p(-age / UNIT_SECONDS) / math.log1p(self.ahead / UNIT_SECONDS) if self.ahead else 1.0
             return _round(self.right + (FUTURE_END - self.right) * min(1.0, share))

@@ -1,7 +1,4 @@
-"""Integrity checks of one pipeline: their results, and when a status word is wrong.
-
-A check whose rows could not be read is never "passed": it is unknown, or says why it does not apply to the pipeline.
-"""
+"""Integrity checks of one pipeline. A check whose rows could not be read is unknown, never passed."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Problem
 
 EVIDENCE = 5
-"""Keys that a result shows."""
 
 FOUND_CAP = 1000
 """Counting stops here, and the page shows "1,000+"."""
@@ -35,8 +31,6 @@ class CheckCode(StrEnum):
 
 
 class Basis(StrEnum):
-    """How a result came about."""
-
     LOOKED = "looked"  # rows were read
     GUARANTEED = "guaranteed"  # a constraint of the table makes a violation impossible: no row was read
     NOT_APPLICABLE = "not_applicable"  # `reason` says why
@@ -44,8 +38,6 @@ class Basis(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a check does not apply."""
-
     NO_NATURAL_KEY = "no_natural_key"  # which column of the target holds the source's key is not known
     COMPOSITE_KEY = "composite_key"  # the target's key is not the source's key
     NO_UPDATE_COLUMN = "no_update_column"
@@ -111,7 +103,6 @@ def found(
 
 
 def guaranteed(code: CheckCode, columns: Iterable[str]) -> CheckResult:
-    """Return the result of a check that a constraint of the table makes unnecessary."""
     return CheckResult(code=code, state=CheckState.PASSED, basis=Basis.GUARANTEED, columns=tuple(columns), found=0)
 
 
@@ -176,7 +167,6 @@ def judge_words(
 
 
 def malformed(word: str | None) -> bool:
-    """Return whether a status is NULL, blank or padded with blanks."""
     return word is None or not word.strip() or word != word.strip()
 
 

@@ -26,7 +26,6 @@ FACETS = (
     "encrypt_option",
     "auth_scheme",
 )
-"""The columns by which events are grouped."""
 LOGIN, HOST, PROGRAM, DATABASE, STATUS, ADDRESS, ENCRYPTION, AUTHENTICATION = range(len(FACETS))
 
 Values = tuple[str | None, ...]
@@ -108,18 +107,15 @@ def session_number(session_id: int, login_time: datetime) -> int:
 
 
 def login_time_of(number: int) -> datetime:
-    """Return the login time in a session number."""
     return _EPOCH + timedelta(milliseconds=number >> 16)
 
 
 def session_id_of(number: int) -> int:
-    """Return the session id (SMALLINT) in a session number."""
     found = number & 0xFFFF
     return found - 0x10000 if found >= 0x8000 else found
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return the start of the hour."""
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
@@ -215,5 +211,4 @@ def _portal_events(groups: Iterable[EventGroup]) -> int:
 
 
 def is_portal(values: Values) -> bool:
-    """Return whether the program is the portal itself."""
     return (values[PROGRAM] or "").casefold().startswith(PORTAL_PROGRAM)

@@ -21,8 +21,6 @@ CLOSED = BULLET * 3
 
 
 class Kind(Enum):
-    """How a personal column is masked."""
-
     EMAIL = "email"
     NUMBER = "number"  # phones, documents, postal codes: the last two stay
     TEXT = "text"  # names, addresses: only the shape stays
@@ -176,7 +174,6 @@ def _shape(text: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return the name in lower case, CamelCase split, without accents."""
     split = _CAMEL.sub("_", name.strip())
     decomposed = unicodedata.normalize("NFKD", split)
     return "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
@@ -211,7 +208,6 @@ def mask_quoted(value: str, column: str = "", table: str = "", constraint: str =
 
 
 def _on_keys(constraint: str) -> bool:
-    """Return whether the constraint's name says that it is on key columns: PK_x, UQ_x_customer_id, UQ_x_code."""
     return bool(_KEYS & set(re.split(r"[^a-z]+", _CAMEL.sub("_", constraint).lower())))
 
 
@@ -282,7 +278,7 @@ def mask_logins(text: str) -> str:
 
 
 def mask_connection(text: str) -> str:
-    """Return a connection string with the login masked. The server stays: it is the one that the portal watches."""
+    """Mask the login. The server stays: it is the one that the portal monitors."""
     return _UID.sub(_masked_match, text)
 
 
@@ -306,10 +302,8 @@ def _hidden(text: str) -> str:
 
 
 LENGTH = 200
-"""Characters shown of a text."""
 
 BYTES = 32
-"""Bytes shown of a binary value."""
 
 _CONTROL = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
 # Direction marks and other invisible formatting could make a row read as something else.
@@ -350,5 +344,4 @@ def _text(value: object) -> str:
 
 
 def visible(text: str) -> str:
-    """Return text on one line, with what cannot be seen made visible."""
     return _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text.translate(_CONTROL))

@@ -1,4 +1,4 @@
-"""A pipeline judged from its reading, the figures over all pipelines, and the sentence that opens every page."""
+"""Judges pipelines, and computes the figures over all of them and the summary sentence of every page."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class RunCounts:
 
     @property
     def success_rate(self) -> float | None:
-        """Successes / finished runs in percent; None when none finished."""
+        """In percent."""
         return 100 * self.success / self.finished if self.finished > 0 else None
 
 
@@ -122,7 +122,6 @@ def overview(
 
 
 def needs_attention(pipeline: Pipeline) -> bool:
-    """Whether an alert is open: a verdict at warning or critical."""
     return any(verdict.severity in ALERTING for verdict in pipeline.verdicts)
 
 
@@ -181,11 +180,10 @@ WORST_NAMED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """What to say. Counts are pipelines; `active` is how many of them are switched on.
+    """Counts are pipelines.
 
-    `worst`: the worst verdict of each of the two worst pipelines (or of the pre-flight). `since`:
-    when the figures are from (stale), or since when a database is not read. `names`: unreachable
-    aliases, or the pipelines that could not be judged.
+    `worst`: the worst verdict of each of the two worst pipelines (or of the pre-flight). `since`: the time of the
+    figures (stale), or since when a database is not read. `names`: unreachable aliases, or unjudged pipelines.
     """
 
     code: SentenceCode
@@ -201,9 +199,9 @@ class Sentence:
 
 
 def verdict_sentence(snapshot: Snapshot | None, *, stale: bool = False) -> Sentence:
-    """Return what is to be said of this snapshot, the first that holds of SentenceCode's order.
+    """Return the first sentence that applies, in SentenceCode's order.
 
-    `snapshot` None: nothing was ever sampled. `stale`: the collector has not ticked for long.
+    `snapshot` None: nothing was ever sampled. `stale`: the newest tick is too old.
     """
     if snapshot is None:
         return Sentence(code=SentenceCode.NOTHING_SAMPLED, severity=Severity.UNKNOWN)
@@ -274,6 +272,5 @@ def _say(
 
 
 def _worst(pipelines: list[Pipeline]) -> tuple[Verdict, ...]:
-    """The worst verdict of each pipeline, of the two worst pipelines."""
     each = [min(pipeline.verdicts, key=lambda verdict: verdict.order) for pipeline in pipelines]
     return tuple(sorted(each, key=lambda verdict: verdict.order)[:WORST_NAMED])

@@ -1,4 +1,4 @@
-"""The pre-flight: every check of METRICS, the readiness that follows, and the doctor's verdict on it."""
+"""The pre-flight checks of METRICS, the readiness that follows, and the doctor's conclusion."""
 
 from __future__ import annotations
 
@@ -198,7 +198,6 @@ LOCAL_NAMES = frozenset({"localhost", "(local)", "(localdb)", ".", ""})
 
 
 def is_local(host: str) -> bool:
-    """Return whether a server's name in the settings means this machine, so that there is no network in between."""
     name = host.strip().lower().removeprefix("tcp:").removeprefix("lpc:")
     name = name.split("\\", maxsplit=1)[0].split(",", maxsplit=1)[0].strip("[] ")
     if name in LOCAL_NAMES:
@@ -282,7 +281,6 @@ def _pipeline(pipeline: PipelineReading) -> list[Check]:
 
 
 def _side(control: ControlRow, side: str, table: str, reading: SourceReading | TargetReading) -> list[Check]:
-    """Return the check of the table and, where it exists, of the permission to read it."""
     values: Values = {"table": table}
     checks = [_of_pipeline(control, side, reading.exists, values, reading.problem)]
     if reading.exists:
@@ -319,14 +317,12 @@ def _of_pipeline(
 
 
 def _selectable(reading: SourceReading | TargetReading) -> bool | None:
-    """Return whether the login could read the rows; None where another problem came first."""
     if reading.problem is not None and reading.problem.code is ProblemCode.PERMISSION_DENIED:
         return False
     return True if reading.problem is None else None
 
 
 def _required(name: str, pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> list[Check]:
-    """Return the two checks of a required pipeline. One without a control row fails both."""
     if pipelines is None:
         return [
             Check(code=code, state=CheckState.UNKNOWN, entity_name=name, problem=problem)
@@ -372,8 +368,6 @@ def any_of(answers: Iterable[bool | None]) -> bool | None:
 
 
 class CheckGroup(StrEnum):
-    """The headings of the doctor's report, in their order."""
-
     CONNECTIONS = "connections"
     TABLES = "tables"
     PIPELINES = "pipelines"
@@ -393,7 +387,6 @@ class Readiness(StrEnum):
 
 
 def group_of(check: Check) -> CheckGroup:
-    """Return the heading of the doctor's report to which a check belongs."""
     if check.code.endswith((".connection", ".clock", ".isolation")) or check.code.startswith(("odbc.", "server.")):
         return CheckGroup.CONNECTIONS
     if check.code.startswith(("portal.", "collector.")):

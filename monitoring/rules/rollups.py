@@ -1,8 +1,4 @@
-"""Roll up samples into hours, hours into days, and executions into days.
-
-A figure that is unknown in every sample is None, and each figure counts its known values. The functions `columns`
-return the columns of a row of PipelineRollup.
-"""
+"""Roll up samples into hours, hours into days, and executions into days. None: unknown in every sample."""
 
 from __future__ import annotations
 
@@ -26,26 +22,21 @@ WORST_FIRST = (
 )
 _RANKS = {status.value: place for place, status in enumerate(WORST_FIRST)}
 FIGURES = ("eligible", "cooling", "latency_seconds", "served_lag_seconds", "coverage_percent")
-"""The figures of samples, as their columns begin."""
 PARTS = ("known", "min", "avg", "max")
 """What is kept of each figure, as its columns end; the figures of samples also have "last"."""
 SECONDS = ("seconds_measured", "seconds_late_warning", "seconds_late_critical", "seconds_in_maintenance")
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return the start of the moment's hour, UTC."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def day_of(moment: datetime) -> datetime:
-    """Return the start of the moment's day, UTC."""
     return hour_of(moment).replace(hour=0)
 
 
 @dataclass(slots=True)
 class Spread:
-    """One figure over many values: how many, the lowest, their mean, the highest, the last."""
-
     known: int = 0
     total: float = 0.0
     low: float | None = None
@@ -82,15 +73,12 @@ class Spread:
         self.last = self.last if last is None else last
 
     def columns(self, name: str) -> dict[str, float | None]:
-        """Return the columns of a figure of that name, without its last value."""
         values = (self.known, self.low, self.mean, self.high)
         return {f"{name}_{part}": value for part, value in zip(PARTS, values, strict=True)}
 
 
 @dataclass(slots=True)
 class Rolled:
-    """One pipeline over an hour or a day, from what was added so far."""
-
     samples: int = 0
     is_active: bool | None = None
     status_last: str = ""
@@ -101,7 +89,6 @@ class Rolled:
     figures: dict[str, Spread] = field(default_factory=lambda: {name: Spread() for name in FIGURES})
 
     def merge(self, row: Mapping[str, Any]) -> None:
-        """Add a later roll-up, by its columns."""
         self.samples += row["samples"]
         self.is_active = self.is_active if row["is_active"] is None else row["is_active"]
         self.status_last = row["status_last"] or self.status_last
@@ -160,7 +147,6 @@ class HourOf:
         totals: tuple[int | None, int | None],
         figures: Mapping[str, float | None],
     ) -> None:
-        """Add a sample: its status, its totals (source, target), its figures without the coverage."""
         self._close(at)
         lag = figures.get("served_lag_seconds")
         # A paused pipeline is not judged, so its time is neither late nor on time.
@@ -179,7 +165,6 @@ class HourOf:
             rolled.figures["coverage_percent"].add(100 * target / source if source else None)
 
     def finished(self) -> Rolled | None:
-        """Return the hour; None when no sample lies within."""
         self._close(self.end)
         self._open = None
         self.rolled.status_worst = worst_of(self._statuses)
@@ -205,8 +190,6 @@ class HourOf:
 
 @dataclass(slots=True)
 class RunDay:
-    """One pipeline's executions that started on one day."""
-
     executions: int = 0
     succeeded: int = 0
     failed: int = 0

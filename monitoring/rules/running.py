@@ -1,4 +1,4 @@
-"""What runs now: progress only where it is known, and what was left behind by a runner that is gone."""
+"""Running executions: their progress where it is known, and orphans of a killed runner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ CUT_AT = 500
 """`entities_requested` is a VARCHAR(500): a list this long may have been cut."""
 
 Progress = tuple[int, int]
-"""Done and total, in rows or in pipelines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,6 @@ class RunningExecution:
 
     @property
     def late(self) -> bool:
-        """Whether the rule "stuck run" holds."""
         return self.severity is not Severity.OK
 
 
@@ -79,10 +77,9 @@ def _execution(snapshot: Snapshot, execution: Execution) -> RunningExecution:
 
 
 def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, bool]:
-    """Return how the rule "stuck run" judges this execution, and whether its runner is gone.
+    """Return the severity of the rule "stuck run", and whether the execution is an orphan.
 
-    The rule names one execution of the pipeline. Any other open one is an orphan too, if a later one of the same
-    pipeline has finished.
+    The rule names one execution of the pipeline. Any other open one is an orphan if a later one has finished.
     """
     if pipeline is None:
         return Severity.OK, False
@@ -96,10 +93,10 @@ def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, b
 
 
 def _rows(pipeline: Pipeline | None, execution: Execution) -> Progress | None:
-    """Return the rows done and to do, where both are known.
+    """Return rows done and to do, or None.
 
-    The usual runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a
-    figure. The watermark moves at the end, so the backlog of the newest sample is still that of this execution.
+    The runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a figure. The
+    watermark moves at the end too, so the sampled backlog is still that of this execution.
     """
     done = execution.upserted
     eligible = pipeline.source.eligible if pipeline else None

@@ -1,4 +1,4 @@
-"""A snapshot narrowed to a reader: to their pipelines, as if the others did not exist, and without logins."""
+"""Narrows a snapshot to a user's pipelines, as if the others did not exist, and masks logins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from monitoring.rules.preflight import all_of, any_of
 
 ANSWERS = {CheckState.PASSED: True, CheckState.FAILED: False}
 COUNTED = "pipelines.active"
-"""The check that counts the pipelines."""
 
 
 def run_within(run: Run, names: Collection[str]) -> Run | None:
@@ -45,12 +44,10 @@ def _joined(errors: Iterable[ErrorText | None]) -> ErrorText | None:
 
 
 def runs_within(runs: Iterable[Run], names: Collection[str]) -> tuple[Run, ...]:
-    """Return the runs of these pipelines, as if no other had been in them."""
     return tuple(run for each in runs if (run := run_within(each, names)) is not None)
 
 
 def pipelines_within(snapshot: Snapshot, names: Collection[str]) -> tuple[Pipeline, ...]:
-    """Return the snapshot's pipelines of these names."""
     return tuple(each for each in snapshot.pipelines if each.name in names)
 
 
@@ -89,7 +86,7 @@ def preflight_within(preflight: Preflight, pipelines: Collection[Pipeline], name
 
 
 def _own(name: str, names: Collection[str]) -> bool:
-    """Return whether the name is one of these, or empty: the portal itself."""
+    """The empty name is the portal itself."""
     return not name or name in names
 
 
@@ -101,7 +98,6 @@ def _verdicts_within(verdicts: Iterable[Verdict], preflight: Preflight, names: C
 
 
 def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
-    """Return the check; the one that counts the pipelines is computed again."""
     if check.code != COUNTED or check.state is CheckState.UNKNOWN:
         return check
     active = sum(each.control.is_active for each in pipelines)
@@ -142,7 +138,6 @@ def without_logins(snapshot: Snapshot) -> Snapshot:
 
 
 def run_without_logins(run: Run) -> Run:
-    """Return the run with the logins masked."""
     return replace(
         run,
         started_by=mask_login(run.started_by),
@@ -153,7 +148,6 @@ def run_without_logins(run: Run) -> Run:
 
 
 def problem_without_logins(problem: Problem | None) -> Problem | None:
-    """Return the problem with the logins in its text masked."""
     return None if problem is None else replace(problem, detail=mask_logins(problem.detail))
 
 

@@ -140,7 +140,6 @@ def eligible_throughout(
 
 
 def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
-    """Return the samples up to now, newest first, beginning with this tick's."""
     past = [sample for sample in history.eligible_samples if sample[0] < now]
     if source.eligible is None:
         return past
@@ -215,7 +214,6 @@ def state_of(
 
 
 def unresolved_in(fingerprint: str, names: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, ...]:
-    """Return the pipelines that still fail with it."""
     return tuple(sorted(name for name in names if name in standings and standings[name].fails_with == fingerprint))
 
 
