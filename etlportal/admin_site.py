@@ -1,4 +1,4 @@
-"""The admin site: signed in through the portal, open to users who may see one of its tables."""
+"""The admin site: uses the portal's login and is open to users with access to one of its tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PortalAdminSite(AdminSite):
     index_title = _("Tables")
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Active, and staff or allowed to read the audit tables. Each table checks its own permission too."""
+        """Require an active user: staff, or allowed to read the audit tables. Each table also checks its permission."""
         user = request.user
         return user.is_active and (getattr(user, "is_staff", False) or user.has_perm(OPENS_ADMIN))
 
@@ -47,10 +47,10 @@ class PortalAdminSite(AdminSite):
         return redirect_to_login(wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else index)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Refuse users without access at once, instead of asking them to sign in again.
+        """Answer users without access with 403 instead of the login page.
 
-        Also refuse what Django would look up as it was sent, and fail with a 500: a relation to a field without a
-        name, and rows for an action whose keys are none.
+        Also refuse parameters with which Django's lookups fail with a 500: a relation to a field without a name, and
+        action rows whose keys are invalid.
         """
         inner = super().admin_view(view, cacheable)
 
@@ -68,7 +68,7 @@ class PortalAdminSite(AdminSite):
         return checked
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return Django's list, with our tables in two parts: the warehouse's and the portal's own."""
+        """Split our tables into two groups: the warehouse's and the portal's own."""
         apps = []
         for app in super().get_app_list(request, app_label):
             if app["app_label"] != "monitoring":
@@ -84,7 +84,7 @@ class PortalAdminSite(AdminSite):
 
 
 def _selects_keys(request: HttpRequest, admin: object) -> bool:
-    """Return whether the rows chosen for an action can be keys of the admin's table."""
+    """Return whether the rows chosen for an action can be keys of the table."""
     if not isinstance(admin, ModelAdmin):
         return True
     key = admin.model._meta.pk

@@ -30,16 +30,11 @@ class EtlPortalConfig(AppConfig):
 
 
 def wrap_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Receiver of `connection_created`: put the execute wrappers on the connection, once.
-
-    The guard is the outermost one, so that it judges each statement as it was written.
-    """
+    """Put the execute wrappers on a new connection, once. The guard is outermost: it judges the original statement."""
     wanted = [refuse_writes, observe] if connection.alias in WATCHED else [observe]
     others = [wrapper for wrapper in connection.execute_wrappers if wrapper not in wanted]
     connection.execute_wrappers[:] = [*wanted, *others]
 
 
 class PortalAdminConfig(AdminConfig):
-    """django.contrib.admin, with our site instead of Django's."""
-
     default_site = "etlportal.admin_site.PortalAdminSite"

@@ -1,6 +1,6 @@
-"""The breaker: after a failed connect, pages do not try that database again for PROBE_SECONDS.
+"""Circuit breaker: after a failed connect, pages do not retry that database for PROBE_SECONDS.
 
-The newest of two facts counts: this process's last connect, and the collector's newest sample.
+The newer of two facts counts: this process's last connect, and the collector's newest sample.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db.utils import OperationalError
 from etlportal import metrics
 
 PROBE_SECONDS = 10.0
-"""While a database does not answer, each process tries it again this often."""
+"""Interval between retries of a process while a database does not answer."""
 
 clock: Callable[[], float] = time.monotonic
 
@@ -35,7 +35,7 @@ class NotAsked(OperationalError):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """The last outcome for one database. `reason` None: it answered. `retry_at`: in seconds of `clock`."""
+    """The last outcome for one database. `reason` is None if it answered. `retry_at` is in seconds of `clock`."""
 
     at: datetime
     reason: Any = None
@@ -48,13 +48,13 @@ _sampled: Callable[[str], News | None] = lambda alias: None  # noqa: E731 - repl
 
 
 def listen(sampled: Callable[[str], News | None]) -> None:
-    """Register what the collector's newest sample knows of a database; it returns None when the sample is old."""
+    """Register a function that returns the outcome in the collector's sample, or None when that is old."""
     global _sampled  # noqa: PLW0603 - one per process
     _sampled = sampled
 
 
 def check(alias: str) -> None:
-    """Raise NotAsked while `alias` is known not to answer. Lets one caller through every PROBE_SECONDS."""
+    """Raise NotAsked while `alias` is known to be down. Lets one caller through every PROBE_SECONDS."""
     sampled = _sampled(alias)
     with _lock:
         known = _news.get(alias)
@@ -71,20 +71,18 @@ def check(alias: str) -> None:
 
 
 def down(alias: str) -> bool:
-    """Return whether the last outcome for `alias`, however old, is that it did not answer."""
+    """Return whether the last outcome for `alias`, however old, was a failure."""
     with _lock:
         return alias in _news and _news[alias].reason is not None
 
 
 def failed(alias: str, reason: BaseException) -> None:
-    """Record a failed connect."""
     with _lock:
         # Without its traceback, which would keep the whole request in memory.
         _keep(alias, News(datetime.now(UTC), reason.with_traceback(None), clock() + PROBE_SECONDS))
 
 
 def answered(alias: str) -> None:
-    """Record a successful connect."""
     with _lock:
         _keep(alias, News(datetime.now(UTC)))
 
@@ -96,6 +94,5 @@ def _keep(alias: str, news: News) -> News:
 
 
 def forget() -> None:
-    """Forget every outcome (between tests)."""
     with _lock:
         _news.clear()

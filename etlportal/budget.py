@@ -1,7 +1,7 @@
-"""The only time limits on calls that may never return: a budget of seconds, and a thread that can be left behind.
+"""Time limits for calls that may never return: a budget of seconds, and a thread that can be abandoned.
 
-A budget counts the time spent waiting for `dw` and `oltp`, nothing else. A nested budget spends the outer one too.
-Without a budget (a command in a terminal) only the driver's own timeouts apply.
+A budget counts only the time spent waiting for `dw` and `oltp`. A nested budget also spends the outer one.
+Without a budget (a command in a terminal) only the driver's timeouts apply.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ clock: Callable[[], float] = time.monotonic
 
 
 class OutOfTime(OperationalError):
-    """There was no answer in time. Carries the SQLSTATE with which a driver reports a timeout."""
+    """No answer in time. Carries a driver's SQLSTATE for a timeout."""
 
     text = "Given up by the portal: there was no answer in time"
 
@@ -49,7 +49,6 @@ class Budget:
         self._since: float | None = None
 
     def left(self) -> float:
-        """Return the seconds left, zero or less when the budget is used up."""
         own = self._seconds - (0.0 if self._since is None else clock() - self._since)
         return own if self._outer is None else min(own, self._outer.left())
 
@@ -74,7 +73,6 @@ _budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 
 def current() -> Budget | None:
-    """Return the budget in force, or None."""
     return _budget.get()
 
 
@@ -103,15 +101,14 @@ def spending() -> Iterator[None]:
 
 
 def used_up() -> bool:
-    """Return whether there is a budget and nothing is left of it."""
     found = _budget.get()
     return found is not None and found.left() <= 0
 
 
 class CallThread:
-    """A daemon thread that runs calls one after another, and ends when this object is no longer referenced.
+    """A daemon thread that runs calls in sequence, and ends when this object is no longer referenced.
 
-    A call that never returns keeps its thread, and nothing else: not the process, and no request.
+    A call that never returns blocks only its thread: not the process, and no request.
     """
 
     def __init__(self) -> None:
@@ -120,7 +117,6 @@ class CallThread:
         weakref.finalize(self, self._calls.put, None)
 
     def begin(self, call: Callable[[], T]) -> Future[T]:
-        """Queue `call` and return its future."""
         future: Future[T] = Future()
         self._calls.put((call, future))
         return future
@@ -139,12 +135,11 @@ def _run(calls: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]) -> No
 
 
 def begin(call: Callable[[], T]) -> Future[T]:
-    """Run one `call` in a thread of its own and return its future."""
     return CallThread().begin(call)
 
 
 def wait(future: Future[T], seconds: float) -> T:
-    """Return what the call returned, or raise what it raised. Raises OutOfTime after `seconds` without either."""
+    """Return the call's result or raise its error. Raises OutOfTime after `seconds`."""
     try:
         return future.result(max(0.0, seconds))
     except NotInTime:

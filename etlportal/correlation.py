@@ -1,7 +1,4 @@
-"""The role of this process, and the request or tick that it works on.
-
-Log lines, SQL comments and SQL Server's list of sessions name them.
-"""
+"""The role of this process and its current request or tick, for log lines, SQL comments and SQL Server sessions."""
 
 from __future__ import annotations
 
@@ -30,10 +27,7 @@ def role() -> Role:
 
 
 def application_name() -> str:
-    """Return the program name (`APP=`) of this process's connections.
-
-    The connection audit tells the portal's sessions from the ETL runner's by it (CONTRACT 6).
-    """
+    """Return the program name (`APP=`), by which the connection audit recognises the portal (CONTRACT 6)."""
     return f"etlportal-{_role}"
 
 
@@ -50,13 +44,11 @@ _work: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 def current() -> Work | None:
-    """Return the current request or tick, or None outside of both."""
     return _work.get()
 
 
 @contextmanager
 def working(work: Work) -> Iterator[Work]:
-    """Make `work` the current request or tick inside the block."""
     token = _work.set(work)
     try:
         yield work
@@ -69,5 +61,5 @@ def new_id() -> str:
 
 
 def accepted(given: str | None) -> str:
-    """Return the id from a proxy's header if it has at most 64 safe characters, else a new id."""
+    """Return a proxy's id if it has at most 64 safe characters, else a new id."""
     return given if given and _ACCEPTED.fullmatch(given) else new_id()

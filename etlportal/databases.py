@@ -27,7 +27,6 @@ from etlportal.environment import Environment, Secret
 Config = dict[str, Any]
 
 WATCHED = ("dw", "oltp")
-"""The aliases that the portal only reads."""
 EMBEDDED_SCHEMAS = {"dw": ("ctl", "audit", "dim", "fact"), "oltp": ("core",)}
 SQL_SERVER = "etlportal.backends.sqlserver"
 
@@ -45,22 +44,20 @@ AUTHENTICATIONS = (
     *("SqlPassword", "ActiveDirectoryPassword", "ActiveDirectoryIntegrated"),
     *("ActiveDirectoryMsi", "ActiveDirectoryServicePrincipal"),
 )
-"""Those of the driver's that a process without a screen can use."""
+"""The driver's methods that need no user interaction."""
 
 
 def embedded(env: Environment) -> bool:
-    """Return whether the warehouse is the embedded demonstration."""
     return not env.text("ETL_SQL_SERVER")
 
 
 def build(env: Environment, data_dir: Path) -> dict[str, Config]:
-    """Return DATABASES. Raises ImproperlyConfigured, which names the variable and never shows a password."""
+    """Raises ImproperlyConfigured, which names the variable and never shows a password."""
     watched = _embedded(data_dir) if embedded(env) else _watched(env)
     return {"default": own(env, data_dir), **watched}
 
 
 def own(env: Environment, data_dir: Path) -> Config:
-    """Return `default`."""
     url = env.text("DATABASE_URL")
     if not url:
         config = _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": str(data_dir / "portal.sqlite3")})

@@ -1,7 +1,4 @@
-"""Reading the environment: secrets from files, values that are checked, passwords that are not printed.
-
-The caches and single sign-on (PORTAL_OIDC_, docs/signing-in.md) are read here; the databases in databases.py.
-"""
+"""Read the environment: secrets from files, checked values, passwords that are not printed."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ FROM_FILE = (
 
 
 class Secret(str):
-    """A string that shows stars wherever settings are printed."""
+    """A string that is shown as stars when settings are printed."""
 
     __slots__ = ()
 
@@ -37,7 +34,7 @@ class Environment(Env):
     """django-environ's reader with checks that raise ImproperlyConfigured, naming the variable."""
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the value unchanged. `Env.str` takes a value that begins with `$` for the name of a variable."""
+        """Return the raw value. `Env.str` would read a value that begins with `$` as the name of a variable."""
         return self.ENVIRON.get(name) or default
 
     def one_of(self, name: str, default: str, allowed: Collection[str]) -> str:
@@ -60,7 +57,6 @@ class Environment(Env):
         return value
 
     def read_files(self) -> None:
-        """Read each `NAME_FILE` of FROM_FILE into `NAME`."""
         for name in FROM_FILE:
             path = self.ENVIRON.get(f"{name}_FILE")
             if not path:
@@ -75,11 +71,11 @@ class Environment(Env):
 
 TABLE = "portal_shared_cache"
 MAX_ENTRIES = 20_000
-"""Far more than the limits per address let one client fill. Beyond it expired entries go, then a third of the rest."""
+"""Far more than one client can fill within the limits. Above it expired entries go first, then a third of the rest."""
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 REDIS_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-"""What may stand behind an address's `?`: where and by which certificates. Timeouts are ours, and TLS verifies."""
+"""Allowed query parameters of REDIS_URL. Timeouts are fixed, and TLS always verifies."""
 
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
@@ -88,9 +84,9 @@ def build_caches(env: Environment) -> dict[str, dict[str, Any]]:
     """Return CACHES. Raises ImproperlyConfigured naming REDIS_URL, never its password.
 
     - `default` is shared by all processes: rate limits, used one-time codes, export slots. It is a table of the
-      portal's own database, or with REDIS_URL a Redis, and the table while that does not answer.
+      portal's own database, or the Redis of REDIS_URL with that table as fallback.
     - `local` is each process's own memory: what pages keep for some seconds.
-    - `rights` is each process's own memory too: what each user may do (monitoring/access.py).
+    - `rights` is each process's own memory too: user permissions (monitoring/access.py).
 
     redis://:password@host:6379/0, rediss://user:password@host:6380/0?ssl_ca_certs=/path/ca.pem,
     unix:///run/redis/redis.sock?db=0. Special characters of a user name or password are percent-encoded.
@@ -139,15 +135,13 @@ def _check_redis(url: str) -> None:
 
 
 PROVIDER_ID = "sso"
-"""Part of the addresses: /account/oidc/sso/login/callback/."""
+"""Part of the URLs: /account/oidc/sso/login/callback/."""
 OIDC_NEEDED = ("PORTAL_OIDC_SERVER_URL", "PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Oidc:
-    """The provider, and what its groups mean here."""
-
     name: str
     server_url: str
     client_id: str
@@ -161,7 +155,7 @@ class Oidc:
 
 
 def build_oidc(env: Environment) -> Oidc | None:
-    """Return the provider, or None if none is configured. Raises ImproperlyConfigured, naming the variable."""
+    """Return the provider, or None if not configured. Raises ImproperlyConfigured, naming the variable."""
     given = [name for name in OIDC_NEEDED if env.text(name).strip()]
     if not given:
         return None
@@ -188,7 +182,6 @@ def build_oidc(env: Environment) -> Oidc | None:
 
 
 def providers(oidc: Oidc | None) -> dict[str, Any]:
-    """Return SOCIALACCOUNT_PROVIDERS of django-allauth."""
     if oidc is None:
         return {}
     app = {

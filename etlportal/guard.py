@@ -1,8 +1,7 @@
 """Two of the three locks against writing to a watched database: the router and the connection's guard.
 
 The ETL owns `dw` and `oltp`. The login's permissions should already refuse a write. The guard refuses it before it
-leaves the process, for every statement that goes through Django, raw SQL included. The third lock is the read-only
-models.
+leaves the process, for every statement through Django, raw SQL included. The third lock is the read-only models.
 """
 
 from __future__ import annotations
@@ -64,12 +63,12 @@ _TRANSACTION = re.compile(
 
 
 class WarehouseReadOnly(DatabaseError):
-    """A write, or a statement that could be one, was about to reach a watched database."""
+    """A write, or a statement that could be one, on a watched database."""
 
 
 @lru_cache(maxsize=64)
 def is_read(sql: str) -> bool:
-    """Whether `sql` can only read: one SELECT (or WITH ... SELECT), no locking hint, no second statement."""
+    """Return whether `sql` is one SELECT (or WITH ... SELECT) without locking hints or a second statement."""
     code = _NOT_CODE.sub(" ", sql)
     if _TRANSACTION.fullmatch(code) or _TRANSACTION.fullmatch(sql):
         return True
@@ -81,7 +80,7 @@ def is_read(sql: str) -> bool:
 
 
 def _only_reads(code: str) -> bool:
-    """Whether `code`, without its data, begins with SELECT or WITH and has no refused word."""
+    """Return whether `code`, without literals, begins with SELECT or WITH and has no refused word."""
     if _SEQUENCE.search(code):
         return False
     first = ""
@@ -96,7 +95,7 @@ def _only_reads(code: str) -> bool:
 
 
 def refuse_writes(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Django execute wrapper: let reads through, raise WarehouseReadOnly for everything else."""
+    """Django execute wrapper: allow reads, raise WarehouseReadOnly for everything else."""
     alias, permitted = context["connection"].alias, _permitted.get()
     is_snapshot = alias == "dw" and sql == SNAPSHOT_PROCEDURE and not params and not many
     if alias in permitted or is_read(sql) or (is_snapshot and SNAPSHOT_PROCEDURE in permitted):
@@ -106,7 +105,7 @@ def refuse_writes(execute: Callable[..., Any], sql: str, params: Any, many: bool
 
 @contextmanager
 def snapshot_allowed() -> Iterator[None]:
-    """Let SNAPSHOT_PROCEDURE through on `dw` inside this block: that text, without parameters, and no other."""
+    """Allow exactly SNAPSHOT_PROCEDURE, without parameters, on `dw` inside this block."""
     token = _permitted.set(_permitted.get() | {SNAPSHOT_PROCEDURE})
     try:
         yield
@@ -118,7 +117,7 @@ def snapshot_allowed() -> Iterator[None]:
 def writable(*aliases: str) -> Iterator[None]:
     """Lift the guard so that the demo and the tests can fill the embedded warehouse.
 
-    Raises WarehouseReadOnly for an alias that is not an embedded database: on SQL Server it is never lifted.
+    Raises WarehouseReadOnly for a database that is not embedded: on SQL Server the guard is never lifted.
     """
     for alias in aliases:
         if connections[alias].vendor != "sqlite":
@@ -141,10 +140,7 @@ def _query_only(alias: str, on: bool) -> None:
 
 
 class WarehouseRouter:
-    """Reads each warehouse model from its database, and refuses writes and migrations there.
-
-    The class attribute `database_alias` of a model names its database.
-    """
+    """Reads each warehouse model from its `database_alias`, and refuses writes and migrations there."""
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         return getattr(model, "database_alias", None)

@@ -48,7 +48,6 @@ _made: list[str] = []
 
 
 def on_starting(server: Any) -> None:
-    """Create the folder, or empty the one from the environment."""
     if folder := os.environ.get(_SHARED):
         Path(folder).mkdir(parents=True, exist_ok=True)
         for file in Path(folder).glob("*.db"):
@@ -59,13 +58,12 @@ def on_starting(server: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Drop the gauges of a worker that ended. Its counters stay."""
+    """Drop the gauges of an ended worker. Its counters stay."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)
 
 
 def on_exit(server: Any) -> None:
-    """Remove the folder."""
     while _made:
         shutil.rmtree(_made.pop(), ignore_errors=True)

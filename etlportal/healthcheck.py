@@ -13,13 +13,11 @@ SECONDS = 4
 
 
 def host() -> str:
-    """Return a host name that ALLOWED_HOSTS allows."""
     first = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip()
     return first.lstrip(".") if first not in {"", "*"} else "localhost"
 
 
 def healthy(port: int) -> bool:
-    """Return whether the local server answers with 200 in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     try:
         connection.request("GET", "/healthz", headers={"Host": host()})

@@ -21,13 +21,13 @@ _CONTROL[ord("\n")], _CONTROL[ord("\r")] = "\\n", "\\r"
 
 
 def work_of(record: logging.LogRecord) -> correlation.Work | None:
-    """Return the request or tick of the event. Django logs some answers after the request, and passes the request."""
+    """Return the request or tick of the event. Django logs some answers after the request, and attaches it."""
     found: correlation.Work | None = getattr(getattr(record, "request", None), "work", None)
     return found or correlation.current()
 
 
 class LineFormatter(logging.Formatter):
-    """One line per message, whatever a visitor typed into it."""
+    """One line per message, even when user input contains line breaks."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = record.message.translate(_CONTROL)
@@ -37,8 +37,6 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(BaseJsonFormatter):
-    """One JSON object per event. `extra={...}` of a log call adds fields."""
-
     RENAMED = {"levelname": "level", "name": "logger", "exc_info": "exception", "status_code": "status"}
     # Django's request object and the parameters of a statement must not reach the log.
     HIDDEN = [*RESERVED_ATTRS, "request", "params"]
@@ -70,7 +68,6 @@ class AccessFormatter(JsonFormatter):
 
 
 def gunicorn_config() -> dict[str, Any]:
-    """Return gunicorn's `logconfig_dict` for JSON."""
     handlers = {
         name: {"class": "logging.StreamHandler", "formatter": name, "stream": f"ext://sys.{stream}"}
         for name, stream in (("event", "stderr"), ("access", "stdout"))

@@ -37,7 +37,6 @@ TICK_OUTCOMES = ("sampled", "lease_lost", "own_database_failed", "failed")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 OWN = CollectorRegistry()
-"""The metrics of this process."""
 
 REQUESTS = Counter(
     "etlportal_requests",
@@ -104,7 +103,6 @@ if not SHARED:
 
 
 def answered(page: str, method: str | None, status: int, seconds: float) -> None:
-    """Count a request."""
     REQUESTS.labels(page, method if method in METHODS else "other", f"{min(max(status // 100, 1), 5)}xx").inc()
     REQUEST_SECONDS.labels(page).observe(seconds)
 
@@ -129,7 +127,7 @@ def exposition(*more: Collector) -> bytes:
 
 
 def allowed(authorization: str | None, token: str) -> bool:
-    """Return whether the header is `Bearer` with this token. The comparison takes constant time."""
+    """Compare the `Bearer` token in constant time."""
     scheme, _, given = (authorization or "").partition(" ")
     right = hmac.compare_digest(given.strip().encode(), token.encode())
     return right and bool(token) and scheme.lower() == "bearer"
@@ -143,7 +141,7 @@ class Handler(WSGIRequestHandler):
 
 
 def serve(address: str, port: int, token: str) -> WSGIServer | None:
-    """Serve the collector's /metrics in a thread. Return None if the port is taken: the collector runs without."""
+    """Serve the collector's /metrics in a thread. Return None, without failing the collector, if the port is taken."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         status, headers, body = "200 OK", [("Content-Type", CONTENT_TYPE)], b""

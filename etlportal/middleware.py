@@ -1,4 +1,4 @@
-"""The outermost middleware: the id and the metrics of each request, and the headers of every answer."""
+"""The outermost middleware: id, metrics and response headers of each request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from etlportal import metrics
 from etlportal.correlation import Work, accepted, new_id, working
 
 NO_PAGE = "none"
-"""The page name of an unknown address."""
 STATIC = "static"
 KNOWN_LENGTH = 200
 """Longer addresses are not kept in the cache of page names."""
@@ -38,7 +37,7 @@ HEADERS = {
 
 
 class RequestMiddleware:
-    """Set `request.work`, which log lines and SQL comments use, and `X-Request-ID`. Count and time the request."""
+    """Set `request.work` (log lines, SQL comments) and `X-Request-ID`. Count and time the request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -57,7 +56,7 @@ class RequestMiddleware:
 
 
 def page_of(path: str) -> str:
-    """Return the view name of the address ("monitoring:summary"), so that the number of names is bounded."""
+    """Return the view name, so that the number of page labels is bounded."""
     if path.startswith("/" + settings.STATIC_URL.lstrip("/")):
         return STATIC
     return _known_page(path) if len(path) <= KNOWN_LENGTH else _resolved(path)

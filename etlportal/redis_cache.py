@@ -1,6 +1,6 @@
-"""Django's cache in a Redis. While the Redis does not answer, the table of the portal's own database is used instead.
+"""Django's cache in a Redis, with the database cache as fallback while the Redis does not answer.
 
-The cache holds rate limits and short locks, which no page needs. A failure is logged once a minute.
+A failure is logged once a minute.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from etlportal.environment import MAX_ENTRIES, TABLE
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-"""While the Redis is down, one request in this many seconds tries it again."""
+"""Interval between retries while the Redis is down."""
 ANSWER_SECONDS = 0.25
-"""How long to wait for a connection, and for each answer."""
+"""Timeout in seconds for the connection and for each answer."""
 LOG_SECONDS = 60.0
 
 
 class JsonSerializer:
-    """Stores JSON instead of Django's pickle: other clients of the Redis cannot make the portal run code."""
+    """JSON instead of Django's pickle: other clients of the Redis cannot make the portal run code."""
 
     def dumps(self, value: Any) -> bytes:
         return json.dumps(value).encode()
@@ -51,15 +51,13 @@ OPTIONS = {
 
 
 class _Outage:
-    """When the Redis of this process failed and was logged last. Shared by all threads; a lost update is harmless."""
+    """Last failure and last log time of this process. Shared by all threads; a lost update is harmless."""
 
     retry_at = 0.0
     logged_at = -LOG_SECONDS
 
 
 class RedisOrTableCache(RedisCache):
-    """Django's Redis cache that falls back to Django's database cache."""
-
     def __init__(self, server: Any, params: dict[str, Any]) -> None:
         super().__init__(server, {**params, "OPTIONS": OPTIONS})
         self._table = DatabaseCache(TABLE, {**params, "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES}})

@@ -1,7 +1,4 @@
-"""The output of `manage.py` when the settings are invalid: one line that names the variable, without a traceback.
-
-`doctor --json` writes JSON in this case, too, with the same keys and without Django.
-"""
+"""One-line output of `manage.py` for invalid settings; JSON for `doctor --json`, with the same keys."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def refuse(error: Exception, arguments: list[str], out: Any = None) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """Return the reason. Other messages than the portal's own are left out, because they may contain a secret."""
+    """Return the reason. Only the portal's own messages are shown: others may contain a secret."""
     if isinstance(error, ImproperlyConfigured):
         return str(error)
     if isinstance(error, OSError) and error.filename:
@@ -38,7 +35,6 @@ def message_of(error: Exception) -> str:
 
 
 def as_json(message: str) -> dict[str, object]:
-    """Return the doctor's JSON for invalid settings."""
     return {
         "format": FORMAT,
         "language": "en",

@@ -23,7 +23,6 @@ env.read_env(BASE_DIR / ".env")
 env.read_files()
 
 EMBEDDED = databases.embedded(env)
-"""Whether the warehouse is the embedded demonstration."""
 
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 # For the owner only: it holds sessions and password hashes.
@@ -31,7 +30,7 @@ DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _secret_key() -> str:
-    """Return SECRET_KEY. The demonstration creates one and keeps it beside its data."""
+    """Return SECRET_KEY. The demo generates one and stores it with its data."""
     if key := env.text("SECRET_KEY"):
         return key
     if not EMBEDDED:

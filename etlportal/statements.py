@@ -1,7 +1,7 @@
-"""A Django execute wrapper for every database: comment each statement, count it, time it, and log it when it is slow.
+"""Execute wrapper for every database: comment, count, time, and log slow statements.
 
-It runs inside the guard's wrapper, so the guard judges the statement as it was written. The comments contain safe
-characters only: they cannot end the comment, and no driver takes them for a parameter (ADR 17).
+It runs inside the guard's wrapper, so the guard judges the original statement. The comments contain safe characters
+only: they cannot end the comment, and no driver takes them for a parameter (ADR 17).
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from etlportal.databases import WATCHED
 logger = logging.getLogger(__name__)
 
 LOGGED_CHARACTERS = 2000
-"""Length at which the text of a slow statement is cut in the log."""
 PAGE_LENGTH = 80
 ID_LENGTH = 64
 
@@ -35,7 +34,6 @@ _FIRST_WORD = re.compile(r"[\s(]*(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGN
 
 
 def safe(text: str) -> str:
-    """Replace each character that means something to SQL, a driver or a terminal."""
     return _UNSAFE.sub("_", text)
 
 
@@ -49,7 +47,7 @@ def id_comment(work: Work) -> str:
 
 
 def commented(sql: str, work: Work | None, connection: BaseDatabaseWrapper) -> str:
-    """Return the statement with comments that name its page and, where that is cheap, its request or tick."""
+    """Add the page and, where it is cheap, the id of the request or tick."""
     # psycopg's composed statements are not strings (Django makes some for the schema).
     if work is None or not isinstance(sql, str) or (first := _FIRST_WORD.match(sql)) is None:
         return sql
@@ -70,7 +68,6 @@ def _with_id(work: Work, connection: BaseDatabaseWrapper) -> bool:
 
 
 def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """Django execute wrapper."""
     connection, work = context["connection"], current()
     outcome, begun = "failed", time.perf_counter()
     try:
@@ -82,7 +79,7 @@ def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context
 
 
 def _record(alias: str, seconds: float, outcome: str, sql: str, work: Work | None) -> None:
-    """Count the statement, and log a slow one without the values of its parameters, which may be personal data."""
+    """Count the statement, and log a slow one without its parameters, which may be personal data."""
     if alias in metrics.ALIASES:  # not the connection that creates a test database
         metrics.STATEMENTS.labels(alias, outcome).inc()
         metrics.STATEMENT_SECONDS.labels(alias).observe(seconds)

@@ -1,5 +1,3 @@
-"""Static files with hashed names after `collectstatic`, and plain names before."""
-
 from __future__ import annotations
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
@@ -8,7 +6,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 class StaticStorage(CompressedManifestStaticFilesStorage):
     """WhiteNoise's storage, but files that are not in the manifest keep their plain names.
 
-    Tests and a fresh clone therefore need no build step, and an error page never fails because of a style sheet.
+    Tests and a fresh clone need no build step, and an error page never fails because of a style sheet.
     """
 
     manifest_strict = False

@@ -1,4 +1,4 @@
-"""All addresses. All but sign-in, /healthz, /readyz and /metrics need a signed-in user."""
+"""All URLs. All but sign-in, /healthz, /readyz and /metrics require a signed-in user."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa

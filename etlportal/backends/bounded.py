@@ -1,4 +1,4 @@
-"""Shared by the backends of the watched databases: connecting obeys the breaker, driver calls obey the budget."""
+"""Shared by the backends of the watched databases: breaker on connect, budget on driver calls."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ T = TypeVar("T")
 FAIR_SECONDS = 1.0
 """A connect attempt with less time than this does not trip the breaker."""
 LATE_SECONDS = 30.0
-"""How long a connection that opened too late for one request is kept for the next."""
+"""Seconds that a connection opened too late for one request is kept for the next."""
 
 _late: dict[str, tuple[float, CallThread, Future[Any]]] = {}
 
 
 class NamedErrors(DatabaseErrorWrapper):
-    """Django's translation of the driver's errors. It also sets `alias` on each error, for the error page."""
+    """Set `alias` on each translated driver error, for the error page."""
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         try:
@@ -40,7 +40,7 @@ class NamedErrors(DatabaseErrorWrapper):
 
 
 class BoundedWrapper:
-    """Mixin for a DatabaseWrapper, listed before it."""
+    """Mixin for a DatabaseWrapper; must come before it in the bases."""
 
     alias: str
     connection: Any
@@ -48,16 +48,16 @@ class BoundedWrapper:
     in_atomic_block: bool
     close: Callable[[], None]
     _thread: CallThread | None = None
-    """Runs the driver's calls on the present connection."""
+    """Runs the driver's calls on the current connection."""
 
     @cached_property
     def wrap_database_errors(self) -> NamedErrors:
         return NamedErrors(self)
 
     def connect(self) -> None:
-        """Open the connection. Raises NotAsked, OutOfTime, and what the driver raises.
+        """Open the connection. Raises NotAsked, OutOfTime, and the driver's errors.
 
-        A connection whose opening failed half-way is dropped: Django would use it without its session's settings.
+        A half-opened connection is dropped: Django would use it without its session settings.
         """
         budget = budgets.current()
         if budget is not None and budget.breaks:
@@ -75,7 +75,7 @@ class BoundedWrapper:
         breaker.answered(self.alias)
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Close a connection that raised, without Django's health check: a server that hangs would delay it."""
+        """Close a connection that raised, without Django's health check, which a hanging server would delay."""
         if self.errors_occurred and not self.in_atomic_block:
             self.close()
         super().close_if_unusable_or_obsolete()  # type: ignore[misc]
@@ -83,7 +83,7 @@ class BoundedWrapper:
     def opened(self, connect: Callable[[], T]) -> T:
         """Return the driver's connection, opened within the budget.
 
-        A connection that opens later is kept for the next request, so that a slow line succeeds in the end.
+        A connection that opens later is kept for the next request, so that a slow line succeeds eventually.
         """
         budget = budgets.current()
         if budget is None:
@@ -103,11 +103,11 @@ class BoundedWrapper:
             raise
 
     def bounded(self, call: Callable[[], T]) -> T:
-        """Return what `call`, a driver call on this connection, returns. Raises OutOfTime.
+        """Return the result of `call`, a driver call on this connection. Raises OutOfTime.
 
-        It runs in the connection's thread, because the driver's own timeout is not kept: the driver waits two
-        more seconds for a server that does not confirm the cancellation. A connection that is still busy when the
-        wait ends is abandoned: nothing may touch it, and it ends with its thread.
+        It runs in the connection's thread, because the driver exceeds its own timeout: it waits two more seconds for a
+        server that does not confirm the cancellation. A connection that is still busy after the wait is abandoned: it
+        must not be used again, and ends with its thread.
         """
         budget = budgets.current()
         if budget is None:
@@ -124,12 +124,11 @@ class BoundedWrapper:
 
 
 def forget() -> None:
-    """Drop the connections that opened too late (between tests)."""
     _late.clear()
 
 
 def whole_seconds(limit: int) -> int:
-    """Return the driver's timeout: `limit` (0: none), but no more than the budget has left, and at least one second."""
+    """Return the driver's timeout: `limit` (0: none), at most the remaining budget, at least one second."""
     budget = budgets.current()
     if budget is None:
         return limit
@@ -140,8 +139,6 @@ def whole_seconds(limit: int) -> int:
 
 
 class BoundedCursor:
-    """A driver's cursor whose calls end with the budget."""
-
     def __init__(self, cursor: Any, wrapper: BoundedWrapper) -> None:
         self._cursor, self._wrapper, self._connection = cursor, wrapper, wrapper.connection
 

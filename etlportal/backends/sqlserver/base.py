@@ -1,4 +1,4 @@
-"""The backend that Django loads for SQL Server: mssql-django's, or a stand-in where pyodbc cannot be loaded."""
+"""SQL Server backend: mssql-django's, or a stand-in when pyodbc cannot be loaded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ odbc.register(settings.DATA_DIR / "odbc")
 
 
 class DriverMissing(embedded.DatabaseWrapper):
-    """A database to which nobody can connect: every attempt raises SQLSTATE IM003 and says what to install.
+    """Stand-in without a driver: every connect raises SQLSTATE IM003 and says what to install.
 
-    So pages, collector and doctor treat a missing driver as one more database that does not answer. Queries still
-    compile (as SQLite's), and none is ever sent.
+    Pages, collector and doctor then treat a missing driver as a database that does not answer. Queries compile (as
+    SQLite's) but are never sent.
     """
 
     vendor = "microsoft"

@@ -1,10 +1,10 @@
-"""ODBC: find a driver, or register the one that pip installed; build connection strings. Needs no Django.
+"""Find or register an ODBC driver and build connection strings, without Django.
 
-An installed Microsoft driver is used first. If there is none, the driver in the package `mssql_python_odbc` is added to
-a private odbcinst.ini, after the drivers of the machine's own. This must happen before pyodbc loads. On Windows the
-drivers are in the registry, and Microsoft's has its own installer.
+An installed Microsoft driver is used first. Otherwise the driver in the package `mssql_python_odbc` is added to a
+private odbcinst.ini, after the machine's own drivers. This must happen before pyodbc loads. On Windows drivers are
+in the registry, and Microsoft's has its own installer.
 
-`python -m etlportal.backends.sqlserver.odbc` prints in one line what is missing, and exits with 1.
+`python -m etlportal.backends.sqlserver.odbc` prints what is missing in one line, and exits with 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
-"""Microsoft's drivers, best first."""
 SYSTEM_FOLDERS = ("/etc", "/etc/unixODBC", "/usr/local/etc", "/opt/homebrew/etc")
 PACKAGE = "mssql_python_odbc"
 _FAMILIES = {
@@ -40,9 +39,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES_ONLY_WHERE_NEEDED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\\,-]*")
 
 UNENCRYPTED = frozenset({"no", "optional"})
-"""Values of `encrypt` with which data may travel in the clear."""
+"""Values of `encrypt` that allow unencrypted traffic."""
 WITHOUT_PASSWORD = frozenset({"activedirectorymsi", "activedirectoryintegrated"})
-"""Authentication methods without a password."""
 
 
 def driver_manager_problem() -> str | None:
@@ -93,12 +91,12 @@ def register(folder: Path) -> None:
 
 
 def driver_name(explicit: str = "") -> str:
-    """Return the driver to connect with: the configured one, else an installed one, else pip's."""
+    """Return the configured driver, else an installed one, else pip's."""
     return explicit or installed(_system_ini()) or NAMES[0]
 
 
 def installed(ini: Path | None) -> str | None:
-    """Return the best Microsoft driver that `ini` lists and whose library exists."""
+    """Return the best Microsoft driver listed in `ini` whose library exists."""
     if ini is None:
         return None
     parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
@@ -116,9 +114,9 @@ def packaged_library(
     machine: str | None = None,
     release: Mapping[str, str] | None = None,
 ) -> Path | None:
-    """Return the library of the driver in pip's package for this machine, or None.
+    """Return the driver library of pip's package for this machine, or None.
 
-    The package's own resolver is part of mssql-python, which the portal does not need. A test compares the two.
+    The package's own resolver is in mssql-python, which the portal does not need. A test compares the two.
     """
     libs = libs or _libs()
     system, machine = system or platform.system(), (machine or platform.machine()).lower()
@@ -133,7 +131,7 @@ def packaged_library(
 
 
 def _family(release: Mapping[str, str]) -> str:
-    """Return the package's folder for a distribution, by ID and ID_LIKE of os-release."""
+    """Return the package's folder for a distribution, from ID and ID_LIKE of os-release."""
     names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     names |= {name.split("-")[0] for name in names}
     return next((family for family, members in _FAMILIES.items() if names & members), "debian_ubuntu")
@@ -156,7 +154,6 @@ def _library(folder: Path, pattern: str) -> Path | None:
 
 
 def _system_ini() -> Path | None:
-    """Return the odbcinst.ini that the driver manager reads now."""
     name = os.environ.get("ODBCINSTINI") or "odbcinst.ini"
     chosen = os.environ.get("ODBCSYSINI")
     folders = (chosen,) if chosen else SYSTEM_FOLDERS
@@ -184,14 +181,14 @@ def _write(folder: Path, content: str) -> Path:
 
 
 class ConnectionValueError(ValueError):
-    """A value that cannot be part of a connection string. Names the keyword, never the value."""
+    """A value that a connection string cannot contain. Names the keyword, never the value."""
 
 
 def connection_string(keywords: Mapping[str, str]) -> str:
-    """Return `keywords` as an ODBC connection string. Raises ConnectionValueError for a control character.
+    """Return an ODBC connection string. Raises ConnectionValueError for a control character.
 
-    Every value is written in braces unless it is plain. By [MS-ODBCSTR] only a closing brace has a meaning there, and
-    it is doubled. So no value, whatever characters it has, can end early or add a keyword.
+    Values are in braces unless plain. By [MS-ODBCSTR] only a closing brace is special there, and it is doubled. So no
+    value can end early or add a keyword.
     """
     return ";".join(_pair(keyword, value) for keyword, value in keywords.items())
 
@@ -208,11 +205,7 @@ def _pair(keyword: str, value: str) -> str:
 
 
 def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -> dict[str, str]:
-    """Return the keywords for one alias of DATABASES.
-
-    Its OPTIONS: `encrypt`, `trust_server_certificate`, `authentication`, `application_intent`, `multi_subnet_failover`
-    (see wrapper.py). None of them is free text.
-    """
+    """Return the connection keywords for one alias of DATABASES. See wrapper.py for its OPTIONS; none is free text."""
     options = settings.get("OPTIONS", {})
     host, port = str(settings.get("HOST") or "localhost"), str(settings.get("PORT") or "")
     keywords = {
@@ -234,7 +227,6 @@ def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -
 
 
 def masked(keywords: Mapping[str, str]) -> str:
-    """Return the connection string with the password masked."""
     return ";".join(
         f"{keyword}={MASK}" if keyword == "PWD" else _pair(keyword, value) for keyword, value in keywords.items()
     )

@@ -1,16 +1,16 @@
-"""mssql-django's backend with our connection string, our session and our time limits.
+"""mssql-django's backend with our connection string, session settings and time limits.
 
-OPTIONS, all of them optional:
+OPTIONS, all optional:
 
 - `driver`: an ODBC driver's name; else an installed one of Microsoft's, else pip's (odbc.py).
 - `encrypt`, `trust_server_certificate`, `authentication`, `application_intent`, `multi_subnet_failover`:
-  for the connection string (connection_string.py).
+  for the connection string (odbc.py).
 - `query_timeout`: seconds after which a statement is cancelled.
 - `lock_timeout_ms`: how long a statement waits for a lock.
-- `isolation`: "read-uncommitted", or "snapshot" where the database allows it. Without it, the server's default.
+- `isolation`: "read-uncommitted", or "snapshot" where the database allows it. Default: the server's.
 
-The settings of a session are sent in one batch when it opens, below Django's execute wrappers, so that the guard
-needs no exception for them. What this module uses of mssql-django is listed in ADR 19.
+Session settings are sent in one batch on connect, below Django's execute wrappers, so the guard needs no exception
+for them. ADR 19 lists what this module uses of mssql-django.
 """
 
 from __future__ import annotations
@@ -35,28 +35,26 @@ base.Database.pooling = False
 _TEXTS = (base.Database.SQL_WCHAR, base.Database.SQL_WVARCHAR, base.Database.SQL_WLONGVARCHAR)
 
 USABLE_SECONDS = 1
-"""How long the health check of a kept connection may take before a new one is opened."""
+"""Time limit in seconds for the health check of a kept connection."""
 VERSIONS = {12: 2014, 13: 2016, 14: 2017, 15: 2019, 16: 2022, 17: 2025}
-"""Major version to release. Azure SQL Database says 12."""
+"""Major version to release. Azure SQL Database reports 12."""
 AZURE_EDITIONS = (5, 8, 12)
 """SERVERPROPERTY('EngineEdition') of Azure SQL Database, Managed Instance and Fabric."""
 FABRIC = 12
 SNAPSHOT_ALLOWED = 1
-"""sys.databases.snapshot_isolation_state: ON. The other values are off or in transition."""
+"""ON in sys.databases.snapshot_isolation_state. The other values are off or in transition."""
 
 
 class Cursor(base.CursorWrapper):
-    """mssql-django's cursor without two of its rewritings."""
-
     def fetchone(self) -> tuple[Any, ...] | None:
         """Return the next row. mssql-django would skip the rest of the result set, for other drivers' sake."""
         row = self.cursor.fetchone()
         return None if row is None else self.format_row(row)
 
     def format_group_by_params(self, query: str, params: Any) -> tuple[str, Any]:
-        """Leave a watched database's statement as it is.
+        """Leave the statement of a watched database unchanged.
 
-        mssql-django declares a variable per parameter of each statement with GROUP BY, because SQL Server takes two
+        mssql-django declares a variable per parameter of a statement with GROUP BY, because SQL Server takes two
         parameters for two expressions. Statements on `dw` and `oltp` group by columns only, and a variable hides its
         value from the optimizer.
         """
@@ -67,7 +65,7 @@ class Cursor(base.CursorWrapper):
 
 
 class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):
-    """One connection to SQL Server. `isolation`: the level of its session, None before there is one."""
+    """One connection to SQL Server. `isolation`: the level of its session, None before it opens."""
 
     isolation: str | None = None
     # Until the first connection tells; mssql-django would open one to ask.
@@ -96,7 +94,7 @@ class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):
         return connection
 
     def init_connection_state(self) -> None:
-        """Send the session's settings and learn the server's version in one batch; snapshot isolation takes another."""
+        """Send the session settings and read the server's version in one batch; snapshot isolation takes another."""
         self.driver_charset = None
         # One statement at a time: rows are fetched before they are iterated over.
         self.supports_mars = self.features.can_use_chunked_reads = False
@@ -116,7 +114,7 @@ class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):
         self.to_azure_sql_db = found.edition in AZURE_EDITIONS
 
     def create_cursor(self, name: str | None = None) -> Cursor:
-        """Return a cursor whose statements end after `query_timeout`, or earlier with the budget."""
+        """Return a cursor with a timeout of `query_timeout`, or less if the budget ends earlier."""
         self.connection.timeout = whole_seconds(int(self.settings_dict.get("OPTIONS", {}).get("query_timeout") or 0))
         return Cursor(BoundedCursor(self.connection.cursor(), self), self)
 
@@ -138,7 +136,7 @@ class SqlServerWrapper(BoundedWrapper, base.DatabaseWrapper):
 
 
 def _opening(options: dict[str, Any]) -> str:
-    """Return the batch for a new session: its settings, then one row with (version, edition, snapshot)."""
+    """Return the opening batch: session settings, then one row with (version, edition, snapshot)."""
     batch = ["SET DATEFORMAT ymd", "SET DATEFIRST 7"]
     if options.get("lock_timeout_ms") is not None:
         batch.append(f"SET LOCK_TIMEOUT {int(options['lock_timeout_ms'])}")
@@ -157,7 +155,7 @@ def _opening(options: dict[str, Any]) -> str:
 
 
 def _release(product: str, edition: int) -> int:
-    """Return a server's release (2017, 2022 ...). A newer one than VERSIONS knows counts as its newest."""
+    """Return the server's release (2017, 2022 ...). Versions newer than VERSIONS count as its newest."""
     major = int(product.split(".", maxsplit=1)[0])
     if edition == FABRIC or major > max(VERSIONS):  # Fabric has version numbers of its own
         return max(VERSIONS.values())
@@ -170,7 +168,6 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _without(password: str, error: Exception) -> Exception:
-    """Return the same error with the password masked in its texts."""
     if not password:
         return error
     texts = (password, password.replace("}", "}}"))
