@@ -35,7 +35,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An address by its name. `needs`: all of these permissions; none: any signed-in user."""
+    """A URL name. `needs`: all of these permissions; empty: any signed-in user."""
 
     name: str
     kind: Kind
@@ -104,7 +104,6 @@ PORTAL: dict[str, Entry] = {
     **_entries(Kind.PAGE, None, "preferences"),
     **_entries(Kind.ACTION, None, "preference-set"),
 }
-"""The portal's own addresses, under the names of monitoring/urls.py."""
 
 OPEN = _names(
     """
@@ -115,8 +114,7 @@ OPEN = _names(
     openid_connect_login openid_connect_callback socialaccount_login_cancelled
     """
 )
-"""Addresses without sign-in: the sign-in itself, and what machines ask. /metrics names pipelines: it needs the token
-METRICS_TOKEN, and without one there is no such address."""
+"""URLs without sign-in. /metrics names pipelines: it requires METRICS_TOKEN, and answers 404 without one."""
 
 ACCOUNT = _names(
     """
@@ -126,7 +124,6 @@ ACCOUNT = _names(
     mfa_remove_webauthn mfa_edit_webauthn mfa_reauthenticate_webauthn usersessions_list
     """
 )
-"""A user's own account, for any signed-in user."""
 
 READ = ("view",)
 EDIT = ("view", "add", "change", "delete")
@@ -154,7 +151,7 @@ ADMIN: dict[str, tuple[str, ...]] = {
 (`monitoring.view_etlrun`). The admin opens to staff and to users who may see runs (etlportal/admin_site.py)."""
 
 WHOLE_ONLY = frozenset({"monitoring.collectorstate", "monitoring.groupscope", "monitoring.trailentry"})
-"""Tables about the portal as a whole: closed to users limited to some pipelines (docs/adr/0016)."""
+"""Tables about the whole portal: closed to users limited to some pipelines (docs/adr/0016)."""
 
 COLUMNS: dict[str, str] = {
     "monitoring.etlrun.started_by": CONNECTIONS,
@@ -187,7 +184,7 @@ GROUPS: dict[str, frozenset[str]] = {
     | _of("change", "pipelinesettings grouppolicy portalsettings")
     | _of("delete", "pipelinesettings grouppolicy"),
 }
-"""The permissions of each group after the migrations. An administrator may change them."""
+"""Permissions of each group after the migrations. An administrator may change them."""
 
 
 RIGHTS_SECONDS = 10
@@ -198,7 +195,7 @@ FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """A user's permissions, pipelines (None: all of them), and whether a second factor is required and set up."""
+    """`pipelines` None: all of them."""
 
     permissions: frozenset[str]
     pipelines: frozenset[str] | None
@@ -207,7 +204,7 @@ class Rights:
 
 
 def rights_of(user: Any) -> Rights:
-    """Return the rights of a signed-in user, at most RIGHTS_SECONDS old."""
+    """Return the rights of a signed-in user, cached for at most RIGHTS_SECONDS."""
     found: Rights | None = caches["rights"].get(user.pk)
     if found is None:
         found = _read(user)
@@ -228,7 +225,6 @@ def _read(user: Any) -> Rights:
 
 
 def needs_second_factor(user: Any) -> bool:
-    """Return whether a group of the user requires a second factor, or the settings do for superusers."""
     if GroupPolicy.objects.filter(group__user=user, require_second_factor=True).exists():
         return True
     return user.is_superuser and PortalSettings.load().superusers_need_second_factor
@@ -239,7 +235,6 @@ def has_second_factor(user: Any) -> bool:
 
 
 def may(user: Any, *permissions: str) -> bool:
-    """Return whether the user has all of these permissions of the portal."""
     if not user.is_authenticated or not user.is_active:
         return not permissions
     return user.is_superuser or rights_of(user).permissions.issuperset(permissions)
@@ -258,7 +253,7 @@ def scope_of(user: Any) -> ReaderScope:
 
 
 def connect() -> None:
-    """Drop the cached rights of this process when users, groups or their settings change."""
+    """Invalidate this process's cached rights when users, groups or their settings change."""
     for sender in (User, Group, GroupScope, GroupPolicy, PortalSettings, Authenticator):
         post_save.connect(_forget, sender=sender)
         post_delete.connect(_forget, sender=sender)

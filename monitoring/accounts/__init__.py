@@ -1,4 +1,4 @@
-"""Authentication backends, which read a user together with the preferences."""
+"""Authentication backends that read a user together with the preferences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 
 class WithPreferences:
-    """Reads the user and the preferences of a session in one statement."""
+    """Read the user and the preferences of a session in one statement."""
 
     def get_user(self, user_id: Any) -> User | None:
         user = User.objects.select_related("preferences").filter(pk=user_id).first()
@@ -18,8 +18,8 @@ class WithPreferences:
 
 
 class UserBackend(WithPreferences, ModelBackend):
-    """Signs in by user name, with Django's permissions."""
+    """Sign in by user name, with Django's permissions."""
 
 
 class EmailBackend(WithPreferences, AuthenticationBackend):
-    """Signs in by e-mail address or user name, with django-allauth's limits."""
+    """Sign in by e-mail address or user name, with django-allauth's limits."""

@@ -1,5 +1,3 @@
-"""django-allauth's adapters for accounts and second factors (settings: ACCOUNT_ADAPTER, MFA_ADAPTER)."""
-
 from __future__ import annotations
 
 import base64
@@ -33,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class PortalAccountAdapter(DefaultAccountAdapter):
-    """Sign-up by the portal's settings, and the portal's own limits on guessing (limits.py)."""
+    """Sign-up by the portal's settings, with the portal's own rate limits (limits.py)."""
 
     attempt: limits.Attempt
 
@@ -41,7 +39,6 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         return PortalSettings.load().signup_open
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """Save a new user, as a viewer if the settings say so."""
         saved: User = super().save_user(request, user, form, commit=commit)
         if commit and PortalSettings.load().signup_viewer:
             with trail.doing("sign-up"):
@@ -64,7 +61,7 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         return user
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
-        """Refuse a passkey without the provider's sign-in to a provider's user: it would outlive the account there."""
+        """Refuse a passkey alone for a provider's user: it would outlive the account at the provider."""
         steps = get_authentication_records(request, user)
         if any(step.get("passwordless") for step in steps) and _provider_only(user):
             request.session.pop(AUTHENTICATION_METHODS_SESSION_KEY, None)
@@ -86,7 +83,7 @@ def _provider_only(user: User) -> bool:
 
 
 class PortalMFAAdapter(DefaultMFAAdapter):
-    """Encrypts secrets with the portal's key, and keeps the last factor of a user who must have one."""
+    """Encrypt secrets with the portal's key, and keep the last factor of a user with a required second factor."""
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,

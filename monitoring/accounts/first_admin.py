@@ -1,7 +1,6 @@
-"""The first administrator, from the environment. `migrate` creates it if there is no superuser yet.
+"""Create the first administrator from PORTAL_ADMIN_* after `migrate`, if there is no superuser yet.
 
-PORTAL_ADMIN_USER, PORTAL_ADMIN_PASSWORD (or PORTAL_ADMIN_PASSWORD_FILE), PORTAL_ADMIN_EMAIL. An existing account is
-never changed, neither its password nor its permissions, so the variables may stay set.
+An existing account is never changed, so the variables may stay set.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 
 def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
-    """Receive `post_migrate`."""
     if settings.FIRST_ADMIN is not None and using == "default":
         make_first_admin()
 

@@ -1,5 +1,3 @@
-"""allauth's forms with the portal's limits and activity log (settings: ACCOUNT_FORMS, MFA_FORMS)."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -17,7 +15,7 @@ from monitoring.web import activity as trail
 
 
 class ResetPasswordForm(account.ResetPasswordForm):
-    """Sends links to users with a password only. A provider's user cannot get a password by mail."""
+    """Send links only to users with a password. A provider's user cannot get a password by mail."""
 
     users: Any
 
@@ -28,7 +26,7 @@ class ResetPasswordForm(account.ResetPasswordForm):
 
 
 class Limited:
-    """Limits codes in the same way as passwords (limits.py)."""
+    """Apply the limits for passwords to codes (limits.py)."""
 
     user: Any
 
@@ -54,7 +52,7 @@ class ReauthenticateForm(Limited, base.ReauthenticateForm):
 
 
 class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
-    """Records a refused passkey, without a name, because its owner is unknown."""
+    """Record a refused passkey without a name, because its owner is unknown."""
 
     def clean_credential(self) -> Any:
         try:
@@ -65,7 +63,7 @@ class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
 
 
 class EditWebAuthnForm(webauthn.EditWebAuthnForm):
-    """Limits the length of the name, which allauth does not."""
+    """Limit the length of the name, which allauth does not."""
 
     def clean_name(self) -> str:
         return str(self.cleaned_data["name"])[:100]

@@ -37,19 +37,17 @@ RATES: dict[str, tuple[tuple[int, int], ...]] = {
     "provider": ((30, 60),),
 }
 IPV6_PREFIX = 64
-"""One customer of an internet provider has this many bits in common, and can use any address below them."""
+"""An internet provider's customer owns all addresses below a prefix of this length."""
 
 COOKIE = "etlportal_known"
 PATH = "/account/"
 DAYS = 180
 REMEMBERED = 4
-"""Number of users that one browser remembers, for shared machines."""
+"""Users remembered per browser, for shared machines."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """A counted attempt. Call `forgive` when it succeeds."""
-
     slots: list[str] = field(default_factory=list)
 
     def forgive(self) -> None:
@@ -81,7 +79,7 @@ def clear(request: HttpRequest, name: str) -> None:
 
 
 def clear_after_reset(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Receive `password_reset`: the owner has proved who they are."""
+    """Receive `password_reset`: the user has proved ownership of the account."""
     for name in {user.username, user.email} - {""}:
         clear(request, name)
 
@@ -94,8 +92,7 @@ def may_ask_provider(request: HttpRequest) -> bool:
 def _take(action: str, key: str, taken: list[str]) -> bool:
     """Occupy one slot in each window of `action` and append it to `taken`. Return False when a window is full.
 
-    A slot is a cache key of its own, because `add` is atomic in every cache backend, and reading and changing a
-    counter is not.
+    A slot is a cache key of its own: `add` is atomic in every cache backend, a read-modify-write counter is not.
     """
     for amount, seconds in RATES.get(action, ()):
         slots = _slots(action, key, amount, seconds)
@@ -117,7 +114,6 @@ def _subject(kind: Kind, name: str) -> str:
 
 
 def _network(request: HttpRequest) -> str:
-    """Return the client's IPv4 address, or the network of its IPv6 address."""
     address = get_adapter().get_client_ip(request)
     try:
         parsed = ipaddress.ip_address(address)
@@ -127,7 +123,7 @@ def _network(request: HttpRequest) -> str:
 
 
 def known_browser(request: HttpRequest, *, name: str = "", user: User | None = None) -> str | None:
-    """Return the mark of a browser in which this user, or the user of this name, signed in before; else None."""
+    """Return the mark of a browser in which this user signed in before, or None."""
     marks = _marks(request)
     if user is not None:
         return marks.get(user.pk)
@@ -141,7 +137,6 @@ def known_browser(request: HttpRequest, *, name: str = "", user: User | None = N
 
 
 def remember_browser(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Mark this browser as one in which the user signed in."""
     marks = _marks(request)
     mine = {user.pk: marks.pop(user.pk, None) or secrets.token_urlsafe(12)}
     kept = list({**mine, **marks}.items())[:REMEMBERED]

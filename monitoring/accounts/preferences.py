@@ -1,5 +1,3 @@
-"""A user's preferences: the page, and the buttons of the shell."""
-
 from __future__ import annotations
 
 import zoneinfo
@@ -24,7 +22,7 @@ from monitoring.models import UserPreferences
 
 @transaction.atomic
 def set_preferences(*, by: Any, changes: Mapping[str, Any]) -> UserPreferences:
-    """Store `changes` (field to valid value) in the preferences of `by`; other fields stay as they are."""
+    """Store `changes` (field to valid value) for `by`; other fields stay unchanged."""
     preferences, _created = UserPreferences.objects.update_or_create(user=by, defaults=dict(changes))
     return preferences
 
@@ -34,7 +32,7 @@ FIELDS = ("language", "time_zone", "theme", "refresh_seconds", "auto_refresh")
 
 @cache
 def zones() -> tuple[tuple[str, str], ...]:
-    """Return the time zones by area, without the historical doubles ("GB", "Etc/GMT+3")."""
+    """Return the time zones by area, without the legacy aliases ("GB", "Etc/GMT+3")."""
     names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
     return tuple((name, name.replace("_", " ")) for name in ("UTC", *names))
 
@@ -54,7 +52,6 @@ class PreferencesForm(forms.ModelForm):
         fields = FIELDS
 
     def only(self, names: set[str]) -> PreferencesForm:
-        """Return the form with these fields only."""
         for name in set(self.fields) - names:
             del self.fields[name]
         return self

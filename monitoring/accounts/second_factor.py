@@ -1,4 +1,4 @@
-"""Send a user who must set up a second factor to the security page, whatever page was requested."""
+"""Redirect users who must set up a second factor to the security page."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ OPEN = frozenset(
         "monitoring:metrics",
     }
 )
-"""Views that set up a factor, and the way out."""
+"""Views to set up a factor and to sign out."""
 
 
 class SecondFactorMiddleware:
-    """Redirects to the set-up of a second factor. Asks the cached rights, and the database only if one is missing."""
+    """Redirect based on the cached rights. Query the database only if a factor is missing."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -53,7 +53,6 @@ class SecondFactorMiddleware:
 
 
 def missing(request: HttpRequest) -> bool:
-    """Return whether the signed-in user must set up a second factor first."""
     user = request.user
     if not isinstance(user, User) or not user.is_active:
         return False
@@ -64,7 +63,7 @@ def missing(request: HttpRequest) -> bool:
 
 
 def _provider_asked(request: HttpRequest, user: User) -> bool:
-    """Return whether the session began at a provider that asks for a second factor by itself."""
+    """Return whether the session began at a provider that enforces a second factor itself."""
     if settings.OIDC is None or not settings.OIDC.second_factor:
         return False
     return any(record.get("method") == "socialaccount" for record in get_authentication_records(request, user))

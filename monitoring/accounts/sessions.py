@@ -1,5 +1,3 @@
-"""The sessions of the signed-in user, and ending them."""
-
 from __future__ import annotations
 
 from allauth.account.adapter import get_adapter
@@ -15,12 +13,9 @@ from monitoring.rules.enums import TrailAction
 from monitoring.web.activity import note
 
 DIGITS = 18
-"""Maximum length of a session's number."""
 
 
 class Sessions(View):
-    """The user's own sessions: a list, and buttons that end one session or all others."""
-
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -31,7 +26,7 @@ class Sessions(View):
         return response
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """End the session with that number, or all but the current one. Raises Http404 for another user's session."""
+        """End one session, or all but the current one. Raises Http404 for another user's session."""
         chosen = self._chosen(request)
         if not chosen:
             messages.info(request, gettext("There was no other session."))

@@ -40,7 +40,7 @@ from monitoring.web import errors
 logger = logging.getLogger(__name__)
 
 BY = "single sign-on"
-"""The user name in the trail for group changes by the provider."""
+"""User name in the trail for group changes by the provider."""
 ALGORITHMS = [f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)]
 """Public key algorithms only: a token signed with a shared secret proves nothing here."""
 ELSEWHERE = frozenset({"cross-site", "same-site"})
@@ -64,7 +64,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
         return _oidc().link_by_email
 
     def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[User, str] | None:
-        """Return the local user of a verified address, where the settings allow it. Never a superuser."""
+        """Return the local user of a verified address, if the settings allow it. Never a superuser."""
         found: tuple[User, str] | None = super().authenticate_by_email(sociallogin)
         return found if found is None or not found[0].is_superuser else None
 
@@ -86,7 +86,6 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
 
     @transaction.atomic
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
-        """Create the user, with the groups."""
         user: User = super().save_user(request, sociallogin, form)
         follow(user, _groups(request))
         return user
@@ -98,7 +97,6 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
 
 
 def _groups(request: HttpRequest) -> list[AuthGroup]:
-    """Return the portal's groups for the provider's claims."""
     oidc = _oidc()
     allowed = groups_for(names_in(claims_of(request), oidc.groups_claim), oidc.group_map, oidc.default_group)
     groups = list(AuthGroup.objects.filter(name__in=allowed).order_by("name"))
@@ -108,7 +106,7 @@ def _groups(request: HttpRequest) -> list[AuthGroup]:
 
 
 def follow(user: User, groups: list[AuthGroup]) -> None:
-    """Make `groups` the user's managed groups. Other groups stay."""
+    """Set the user's managed groups to `groups`. Other groups stay."""
     oidc = _oidc()
     names = managed(oidc.group_map, oidc.default_group, Group)
     with trail.doing(BY):
@@ -127,7 +125,7 @@ def refuse(request: HttpRequest, sociallogin: SocialLogin, reason: str, page: er
 
 
 def keep_claims(request: HttpRequest, data: dict[str, Any]) -> None:
-    """Keep the provider's claims for the rest of this request. They are not stored."""
+    """Keep the provider's claims for this request. They are not stored."""
     request.oidc_claims = {**data.get("id_token", {}), **data.get("userinfo", {})}  # type: ignore[attr-defined]
 
 
@@ -149,9 +147,9 @@ def _oidc() -> Oidc:
 
 
 def names_in(claims: Mapping[str, Any], path: str) -> frozenset[str]:
-    """Return the names in a claim: a list of texts, or one text. Dots lead inwards ("realm_access.roles").
+    """Return the names in a claim (a list or one text). Dots separate levels ("realm_access.roles").
 
-    A value of another form gives no names.
+    Any other value gives no names.
     """
     value: Any = claims.get(path)
     if value is None:
@@ -168,8 +166,8 @@ def names_in(claims: Mapping[str, Any], path: str) -> frozenset[str]:
 def groups_for(names: Iterable[str], group_map: Mapping[str, frozenset[str]], default: str) -> frozenset[str]:
     """Return the portal's groups for the provider's groups `names`, `default` if none is mapped.
 
-    Names are case-sensitive: a provider may have two groups that differ by case alone. Keycloak's "/path" names match
-    with and without the slash.
+    Names are case-sensitive, because a provider's groups may differ by case alone. Keycloak's "/path" names match with
+    and without the slash.
     """
     found: frozenset[str] = frozenset()
     for name in names:
@@ -183,7 +181,7 @@ def managed(group_map: Mapping[str, frozenset[str]], default: str, ours: Iterabl
 
 
 class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
-    """allauth's adapter, but it always requires an ID token, verifies its signature, and stores no claims."""
+    """Always require an ID token, verify its signature, and store no claims."""
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -237,7 +235,7 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
 @login_not_required
 @require_safe
 def start(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Send the browser to the provider. Requests from other sites are refused."""
+    """Redirect to the provider. Requests from other sites are refused."""
     adapter = _adapter(request, provider_id)
     if request.headers.get("Sec-Fetch-Site") in ELSEWHERE:
         return HttpResponseRedirect(reverse("account_login"))
@@ -260,7 +258,6 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
 @login_not_required
 @require_safe
 def finish(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Complete the sign-in with the provider's answer."""
     adapter = _adapter(request, provider_id)
     try:
         response: HttpResponse = OAuth2CallbackView.adapter_view(adapter)(request)

@@ -1,4 +1,4 @@
-"""Users, groups and how they sign in. Models that hold secrets (second factors, sessions, tokens) have no page."""
+"""Users, groups and sign-in settings. Models that hold secrets (second factors, sessions, tokens) have no page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ admin.site.unregister(User)
 
 @admin.register(User)
 class PortalUserAdmin(UserAdmin):
-    """Django's, with two actions for users who lost a device."""
+    """Django's user admin with two actions for lost devices."""
 
     actions = ("remove_second_factors", "end_sessions")
     show_full_result_count = False
@@ -65,7 +65,7 @@ class PortalUserAdmin(UserAdmin):
         self.message_user(request, text % {"number": sessions}, messages.SUCCESS)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
-        """Only a superuser makes superusers or gives a permission to a single user."""
+        """Only a superuser may create superusers or grant permissions to a single user."""
         fields = tuple(super().get_readonly_fields(request, obj))
         return fields if request.user.is_superuser else (*fields, "is_superuser", "is_staff", "user_permissions")
 
@@ -78,15 +78,13 @@ class PortalUserAdmin(UserAdmin):
         return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
 
     def _within_reach(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
-        """Return the users without superusers, unless a superuser asks."""
+        """Exclude superusers, unless a superuser asks."""
         within = queryset if request.user.is_superuser else queryset.filter(is_superuser=False)
         return list(within.order_by("pk"))
 
 
 @admin.register(PortalSettings)
 class PortalSettingsAdmin(admin.ModelAdmin):
-    """One row, there from the start."""
-
     list_display = ("__str__", "signup_open", "signup_viewer", "superusers_need_second_factor")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -102,12 +100,11 @@ class GroupPolicyAdmin(admin.ModelAdmin):
     list_select_related = ("group",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
-        """The group cannot be changed."""
         return ("group",) if obj else ()
 
 
 class GroupScopeForm(forms.ModelForm):
-    """Offer the control rows, and listed pipelines that have none now."""
+    """Offer the control rows, and listed pipelines without one."""
 
     entity_names = forms.MultipleChoiceField(
         label=_("pipelines"),
@@ -141,5 +138,4 @@ class GroupScopeAdmin(UnrestrictedUsersAdmin):
         return row.names
 
     def get_readonly_fields(self, request: HttpRequest, obj: GroupScope | None = None) -> tuple[str, ...]:
-        """The group cannot be changed."""
         return ("group",) if obj else ()

@@ -1,4 +1,4 @@
-"""How the read-only tables show a field: in a list, on the row's page, as it is stored, and as JSON."""
+"""Format a field for a list, for the row's page, as stored, and as JSON."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Column = Callable[[Any], Any]
 
 CUT = 90
 LONG = 256
-"""Columns of more characters are cut in lists."""
+"""Longer columns are cut in lists (characters)."""
 SPECIAL = {
     ("connectionloginevent", "login_name"): "SYSNAME",
     ("connectionloginevent", "database_name"): "SYSNAME",
     ("connectionloginevent", "login_time"): "DATETIME",
 }
-"""Columns whose type in the contract is not the one of the model's field (tests/contract)."""
+"""Columns with a contract type that differs from the model field's (tests/contract)."""
 _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
     (models.BigAutoField, "BIGINT IDENTITY"),
     (models.BigIntegerField, "BIGINT"),
@@ -46,11 +46,11 @@ _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
 )
 _ENDS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.DOTALL)
 _SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7F: 0x2421}
-"""Control characters, and the signs that stand for them."""
+"""Control characters and their visible symbols."""
 
 
 def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
-    """Return how a field is shown; any other name as it is. `cut`: the beginning of a long text only, for lists.
+    """Return a column that formats the field, or `name` if it is none. `cut`: cut a long text, for lists.
 
     Times are in the user's zone, to the second, with UTC on hover. Keys have no separators. No value is a dash.
     """
@@ -83,7 +83,7 @@ def _beginning(text: str) -> SafeString:
 
 
 def _login_time(value: datetime) -> SafeString:
-    """Convert a time by the server's own clock with the clock's present offset, or show it as such."""
+    """Convert a time of the server's local clock with its current offset, or mark it as local."""
     offset = server_offset()
     if offset is None:
         return format_html("{} {}", f"{value:%Y-%m-%d %H:%M:%S}", gettext("(server's clock)"))
@@ -91,7 +91,7 @@ def _login_time(value: datetime) -> SafeString:
 
 
 def server_offset() -> timedelta | None:
-    """Return the UTC offset of the server's clock, at most a minute old, or None if it could not be read."""
+    """Return the UTC offset of the server's clock (cached for a minute), or None if it could not be read."""
 
     def read() -> timedelta | None:
         try:
@@ -103,7 +103,7 @@ def server_offset() -> timedelta | None:
 
 
 class Stored(NamedTuple):
-    """One column of one row. `shown`: its value as HTML; `note`: a text's length and outer blanks."""
+    """One column of one row. `shown`: the value as HTML; `note`: a text's length and outer blanks."""
 
     column: str
     type: str
@@ -112,13 +112,13 @@ class Stored(NamedTuple):
 
 
 def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
-    """Return the readable columns in the table's order, without those derived from another column."""
+    """Return the readable columns in table order, without those derived from another column."""
     derived = (models.BinaryField, ErrorTextField)
     return [field for field in model._meta.concrete_fields if not isinstance(field, derived)]
 
 
 def sql_type(field: Field[Any, Any]) -> str:
-    """Return the column's type: as the contract declares it, for the portal's own tables as their database does."""
+    """Return the type in the contract; for the portal's own tables, in their database."""
     model = field.model
     if getattr(model, "database_alias", "default") not in WATCHED:
         return str(field.db_type(connections["default"])).upper()
@@ -134,13 +134,12 @@ def sql_type(field: Field[Any, Any]) -> str:
 
 
 def value_of(row: Model, field: Field[Any, Any]) -> Any:
-    """Return the value for a file: times aware in UTC, those by the server's own clock without a zone."""
+    """Return the value for a file: times aware in UTC, those of the server's local clock naive."""
     value = field.value_from_object(row)
     return value.replace(tzinfo=None) if isinstance(value, datetime) and _by_the_servers_clock(field) else value
 
 
 def stored(row: Model) -> Iterator[Stored]:
-    """Return the row column by column."""
     for field in fields_of(type(row)):
         value = field.value_from_object(row)
         null = "NULL" if field.null else "NOT NULL"
@@ -148,7 +147,7 @@ def stored(row: Model) -> Iterator[Stored]:
 
 
 def row_json(row: Model, *, types: bool = False) -> str:
-    """Return the row as indented JSON; with `types` beside the table's name and the columns' types."""
+    """Return the row as indented JSON; with `types`, include the table's name and the columns' types."""
     fields = fields_of(type(row))
     values = {str(field.column): value_of(row, field) for field in fields}
     if not types:
@@ -189,7 +188,6 @@ def _blanks(text: str) -> SafeString:
 
 
 def _note(value: Any) -> str:
-    """Return a text's length and the number of its outer blanks."""
     if not isinstance(value, str) or not value:
         return ""
     length = ngettext("%(number)d character", "%(number)d characters", len(value)) % {"number": len(value)}

@@ -1,4 +1,4 @@
-"""List filters whose choices are known beforehand: no table is scanned to find out what could be chosen."""
+"""List filters with known choices: no table is scanned to find them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from monitoring.web import labels as web_labels
 from monitoring.web.parts import sign_of
 
 MANY = 500
-"""The most pipelines that a filter offers."""
 
 Options = Iterable[tuple[str, Any]]
 
 
 def pipeline_names() -> list[str]:
-    """Return the names of the control rows: the last snapshot's, else read (a row per pipeline).
+    """Return the control rows' names from the last snapshot, else from the table. Any text can be a name.
 
-    Empty when neither is available. Any text can be a name.
+    Empty when neither is available.
     """
     snapshot = current().snapshot
     if snapshot is not None:
@@ -41,7 +40,7 @@ def pipeline_names() -> list[str]:
 
 
 class ColumnFilter(SimpleListFilter):
-    """A filter by the values of one `column`. `options`: (value, title)."""
+    """Filter by the values of one `column`. `options`: (value, title)."""
 
     column: ClassVar[str] = ""
     fixed_options: ClassVar[Options] = ()
@@ -52,7 +51,6 @@ class ColumnFilter(SimpleListFilter):
 
     @classmethod
     def accepts(cls, value: str) -> bool:
-        """Return whether the URL may hold this value."""
         return value in {option for option, _title in cls.options()}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Options:
@@ -64,7 +62,7 @@ class ColumnFilter(SimpleListFilter):
 
 
 class WindowFilter(ColumnFilter):
-    """How far back. The paginator turns it, and the other parameters of the place in the list, into a range of keys."""
+    """The period. The paginator turns it and the other position parameters into a range of keys."""
 
     title, parameter_name = _("period"), WINDOW
     fixed_options = (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
@@ -87,7 +85,7 @@ class PipelineFilter(ColumnFilter):
 
     @classmethod
     def accepts(cls, value: str) -> bool:
-        """Any name: the list may hold rows of pipelines that have no control row now."""
+        """Accept any name: rows may belong to pipelines without a control row."""
         return True
 
 
@@ -105,7 +103,7 @@ class ExecutionStatusFilter(ColumnFilter):
         return [(status.value, sign_of(status).word) for status in cls.vocabulary]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows with the chosen status; "unknown" is every other value."""
+        """Filter by status; "unknown" is every other value."""
         if self.value() == "unknown":
             known = [status.value for status in self.vocabulary if status.value != "unknown"]
             return queryset.exclude(status__in=known)
@@ -116,7 +114,7 @@ class RunStatusFilter(ExecutionStatusFilter):
     vocabulary = RunStatus
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Use the status that the run has for this user: of the pipelines that they may see."""
+        """Filter by the status computed from the pipelines in the user's scope."""
         value = self.value()
         if not value or scope.pipelines() is None:
             return super().queryset(request, queryset)

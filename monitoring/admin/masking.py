@@ -1,5 +1,3 @@
-"""Rows of the admin as a reader may see them: logins masked, runs narrowed to the reader's pipelines."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -21,7 +19,7 @@ def may_see_logins(request: HttpRequest) -> bool:
 
 
 def mask_rows(rows: Iterable[Any], *, logins: bool) -> list[Any]:
-    """Return the rows, changed in place to what the reader may see. `logins`: the reader may see logins."""
+    """Mask the rows in place for the user's permissions and scope."""
     found = list(rows)
     if scope.pipelines() is not None:
         fill_in(row for row in found if isinstance(row, ScopedRun))
@@ -40,7 +38,7 @@ def _mask(row: Any) -> None:
 
 
 def searchable(model: type[Model], names: Iterable[str], *, logins: bool) -> list[str]:
-    """Return the columns that a reader may search: a search in a hidden column would reveal its values."""
+    """Return the searchable columns: a search in a hidden column would reveal its values."""
     limited = issubclass(model, ScopedRun) and scope.pipelines() is not None
     hidden = {*HIDDEN, "entities_requested"} if limited else set()
     return [name for name in names if name not in hidden and (logins or not _is_masked(model, name))]

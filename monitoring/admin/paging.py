@@ -25,17 +25,16 @@ from monitoring.web.sheets import MAX_ROWS
 WINDOW = "window"
 OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK = "older", "newer", "since", "until", "run", "on", "clock"
 PLACE = (OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK)
-"""The parameters of the URL for the place in the list."""
+"""URL parameters of the position in the list."""
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_WINDOW = "7d"
-"""The period of a filter or a text search, unless one is chosen."""
+"""Period of a filter or a text search without an explicit one."""
 LONGEST = timedelta(days=92)
-"""The longest period of a filtered list."""
 BIGGEST_KEY = 2**63 - 1
 EDGE = 500
-"""Rows at each end of a range of one key that tell where it begins and ends in another key."""
+"""Rows at each end of a range of one key that are read to find the ends in another key."""
 EXPORT_SECONDS = 30.0
-"""How long the warehouse may take for a whole file. No page waits for it."""
+"""Warehouse time limit for an export. No page waits for it."""
 EXPORT_CHUNK = 1_000
 EXPORT_LABELS = {"csv": "CSV", "xlsx": "XLSX", "jsonl": "JSON lines"}
 
@@ -54,13 +53,12 @@ class Keys(NamedTuple):
     last: int | None = None
 
     def lookups(self, column: str) -> dict[str, int]:
-        """Return the range as keyword arguments of a queryset's filter."""
         ends = {f"{column}__gte": self.first, f"{column}__lte": self.last}
         return {name: key for name, key in ends.items() if key is not None}
 
 
 class Place(NamedTuple):
-    """Where in a keyed list the request is. `moment`: the list begins with the newest row that is not later."""
+    """Position of the request in a keyed list. `moment`: start at the newest row that is not later."""
 
     older: int | None = None
     newer: int | None = None
@@ -72,7 +70,7 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> tuple[Self, list[str]]:
-        """Return the place, and the names of the parameters that could not be read."""
+        """Return the place, and the names of unreadable parameters."""
         values: dict[str, Any] = {
             OLDER: parse_key(query.get(OLDER)),
             NEWER: parse_key(query.get(NEWER)),
@@ -107,8 +105,7 @@ class Place(NamedTuple):
 class UncountedPaginator(Paginator):
     """One page of at most `per_page` rows, without a COUNT.
 
-    The change list asks its paginator for the rows only where there is more than one page, so `count` claims one row
-    more than a page has.
+    The change list asks its paginator for rows only if there is more than one page, so `count` is one more than a page.
     """
 
     has_more = has_newer = False
@@ -124,7 +121,6 @@ class UncountedPaginator(Paginator):
         return Page(self.rows, 1, self)
 
     def all_rows(self) -> Iterator[Any]:
-        """Return the rows of an export."""
         return iter(self.rows)
 
 
@@ -176,7 +172,7 @@ class KeysetPaginator(UncountedPaginator):
         return Page(rows, 1, self)
 
     def rows_below(self, key: int | None = None) -> QuerySet[Any]:
-        """Return the rows below a key, newest first; without a key those from where the request begins."""
+        """Return the rows below a key, newest first; without a key from the requested position."""
         key = self.place.older if key is None else key
         if key is not None:
             return self._between(Keys(last=key - 1))
@@ -186,7 +182,7 @@ class KeysetPaginator(UncountedPaginator):
         return self.filtered.none() if found is None else self._between(found[1])
 
     def all_rows(self) -> Iterator[Any]:
-        """Return every row from where the request begins: each statement begins below the last one's key."""
+        """Yield all rows from the requested position; each statement seeks below the last key."""
         left, key = EXPORT_SECONDS, None
         while True:
             with budget(left, anew=True) as waits:
@@ -225,7 +221,7 @@ class KeysetPaginator(UncountedPaginator):
         return Keys(*ends).lookups(self.admin.period_key) if self.admin.period_key else {}, Keys(*own_ends)
 
     def _key_at(self, moment: datetime, *, newest: bool) -> int | None:
-        """Return the outermost key of the outermost time inside: several rows may have one time."""
+        """Return the outermost key of the outermost time in range: several rows may share one time."""
         model, at = self.admin.period_model or self.admin.model, self.admin.period_at
         compare, sign, outermost = ("lte", "-", Max) if newest else ("gte", "", Min)
         rows = model._default_manager.order_by()
@@ -247,18 +243,16 @@ class KeysetPaginator(UncountedPaginator):
 
 
 class ReadOnlyChangeList(ChangeList):
-    """Django's change list, with the addresses that our templates need."""
-
     most_rows = MAX_ROWS
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """Return (label, address) of each kind of file, with what this list is filtered by."""
+        """Return (label, URL) of each export format, with this list's filters."""
         return [(label, f"export.{kind}{self.get_query_string()}") for kind, label in EXPORT_LABELS.items()]
 
     @property
     def kept_parameters(self) -> list[tuple[str, str]]:
-        """Return the parameters of the filters, which another search keeps."""
+        """Return the filter parameters that a new search keeps."""
         return [(name, value) for name, value in self.params.items() if name not in {"q", *PLACE}]
 
     @property
@@ -274,12 +268,11 @@ class ReadOnlyChangeList(ChangeList):
         return self._neighbour(NEWER, self.paginator.newer) if self.paginator.has_newer else None
 
     def _neighbour(self, name: str, cursor: int | None) -> str:
-        """Return the next page's address. An empty page past an end leads back to the newest."""
+        """Return the next page's URL. Past either end it is the newest page."""
         return self.newest_url if cursor is None else self.get_query_string({name: cursor})
 
 
 def parse_key(text: str | None) -> int | None:
-    """Return a primary key from the URL, or None where it cannot be one."""
     text = (text or "").strip()
     if not text.isascii() or not text.isdigit():
         return None
@@ -288,10 +281,7 @@ def parse_key(text: str | None) -> int | None:
 
 
 def parse_moment(text: str | None, *, end: bool = False) -> datetime | None:
-    """Return an aware time from ISO text; without an offset it is in the user's zone. None where it is no time.
-
-    A date alone is its start, with `end` its last second.
-    """
+    """Parse ISO text to an aware time (default: user zone) or None. A date is its start, with `end` its last second."""
     text = (text or "").strip()
     try:
         if "T" in text:
@@ -310,13 +300,13 @@ def parse_moment(text: str | None, *, end: bool = False) -> datetime | None:
 
 
 def parse_day(day: str | None, clock: str | None) -> datetime | None:
-    """Return the moment of a day and perhaps a time of day, in the user's zone; without a time the day's end."""
+    """Return the moment of a day and optional time in the user's zone; without a time, the end of the day."""
     day, clock = (day or "").strip(), (clock or "").strip()
     return parse_moment(f"{day}T{clock}" if day and clock and "T" not in day else day, end=True)
 
 
 def _shifted(moment: datetime, by: timedelta) -> datetime | None:
-    """Return the moment that much earlier or later, None beyond the calendar."""
+    """Return the shifted moment, or None beyond the calendar."""
     try:
         return moment + by
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The portal's own tables: settings are edited here, what the collector stored and the activity log are only read."""
+"""The portal's own tables: editable settings, read-only collector data and activity log."""
 
 from __future__ import annotations
 
@@ -37,12 +37,10 @@ RULES = (
     ("failure_warning_percent", "failure_critical_percent"),
     ("coverage_warning_points", "coverage_critical_points"),
 )
-"""Pairs of thresholds: a warning may not be above its critical one."""
+"""Pairs of thresholds: the warning may not be above the critical one."""
 
 
 class PipelineSettingsForm(forms.ModelForm):
-    """Offer the control rows without settings; check the thresholds."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "entity_name" in self.fields:
@@ -61,7 +59,7 @@ class PipelineSettingsForm(forms.ModelForm):
                 )
 
     def clean_entity_name(self) -> str:
-        """Refuse a pipeline that the user may not see, also where names are typed."""
+        """Refuse a pipeline outside the user's scope, even if typed."""
         name: str = self.cleaned_data["entity_name"]
         if not scope.within(name):
             raise forms.ValidationError(gettext("There is no pipeline “%(name)s” in ctl.etl_control.") % {"name": name})
@@ -97,7 +95,6 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        """The name is the key: it cannot be changed."""
         return (*self.readonly_fields, "entity_name") if obj else self.readonly_fields
 
 
@@ -113,8 +110,6 @@ class CollectorStateAdmin(ReadOnlyAdmin, UnrestrictedUsersAdmin):
 
 
 class OwnKeyedAdmin(KeyedAdmin):
-    """A table that the collector fills."""
-
     period_at = "sampled_at"
     search_fields = ("id",)
     search_help_text = _("A row's number.")

@@ -1,4 +1,4 @@
-"""The admin of tables that are only read: a list and a row's page, GET only, every column, each as a file too."""
+"""Admin of read-only tables: a list and a row's page, GET only, every column, with exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from monitoring.web.sheets import MEDIA_TYPES, Sheet
 
 
 class UnrestrictedUsersAdmin(admin.ModelAdmin):
-    """A table that names every pipeline: closed to users whose groups see some pipelines only."""
+    """Closed to users limited to some pipelines, because the table names every pipeline."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return scope.pipelines() is None and super().has_module_permission(request)
@@ -50,7 +50,7 @@ class UnrestrictedUsersAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """A small table: the whole list on one page, sortable, without a COUNT."""
+    """A small table: one sortable page without a COUNT."""
 
     actions = None
     show_full_result_count = False
@@ -70,7 +70,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     has_add_permission = has_change_permission = has_delete_permission = _never
 
     def get_urls(self) -> list[Any]:
-        """Return the addresses of the list and of a row, and of both as files. There are no others."""
+        """Return the URLs of list and row, and their exports. There are no others."""
         name, view = f"{self.opts.app_label}_{self.opts.model_name}", self.admin_site.admin_view
         return [
             path("", view(self.changelist_view), name=f"{name}_changelist"),
@@ -93,7 +93,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     @cached_property
     def shown_fields(self) -> list[Any]:
-        """Every column, in the table's order: names, or functions that show them."""
         names = [field.name for field in fields.fields_of(self.model) if field.name not in self.hidden_fields]
         return [*(fields.shown(self.model, name) for name in names), *self.more_fields]
 
@@ -120,9 +119,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return self._readable(request, lambda: self._row_as_json(request, object_id), status=503)
 
     def read_parameters(self, request: HttpRequest) -> None:
-        """Leave parameters out of `request.GET` that this list has not or cannot read, name them in messages.
+        """Drop unknown and unreadable parameters from `request.GET`, and report them in messages.
 
-        Django would take any `?column__contains=x` for a filter and read the whole table for it.
+        Django would accept any `?column__contains=x` as a filter and scan the table.
         """
         specs: Any = self.get_list_filter(request)
         filters = {spec.parameter_name: spec for spec in specs}
@@ -161,13 +160,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return []
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
-        """Return the addresses of the rows before and after this one in the list, None where there is none."""
+        """Return the URLs of the previous and the next row, or None."""
         return None, None
 
     def _readable(self, request: HttpRequest, view: Any, status: int = 200) -> HttpResponse:
-        """Answer with the view, or with what is wrong with the database and what to do.
+        """Return the view's response, or a description of the database problem with `status`.
 
-        `status`: of the latter, 200 for a page, which then shows what the portal knows.
+        `status` is 200 for a page, which then shows what the portal knows.
         """
         if request.method not in {"GET", "HEAD"}:
             raise PermissionDenied
@@ -195,7 +194,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return export.send(request, lambda: self._sheet(request, kind), kind)
 
     def _sheet(self, request: HttpRequest, kind: str) -> Sheet:
-        """Return the list's rows with every column as it is stored; in a spreadsheet no value is the word NULL."""
+        """Return the list's rows with stored values; spreadsheets have no NULL text."""
         columns, null = fields.fields_of(self.model), None if kind == "jsonl" else "NULL"
         with budget(paging.EXPORT_SECONDS, anew=True):
             found = self.get_changelist_instance(request)
@@ -220,11 +219,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class KeyedAdmin(ReadOnlyAdmin):
-    """A table that grows for ever: paged by primary key, filtered only inside a period.
+    """A growing table: paged by primary key, filtered only inside a period.
 
-    `period_at` is the indexed time column that turns a period into keys, of `period_model` where it is another table;
-    `period_key` is then that table's key, an indexed column here too. A text is searched in `search_fields` after the
-    first, which is the key.
+    `period_at` is the indexed time column that turns a period into keys. If it belongs to another table `period_model`,
+    `period_key` is that table's key, an indexed column here too. The first of `search_fields` is the key; texts are
+    searched in the rest.
     """
 
     change_list_template = "admin/monitoring/keyed_list.html"
@@ -266,14 +265,13 @@ class KeyedAdmin(ReadOnlyAdmin):
         )
 
     def needs_a_period(self, request: HttpRequest) -> bool:
-        """Return whether a filter or a text search is asked for: only the key is indexed."""
+        """Return whether there is a filter or a text search: only the key is indexed."""
         term = request.GET.get("q", "").strip()
         filters: Any = self.get_list_filter(request)
         names = {spec.parameter_name for spec in filters} - {paging.WINDOW}
         return bool(names & request.GET.keys()) or (bool(term) and self.searched_key(term) is None)
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
-        """One seek on the key to each side."""
         rows = self.model._default_manager.order_by()
         newer = rows.filter(pk__gt=obj.pk).order_by("pk").values_list("pk", flat=True)[:1]
         older = rows.filter(pk__lt=obj.pk).order_by("-pk").values_list("pk", flat=True)[:1]
@@ -281,7 +279,7 @@ class KeyedAdmin(ReadOnlyAdmin):
         return detail_url(request, self.model, found[0]), detail_url(request, self.model, found[1])
 
     def searched_key(self, term: str) -> int | None:
-        """Return the key that the search names ("123" or "#123"), or None for a text."""
+        """Return the key in the search ("123" or "#123"), or None for a text."""
         return paging.parse_key(term.strip().removeprefix("#"))
 
     def key_column(self, term: str) -> str:

@@ -1,6 +1,6 @@
-"""What belongs to a row: links, and small tables of rows in its run, in its session, at its time.
+"""Related rows of an admin row: links and small tables.
 
-Each table is one bounded read by an index. A user gets neither links to nor rows of tables that they may not see.
+Each table is one bounded index read. Tables that the user may not see are left out.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ from monitoring.web import parts
 from monitoring.web.formats import number_text
 
 AROUND = timedelta(minutes=5)
-"""Login events belong to a run from so long before its start to so long after its end."""
+"""Margin around a run in which login events belong to it."""
 MOST_ENTITIES = 500
-"""Run entities shown under their run; there is one per pipeline."""
 MOST = 50
-"""Rows shown of anything else."""
 NEAR_RUNS = 500
-"""Runs before and after a run that are searched for executions of the same pipeline: one seek each."""
+"""Runs on each side that are searched for executions of the pipeline: one seek each."""
 NEAR_EVENTS = 2_000
-"""Events before and after an event that are searched for the same session: one range of the key."""
+"""Events on each side that are searched for the same session: one range of the key."""
 
 COLUMNS: dict[type[Model], tuple[str, ...]] = {
     EtlRunEntity: (
@@ -56,7 +54,7 @@ Links = list[tuple[Any, str | None]]
 
 
 class Related(NamedTuple):
-    """A small table under a row. `rows`: (address or None, name, cells). `note`: the limits of the search."""
+    """A small table under a row. `rows`: (URL or None, name, cells). `note`: the limits of the search."""
 
     title: Any
     headers: list[Any]
@@ -65,7 +63,7 @@ class Related(NamedTuple):
 
 
 def url_or_none(name: str, *args: Any) -> str | None:
-    """Return the address, or None for a key that no address can hold."""
+    """Return the URL, or None for a key that no URL can contain."""
     try:
         return reverse(name, args=args)
     except NoReverseMatch:
@@ -77,14 +75,14 @@ def may_see(request: HttpRequest, model: type[Model]) -> bool:
 
 
 def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
-    """Return the address of a list with this query, or None for a user who may not see it."""
+    """Return the list's URL, or None for a user without access."""
     if not may_see(request, model):
         return None
     return f"{reverse(_view(model, 'changelist'))}?{urlencode(query)}"
 
 
 def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
-    """Return the address of one row, or None for a user who may not see it (or a key without one)."""
+    """Return the row's URL, or None for a user without access or an invalid key."""
     if key in (None, "") or not may_see(request, model):
         return None
     return url_or_none(_view(model, "change"), quote(key))
@@ -95,7 +93,6 @@ def _view(model: type[Model], action: str) -> str:
 
 
 def between(since: datetime, until: datetime | None) -> dict[str, str]:
-    """Return the query of a list from just before a start to just after a finish (or now)."""
     ends = {"since": since - AROUND, "until": (until or timezone.now()) + AROUND}
     return {name: moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for name, moment in ends.items()}
 
@@ -105,13 +102,12 @@ def events_url(request: HttpRequest, since: datetime, until: datetime | None) ->
 
 
 def run_entities(request: HttpRequest, run: EtlRun) -> list[Related]:
-    """Return the run's executions, one per pipeline, by the index on run_id."""
     rows = EtlRunEntity.objects.filter(run_id=run.run_id).order_by("run_id", "entity_name")
     return _table(request, _("run entities"), EtlRunEntity, rows, most=MOST_ENTITIES)
 
 
 def executions(request: HttpRequest, entity: EtlRunEntity) -> list[Related]:
-    """Return the same pipeline's executions before and after this one, through the runs around it."""
+    """Return the pipeline's previous and next executions, through the runs around this one."""
     near = EtlRun.objects.values("run_id")
     before = near.filter(run_id__lt=entity.run_id).order_by("-run_id")[:NEAR_RUNS]
     after = near.filter(run_id__gt=entity.run_id).order_by("run_id")[:NEAR_RUNS]
@@ -125,7 +121,7 @@ def executions(request: HttpRequest, entity: EtlRunEntity) -> list[Related]:
 
 
 def last_executions(request: HttpRequest, control: EtlControl) -> list[Related]:
-    """Return a pipeline's newest executions, through the runs up to the last one that its control row names."""
+    """Return a pipeline's newest executions, through the runs up to its control row's last run."""
     if control.last_run_id is None:
         return []
     near = EtlRun.objects.values("run_id").filter(run_id__lte=control.last_run_id).order_by("-run_id")[:NEAR_RUNS]
@@ -137,7 +133,6 @@ def last_executions(request: HttpRequest, control: EtlControl) -> list[Related]:
 
 
 def events(request: HttpRequest, started: datetime, finished: datetime | None) -> list[Related]:
-    """Return the login events from just before a start to just after its finish (or now), by the index on the time."""
     until = (finished or timezone.now()) + AROUND
     rows = ConnectionLoginEvent.objects.filter(event_time_utc__gte=started - AROUND, event_time_utc__lte=until)
     # By the time alone, as in the index: with the key the server would sort the whole period first.
@@ -145,7 +140,7 @@ def events(request: HttpRequest, started: datetime, finished: datetime | None) -
 
 
 def samples(request: HttpRequest, event: ConnectionLoginEvent) -> list[Related]:
-    """Return the same session's other samples, among the events before and after this one."""
+    """Return the session's other samples among the events around this one."""
     if event.session_id is None or event.login_time is None:
         return []
     rows = ConnectionLoginEvent.objects.filter(
@@ -160,7 +155,6 @@ def samples(request: HttpRequest, event: ConnectionLoginEvent) -> list[Related]:
 
 
 def runs(request: HttpRequest, moment: datetime) -> list[Related]:
-    """Return the runs that started from half an hour before a moment to just after it, by the index on their start."""
     rows = EtlRun.objects.filter(started_at__gte=moment - 6 * AROUND, started_at__lte=moment + AROUND)
     return _table(request, _("runs around it"), EtlRun, rows.order_by("-started_at"))
 
@@ -168,7 +162,7 @@ def runs(request: HttpRequest, moment: datetime) -> list[Related]:
 def _table(
     request: HttpRequest, title: Any, model: type[Model], rows: Any, *, note: str = "", most: int = MOST
 ) -> list[Related]:
-    """Return the rows (a queryset or list) as a table; nothing for a user who may not see them."""
+    """Return the rows (a queryset or list) as a table, or nothing for a user without access."""
     if not may_see(request, model):
         return []
     names, statuses = COLUMNS[model], STATUSES.get(model)

@@ -1,5 +1,3 @@
-"""The ETL's four tables, with links between them and to the portal's pages."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -21,8 +19,6 @@ from monitoring.web import parts
 
 @admin.register(EtlControl)
 class EtlControlAdmin(ReadOnlyAdmin):
-    """One row per pipeline: small enough for one page, sortable, searched in full."""
-
     list_display = (
         *("entity_name", "is_active", "state", "watermark_updated_at", "watermark_id", "last_run_id"),
         *("last_success_at", "source_table", "target_table", "batch_size", "cutoff_minutes"),
@@ -38,7 +34,7 @@ class EtlControlAdmin(ReadOnlyAdmin):
         return related.last_executions(request, obj)
 
     def neighbours(self, request: HttpRequest, obj: EtlControl) -> tuple[str | None, str | None]:
-        """By name, among the names that are known without a query."""
+        """Take the neighbours from the known names, without a query."""
         names = filters.pipeline_names()
         before = max((name for name in names if name < obj.entity_name), default=None)
         after = min((name for name in names if name > obj.entity_name), default=None)

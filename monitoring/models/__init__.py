@@ -1,5 +1,3 @@
-"""The models: the ETL's tables (read-only) and the portal's own."""
-
 from monitoring.models.accounts import GroupPolicy, GroupScope, PortalSettings
 from monitoring.models.history import PipelineRollup
 from monitoring.models.portal import (

@@ -1,5 +1,3 @@
-"""Settings of accounts: sign-up and required second factors."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -15,7 +13,7 @@ from monitoring.models.fields import ForeignJSONField
 
 
 class PortalSettings(models.Model):
-    """One row. The defaults are closed."""
+    """A single row. The defaults are closed."""
 
     SINGLETON = 1
 
@@ -45,12 +43,11 @@ class PortalSettings(models.Model):
 
     @classmethod
     def load(cls) -> Self:
-        """Return the row, or the defaults if there is none."""
         return cls.objects.filter(pk=cls.SINGLETON).first() or cls(pk=cls.SINGLETON)
 
 
 class GroupPolicy(models.Model):
-    """What members of a group need in addition to a password."""
+    """Requirements for a group's members in addition to a password."""
 
     group = models.OneToOneField(Group, verbose_name=_("group"), on_delete=models.CASCADE, related_name="policy")
     require_second_factor = models.BooleanField(
@@ -69,14 +66,13 @@ class GroupPolicy(models.Model):
 
 
 MOST_PIPELINES = 500
-"""Names that one group may list: they are parameters of the statements, and a server takes about 2,000."""
+"""Names per group: they are statement parameters, and SQL Server allows about 2,000."""
 
 
 class GroupScope(models.Model):
-    """Limits a group to some pipelines. An empty list is a limit too: its members see none.
+    """Limits a group to some pipelines. An empty list is a limit too: members see none.
 
-    Without a row the group is not limited. Who is in a limited group sees what all their limited groups
-    list together, whatever other groups they are in: a limit wins.
+    A user in limited groups sees the union of their lists, whatever other groups the user has: a limit wins.
     """
 
     group = models.OneToOneField(Group, models.CASCADE, related_name="scope", verbose_name=_("group"))
@@ -99,15 +95,13 @@ class GroupScope(models.Model):
 
     @property
     def names(self) -> str:
-        """The pipelines in one line."""
         return ", ".join(self.entity_names) or "-"
 
     @classmethod
     def of(cls, user: Any) -> frozenset[str]:
-        """Return what the limited groups of a user list together. One statement."""
+        """Return the union of the lists of the user's limited groups, in one statement."""
         return joined(cls.objects.filter(group__user=user).order_by("pk").values_list("entity_names", flat=True))
 
 
 def joined(lists: Iterable[list[str]]) -> frozenset[str]:
-    """Return the names of all the lists together."""
     return frozenset(name for names in lists for name in names)

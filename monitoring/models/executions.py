@@ -1,4 +1,4 @@
-"""Rows of runs and executions, of the portal's copy or of the warehouse, as facts for one reader."""
+"""Convert rows of runs and executions (copies or warehouse) to facts for the user."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from monitoring.rules.masking import mask_login
 from monitoring.rules.scope import run_within
 
 BATCH = 500
-"""Runs whose executions are read in one statement: their ids are its parameters."""
+"""Runs per statement when reading executions: their ids are its parameters."""
 
 
 def run_of(row: RunCopy | EtlRun, executions: Iterable[RunEntityCopy | EtlRunEntity] = (), *, logins: bool) -> Run:
-    """Return the run with the executions given, narrowed to the reader's pipelines.
-
-    `logins`: the reader may see logins.
-    """
+    """Return the run with `executions`, narrowed to the scope. `logins`: the user may see logins."""
     error, with_logins = errors_of(row)
     run = Run(
         run_id=row.run_id,
@@ -43,7 +40,6 @@ def run_of(row: RunCopy | EtlRun, executions: Iterable[RunEntityCopy | EtlRunEnt
 
 
 def execution_of(row: RunEntityCopy | EtlRunEntity, *, logins: bool) -> Execution:
-    """Return the execution. `logins`: the reader may see logins."""
     if isinstance(row, EtlRunEntity):
         started_at, finished_at = row.entity_started_at, row.entity_finished_at
         counts = row.extracted_count, row.upserted_count, row.soft_deleted_count
@@ -74,8 +70,7 @@ def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None
 
 
 def errors_of(row: RunCopy | RunEntityCopy | EtlRun | EtlRunEntity) -> Errors:
-    """Return the row's errors as the copy holds them. Those of the warehouse, and of copies that were stored
-    without them by an earlier version, are parsed here."""
+    """Return the row's errors, parsed here unless a copy stores them parsed."""
     if isinstance(row, RunCopy | RunEntityCopy) and row.error is not None:
         return row.error, row.error_with_logins
     if isinstance(row, RunCopy | EtlRun):
@@ -84,7 +79,6 @@ def errors_of(row: RunCopy | RunEntityCopy | EtlRun | EtlRunEntity) -> Errors:
 
 
 def shown_error(row: RunCopy | RunEntityCopy, *, logins: bool) -> ErrorText | None:
-    """Return the error of a copy as a reader may see it. `logins`: the reader may see logins."""
     error, with_logins = errors_of(row)
     return with_logins or error if logins else error
 
@@ -92,7 +86,7 @@ def shown_error(row: RunCopy | RunEntityCopy, *, logins: bool) -> ErrorText | No
 def listed_runs(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
     """Return the copied runs without executions.
 
-    Costs a statement per BATCH runs for a reader limited to some pipelines: their executions decide what the run is.
+    In a limited scope, costs one statement per BATCH runs: the executions determine the run's values.
     """
     if scope.pipelines() is None:
         return tuple(run_of(copy, logins=logins) for copy in copies)
@@ -100,7 +94,7 @@ def listed_runs(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
 
 
 def with_executions(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
-    """Return the copied runs with their executions. One statement per BATCH runs."""
+    """One statement per BATCH runs."""
     listed = list(copies)
     own: dict[int, list[RunEntityCopy]] = {}
     for start in range(0, len(listed), BATCH):

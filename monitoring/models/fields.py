@@ -1,5 +1,3 @@
-"""Field types: of the contract's columns, and of warehouse values in the portal's own tables."""
-
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -48,13 +46,13 @@ class UtcDateTimeField(models.DateTimeField):
         return value
 
     def _timespec(self, value: datetime) -> str:
-        """Return how many digits to send: the column's, or all of them where cutting would change the time."""
+        """Send the column's digits, or all where cutting would change the time."""
         digits, unit = ("milliseconds", 1_000) if self.precision else ("seconds", 1_000_000)
         return "microseconds" if value.microsecond % unit else digits
 
 
 class VarCharField(models.CharField):
-    """A VARCHAR: compared with VARCHAR parameters (monitoring/models/lookups.py)."""
+    """Compare with VARCHAR parameters (monitoring/models/lookups.py)."""
 
 
 for _lookup in lookups.MOMENT:
@@ -64,14 +62,14 @@ for _lookup in lookups.VARCHAR:
 
 
 NUL = "\N{SYMBOL FOR NULL}"
-"""Stands for a NUL character in the portal's own tables."""
+"""Replaces a NUL character in the portal's own tables."""
 
 
 class _Foreign(models.Field):
-    """Mixin for warehouse values in the portal's own tables: any value can be stored.
+    """Mixin that can store any warehouse value in the portal's own tables.
 
-    PostgreSQL stores no NUL and refuses a text that is longer than its column; SQLite takes both. Lookups treat their
-    value in the same way, so that a name finds its rows.
+    PostgreSQL rejects NUL and text longer than its column; SQLite accepts both. Lookup values are converted in the same
+    way, so that a name finds its rows.
     """
 
     def get_prep_value(self, value: Any) -> Any:
@@ -107,10 +105,7 @@ def _without_nul(value: Any) -> Any:
 
 
 class ErrorTextField(ForeignJSONField):
-    """An ErrorText (monitoring/rules/error_text.py), stored as JSON without its empty fields.
-
-    None for one that another version stored and this version cannot read.
-    """
+    """An ErrorText (monitoring/rules/error_text.py) as JSON without empty fields. None for an unreadable version."""
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> ErrorText | None:
         stored = super().from_db_value(value, expression, connection)

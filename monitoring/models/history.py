@@ -1,4 +1,4 @@
-"""What remains of the past when samples and copies are old: one row per pipeline and hour or day (docs/history.md)."""
+"""History beyond the retention of samples and copies: one row per pipeline and hour or day (docs/history.md)."""
 
 from __future__ import annotations
 

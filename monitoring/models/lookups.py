@@ -1,5 +1,3 @@
-"""Expressions of the models: the database's own clock, and comparisons in the contract's column types."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -14,10 +12,7 @@ Compiled = tuple[str, list[Any]]
 
 
 class DatabaseTime(Func):
-    """The time of the statement by the database's clock, plus `after` (negative: before it).
-
-    Machines that share a database need not agree about the time.
-    """
+    """The database clock plus `after` (may be negative), because clocks of different machines may disagree."""
 
     output_field = DateTimeField()
 
@@ -41,13 +36,13 @@ class DatabaseTime(Func):
 
 
 AS_VARCHAR = "CAST(%s AS VARCHAR(8000))"
-"""As long as a VARCHAR can be: a cast to the column's own length would cut a longer text into a match."""
+"""The longest VARCHAR: a cast to the column's own length would truncate a longer text into a match."""
 
 _SURVIVES = f"CAST({AS_VARCHAR} AS NVARCHAR(4000)) = CAST(%s AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2"
 
 
 class _Own:
-    """Mixin of a lookup: on SQL Server it compares a column with a value in the column's own type."""
+    """Mixin of a lookup: on SQL Server, compare a column with a value in the column's own type."""
 
     lhs: Any
     rhs: Any
@@ -61,7 +56,7 @@ class _Own:
         return sql, [*params, *more]
 
     def applies(self) -> bool:
-        """Return whether a column is compared with a value. Two columns are compared as they are."""
+        """Return whether a column is compared with a value, not with another column."""
         return isinstance(self.lhs, Col) and isinstance(self.rhs, self.kind)
 
     def compared(self, column: str, connection: Any) -> Compiled:
@@ -69,13 +64,12 @@ class _Own:
 
     @property
     def length(self) -> int:
-        """The column's length in characters."""
         length: int = self.lhs.output_field.max_length
         return length
 
 
 def _fits(text: str, length: int) -> bool:
-    """Return whether a VARCHAR of that length may hold the text. A comparison ignores blanks at its end."""
+    """Return whether a VARCHAR of that length may hold the text. Comparisons ignore trailing blanks."""
     return len(text.rstrip(" ")) <= length
 
 
@@ -86,7 +80,7 @@ def _equal(column: str, text: str) -> Compiled:
 
 
 class _Equal(_Own):
-    """The database's collation decides what is the same, for names and searches alike."""
+    """The database's collation defines equality, for names and searches alike."""
 
     def compared(self, column: str, connection: Any) -> Compiled:
         if not _fits(self.rhs, self.length):
@@ -118,7 +112,7 @@ class _In(_Own):
 
 
 class _Like(_Own):
-    """The collation decides about case, so that nothing is wrapped around the column."""
+    """The collation defines case sensitivity, so that no function wraps the column."""
 
     before = after = "%"
 
@@ -138,9 +132,9 @@ _ESCAPED = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_", "[": "[[]"})
 
 
 class _Moment(_Own):
-    """A time against a column of whole seconds or milliseconds: CAST would round it, and let a row in or out.
+    """Compare a time with a column of whole seconds or milliseconds. CAST would round it and change the result.
 
-    So the value is rounded here, to the column's own digits, in the direction that changes no row's answer.
+    So the value is rounded here to the column's digits, in the direction that keeps every row's answer.
     """
 
     kind = datetime
@@ -165,7 +159,6 @@ class _Moment(_Own):
 
 
 def _lookup(own: type[_Own], base: type[Lookup[Any]], **attributes: Any) -> type[Lookup[Any]]:
-    """Return Django's lookup with the comparison of `own`."""
     return type(base.__name__, (own, base), attributes)
 
 

@@ -1,4 +1,4 @@
-"""Managers that narrow the tables to the reader's scope, and querysets of the watched tables that refuse to write."""
+"""Managers that apply the reader's scope, and read-only querysets of the watched tables."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class ReadOnlyQuerySet(models.QuerySet[Any]):
-    """A queryset whose writing methods raise WarehouseReadOnly."""
-
     create = bulk_create = get_or_create = update_or_create = update = bulk_update = delete = _refuse
 
 
@@ -34,14 +32,12 @@ HIDDEN: dict[str, Any] = {
     "error": None,
     "error_with_logins": None,
 }
-"""Columns of a run that are about all its pipelines together, and their values for a limited reader."""
+"""Columns about all of a run's pipelines, and their values in a limited scope."""
 BATCH = 500
-"""Runs whose executions are read in one statement: their ids are its parameters."""
+"""Runs per statement when reading executions: their ids are its parameters."""
 
 
 class PipelinesManager(models.Manager[T]):
-    """The manager of a table with an `entity_name`: rows of the reader's pipelines."""
-
     def get_queryset(self) -> QuerySet[T]:
         names = scope.pipelines()
         rows = super().get_queryset()
@@ -49,7 +45,7 @@ class PipelinesManager(models.Manager[T]):
 
 
 class RunsManager(models.Manager[T]):
-    """The manager of a table of runs: those with executions (`run_entities`) of the reader's pipelines."""
+    """Runs with executions (`run_entities`) in scope."""
 
     def get_queryset(self) -> QuerySet[T]:
         rows = super().get_queryset()
@@ -57,7 +53,7 @@ class RunsManager(models.Manager[T]):
 
 
 def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
-    """Return those of the runs that have one of these statuses (RunStatus) for this reader."""
+    """Filter by RunStatus as computed for this reader."""
     wanted = list(statuses)
     if scope.pipelines() is None:
         return rows.filter(status__in=wanted)
@@ -81,7 +77,7 @@ def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
 
 
 class ScopedRun(models.Model):
-    """Mixin of a run's model. For a reader limited to some pipelines, rows load without what is about all of them."""
+    """Mixin of a run's model. In a limited scope, rows load without values about all pipelines."""
 
     entities_finish = "finished_at"
 
@@ -102,14 +98,13 @@ class ScopedRun(models.Model):
 
 
 def _entities(model: type[Any]) -> QuerySet[Any]:
-    """Return the executions of that table of runs which the reader may see, unordered."""
     entities: type[Any] = model._meta.get_field("run_entities").related_model
     found: QuerySet[Any] = entities.objects.order_by()
     return found
 
 
 def _own(model: type[Any], condition: Q | None = None) -> Q:
-    """Return the condition that a run has such an execution among those that the reader may see.
+    """Return the condition that a run has a visible execution that matches `condition`.
 
     On `default` an EXISTS, which is a seek per run. On `dw` an IN, because mssql-django wraps EXISTS in CASE.
     """
@@ -120,7 +115,7 @@ def _own(model: type[Any], condition: Q | None = None) -> Q:
 
 
 def fill_in(runs: Iterable[Any]) -> None:
-    """Set these columns from the executions that a limited reader may see. One statement per BATCH runs."""
+    """Set the HIDDEN columns from the visible executions. One statement per BATCH runs."""
     by_key = {run.pk: run for run in runs}
     keys = sorted(by_key)
     for start in range(0, len(keys), BATCH):

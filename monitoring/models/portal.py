@@ -1,7 +1,4 @@
-"""The portal's own tables, in `default`: what the collector stores, and what users set.
-
-All times are aware UTC. Row counts are rows; durations are seconds.
-"""
+"""The portal's own tables, in `default`. Times are aware UTC, counts are rows, durations are seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from monitoring.rules.facts import Thresholds
 
 
 class CollectorState(models.Model):
-    """The collector's one row: its lease, its cursors over the audit tables, its last snapshot."""
+    """A single row: the collector's lease, its cursors over the audit tables, its last snapshot."""
 
     SINGLETON = 1
 
@@ -64,7 +61,7 @@ class CollectorState(models.Model):
 
 
 class PipelineSample(models.Model):
-    """The values of one pipeline in one tick. Kept for SAMPLE_RETENTION_DAYS; afterwards see PipelineRollup."""
+    """One pipeline in one tick. Kept for SAMPLE_RETENTION_DAYS; afterwards see PipelineRollup."""
 
     entity_name = ForeignCharField(max_length=100)
     sampled_at = models.DateTimeField()
@@ -170,7 +167,7 @@ class RunEntityCopy(models.Model):
 
 
 class PipelineSettings(models.Model):
-    """The settings of one pipeline. Without a row, and for an empty value, METRICS' defaults apply."""
+    """Without a row, and for an empty value, METRICS' defaults apply."""
 
     entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
     watermark_expression = models.CharField(
@@ -234,7 +231,6 @@ class PipelineSettings(models.Model):
 
     @property
     def thresholds(self) -> Thresholds:
-        """METRICS' limits, except those that are set here."""
         names = (each.name for each in fields(Thresholds))
         return Thresholds(**{name: value for name in names if (value := getattr(self, name, None)) is not None})
 
@@ -256,7 +252,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 class UserPreferences(models.Model):
-    """Preferences of one user. Empty: the browser decides."""
+    """Empty values: the browser decides."""
 
     THEMES = (("", _("as the system")), ("light", _("light")), ("dark", _("dark")))
     REFRESH_SECONDS = (5, 10, 30, 60)
@@ -281,7 +277,6 @@ class UserPreferences(models.Model):
 
     @classmethod
     def of(cls, user: Any) -> UserPreferences:
-        """Return the user's stored preferences, or the defaults (unsaved)."""
         try:
             return user.preferences
         except cls.DoesNotExist:
@@ -289,7 +284,7 @@ class UserPreferences(models.Model):
 
 
 class IntegrityReport(models.Model):
-    """The last integrity checks of one pipeline, and the lease of the user who is running them."""
+    """The last integrity checks of one pipeline, and the lease of the user running them."""
 
     entity_name = ForeignCharField(_("pipeline"), max_length=100, primary_key=True)
     lease_until = models.DateTimeField(null=True, help_text="The checks are running, at most until then.")
@@ -310,7 +305,6 @@ class IntegrityReport(models.Model):
         return self.entity_name
 
     def running_by(self, now: datetime) -> str:
-        """Return the name of the user who is running the checks, or an empty text."""
         return self.lease_by if self.lease_until is not None and self.lease_until > now else ""
 
 

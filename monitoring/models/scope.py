@@ -1,7 +1,7 @@
-"""The scope of the reader of this request: which pipelines, and whether with logins.
+"""The reader's scope for the current request: pipelines and access to logins.
 
-Managers, the snapshot and caches apply it by themselves (docs/adr/0016), so that no page can forget it. Outside of a
-request (collector, commands) nothing is limited.
+Managers, the snapshot and caches apply it automatically (docs/adr/0016). Outside a request (collector, commands)
+nothing is limited.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ReaderScope:
 
     @property
     def stamp(self) -> str:
-        """A short text that distinguishes two scopes in cache keys; empty for the unlimited one."""
+        """Return a short cache-key part that identifies the scope; empty for the unlimited one."""
         if self.unlimited:
             return ""
         names = "" if self.pipelines is None else "\n".join(["of", *sorted(self.pipelines)])
@@ -43,24 +43,20 @@ _scope: ContextVar[ReaderScope] = ContextVar("reader_scope", default=UNLIMITED)
 
 
 def reader_scope() -> ReaderScope:
-    """Return the scope that applies here."""
     return _scope.get()
 
 
 def pipelines() -> frozenset[str] | None:
-    """Return the pipelines in scope, None for all of them."""
     return _scope.get().pipelines
 
 
 def within(name: str) -> bool:
-    """Return whether the pipeline of that name is in scope."""
     names = pipelines()
     return names is None or name in names
 
 
 @contextmanager
 def limited_to(scope: ReaderScope) -> Iterator[None]:
-    """Apply the scope inside this block."""
     token = _scope.set(scope)
     try:
         yield
@@ -70,13 +66,13 @@ def limited_to(scope: ReaderScope) -> Iterator[None]:
 
 @contextmanager
 def unscoped() -> Iterator[None]:
-    """Apply no limit inside this block: for the portal's own work, whose result is narrowed before it is shown."""
+    """Lift the limit inside this block, for internal work whose result is narrowed before display."""
     with limited_to(UNLIMITED):
         yield
 
 
 def in_this_scope(chunks: Iterable[T]) -> Iterator[T]:
-    """Return the chunks, each produced with the scope, language and time zone of this call.
+    """Yield the chunks, each produced with the scope, language and time zone of this call.
 
     A streamed response is read after its request has ended.
     """

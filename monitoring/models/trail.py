@@ -1,4 +1,4 @@
-"""The activity log. Entries are added, never changed, and deleted by age only."""
+"""The activity log: append-only, deleted by age only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitoring.models.fields import ForeignCharField, ForeignJSONField
 
 
 class AppendOnly(Exception):
-    """An entry was about to be changed or deleted."""
+    """Raised on changing or deleting an entry."""
 
 
 def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -20,12 +20,10 @@ def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 class TrailQuerySet(models.QuerySet["TrailEntry"]):
-    """A queryset that adds and reads. Only `expire` deletes."""
-
     update = bulk_update = update_or_create = delete = _refuse
 
     def expire(self, *, before: datetime, limit: int) -> int:
-        """Delete at most `limit` entries older than `before`, oldest first. Return how many were deleted."""
+        """Delete at most `limit` entries older than `before`, oldest first. Return their number."""
         keys = list(self.filter(at__lt=before).order_by("at", "pk").values_list("pk", flat=True)[:limit])
         if keys:
             models.QuerySet.delete(self.filter(pk__in=keys))
@@ -33,8 +31,6 @@ class TrailQuerySet(models.QuerySet["TrailEntry"]):
 
 
 class TrailEntry(models.Model):
-    """One action of one user."""
-
     at = models.DateTimeField(_("when"))
     user_name = ForeignCharField(_("user"), max_length=150, blank=True)
     address = ForeignCharField(_("from address"), max_length=48, blank=True)
@@ -56,7 +52,7 @@ class TrailEntry(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.user_name} {self.action}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Add the entry. Raises AppendOnly for one that is already there."""
+        """Add the entry. Raises AppendOnly for an existing one."""
         if not self._state.adding:
             raise AppendOnly("The trail is append-only.")
         super().save(*args, **{**kwargs, "force_insert": True})

@@ -1,6 +1,6 @@
 """The ETL's four tables, as its owner defines them (sql/sqlserver/), read-only.
 
-No field has a default, validation or a migration, because the portal only reads.
+Fields have no defaults, validation or migrations, because the portal only reads.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class EtlRunEntity(WarehouseModel):
 
 
 class ConnectionLoginEvent(WarehouseModel):
-    """One sample of one open session; a session seen by ten snapshots is ten rows."""
+    """One sample of one open session: a session in ten snapshots has ten rows."""
 
     connection_event_id = models.BigAutoField(primary_key=True)
     event_time_utc = UtcDateTimeField(precision=3)

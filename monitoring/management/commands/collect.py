@@ -1,5 +1,3 @@
-"""`manage.py collect`: sample the warehouse until stopped."""
-
 from __future__ import annotations
 
 import signal

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: the pre-flight in a terminal, as JSON, and as a T-SQL script for a DBA. It only reads."""
+"""`manage.py doctor`: the read-only pre-flight as text, JSON, or a T-SQL script for a DBA."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 WIDTH = 110
 SIGNS = {CheckState.PASSED: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗", CheckState.UNKNOWN: "?"}
 PLAIN_SIGNS = {**SIGNS, CheckState.PASSED: "+", CheckState.FAILED: "x"}
-"""For a terminal that cannot print the others."""
+"""For terminals without Unicode."""
 COLOURS = {CheckState.PASSED: 32, CheckState.WARNING: 33, CheckState.FAILED: 31, CheckState.UNKNOWN: 35}
 CONNECTION_KEYS = (
     "alias", "reachable", "server", "database", "driver", "connection_string", "latency_ms", "clock_skew_seconds",
@@ -48,12 +48,12 @@ PROBLEM_KEYS = ("code", "detail", "sqlstate", "native")
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line, without control characters: names in it can be any text."""
+    """Remove control characters and line breaks: names can be any text."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def as_json(doctor: Doctor, language: str) -> dict[str, Any]:
-    """Return the findings with texts in the active language. Keys are added, never renamed (docs/doctor.md)."""
+    """Return the findings in the active language. Keys are added, never renamed (docs/doctor.md)."""
     found = doctor.preflight
     return {
         "format": FORMAT,
@@ -90,7 +90,7 @@ def _problem(problem: Problem | None) -> dict[str, Any] | None:
 
 
 def script(remedies: tuple[Remedy, ...]) -> str:
-    """Return a batch per database, each statement under its reason; empty where nothing is missing."""
+    """Return a batch per database, each statement under its reason; empty if nothing is missing."""
     if not remedies:
         return ""
     batches = [_comment(str(FOR_THE_DBA))]
@@ -112,7 +112,7 @@ def _comment(text: str) -> str:
 
 
 class TextReport:
-    """The result as lines. `colour`: signs and words are coloured; `plain`: ASCII signs only."""
+    """The result as lines. `plain`: ASCII signs only."""
 
     def __init__(self, doctor: Doctor, *, colour: bool, plain: bool) -> None:
         self._doctor, self._colour = doctor, colour
@@ -132,9 +132,9 @@ class TextReport:
         yield f"{READINESS[self._doctor.readiness]}: {counts_text([check.state for check in checks])}"
 
     def _entity(self, entity: str, checks: list[Check]) -> Iterator[str]:
-        """A pipeline's passed checks in one line, the others each with what to do.
+        """Yield passed checks in one line, the others each with a remedy.
 
-        Checks that are unknown for a reason that was already printed share one line too.
+        Unknown checks with a reason that was already printed also share one line.
         """
         before = f"{entity}: " if entity else ""
         passed = [check_text(check).label for check in checks if entity and check.state is CheckState.PASSED]
@@ -234,7 +234,6 @@ def _can_print(text: str, encoding: str) -> bool:
 
 
 def language_of_terminal() -> str:
-    """Return the language of LC_ALL, LC_MESSAGES or LANG if the portal has it, else the settings'."""
     wanted = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
     spoken = wanted.split(".")[0].replace("_", "-").lower()
     for code, _ in settings.LANGUAGES:
