@@ -26,7 +26,6 @@ from etlportal.backends.embedded.base import create_schema
 DAYS = 14
 EVERY = timedelta(minutes=30)
 STORY_AGE = timedelta(hours=3)
-"""Age of the story's failure at the first start."""
 CALM = timedelta(hours=10)
 """No other failure is injected in the last hours, so that a new user sees one problem."""
 
@@ -68,8 +67,6 @@ class VirtualClock:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Counts of runs and executions, and the seconds that building took."""
-
     runs: int
     executions: int
     seconds: float
@@ -181,7 +178,6 @@ def pacing(rng: random.Random) -> Callable[[str, int], float]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress the ETL's log lines: the failures are days old."""
     logger = logging.getLogger("demo.runner")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

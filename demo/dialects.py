@@ -15,7 +15,6 @@ class Sqlite:
         return f"LIMIT {rows:d}"
 
     def upsert(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
-        """Return the statement that inserts one row or updates the row with the same `key`."""
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
         return (
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks(columns)}) "

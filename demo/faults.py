@@ -46,7 +46,6 @@ class Fault:
 
 
 def _server(kind: type[Error], sqlstate: str, number: int, text: str, *, in_rows: bool = False) -> Fault:
-    """Return a fault with the message of SQL Server's error `number`."""
     ended = f"; [{sqlstate}] {_SERVER}The statement has been terminated. (3621)" if in_rows else ""
     return Fault(kind, sqlstate, f"[{sqlstate}] {_SERVER}{text} ({number}) (SQLExecDirectW){ended}", in_rows)
 

@@ -12,7 +12,6 @@ from urllib.parse import quote
 from etlportal.databases import EMBEDDED_SCHEMAS
 
 BUSY_SECONDS = 5.0
-"""Seconds that a statement waits for a lock."""
 
 
 class WarehouseGone(Exception):

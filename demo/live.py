@@ -24,12 +24,10 @@ logger = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 SHOP_SECONDS = 5.0
 WAIT_SECONDS = 30.0
-"""Longest wait between attempts when the warehouse is missing or locked."""
 BUSTLE = 30.0
 """A live minute is as busy as half an hour of the history, so that runs load as much as usual."""
 MOST_AT_ONCE = 300
 CALM_RUNS = 10
-"""Number of runs after a start without an injected failure."""
 BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
 
 
@@ -76,7 +74,6 @@ class LiveEtl:
     failures: int = 0
 
     def run_forever(self) -> None:
-        """Run until the clock is stopped. Retry when the warehouse is locked, deleted or unreachable."""
         while not self.clock.stopped:
             try:
                 with closing(self.connect("dw")) as dw, closing(self.connect("oltp")) as oltp:

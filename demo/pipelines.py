@@ -61,7 +61,6 @@ class Pipeline:
 
 
 def _columns(pairs: str, **expressions: str) -> dict[str, str]:
-    """Parse "target=source_column ..."; longer expressions are passed by name."""
     names = (pair.split("=") for pair in pairs.split())
     return {target: f"s.{source}" for target, source in names} | expressions
 

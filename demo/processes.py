@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic
 
 STOP_SECONDS = 10.0
-"""Seconds that a process may take to stop before it is killed."""
 SHORT_LIFE_SECONDS = 20.0
 MOST_SHORT_LIVES = 4
 WINDOWS = sys.platform == "win32"
@@ -54,7 +53,6 @@ class Processes:
             self.check()
 
     def check(self) -> None:
-        """Start missing processes and report ended ones. Raises KeepsEnding."""
         for process in self.processes:
             if process.running is None:
                 if monotonic() >= process.start_at:
@@ -63,7 +61,6 @@ class Processes:
                 self._ended(process, code)
 
     def stop(self) -> None:
-        """Terminate all processes, and kill those that do not end in time."""
         alive = [process.running for process in self.processes if process.running and process.running.poll() is None]
         for running in alive:
             running.send_signal(getattr(signal, "CTRL_BREAK_EVENT" if WINDOWS else "SIGTERM"))
@@ -100,7 +97,6 @@ class Processes:
 
 @contextmanager
 def on_stop(call: Callable[[], object]) -> Iterator[None]:
-    """Call `call` on Ctrl-C, SIGTERM or SIGHUP inside the block. Main thread only."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows has SIGBREAK instead of SIGHUP
     signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
     before = {number: signal.signal(number, lambda *_: call()) for number in signals}

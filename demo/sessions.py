@@ -95,7 +95,6 @@ class Session:
 
 
 def sessions_at(moment: datetime) -> Iterator[Session]:
-    """Yield the sessions open at `moment` (naive UTC), except the ETL's."""
     weekdays, hours = _OFFICE
     for number, habit in enumerate(HABITS):
         opened, closed, session = _turn(number, int((moment - _EPOCH) / timedelta(hours=habit.hours)))
@@ -136,7 +135,6 @@ def capture(dw: Any, now: datetime) -> None:
 
 
 def insert_events(dw: Any, sessions: Iterable[Session], seen: datetime) -> None:
-    """Insert one event per session, without a commit."""
     names, values = ", ".join(EVENT_COLUMNS), ", ".join("?" for _ in EVENT_COLUMNS)
     sql = f"INSERT INTO audit.connection_login_events ({names}) VALUES ({values})"
     dw.cursor().executemany(sql, [session.event(seen) for session in sessions])

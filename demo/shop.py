@@ -113,7 +113,6 @@ class Shop:
         }
 
     def open(self, customers: int = 600, products: int = 200) -> None:
-        """Insert the data of the shop's first day, and commit."""
         rng, at = self.rng, self.now
         for region, states in _STATES.items():
             for code, name in (state.split(" ", 1) for state in states.split(", ")):
@@ -135,7 +134,6 @@ class Shop:
         self.oltp.commit()
 
     def advance(self, to: datetime) -> None:
-        """Run all events until `to` in time order, and commit."""
         to = to.replace(microsecond=0)
         seconds = int((to - self.now).total_seconds())
         if seconds <= 0:
@@ -154,7 +152,6 @@ class Shop:
         self.oltp.commit()
 
     def happen(self, kind: str, at: datetime) -> None:
-        """Run one event (a kind of PER_DAY) without a commit."""
         self._events[kind](at)
 
     def tell_story(self, at: datetime) -> None:
@@ -196,7 +193,6 @@ class Shop:
         self._waiting["CRIADO"].append(order_id)
 
     def _item(self, order_id: int, at: datetime) -> float:
-        """Add an item, perhaps with a discount; return its price."""
         rng, product = self.rng, self._some("products", at)
         quantity, price = rng.choices((1, 2, 3, 5), (72, 18, 7, 3))[0], float(product["list_price"])
         item_id = self._add("order_items", at, order_id=order_id, product_id=product["product_id"],

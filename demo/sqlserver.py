@@ -19,7 +19,6 @@ from demo.users import DemoRefused
 from etlportal.backends.sqlserver.odbc import connection_string
 
 MARK = "etlportal_demo"
-"""Extended property of a database made for the demo."""
 CONNECT_SECONDS = 10
 _NEEDED = ("ETL_RUNNER_SERVER", "ETL_RUNNER_USER", "ETL_RUNNER_PASSWORD", "ETL_RUNNER_DW_DB", "ETL_RUNNER_OLTP_DB")
 

@@ -33,7 +33,6 @@ def refuse_real_warehouse() -> None:
 
 
 def create_demo_users() -> list[str]:
-    """Create the missing users and return all four names. Raises DemoRefused."""
     refuse_real_warehouse()
     names = [group.value for group in Group]
     users = get_user_model().objects

@@ -19,7 +19,6 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.databases import WATCHED
 
 OPENS_ADMIN = "monitoring.view_etlrun"
-"""The permission that opens the admin without the staff flag."""
 
 
 class PortalAdminSite(AdminSite):
@@ -68,7 +67,6 @@ class PortalAdminSite(AdminSite):
         return checked
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Split our tables into two groups: the warehouse's and the portal's own."""
         apps = []
         for app in super().get_app_list(request, app_label):
             if app["app_label"] != "monitoring":
@@ -84,7 +82,6 @@ class PortalAdminSite(AdminSite):
 
 
 def _selects_keys(request: HttpRequest, admin: object) -> bool:
-    """Return whether the rows chosen for an action can be keys of the table."""
     if not isinstance(admin, ModelAdmin):
         return True
     key = admin.model._meta.pk

@@ -18,7 +18,6 @@ FROM_FILE = (
     *("PORTAL_ADMIN_PASSWORD", "PORTAL_OIDC_CLIENT_SECRET"),
     *("ETL_SQL_SERVER", "ETL_SQL_USER", "ETL_SQL_PASSWORD", "ETL_DW_DB", "ETL_OLTP_DB"),
 )
-"""Variables that may be given as `NAME_FILE=/run/secrets/name`."""
 
 
 class Secret(str):
@@ -38,7 +37,6 @@ class Environment(Env):
         return self.ENVIRON.get(name) or default
 
     def one_of(self, name: str, default: str, allowed: Collection[str]) -> str:
-        """Return the value as `allowed` spells it. Case does not matter."""
         value = self.text(name, default)
         found = {each.lower(): each for each in allowed}.get(value.lower(), "")
         if value and not found:
@@ -135,7 +133,6 @@ def _check_redis(url: str) -> None:
 
 
 PROVIDER_ID = "sso"
-"""Part of the URLs: /account/oidc/sso/login/callback/."""
 OIDC_NEEDED = ("PORTAL_OIDC_SERVER_URL", "PORTAL_OIDC_CLIENT_ID", "PORTAL_OIDC_CLIENT_SECRET")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -16,7 +16,6 @@ from etlportal.correlation import Work, accepted, new_id, working
 NO_PAGE = "none"
 STATIC = "static"
 KNOWN_LENGTH = 200
-"""Longer addresses are not kept in the cache of page names."""
 
 OFF = (
     *("accelerometer", "autoplay", "browsing-topics", "camera", "display-capture", "encrypted-media"),

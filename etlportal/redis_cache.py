@@ -22,9 +22,7 @@ from etlportal.environment import MAX_ENTRIES, TABLE
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
-"""Interval between retries while the Redis is down."""
 ANSWER_SECONDS = 0.25
-"""Timeout in seconds for the connection and for each answer."""
 LOG_SECONDS = 60.0
 
 

@@ -13,7 +13,6 @@ FORMAT = 1
 
 
 def refuse(error: Exception, arguments: list[str], out: Any = None) -> int:
-    """Write the reason. Return the exit code (doctor: 2, not ready)."""
     out = out or sys.stdout
     if arguments[:1] != ["doctor"]:
         sys.stderr.write(f"{message_of(error)}\n")

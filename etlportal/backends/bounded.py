@@ -48,7 +48,6 @@ class BoundedWrapper:
     in_atomic_block: bool
     close: Callable[[], None]
     _thread: CallThread | None = None
-    """Runs the driver's calls on the current connection."""
 
     @cached_property
     def wrap_database_errors(self) -> NamedErrors:

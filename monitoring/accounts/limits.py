@@ -43,7 +43,6 @@ COOKIE = "etlportal_known"
 PATH = "/account/"
 DAYS = 180
 REMEMBERED = 4
-"""Users remembered per browser, for shared machines."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,6 @@ from monitoring.models import UserPreferences
 
 @transaction.atomic
 def set_preferences(*, by: Any, changes: Mapping[str, Any]) -> UserPreferences:
-    """Store `changes` (field to valid value) for `by`; other fields stay unchanged."""
     preferences, _created = UserPreferences.objects.update_or_create(user=by, defaults=dict(changes))
     return preferences
 
@@ -80,8 +79,6 @@ class Preferences(View):
 
 
 class PreferenceSet(View):
-    """Store some preferences. Answer 204 (errors as JSON) to a script, a redirect to a form."""
-
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> HttpResponse:

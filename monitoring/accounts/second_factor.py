@@ -32,7 +32,6 @@ OPEN = frozenset(
         "monitoring:metrics",
     }
 )
-"""Views to set up a factor and to sign out."""
 
 
 class SecondFactorMiddleware:
@@ -63,7 +62,6 @@ def missing(request: HttpRequest) -> bool:
 
 
 def _provider_asked(request: HttpRequest, user: User) -> bool:
-    """Return whether the session began at a provider that enforces a second factor itself."""
     if settings.OIDC is None or not settings.OIDC.second_factor:
         return False
     return any(record.get("method") == "socialaccount" for record in get_authentication_records(request, user))

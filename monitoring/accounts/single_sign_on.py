@@ -40,7 +40,6 @@ from monitoring.web import errors
 logger = logging.getLogger(__name__)
 
 BY = "single sign-on"
-"""User name in the trail for group changes by the provider."""
 ALGORITHMS = [f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)]
 """Public key algorithms only: a token signed with a shared secret proves nothing here."""
 ELSEWHERE = frozenset({"cross-site", "same-site"})

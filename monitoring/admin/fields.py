@@ -30,7 +30,6 @@ Column = Callable[[Any], Any]
 
 CUT = 90
 LONG = 256
-"""Longer columns are cut in lists (characters)."""
 SPECIAL = {
     ("connectionloginevent", "login_name"): "SYSNAME",
     ("connectionloginevent", "database_name"): "SYSNAME",
@@ -46,7 +45,6 @@ _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
 )
 _ENDS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.DOTALL)
 _SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7F: 0x2421}
-"""Control characters and their visible symbols."""
 
 
 def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
@@ -112,13 +110,11 @@ class Stored(NamedTuple):
 
 
 def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
-    """Return the readable columns in table order, without those derived from another column."""
     derived = (models.BinaryField, ErrorTextField)
     return [field for field in model._meta.concrete_fields if not isinstance(field, derived)]
 
 
 def sql_type(field: Field[Any, Any]) -> str:
-    """Return the type in the contract; for the portal's own tables, in their database."""
     model = field.model
     if getattr(model, "database_alias", "default") not in WATCHED:
         return str(field.db_type(connections["default"])).upper()
@@ -147,7 +143,6 @@ def stored(row: Model) -> Iterator[Stored]:
 
 
 def row_json(row: Model, *, types: bool = False) -> str:
-    """Return the row as indented JSON; with `types`, include the table's name and the columns' types."""
     fields = fields_of(type(row))
     values = {str(field.column): value_of(row, field) for field in fields}
     if not types:

@@ -40,8 +40,6 @@ def pipeline_names() -> list[str]:
 
 
 class ColumnFilter(SimpleListFilter):
-    """Filter by the values of one `column`. `options`: (value, title)."""
-
     column: ClassVar[str] = ""
     fixed_options: ClassVar[Options] = ()
 
@@ -103,7 +101,6 @@ class ExecutionStatusFilter(ColumnFilter):
         return [(status.value, sign_of(status).word) for status in cls.vocabulary]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Filter by status; "unknown" is every other value."""
         if self.value() == "unknown":
             known = [status.value for status in self.vocabulary if status.value != "unknown"]
             return queryset.exclude(status__in=known)

@@ -19,7 +19,6 @@ def may_see_logins(request: HttpRequest) -> bool:
 
 
 def mask_rows(rows: Iterable[Any], *, logins: bool) -> list[Any]:
-    """Mask the rows in place for the user's permissions and scope."""
     found = list(rows)
     if scope.pipelines() is not None:
         fill_in(row for row in found if isinstance(row, ScopedRun))

@@ -25,14 +25,11 @@ from monitoring.web.sheets import MAX_ROWS
 WINDOW = "window"
 OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK = "older", "newer", "since", "until", "run", "on", "clock"
 PLACE = (OLDER, NEWER, SINCE, UNTIL, RUN, DAY, CLOCK)
-"""URL parameters of the position in the list."""
 WINDOWS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_WINDOW = "7d"
-"""Period of a filter or a text search without an explicit one."""
 LONGEST = timedelta(days=92)
 BIGGEST_KEY = 2**63 - 1
 EDGE = 500
-"""Rows at each end of a range of one key that are read to find the ends in another key."""
 EXPORT_SECONDS = 30.0
 """Warehouse time limit for an export. No page waits for it."""
 EXPORT_CHUNK = 1_000
@@ -70,7 +67,6 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> tuple[Self, list[str]]:
-        """Return the place, and the names of unreadable parameters."""
         values: dict[str, Any] = {
             OLDER: parse_key(query.get(OLDER)),
             NEWER: parse_key(query.get(NEWER)),
@@ -247,12 +243,10 @@ class ReadOnlyChangeList(ChangeList):
 
     @property
     def files(self) -> list[tuple[str, str]]:
-        """Return (label, URL) of each export format, with this list's filters."""
         return [(label, f"export.{kind}{self.get_query_string()}") for kind, label in EXPORT_LABELS.items()]
 
     @property
     def kept_parameters(self) -> list[tuple[str, str]]:
-        """Return the filter parameters that a new search keeps."""
         return [(name, value) for name, value in self.params.items() if name not in {"q", *PLACE}]
 
     @property
@@ -306,7 +300,6 @@ def parse_day(day: str | None, clock: str | None) -> datetime | None:
 
 
 def _shifted(moment: datetime, by: timedelta) -> datetime | None:
-    """Return the shifted moment, or None beyond the calendar."""
     try:
         return moment + by
     except OverflowError:

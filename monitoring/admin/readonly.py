@@ -50,8 +50,6 @@ class UnrestrictedUsersAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """A small table: one sortable page without a COUNT."""
-
     actions = None
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -160,7 +158,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return []
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
-        """Return the URLs of the previous and the next row, or None."""
         return None, None
 
     def _readable(self, request: HttpRequest, view: Any, status: int = 200) -> HttpResponse:
@@ -279,7 +276,6 @@ class KeyedAdmin(ReadOnlyAdmin):
         return detail_url(request, self.model, found[0]), detail_url(request, self.model, found[1])
 
     def searched_key(self, term: str) -> int | None:
-        """Return the key in the search ("123" or "#123"), or None for a text."""
         return paging.parse_key(term.strip().removeprefix("#"))
 
     def key_column(self, term: str) -> str:

@@ -25,7 +25,6 @@ from monitoring.web import parts
 from monitoring.web.formats import number_text
 
 AROUND = timedelta(minutes=5)
-"""Margin around a run in which login events belong to it."""
 MOST_ENTITIES = 500
 MOST = 50
 NEAR_RUNS = 500
@@ -63,7 +62,6 @@ class Related(NamedTuple):
 
 
 def url_or_none(name: str, *args: Any) -> str | None:
-    """Return the URL, or None for a key that no URL can contain."""
     try:
         return reverse(name, args=args)
     except NoReverseMatch:
@@ -75,14 +73,12 @@ def may_see(request: HttpRequest, model: type[Model]) -> bool:
 
 
 def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
-    """Return the list's URL, or None for a user without access."""
     if not may_see(request, model):
         return None
     return f"{reverse(_view(model, 'changelist'))}?{urlencode(query)}"
 
 
 def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
-    """Return the row's URL, or None for a user without access or an invalid key."""
     if key in (None, "") or not may_see(request, model):
         return None
     return url_or_none(_view(model, "change"), quote(key))
@@ -107,7 +103,6 @@ def run_entities(request: HttpRequest, run: EtlRun) -> list[Related]:
 
 
 def executions(request: HttpRequest, entity: EtlRunEntity) -> list[Related]:
-    """Return the pipeline's previous and next executions, through the runs around this one."""
     near = EtlRun.objects.values("run_id")
     before = near.filter(run_id__lt=entity.run_id).order_by("-run_id")[:NEAR_RUNS]
     after = near.filter(run_id__gt=entity.run_id).order_by("run_id")[:NEAR_RUNS]
@@ -140,7 +135,6 @@ def events(request: HttpRequest, started: datetime, finished: datetime | None) -
 
 
 def samples(request: HttpRequest, event: ConnectionLoginEvent) -> list[Related]:
-    """Return the session's other samples among the events around this one."""
     if event.session_id is None or event.login_time is None:
         return []
     rows = ConnectionLoginEvent.objects.filter(
@@ -162,7 +156,6 @@ def runs(request: HttpRequest, moment: datetime) -> list[Related]:
 def _table(
     request: HttpRequest, title: Any, model: type[Model], rows: Any, *, note: str = "", most: int = MOST
 ) -> list[Related]:
-    """Return the rows (a queryset or list) as a table, or nothing for a user without access."""
     if not may_see(request, model):
         return []
     names, statuses = COLUMNS[model], STATUSES.get(model)

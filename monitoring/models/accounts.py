@@ -47,8 +47,6 @@ class PortalSettings(models.Model):
 
 
 class GroupPolicy(models.Model):
-    """Requirements for a group's members in addition to a password."""
-
     group = models.OneToOneField(Group, verbose_name=_("group"), on_delete=models.CASCADE, related_name="policy")
     require_second_factor = models.BooleanField(
         _("second factor required"),
@@ -99,7 +97,6 @@ class GroupScope(models.Model):
 
     @classmethod
     def of(cls, user: Any) -> frozenset[str]:
-        """Return the union of the lists of the user's limited groups, in one statement."""
         return joined(cls.objects.filter(group__user=user).order_by("pk").values_list("entity_names", flat=True))
 
 

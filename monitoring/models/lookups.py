@@ -56,7 +56,6 @@ class _Own:
         return sql, [*params, *more]
 
     def applies(self) -> bool:
-        """Return whether a column is compared with a value, not with another column."""
         return isinstance(self.lhs, Col) and isinstance(self.rhs, self.kind)
 
     def compared(self, column: str, connection: Any) -> Compiled:

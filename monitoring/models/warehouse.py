@@ -31,8 +31,6 @@ class WarehouseModel(models.Model):
 
 
 class EtlControl(WarehouseModel):
-    """One row per pipeline."""
-
     entity_name = VarCharField(max_length=100, primary_key=True)
     source_table = VarCharField(max_length=200)
     target_table = VarCharField(max_length=200)
@@ -62,8 +60,6 @@ class EtlControl(WarehouseModel):
 
 
 class EtlRun(ScopedRun, WarehouseModel):
-    """One row per execution of the runner."""
-
     entities_finish = "entity_finished_at"
 
     run_id = models.BigAutoField(primary_key=True)
@@ -91,8 +87,6 @@ class EtlRun(ScopedRun, WarehouseModel):
 
 
 class EtlRunEntity(WarehouseModel):
-    """One row per pipeline per execution."""
-
     run_entity_id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(EtlRun, models.DO_NOTHING, db_constraint=False, related_name="run_entities")
     entity_name = VarCharField(max_length=100)

@@ -39,7 +39,6 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES_ONLY_WHERE_NEEDED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\\,-]*")
 
 UNENCRYPTED = frozenset({"no", "optional"})
-"""Values of `encrypt` that allow unencrypted traffic."""
 WITHOUT_PASSWORD = frozenset({"activedirectorymsi", "activedirectoryintegrated"})
 
 
@@ -96,7 +95,6 @@ def driver_name(explicit: str = "") -> str:
 
 
 def installed(ini: Path | None) -> str | None:
-    """Return the best Microsoft driver listed in `ini` whose library exists."""
     if ini is None:
         return None
     parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)

@@ -35,7 +35,6 @@ base.Database.pooling = False
 _TEXTS = (base.Database.SQL_WCHAR, base.Database.SQL_WVARCHAR, base.Database.SQL_WLONGVARCHAR)
 
 USABLE_SECONDS = 1
-"""Time limit in seconds for the health check of a kept connection."""
 VERSIONS = {12: 2014, 13: 2016, 14: 2017, 15: 2019, 16: 2022, 17: 2025}
 """Major version to release. Azure SQL Database reports 12."""
 AZURE_EDITIONS = (5, 8, 12)

@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 WIDTH = 110
 SIGNS = {CheckState.PASSED: "✓", CheckState.WARNING: "!", CheckState.FAILED: "✗", CheckState.UNKNOWN: "?"}
 PLAIN_SIGNS = {**SIGNS, CheckState.PASSED: "+", CheckState.FAILED: "x"}
-"""For terminals without Unicode."""
 COLOURS = {CheckState.PASSED: 32, CheckState.WARNING: 33, CheckState.FAILED: 31, CheckState.UNKNOWN: 35}
 CONNECTION_KEYS = (
     "alias", "reachable", "server", "database", "driver", "connection_string", "latency_ms", "clock_skew_seconds",
