@@ -1,8 +1,4 @@
-"""Copy runs and executions from the warehouse into `default`, and keep the copies up to date.
-
-The lease makes the collector the only writer, so no INSERT ... ON CONFLICT is needed, which Django does not offer on
-SQL Server.
-"""
+"""Copies runs and executions into `default`. The lease makes the collector the only writer: no ON CONFLICT needed."""
 
 from __future__ import annotations
 
@@ -44,10 +40,7 @@ M = TypeVar("M", bound=Model)
 
 
 def copy_runs(memory: Memory, max_run_id: int | None, now: datetime) -> None:
-    """Bring the copies up to the warehouse's `max_run_id`. Raises ReadFailed.
-
-    Pipelines whose executions changed are added to memory.changed.
-    """
+    """Raises ReadFailed. Pipelines whose executions changed are added to memory.changed."""
     deadline = time.monotonic() + BUDGET_SECONDS
     state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first() or CollectorState()
     if state.copied_to_run_id is not None and (max_run_id is None or max_run_id < state.copied_to_run_id):

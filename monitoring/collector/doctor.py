@@ -51,10 +51,7 @@ class NoAnswer(Exception):
 
 
 class Doctor:
-    """One examination and its result. SQLite is read in this thread, because it answers quickly.
-
-    `abandoned`: a thread is still waiting for a query.
-    """
+    """`abandoned`: a thread is still waiting for a query."""
 
     preflight: Preflight
     connections: tuple[ConnectionReading, ...]
@@ -132,10 +129,7 @@ class Doctor:
 
 
 def read_portal() -> tuple[list[Check], dict[str, PipelineSettings], bool]:
-    """Return the checks of `default`, the pipeline settings, and whether it is migrated.
-
-    Database failures are reported, not raised.
-    """
+    """Return checks, pipeline settings, and whether `default` is migrated. Database failures are reported."""
     configured = default_settings()
     try:
         connection = connections[DEFAULT]

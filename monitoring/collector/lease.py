@@ -51,10 +51,7 @@ def standby_seconds() -> float:
 
 
 def claim_lease(*, holder: str) -> bool:
-    """Claim or renew the lease. Return whether `holder` has it.
-
-    A lease that ends too far in the future was written before the database's clock went back. It counts as free.
-    """
+    """Claim or renew the lease. A lease too far in the future (the database's clock went back) counts as free."""
     too_late = DatabaseTime(2 * LONGEST)
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=DatabaseTime()) | Q(lease_until__gt=too_late)
     row = CollectorState.objects.filter(Q(lease_holder=holder) | free, pk=CollectorState.SINGLETON)

@@ -1,8 +1,4 @@
-"""Records in `default` which values of the login events were seen on which day (SeenDay), and prunes them by age.
-
-The lease makes the collector the only writer, so no INSERT ... ON CONFLICT is needed. Adding events again changes
-nothing.
-"""
+"""Records in `default` which login event values were seen on which day (SeenDay). Adding events again is harmless."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The collector's loop, and the sample that a page takes while no collector is running.
-
-Everything is read every COLLECT_IDLE_SECONDS, but a new run must be visible at once. So the collector checks for one
-every PEEK_SECONDS.
-"""
+"""The collector's loop, and the sample that a page takes while no collector is running."""
 
 from __future__ import annotations
 
@@ -52,10 +48,7 @@ def holder_name() -> str:
 
 
 class Collector:
-    """One collector. Call `run` until `stop`, or `turn` by turn as tests do.
-
-    `collecting`: it held the lease in its last turn. `sampled`: its last turn stored a sample.
-    """
+    """`collecting`: it held the lease in its last turn. `sampled`: its last turn stored a sample."""
 
     def __init__(self, holder: str | None = None) -> None:
         self.holder = holder or holder_name()
@@ -128,10 +121,7 @@ class Collector:
                 return
 
     def _news(self) -> bool:
-        """Return whether a run began since the last tick, or the warehouse stopped answering. Never raises.
-
-        A warehouse that stops answering causes one early tick, which reports it.
-        """
+        """Return whether a run began or the warehouse stopped answering. Never raises."""
         if self._newest_run is None:
             return False
         try:

@@ -19,10 +19,7 @@ SAMPLES_KEPT = 400
 
 @dataclass(slots=True)
 class Structure:
-    """The structure of the databases, by alias.
-
-    `runner_at`: the newest session of the runner. `sessions_sampled_at`: the sample times of sessions, newest first.
-    """
+    """`runner_at`: the newest session of the runner. `sessions_sampled_at`: sample times of sessions, newest first."""
 
     at: float  # monotonic seconds
     connections: dict[str, ConnectionReading]

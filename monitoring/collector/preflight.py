@@ -89,10 +89,7 @@ def _missing(name: str) -> Problem:
 
 
 def remedies(reading: WarehouseReading, login: str) -> tuple[Remedy, ...]:
-    """Return the statements, server first, then each database: permissions before indexes.
-
-    `login`: from the settings; the name that the server reports takes precedence.
-    """
+    """Return the statements. The login that the server reports takes precedence over `login` of the settings."""
     structure = reading.structure
     rights = structure.rights if isinstance(structure.rights, Rights) else None
     login = (rights.login if rights else "") or login

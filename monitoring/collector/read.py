@@ -237,10 +237,7 @@ def _targets(memory: Memory, reading: WarehouseReading) -> dict[str, TargetReadi
 
 
 def _newest_is_cheap(memory: Memory, name: str, plan: Plan) -> bool:
-    """Return whether the newest update time may be read in this tick.
-
-    A target changes only while its pipeline runs. A big one without an index on the column is scanned once per run.
-    """
+    """A big target without an index on the column is scanned once per run, because only runs change it."""
     probe, previous = plan.target_probe, memory.previous.get(name)
     if probe is None or probe.update_column is None or previous is None or previous.control != plan.reading.control:
         return True

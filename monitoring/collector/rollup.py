@@ -158,10 +158,7 @@ class _RunDays(_Kind):
 
 
 def roll_up(*, holder: str, now: datetime, seconds: float) -> tuple[int, bool]:
-    """Roll up for about `seconds` the periods that ended by `now`. Raises LeaseLost.
-
-    Return the number of steps, and whether there may be more.
-    """
+    """Roll up for about `seconds`. Return the number of steps, and whether more remain. Raises LeaseLost."""
     deadline = time.monotonic() + seconds
     done = 0
     for kind in (_Hours(), _Days(), _RunDays()):
@@ -236,10 +233,7 @@ def prune_samples(*, before: datetime, limit: int) -> int:
 
 
 def prune_rollups(grain: Grain, *, before: datetime, limit: int) -> int:
-    """Delete up to `limit` of the oldest roll-ups.
-
-    A day whose samples still exist can be rolled up again, so its hours are kept.
-    """
+    """Delete old roll-ups. Hours whose samples still exist are kept, because their day can be rolled up again."""
     edge: datetime | None = day_of(before)
     if grain is Grain.HOUR:
         days, samples = rolled_before("days_rolled_to", day_of(before)), rolled_before("samples_kept_from", before)

@@ -197,10 +197,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
-    """Return the snapshot narrowed to the scope. A pipeline limit costs seven statements on `default`.
-
-    Must be called inside that scope, because the queries are limited by it.
-    """
+    """Call inside that scope. A pipeline limit costs seven statements on `default`."""
     if scope.pipelines is not None:
         snapshot = _narrowed(snapshot, scope.pipelines)
     return snapshot if scope.logins else without_logins(snapshot)

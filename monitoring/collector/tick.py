@@ -128,10 +128,7 @@ def _snapshot(
 
 
 def _unreachable(reading: WarehouseReading, previous: Snapshot | None) -> dict[str, int]:
-    """Return the number of consecutive samples, including this one, that could not reach each database.
-
-    The count continues from the previous snapshot, so it survives a change of collectors.
-    """
+    """Count consecutive samples that could not reach each database, continuing from the previous snapshot."""
     before: dict[str, int] = {}
     for verdict in previous.verdicts if previous is not None else ():
         values = verdict.values or {}

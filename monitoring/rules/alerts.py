@@ -1,7 +1,6 @@
-"""The alert rules of METRICS. Each judges one pipeline: fine, open, unknown, or not enough history to judge.
+"""The alert rules of METRICS.
 
-The values of an alert hold nothing that grows with the clock, so that an unchanged alert stays equal from sample to
-sample: how long it lasts follows from `since`.
+Alert values exclude anything that grows with the clock, so that an unchanged alert stays equal between samples.
 """
 
 from __future__ import annotations
@@ -308,10 +307,7 @@ def stuck_run(facts: Facts) -> Verdict:
 
 
 def _orphan(facts: Facts, execution: Execution) -> str | None:
-    """Return why no process works on this running execution any more, or None.
-
-    A later run of the pipeline has finished, or the two newest samples of the sessions since it began have no runner.
-    """
+    """Return why this running execution is an orphan: a later run finished, or two samples show no runner session."""
     if any(later.run_id > execution.run_id and later.status in FINISHED for later in facts.executions):
         return "later_run"
     history = facts.history

@@ -65,11 +65,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The findings of one question.
-
-    `unknown`: the question could not be answered, or not completely. `left_out`: number of logins or events that
-    could not be judged.
-    """
+    """`unknown`: not answered completely. `left_out`: logins or events that could not be judged."""
 
     question: AuditQuestion
     found: tuple[Evidence, ...] = ()
@@ -181,10 +177,7 @@ def unusual_hours(groups: Iterable[EventGroup], since: datetime, history: Histor
 def shared_logins(
     groups: Sequence[EventGroup], runner_programs: Sequence[str], known_logins: Collection[str]
 ) -> Answer:
-    """Return the other programs that use the login of the runner or the portal.
-
-    These logins are the ones that the two use in the window, and `known_logins` from the settings.
-    """
+    """Return other programs that use a login of the runner or the portal: seen in the window or `known_logins`."""
     prefixes = tuple(folded(name) for name in runner_programs if name)
 
     def own(values: Values) -> bool:
@@ -202,10 +195,7 @@ def shared_logins(
 
 
 def long_sessions(groups: Iterable[EventGroup], offset: timedelta) -> Answer:
-    """Return the sessions whose login was more than OPEN_FOR before their last sample.
-
-    `offset`: UTC offset of the server's clock, in which login times are stored.
-    """
+    """`offset`: UTC offset of the server's clock, in which login times are stored."""
     sampled: dict[tuple[Values, int], tuple[datetime, datetime]] = {}
     columns = (LOGIN, HOST, PROGRAM)
     for group in groups:
@@ -300,10 +290,7 @@ class Factors:
 
 
 def windows(failed: Iterable[datetime], others: Iterable[datetime]) -> tuple[list[Window], list[Window]]:
-    """Return the windows around failed starts, and those around other starts that do not overlap with them.
-
-    Starts whose windows overlap make one window: a run with nine failed pipelines is one failure.
-    """
+    """Return failure and control windows. Overlapping windows count once: a run with nine failures is one failure."""
     at = sorted(failed)
     quiet = _merged(start for start in others if not _near(start, at))
     step = max(len(quiet), MOST_CONTROLS)
@@ -316,10 +303,7 @@ def enough(failures: Sequence[object], controls: Sequence[object]) -> bool:
 
 
 def factors(failures: Iterable[Sampled], controls: Iterable[Sampled]) -> Factors:
-    """Return the values sampled in at least 3 failure windows and LEAST_LIFT times as often as in the others.
-
-    A window without samples does not count.
-    """
+    """Return values in at least 3 failure windows and LEAST_LIFT times as frequent. Empty windows do not count."""
     around, otherwise = [each for each in failures if each], [each for each in controls if each]
     if not enough(around, otherwise):
         return Factors(failures=len(around), controls=len(otherwise))

@@ -1,7 +1,4 @@
-"""Enums. Their UI texts are in web/labels.py.
-
-Enums parsed from text of another system have `UNKNOWN` and `parse`: an unknown text is never OK.
-"""
+"""Enums; their UI texts are in web/labels.py. An unknown text parses to UNKNOWN, never to OK."""
 
 from __future__ import annotations
 

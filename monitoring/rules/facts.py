@@ -255,10 +255,7 @@ class PipelineReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The usual behaviour of one pipeline, from its executions and samples.
-
-    Durations in seconds. Empty tuples and None mean: not enough of them.
-    """
+    """Recent executions and samples of one pipeline. Durations in seconds; empty and None: not enough data."""
 
     recent: tuple[Execution, ...] = ()  # the newest 30 finished or running ones, newest first
     durations: tuple[float, ...] = ()  # of the last 30 successes, newest first
@@ -319,10 +316,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One rule's result. `silent`: the rule had too little history to judge.
-
-    `values` are for the text: numbers in base units, ISO times, names. `evidence` names the readings.
-    """
+    """`silent`: too little history to judge. `values`: base units, ISO times and names for the text."""
 
     rule: str
     severity: Severity

@@ -110,10 +110,7 @@ def served_lag_seconds(source: SourceReading, now: datetime) -> float | None:
 
 
 def duration_seconds(execution: Execution | None, now: datetime) -> float | None:
-    """Return finished - started in seconds; of a running row now - started.
-
-    None for a finish before its start, and for a row that ended without saying when.
-    """
+    """Seconds, up to `now` for a running row. None if the finish is missing or before the start."""
     if execution is None:
         return None
     if execution.finished_at is None and execution.running:

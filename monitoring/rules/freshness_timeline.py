@@ -1,8 +1,4 @@
-"""The freshness timeline of one pipeline: watermark, cutoff, oldest and newest row on an axis that ends now.
-
-The axis is logarithmic in age, so that a cutoff of two minutes and a backlog of three days are both visible. Positions
-are percent of the width, from the past (left) to now (right).
-"""
+"""The freshness timeline of one pipeline, logarithmic in age. Positions are percent of the width; now is right."""
 
 from __future__ import annotations
 
@@ -201,11 +197,7 @@ def _zone(code: ZoneCode, start: float, end: float, rows: Count | None = None) -
 
 
 def _in_lanes(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Give each mark its own label row, so that labels never overlap in any language.
-
-    Labels in the left half run to the right, in the right half to the left. The outermost marks are on top: that way
-    the fewest poles cross a label.
-    """
+    """Give each mark its own label row. The outermost marks are on top, so that few poles cross a label."""
     by_distance = sorted(marks, key=lambda mark: (min(mark.x, 100 - mark.x), mark.x))
     lanes = {mark.code: lane for lane, mark in enumerate(by_distance)}
     return tuple(replace(mark, lane=lanes[mark.code]) for mark in marks)

@@ -85,10 +85,7 @@ def found(
     looked_at: int | None = None,
     soft: bool = False,
 ) -> CheckResult:
-    """Return the result of a check that read rows: passed without violations, else failed (`soft`: a warning).
-
-    `violations` holds up to FOUND_CAP + 1 keys.
-    """
+    """`violations` holds up to FOUND_CAP + 1 keys. `soft`: they are a warning, not a failure."""
     bad = CheckState.WARNING if soft else CheckState.FAILED
     return CheckResult(
         code=code,

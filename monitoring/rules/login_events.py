@@ -122,10 +122,7 @@ def hour_of(moment: datetime) -> datetime:
 def by_hour(
     groups: Iterable[EventGroup], failures: Iterable[datetime] | None, *, since: datetime, until: datetime
 ) -> tuple[HourFigures, ...]:
-    """Return every hour from `since` to `until`, including hours without samples.
-
-    `failures`: start times of failed run entities, or None if unknown.
-    """
+    """Return every hour, also without samples. `failures`: start times of failed run entities; None: unknown."""
     sampled: defaultdict[datetime, list[EventGroup]] = defaultdict(list)
     for group in groups:
         sampled[group.hour].append(group)
@@ -143,10 +140,7 @@ def by_hour(
 
 
 def combined(groups: Iterable[EventGroup], *, by_hour: bool = False) -> list[EventGroup]:
-    """Combine the groups that have the same values, of the same hour only if `by_hour`.
-
-    The hours of a window mostly repeat the same values, so the figures of a combined window cost less.
-    """
+    """Combine groups with equal values, which makes figures cheaper."""
     parts: defaultdict[object, list[EventGroup]] = defaultdict(list)
     for group in groups:
         parts[group.values, group.hour if by_hour else None].append(group)
@@ -174,10 +168,7 @@ def _combine(groups: Sequence[EventGroup]) -> EventGroup:
 def figures(
     groups: Iterable[EventGroup], columns: Sequence[int], wanted: Callable[[Values], bool] = lambda _: True
 ) -> tuple[Figures, ...]:
-    """Return the combinations of values of these columns (indexes in FACETS), most events first.
-
-    NULL and an empty text are the same value. `wanted` selects the events by their values.
-    """
+    """Return combinations of column values, most events first. NULL and an empty text are the same value."""
     found: defaultdict[Values, list[EventGroup]] = defaultdict(list)
     for group in groups:
         if wanted(group.values):

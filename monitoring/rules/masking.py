@@ -1,8 +1,4 @@
-"""Masking of personal data: columns of source rows, values in error messages, logins, hosts and addresses.
-
-Masking keeps what helps to find a fault: NULL, the length, the last characters of a number, the domain of an
-e-mail address, the domain of a login.
-"""
+"""Masking of personal data. It keeps what helps to find a fault: NULL, lengths, last characters, domains."""
 
 from __future__ import annotations
 
@@ -110,10 +106,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def kind_of(column: str, table: str = "", extra: Iterable[str] = ()) -> Kind | None:
-    """Return how the column is masked, None when it is not personal.
-
-    A bare `name` is personal if `table` is about people; `extra` are the columns listed in the pipeline's settings.
-    """
+    """Return None if not personal. A bare `name` is personal if `table` is about people. `extra`: from the settings."""
     plain = _plain(column)
     if plain in CONTRACT:
         return CONTRACT[plain]
@@ -268,10 +261,7 @@ def mask_login(text: str) -> str:
 
 
 def mask_logins(text: str) -> str:
-    """Return a message with the logins, hosts, addresses and personal values that it quotes masked.
-
-    Numbers stay, because a key may be one, unless they are a document or a telephone number.
-    """
+    """Mask logins, hosts, addresses and personal values. Numbers stay as possible keys, except documents and phones."""
     for pattern in _PATTERNS:
         text = pattern.sub(_masked_match, text)
     return text

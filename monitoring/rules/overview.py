@@ -39,10 +39,7 @@ def judged(
     required: bool = False,
     newest_read: bool = True,
 ) -> Pipeline:
-    """Return the pipeline with everything that follows from its reading.
-
-    `newest_read` False: the audit tables could not be read (see pipeline_status).
-    """
+    """`newest_read` False: the audit tables could not be read (see pipeline_status)."""
     control, source, target = reading.control, reading.source, reading.target
     pipeline = Pipeline(
         control=control,
@@ -199,10 +196,7 @@ class Sentence:
 
 
 def verdict_sentence(snapshot: Snapshot | None, *, stale: bool = False) -> Sentence:
-    """Return the first sentence that applies, in SentenceCode's order.
-
-    `snapshot` None: nothing was ever sampled. `stale`: the newest tick is too old.
-    """
+    """Return the first sentence that applies, in SentenceCode's order. `snapshot` None: no sample was ever taken."""
     if snapshot is None:
         return Sentence(code=SentenceCode.NOTHING_SAMPLED, severity=Severity.UNKNOWN)
     active = [pipeline for pipeline in snapshot.pipelines if pipeline.control.is_active]

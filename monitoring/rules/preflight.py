@@ -108,10 +108,7 @@ _ANSWERS = {CheckState.PASSED: True, CheckState.WARNING: True, CheckState.FAILED
 
 
 def collector_check(age_seconds: float | None, *, collecting: bool = True) -> Check:
-    """Return the check of the collector. `age_seconds`: of its newest sample, None if it never ran.
-
-    Fresh figures while no collector is at work come from a page that took a sample: a warning.
-    """
+    """`age_seconds` None: it never ran. Fresh figures without a collector come from a page's sample: a warning."""
     if age_seconds is None:
         return Check(code="collector.age", state=CheckState.FAILED, values={"seconds": None})
     fresh = CheckState.PASSED if collecting else CheckState.WARNING
@@ -209,10 +206,7 @@ def is_local(host: str) -> bool:
 
 
 def _traffic(*readings: ConnectionReading) -> list[Check]:
-    """Return one check of the encryption, which both databases share, and one of each requested isolation level.
-
-    None for the embedded warehouse.
-    """
+    """Return checks of encryption (shared by both databases) and isolation. None for the embedded warehouse."""
     known = [(each, each.terms) for each in readings if each.terms is not None]
     encryption = [_encryption(terms) for _, terms in known[:1]]
     return encryption + [_isolation(reading, terms) for reading, terms in known if terms.isolation_wanted]

@@ -77,10 +77,7 @@ def _execution(snapshot: Snapshot, execution: Execution) -> RunningExecution:
 
 
 def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, bool]:
-    """Return the severity of the rule "stuck run", and whether the execution is an orphan.
-
-    The rule names one execution of the pipeline. Any other open one is an orphan if a later one has finished.
-    """
+    """Return the severity of "stuck run", and whether the execution is an orphan: a later one has finished."""
     if pipeline is None:
         return Severity.OK, False
     for verdict in pipeline.verdicts:

@@ -54,10 +54,7 @@ def pipelines_within(snapshot: Snapshot, names: Collection[str]) -> tuple[Pipeli
 def within(
     snapshot: Snapshot, names: Collection[str], *, overview: Overview, recent: Iterable[Run], running: Iterable[Run]
 ) -> Snapshot:
-    """Return the snapshot with these pipelines only. `overview` is computed for them.
-
-    `recent`, `running`: the newest and the running runs with all executions; those of other pipelines are removed.
-    """
+    """`overview` is already narrowed. `recent`, `running`: with all executions; those of others are removed."""
     pipelines = pipelines_within(snapshot, names)
     preflight = preflight_within(snapshot.preflight, pipelines, names)
     return replace(

@@ -202,10 +202,7 @@ class Standing(NamedTuple):
 def state_of(
     first_seen: datetime, last_runs: Mapping[str, int], standings: Mapping[str, Standing] | None, now: datetime
 ) -> FailureState:
-    """Return the state of a failure. `last_runs`: per pipeline the newest run that failed with it.
-
-    UNKNOWN if the newest runs could not be read (`standings` None).
-    """
+    """`last_runs`: newest failed run per pipeline. UNKNOWN if the newest runs could not be read (`standings` None)."""
     if standings is None:
         return FailureState.UNKNOWN
     if last_runs and all(_over(standings.get(name), run_id) for name, run_id in last_runs.items()):
