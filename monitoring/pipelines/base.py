@@ -1,5 +1,3 @@
-"""What the blocks of one pipeline share: which pipeline it is, and what they show before its first sample."""
-
 from __future__ import annotations
 
 from typing import Any
@@ -17,7 +15,7 @@ Context = dict[str, Any]
 
 
 def subject_or_404(request: HttpRequest, current: Current, name: str) -> Subject:
-    """Return the pipeline of this request, looked up once. Raises Http404 if there is no such control row."""
+    """Return the pipeline, looked up once per request. Raises Http404 if it has no control row."""
     found: dict[str, Subject | None] = request.__dict__.setdefault("_pipelines", {})
     if name not in found:
         found[name] = queries.subject(current, name)
@@ -28,8 +26,6 @@ def subject_or_404(request: HttpRequest, current: Current, name: str) -> Subject
 
 
 class PipelineBlock(Block):
-    """A block about one pipeline. Its template says so if the collector has not sampled the pipeline yet."""
-
     same_for_all = True
 
     def replacement(self, state: Current) -> HttpResponse | None:
@@ -48,11 +44,11 @@ class PipelineBlock(Block):
         }
 
     def of_subject(self, current: Current, subject: Subject) -> Context:
-        """Return the variables of a pipeline, sampled or not."""
+        """Return the template variables of a pipeline, sampled or not."""
         if current.snapshot is None or subject.pipeline is None:
             return {}
         return self.filled(current.snapshot, subject.pipeline)
 
     def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
-        """Return the variables of a pipeline that was sampled."""
+        """Return the template variables of a sampled pipeline."""
         raise NotImplementedError

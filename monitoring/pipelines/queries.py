@@ -1,5 +1,3 @@
-"""What the pipeline pages read: the pipeline of the page, its settings, its executions and failures."""
-
 from __future__ import annotations
 
 import hashlib
@@ -22,13 +20,13 @@ from monitoring.web import readings
 from monitoring.web.cache import cached_once
 
 LIVE_SECONDS = 10
-"""How long a control row that is not in the snapshot is cached for all users."""
+"""Cache time of a control row that is not in the snapshot."""
 
 MAX_NAME = 100
 """Characters of an entity name (CONTRACT: VARCHAR(100))."""
 
 NAMES = 1000
-"""Names that the selector offers. Others can be typed."""
+"""Most names that the selector offers. Other names can be typed."""
 
 FAILURES = 5
 FAILURES_SECONDS = 120
@@ -36,10 +34,7 @@ FAILURES_SECONDS = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The pipeline that a page is about.
-
-    `pipeline` None: not sampled yet, only its control row was read live. `problem`: that could not be read either.
-    """
+    """Before its first sample, `pipeline` is None and `control` was read live. `problem`: that read failed."""
 
     name: str
     control: ControlRow | None
@@ -48,13 +43,13 @@ class Subject:
 
 
 def cache_key(*parts: object) -> str:
-    """Return a key for a cache that allows any text in `parts`."""
+    """Hash `parts`, because not every cache allows any text as a key."""
     digest = hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16)
     return f"pipelines-{digest.hexdigest()}"
 
 
 def subject(current: Current, name: str) -> Subject | None:
-    """Return the pipeline called `name`, or None if there is no such control row.
+    """Return the pipeline, or None if it has no control row.
 
     One statement on dw, cached for LIVE_SECONDS, if the pipeline is not in the snapshot.
     """
@@ -70,7 +65,7 @@ def subject(current: Current, name: str) -> Subject | None:
 
 
 def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
-    """Return the pipeline of that name. Case and outer blanks do not count, as in SQL Server's usual collations."""
+    """Ignore case and outer spaces, as SQL Server's usual collations do."""
     if snapshot is None:
         return None
     wanted = name.strip().casefold()
@@ -103,15 +98,11 @@ def _live(name: str) -> ControlRow | Problem | None:
 
 
 def names(current: Current) -> list[str]:
-    """Return the names that the selector offers, at most NAMES."""
     return [] if current.snapshot is None else sorted(each.name for each in current.snapshot.pipelines)[:NAMES]
 
 
 def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
-    """Return the pipeline's freshness timeline at the time of the sample.
-
-    Counts from before a database stopped answering are left out: they say nothing about now.
-    """
+    """Leave out counts from before a database stopped answering: they say nothing about the time of the sample."""
     source = pipeline.source
     if readings.blind(snapshot)[0] is not None:
         source = SourceReading(problem=source.problem)
@@ -119,15 +110,11 @@ def timeline_of(pipeline: Pipeline, snapshot: Snapshot) -> Timeline:
 
 
 def settings_of(name: str) -> PipelineSettings:
-    """Return the pipeline's settings, or the defaults. One statement."""
     return PipelineSettings.objects.filter(pk=name).first() or PipelineSettings(entity_name=name)
 
 
 def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[RunEntityCopy]:
-    """Return the pipeline's copied executions, those with one of `statuses` if there are any.
-
-    A status text that the portal does not know counts as UNKNOWN.
-    """
+    """Filter the copied executions by `statuses`, if any. A status that the portal does not know counts as UNKNOWN."""
     found = RunEntityCopy.objects.filter(entity_name=name)
     wanted = frozenset(statuses)
     if not wanted:
@@ -140,9 +127,9 @@ def executions(name: str, statuses: Iterable[ExecutionStatus] = ()) -> QuerySet[
 
 
 def failures(name: str, now: datetime, *, logins: bool) -> tuple[list[Execution], bool]:
-    """Return the pipeline's latest FAILURES failures, and whether there are more.
+    """Return the latest FAILURES failures, and whether there are more.
 
-    One statement per snapshot (`now`) and scope, because copies change only with a snapshot.
+    One statement per snapshot (`now`), because the copies change only with a snapshot.
     """
     key = cache_key("failures", name, now, logins)
     return cached_once(key, lambda: _failures(name, logins=logins), fresh=lambda _: FAILURES_SECONDS)

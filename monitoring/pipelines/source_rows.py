@@ -32,15 +32,12 @@ from monitoring.web.tables import Column, PagedTable
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
 KEPT_SECONDS, PROBLEM_SECONDS = 15, 5
-"""How long rows, or the reason why there are none, are cached for all users of this process."""
+"""Cache time of rows and of a failed read, for all users of this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSample:
-    """The newest rows of a source as cells, newest first. `problem`: why there are none.
-
-    `personal`: the columns with personal data. `cut_columns`: the number of columns that are left out.
-    """
+    """`rows`: newest first. `personal`: columns with personal data. `cut_columns`: number of columns left out."""
 
     columns: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
@@ -53,10 +50,7 @@ class SourceSample:
 
 
 def source_sample(control: ControlRow, settings: PipelineSettings, *, unmasked: bool = False) -> SourceSample:
-    """Return the newest rows of the pipeline's source: two statements on oltp, none if they are cached.
-
-    Unmasked rows are never cached.
-    """
+    """Read with at most two statements on oltp. Unmasked rows are never cached."""
     if unmasked:
         return _read(control, settings, unmasked=True)
     # Everything that the rows and their masks depend on.
@@ -102,8 +96,6 @@ def _cell(value: object, kind: Kind | None) -> Cell:
 
 
 class CellColumn(Column):
-    """One column of the source. NULL, an empty text and a masked value look different."""
-
     def __init__(self, name: str, *, personal: bool, numeric: bool) -> None:
         super().__init__(verbose_name=name, orderable=False, css="num" if numeric else "")
         self.personal = personal
@@ -135,8 +127,6 @@ class CellColumn(Column):
 
 
 class SourceRowsTable(PagedTable):
-    """The rows of one sample, with the columns of its source."""
-
     class Meta:
         attrs = {"class": "table table--rows"}
 
@@ -160,7 +150,7 @@ class PipelineSample(PipelineBlock):
     same_for_all = False  # it has a form
     template_name = "monitoring/pipelines/_sample.html"
     with_rows = False
-    """False: the block holds a placeholder that asks for the rows when it becomes visible."""
+    """False: a placeholder loads the rows when it becomes visible."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         self.with_rows = True
@@ -195,25 +185,22 @@ class PipelineSample(PipelineBlock):
 
 
 def _rows_key(control: ControlRow | None, settings: PipelineSettings, until: datetime | None) -> str:
-    """Return a digest of what the rows depend on. A refresh keeps the rows on the page while it stays the same."""
+    """Return a digest of what the rows depend on. The page keeps its rows while the digest stays the same."""
     return cache_key(control and control.watermark, settings.watermark_expression, settings.masked_columns, until)
 
 
 class Unmask(UnmaskView):
-    """Show the personal columns of one pipeline's source to this user."""
-
     def subject(self) -> str:
         return subject_or_404(self.request, current(), self.kwargs["entity"]).name
 
     def answer(self, subject: str) -> HttpResponse:
-        """Answer htmx with the block and its rows, anything else with the page that has them."""
         if self.request.htmx:  # type: ignore[attr-defined]
             return PipelineSample.as_answer(self.request, **self.kwargs)
         return HttpResponseRedirect(f"{reverse('monitoring:pipeline', args=(subject,))}?rows=1#pipeline-sample")
 
 
 class SampleExport(export.TableExport):
-    """The newest source rows. They are always masked, because a file may leave the organisation."""
+    """Always masked, because a file may leave the organisation."""
 
     def get_table(self, current: Current) -> SourceRowsTable:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])

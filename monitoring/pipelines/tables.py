@@ -1,5 +1,3 @@
-"""The tables of the pipeline pages, and the filters of the executions."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -41,8 +39,6 @@ from monitoring.web.tables import (
 
 
 class TimelineColumn(Column):
-    """A small freshness timeline without labels, and its state as a word."""
-
     def render(self, record: PipelineReadings, table: PipelinesTable) -> SafeString:
         timeline = table.timelines[record.name]
         return format_html(
@@ -56,7 +52,7 @@ class TimelineColumn(Column):
 
 
 def small_timeline(timeline: Timeline, id: str) -> SafeString:
-    """Return the zones and marks as SVG. (The large one is pipelines/_timeline.html.)"""
+    """Return the timeline as SVG. pipelines/_timeline.html has the large one."""
     return format_html(
         '<svg class="ruler ruler--small ruler--{} tone-{}" id="{}" width="100%" height="22" aria-hidden="true">'
         '<defs><pattern id="{}-stripes" width="6" height="6" patternUnits="userSpaceOnUse"'
@@ -84,15 +80,11 @@ def _zone(zone: Zone, id: str) -> SafeString:
 
 
 class StatePairColumn(StatusColumn):
-    """The status, with "inactive" beside it where the pipeline is switched off."""
-
     def render(self, record: PipelineReadings) -> SafeString:  # type: ignore[override]
         return parts.status(record.pipeline.status, inactive=not record.pipeline.control.is_active)
 
 
 class PipelinesTable(PortalTable):
-    """Every pipeline's health on one line, worst first by default."""
-
     key = staticmethod(lambda row: row.name)
 
     name = PipelineNameColumn(verbose_name=_("Pipeline"))
@@ -129,8 +121,6 @@ class PipelinesTable(PortalTable):
 
 
 class PipelineExecutionsTable(PagedTable):
-    """One pipeline's executions, latest first, a page at a time."""
-
     run_id = RunIdColumn(verbose_name=_("Run"))
     status = StatusColumn(verbose_name=_("Status"))
     started_at = TimeColumn(verbose_name=_("Started"))
@@ -158,7 +148,7 @@ class PipelineExecutionsTable(PagedTable):
 
 
 class TrendsTable(PagedTable):
-    """One row per point. Lowest and highest are empty if the point is a value itself."""
+    """One row per point. Lowest and highest are empty if the point is a single value."""
 
     figure = Column(verbose_name=_("Figure"))
     at = TimeColumn(verbose_name=_("When"))
@@ -172,7 +162,6 @@ class TrendsTable(PagedTable):
 
 
 def trend_rows(trends: Iterable[Trend]) -> list[dict[str, Any]]:
-    """Return the known points of all trends for a file, oldest first."""
     return [
         {
             "figure": f"{FIGURES[trend.figure].title} ({FIGURES[trend.figure].unit})",
@@ -192,8 +181,6 @@ def execution_status_choices() -> list[tuple[str, str]]:
 
 
 class ExecutionsForm(TableForm):
-    """The filters of one pipeline's executions."""
-
     status = forms.MultipleChoiceField(
         label=_("Status"),
         required=False,
@@ -207,5 +194,4 @@ class ExecutionsForm(TableForm):
 
     @property
     def statuses(self) -> list[ExecutionStatus]:
-        """The valid statuses that the URL asks for."""
         return [ExecutionStatus(value) for value in self.values.get("status", [])]

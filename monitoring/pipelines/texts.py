@@ -1,5 +1,3 @@
-"""The words of the pipeline pages: of the freshness timeline, the integrity checks and the trends."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -37,7 +35,7 @@ MARK_SHAPES = {
     MarkCode.NEWEST: "M-4.5,-9 h9 v9 h-9 z",
     MarkCode.NOW: "M-1.5,-9 h3 v9 h-3 z",
 }
-"""SVG paths: the marks differ in their shapes, not only in colour."""
+"""SVG paths. The marks differ in shape, not only in colour."""
 
 MARK_MEANINGS: dict[MarkCode, Any] = {
     MarkCode.WATERMARK: _("Up to here the source is loaded."),
@@ -88,7 +86,6 @@ _QUIET_SINCE = _("Nothing is pending: the source's last change, at %(newest)s, i
 
 
 def tone(timeline: Timeline) -> str:
-    """Return the colour of the timeline's state."""
     if timeline.state is TimelineState.PAUSED:
         return "inactive"
     if timeline.severity is not Severity.OK:
@@ -98,7 +95,6 @@ def tone(timeline: Timeline) -> str:
 
 
 def timeline_sentence(timeline: Timeline, pipeline: Pipeline) -> Text:
-    """Return what the timeline shows, as a sentence with running ages."""
     marks = {mark.code: mark.at for mark in timeline.marks}
     oldest, watermark, newest = (
         marks.get(code) for code in (MarkCode.OLDEST_PENDING, MarkCode.WATERMARK, MarkCode.NEWEST)
@@ -155,7 +151,7 @@ CHECKS: dict[CheckCode, tuple[Any, Any]] = {
         _("Values, quantities and percentages below 0."),
     ),
 }
-"""The name of each check, and what it requires."""
+"""Title and requirement of each check."""
 
 _REASONS: dict[Reason, Any] = {
     Reason.NO_NATURAL_KEY: _("Not checked: the target column that holds the source's key is unknown."),
@@ -176,7 +172,6 @@ _REASONS: dict[Reason, Any] = {
 
 
 def check_answer(result: CheckResult) -> str:
-    """Return what the check found, or why there is no result."""
     if result.reason is not None:
         return str(_REASONS[result.reason])
     if result.problem is not None:
@@ -193,7 +188,6 @@ def check_answer(result: CheckResult) -> str:
 
 
 def looked_at_note(result: CheckResult) -> str:
-    """Return how many rows were read at most, or an empty text for the whole table."""
     if result.looked_at is None:
         return ""
     return gettext("At most %(number)s rows were checked.") % {"number": number(result.looked_at)}
@@ -216,11 +210,11 @@ FIGURES: dict[str, Figure] = {
 }
 
 EXECUTED = ("duration", "throughput")
-"""The figures of executions. The others are figures of samples."""
+"""Figures of executions. The others are figures of samples."""
 
 
 def trend_note(trend: Trend) -> str:
-    """Return what the points are, or an empty text if they are the values themselves."""
+    """Return what each point stands for, or an empty text if the points are the values themselves."""
     notes = []
     if trend.grain is not Grain.RAW:
         notes.append(_roll_up_note(trend.grain, trend.step))
@@ -243,7 +237,6 @@ def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
 
 
 def trend_sentence(trend: Trend) -> str:
-    """Return the chart in words: the latest value, the bounds and the typical range."""
     known, written = trend.known, FIGURES[trend.figure].text
     if not known:
         return gettext("No values in this period.")

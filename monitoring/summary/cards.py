@@ -1,5 +1,3 @@
-"""The eight cards of the summary: the overview of METRICS, each with a note, a trend and a link."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -24,12 +22,12 @@ from monitoring.web.readings import Missing, Reading, blind, draw, last_known_ma
 T = TypeVar("T")
 Format = Callable[[float], str]
 Spark = tuple[tuple[float | None, ...], str]
-"""The points of a sparkline, oldest first, None for a gap; and what they span, in words."""
+"""Points, oldest first, None for a gap; and the text of their time span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """`age`: the time of the figures. `ticked`: it is that of the newest sample. `tone`: a status tone, "" if calm."""
+    """`ticked`: `age` is the time of the newest sample. `tone`: a status tone, empty if nothing is wrong."""
 
     label: str
     value: SafeString
@@ -44,7 +42,7 @@ class Card:
 
 
 def cards(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str) -> list[Card]:
-    """Return the cards in their order. `at`: the time of the sample by this machine's clock. `page`: the summary."""
+    """`at`: the sample's time by this machine's clock. `page`: the URL of the summary."""
     return _Cards(snapshot, trend, days, at, page).all()
 
 
@@ -223,7 +221,7 @@ class _Cards:
         over_sources: bool = False,
         **card: Any,
     ) -> Card:
-        """Return the card; `over_sources`: its figures need the sources too, not only control and audit tables."""
+        """`over_sources`: the figures also need the source databases."""
         unread = self.sources_unread if over_sources else self.runs_unread
         points, _ = spark
         drawn = sum(point is not None for point in points) >= 2
@@ -254,20 +252,19 @@ class _Cards:
         return draw(reading(value, problem=self.runs_unread), "rows")
 
     def _rate(self, value: float | None, finished: int | None) -> SafeString:
-        """Draw a share of the finished runs. It has no value when none finished, and is unknown when none was read."""
+        """A rate has no value if no run finished, and is unknown if the runs could not be read."""
         if value is None and finished == 0:
             return draw(Reading(None, Missing.NO_FINISHED_RUN), "percent")
         return draw(reading(value, problem=self.runs_unread), "percent")
 
     def _over_pipelines(self, value: T | None) -> Reading[T]:
-        """Return a figure over all pipelines. Without a value it is unknown if one of them could not be read."""
+        """A figure without a value is unknown if one of the pipelines could not be read."""
         if value is None and self.overview.pipelines is not None and not self.overview.unread:
             return Reading(None, Missing.NO_PIPELINE)
         sides = (pipeline.source.problem or pipeline.target.problem for pipeline in self.snapshot.pipelines)
         return reading(value, problem=self.sources_unread or next(filter(None, sides), None))
 
     def _left_out(self) -> str:
-        """Say how many pipelines a sum leaves out, "" if none."""
         count = len(self.overview.unread)
         if not count:
             return ""
@@ -279,20 +276,17 @@ class _Cards:
 
 
 def _mean_throughput(run: Run) -> float | None:
-    """Return the mean over the run's successes that moved rows, None if there are none."""
     known = [each.throughput for each in run.executions if each.upserted > 0 and each.throughput is not None]
     return fmean(known) if known else None
 
 
 def rolled_up_note(grain: Grain) -> str:
-    """Return what the points of the sparklines over samples are, "" if they are samples."""
     if grain is Grain.HOUR:
         return gettext("hourly averages (roll-up)")
     return gettext("daily averages (roll-up) of UTC days") if grain is Grain.DAY else ""
 
 
 def spark_text(spark: Spark, form: Format) -> str:
-    """Return a sparkline in words: over what, from where to where, between which bounds."""
     points, over = spark
     known = [point for point in points if point is not None]
     return gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s") % {

@@ -1,7 +1,4 @@
-"""The two charts of the summary: their data for static/js/charts.js, and a sentence for screen readers.
-
-Colours are names of tokens (static/css/tokens.css). The script takes their values from the theme.
-"""
+"""Chart data for static/js/charts.js. Colours are names of tokens in static/css/tokens.css."""
 
 from __future__ import annotations
 
@@ -16,20 +13,19 @@ from monitoring.web.formats import number_text, percent_text, short_day
 from monitoring.web.parts import sign_of
 
 STACK = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.RUNNING, RunStatus.UNKNOWN)
-"""From the axis up."""
+"""Stacking order, from the axis up."""
 
 ALWAYS_DRAWN = frozenset({RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED})
-"""In the legend also without a run, so that its places do not change."""
+"""Drawn even without a run, so that the legend does not change."""
 
 BARS = 20
-"""Pipelines drawn by the volume chart; its table has them all."""
+"""Most pipelines in the volume chart. Its table lists all."""
 
 FEW_BARS = 6
-"""Pipelines that have room in a chart of the usual height."""
+"""Most pipelines in a chart of normal height."""
 
 
 def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
-    """Return stacked bars: a bar per day, a layer per run status."""
     shown = _statuses(days)
     return {
         "type": "bar",
@@ -48,7 +44,6 @@ def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
 
 
 def runs_by_day_rows(days: Sequence[DayRuns]) -> list[dict[str, Any]]:
-    """Return the chart's numbers as table rows, the newest day first; columns as the chart's layers."""
     shown = _statuses(days)
     return [
         {"label": short_day(day.day), "numbers": [day.counts[status] for status in shown]} for day in reversed(days)
@@ -56,7 +51,6 @@ def runs_by_day_rows(days: Sequence[DayRuns]) -> list[dict[str, Any]]:
 
 
 def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
-    """Return what the runs chart shows, for screen readers."""
     total = sum(day.total for day in days)
     if not total:
         return gettext("No run started in these %(days)d days.") % {"days": len(days)}
@@ -81,7 +75,6 @@ def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
 
 
 def volume_chart(volumes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return two bars per pipeline, extracted and upserted, for the BARS largest."""
     shown = volumes[:BARS]
     return {
         "type": "bar",
@@ -96,7 +89,6 @@ def volume_chart(volumes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def volume_sentence(volumes: Sequence[dict[str, Any]], days: int) -> str:
-    """Return what the volume chart shows, for screen readers."""
     if not volumes:
         return gettext("No execution started in these %(days)d days.") % {"days": days}
     most = volumes[0]

@@ -1,4 +1,4 @@
-"""What the summary reads from `default`: runs by day, volume by pipeline, failures, and the trend of all pipelines."""
+"""The summary's queries on the `default` database."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES, days_unt
 
 FAILURES_DAYS = 7
 FAILURES_READ = 500
-"""Failures looked at, whatever the filters: a bound for a warehouse in which everything fails."""
+"""Bounds the read when every execution fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayRuns:
-    """Runs that started on one of the viewer's days, by status."""
+    """Runs that started on one day of the user's time zone."""
 
     day: date
     counts: dict[RunStatus, int]
@@ -37,7 +37,7 @@ class DayRuns:
 
     @property
     def finished(self) -> int:
-        """Runs with a verdict of their own: running and unknown ones are left out (METRICS)."""
+        """Running and unknown runs do not count (METRICS)."""
         return sum(self.counts[status] for status in (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED))
 
     @property
@@ -46,7 +46,7 @@ class DayRuns:
 
 
 def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[DayRuns, ...]:
-    """Return the runs of each of the last `days` days by status, oldest first. One statement."""
+    """Return the last `days` days, oldest first. One statement."""
     starts = days_until(now, zone, days)
     if scope.pipelines() is not None:
         return _tallied(starts)
@@ -68,7 +68,7 @@ def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[Da
 
 
 def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
-    """Return the same for a reader of some pipelines: each run has the status that those give it."""
+    """Take each run's status from the executions that the pipeline scope allows."""
     counts = [dict.fromkeys(RunStatus, 0) for _ in starts]
     moments = [start for _, start in starts]
     for started_at, status in run_tallies(moments[0]):
@@ -77,7 +77,6 @@ def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
 
 
 def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> list[Execution]:
-    """Return the failures of the last `days` days before `now`, the newest FAILURES_READ. One statement."""
     copies = RunEntityCopy.objects.filter(
         started_at__gte=now - timedelta(days=days), status__iexact=ExecutionStatus.FAILED.value
     ).order_by("-started_at", "-run_entity_id")
@@ -85,10 +84,7 @@ def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -
 
 
 def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[Any]:
-    """Return what each pipeline extracted and upserted in the last `days` days, most first. One statement.
-
-    Keys: entity_name, rows_extracted, rows_upserted, executions, failed.
-    """
+    """Return the sums of each pipeline, most upserted rows first. One statement."""
     found = (
         RunEntityCopy.objects.filter(started_at__gte=days_until(now, zone, days)[0][1])
         .values("entity_name")
@@ -105,12 +101,12 @@ def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> l
 
 POINTS = 24
 WINDOWS = (timedelta(minutes=24), timedelta(hours=2), timedelta(hours=6), timedelta(hours=24))
-"""How far back a trend of samples reaches: the shortest that holds all of them, at most a day."""
+"""Time spans of a trend of samples: the first that covers all samples, else the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendPoint:
-    """All pipelines at one sample, or over one hour or day. None: none had a value. Rows, percent and seconds."""
+    """All pipelines at one sample, or over one hour or day. None: no pipeline had a value."""
 
     at: datetime
     active_ok: int
@@ -121,8 +117,6 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Points oldest first, over `window`. Fewer than two points are no trend."""
-
     window: timedelta
     points: tuple[TrendPoint, ...]
     grain: Grain = Grain.RAW
@@ -140,10 +134,9 @@ def _rows_of(grain: Grain) -> QuerySet[Any]:
 
 
 def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
-    """Return the last sample, hour or day of each of POINTS slots before `now` (the newest sample's time).
+    """Return the last sample, hour or day of each of POINTS slots before `now`, the time of the newest sample.
 
-    Three statements, two for a range of roll-ups: the oldest sample, the newest one of each slot (an index seek each),
-    the rows of those samples. Their cost does not grow with the history.
+    Two or three statements. An index seek finds each slot's row, so that the cost does not grow with the history.
     """
     found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
     reach = RANGES[window] if found.rolled_up else _held(now)
@@ -161,7 +154,6 @@ def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
 
 
 def newest_point(snapshot: Snapshot) -> TrendPoint:
-    """Return the newest sample as a point: roll-ups end before it."""
     overview = snapshot.overview
     active = [pipeline for pipeline in snapshot.pipelines if pipeline.control.is_active]
     return TrendPoint(
@@ -174,7 +166,7 @@ def newest_point(snapshot: Snapshot) -> TrendPoint:
 
 
 def _held(now: datetime) -> timedelta | None:
-    """Return the shortest window that holds all samples; None without any."""
+    """Return the first of WINDOWS that covers all samples, or None without samples."""
     oldest = PipelineSample.objects.order_by("sampled_at").values_list("sampled_at", flat=True).first()
     if oldest is None:
         return None
@@ -182,18 +174,13 @@ def _held(now: datetime) -> timedelta | None:
 
 
 def _slot_ends(now: datetime, step: timedelta) -> list[datetime]:
-    """Return the ends of the slots, oldest first; `now` is in the last one.
-
-    They are whole steps since the epoch, so that a refresh does not move them.
-    """
+    """Return the slots' ends, oldest first, as multiples of `step` since the epoch: a refresh must not move them."""
     seconds = step.total_seconds()
     last = datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, tz=now.tzinfo)
     return [last - step * back for back in reversed(range(POINTS))]
 
 
 def _newest_per_slot(rows: QuerySet[Any], column: str, ends: Sequence[datetime], step: timedelta) -> list[datetime]:
-    """Return the time of the newest row of each slot; a slot without one gives none."""
-
     def newest(end: datetime) -> Subquery:
         slot = rows.filter(**{f"{column}__gte": end - step, f"{column}__lt": end})
         return Subquery(slot.order_by(f"-{column}").values(column)[:1])
@@ -205,7 +192,7 @@ def _newest_per_slot(rows: QuerySet[Any], column: str, ends: Sequence[datetime],
 
 
 def _point(at: datetime, rows: Sequence[tuple[Any, ...]]) -> TrendPoint:
-    """Sum up the rows of one time: is_active, status, totals, eligible rows and latency of each pipeline."""
+    """`rows`: is_active, status, source and target total, eligible rows and latency (seconds) of each pipeline."""
     both = [(source, target) for _, _, source, target, *_ in rows if source and target is not None]
     source_total = sum(source for source, _ in both)
     eligible = [ready for *_, ready, _ in rows if ready is not None]

@@ -1,5 +1,3 @@
-"""The tables of the summary: the pipeline matrix, and the recent failures."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -50,8 +48,6 @@ class ActiveColumn(Column):
 
 
 class StructureColumn(StatusColumn):
-    """Whether source and target exist; their names on hover."""
-
     def render(self, value: Structure, record: PipelineReadings) -> SafeString:  # type: ignore[override]
         pipeline = record.pipeline
         if value is Structure.UNKNOWN:
@@ -74,8 +70,6 @@ class StructureColumn(StatusColumn):
 
 
 class ErrorColumn(Column):
-    """The error message, cut on the page, whole on hover and in the export."""
-
     def render(self, record: PipelineReadings) -> SafeString:
         unread, error = readings.mark(record.target_unread), record.error
         drawn = parts.error_text(error, ERROR_SHOWN) if error and error.text else None
@@ -83,14 +77,12 @@ class ErrorColumn(Column):
 
 
 class ServedLagColumn(ReadingColumn):
-    """The lag of the oldest row, which ticks in the browser."""
-
     def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
         return parts.elapsed(record.late_since) if record.late_since else readings.draw(value, self.kind)
 
 
 class DurationColumn(ReadingColumn):
-    """A running execution's duration ticks in the browser; the server never renders "now"."""
+    """The browser counts a running execution's duration, so that the server never renders "now"."""
 
     def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
         if record.running:
@@ -99,7 +91,7 @@ class DurationColumn(ReadingColumn):
 
 
 class UnreadColumn(Column):
-    """Only in exports, where a last known value is a number like any other: why there is none newer."""
+    """Exports only: why the last known values of the row are not newer."""
 
     def value(self, record: PipelineReadings) -> str:
         each = (record.source_total, record.target_total, record.eligible, record.last_started_at)
@@ -108,8 +100,6 @@ class UnreadColumn(Column):
 
 
 class MatrixTable(PortalTable):
-    """All columns that the summary's matrix has. Sorted by name unless told."""
-
     key = staticmethod(lambda row: row.name)
 
     name = PipelineNameColumn(verbose_name=_("Pipeline"))
@@ -155,15 +145,11 @@ def _error(execution: Execution) -> ErrorText:
 
 
 class FailedAtColumn(TimeColumn):
-    """When, and how long ago."""
-
     def render(self, value: datetime | None) -> SafeString:
         return format_html("{} <br>{}", parts.when(value), parts.age(value))
 
 
 class FailureDurationColumn(Column):
-    """Seconds, or that there is no valid finish."""
-
     def render(self, value: float | None) -> SafeString:
         return readings.draw(readings.reading(value, Missing.NOT_FINISHED), "duration")
 
@@ -172,8 +158,6 @@ class FailureDurationColumn(Column):
 
 
 class MeaningColumn(Column):
-    """The class of the failure, its meaning, the names in the message, what to do."""
-
     def render(self, record: Execution) -> SafeString:
         words = advice_for(_error(record))
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
@@ -190,8 +174,6 @@ class MeaningColumn(Column):
 
 
 class MessageColumn(Column):
-    """The server's message in one line, and below it the driver's whole text, to select and copy."""
-
     def render(self, value: str, record: Execution) -> SafeString:
         if not value:
             return parts.none(gettext("the runner wrote no message"))
@@ -206,8 +188,6 @@ class MessageColumn(Column):
 
 
 class FailuresTable(PortalTable):
-    """Newest first by default."""
-
     key = staticmethod(lambda row: -row.run_entity_id)
 
     at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
@@ -230,8 +210,6 @@ class FailuresTable(PortalTable):
 
 
 class FailuresForm(TableForm):
-    """The recent failures: of one class, and with a text in pipeline or message."""
-
     PREFIX = "f"
 
     q = search_field()
@@ -243,7 +221,6 @@ class FailuresForm(TableForm):
     )
 
     def apply(self, rows: Iterable[Execution]) -> list[Execution]:
-        """Return the failures of that class whose pipeline, message or run holds the text."""
         kind, needle = self.values.get("kind", ""), self.values.get("q", "").strip().casefold()
         return [
             row

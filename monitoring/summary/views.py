@@ -1,5 +1,3 @@
-"""The summary: what needs attention, what runs, the overview, the pipelines, and what failed."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -42,7 +40,7 @@ from monitoring.web.readings import pipeline_readings
 T = TypeVar("T")
 
 HISTORY_SECONDS = 60
-"""How long figures over days may be reused while the snapshot stays the same."""
+"""Cache time of figures over days, while the snapshot stays the same."""
 
 ATTENTION_SHOWN = 5
 
@@ -54,12 +52,10 @@ STATUSES = (
     PipelineStatus.RUNNING,
     PipelineStatus.OK,
 )
-"""The worst first."""
+"""Worst first."""
 
 
 class SummaryBlock(Block):
-    """A block made of the snapshot. Without one it says that no sample was taken yet."""
-
     same_for_all = True
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -141,8 +137,6 @@ class SummaryGrid(SummaryBlock):
 
 
 class SummaryMatrix(SummaryBlock):
-    """The pipeline matrix. Its filters and its order are the page's address."""
-
     name = "summary-matrix"
     template_name = "monitoring/summary/_matrix.html"
 
@@ -224,7 +218,7 @@ class SummaryPage(Page):
 
 
 def _per_version(current: Current, name: str, make: Callable[[], T]) -> T:
-    """Return what `make` reads from the history: once per snapshot for all its viewers."""
+    """Call `make` once per snapshot for all users."""
     return cached_once(f"summary:{name}:{current.version}", make, fresh=lambda _: HISTORY_SECONDS)
 
 
