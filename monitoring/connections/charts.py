@@ -1,5 +1,3 @@
-"""The chart of the sampled sessions by hour: its data for static/js/charts.js, and a sentence for screen readers."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +12,6 @@ from monitoring.web.formats import number_text, time_text
 
 
 def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
-    """Return events, sessions and failed run entities per hour, without the latter if they are unknown."""
     datasets: list[dict[str, Any]] = [
         {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours]},
         {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours]},
@@ -38,7 +35,7 @@ def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str,
 
 
 def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: bool) -> str:
-    """Return what the connections chart shows, for screen readers. `sessions`: distinct in the window."""
+    """`sessions`: distinct sessions in the window."""
     events = sum(hour.events for hour in hours)
     if not events:
         text = ngettext(

@@ -1,5 +1,3 @@
-"""The window and the filters of the connection audit, from the URL."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -54,7 +52,6 @@ class WindowForm(forms.Form):
 
     @property
     def asked(self) -> dict[str, str]:
-        """The URL parameters of this window."""
         if self.window.since is None or self.window.until is None:
             return {"window": self.window.key if self.window.key != DEFAULT_WINDOW else ""}
         return {"from": utc_stamp(self.window.since), "to": utc_stamp(self.window.until)}
@@ -99,10 +96,7 @@ class WindowForm(forms.Form):
 
 
 class EventsForm(TableForm):
-    """Filters of the login events by the exact values of FACETS and by session.
-
-    The choices are the values that occur in the window (`facets`), and the value in the URL.
-    """
+    """Exact filters. The choices are the values in the window (`facets`), and the value in the URL."""
 
     LABELS = COLUMNS
 
@@ -136,7 +130,6 @@ class EventsForm(TableForm):
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """The columns and the values by which the events are filtered."""
         names = (*self.LABELS, SESSION)
         return {name: str(value) for name in names if (value := self.values.get(name)) not in (None, "")}
 

@@ -1,7 +1,6 @@
-"""Reads one window of the login events, and compares it with the memory of who was seen before.
+"""Read one window of the login events and compare it with the values that were seen before.
 
-A window is read once for all users. The events of an hour that is over do not change, so they are cached: a refresh
-reads the current hour, and for some minutes the one before it.
+A window is read once for all users. The events of a past hour do not change, so they are cached.
 """
 
 from __future__ import annotations
@@ -48,14 +47,13 @@ WINDOWS = {"6h": 6, "24h": 24, "48h": 48, "7d": 168}
 """Hours of each window on the page. The last of them is the current, incomplete hour."""
 DEFAULT_WINDOW = "24h"
 EXTRACTION = (LOGIN, PROGRAM, HOST)
-"""Columns of the extraction table."""
 NONE = "∅"
 """Filter value in the URL for "no value": NULL or an empty text."""
 
 FRESH_SECONDS = 20.0
 LONG_FRESH_SECONDS = 60.0
 PROBLEM_SECONDS = 5.0
-"""How long a failure is cached: a failing warehouse is asked again soon, but not by every user."""
+"""Short, so that a failing warehouse is retried soon, but not by every user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +103,7 @@ class Activity:
 
 
 def activity(window: Window) -> Activity:
-    """Return the window, at most FRESH_SECONDS old (7 days and ranges: LONG_FRESH_SECONDS).
-
-    Two statements on `dw` and four on `default`, once for all users.
-    """
+    """Read the window once for all users: two statements on `dw` and four on `default`."""
 
     def fresh(found: Activity) -> float:
         if found.problem is not None:
@@ -184,7 +179,7 @@ HOURS_KEPT = timedelta(hours=168)
 """As long as the longest window."""
 HOURS_KEPT_SECONDS = 86_400
 GRACE = timedelta(minutes=5)
-"""How long after its end an hour may still get events: from a snapshot that waited for a lock."""
+"""An hour can get events this long after its end, from a snapshot that waited for a lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,10 +260,7 @@ CHUNK = 500
 
 
 def history(groups: Iterable[EventGroup], since: datetime) -> History:
-    """Return what is remembered of the window's values from the 30 days before `since`.
-
-    One statement on `default`, and one per CHUNK values.
-    """
+    """Return the values that were seen in the 30 days before `since`. One statement per CHUNK values."""
     reach = SeenHistory.objects.filter(pk=SeenHistory.SINGLETON).first()
     if reach is None or reach.reaches_back is None or reach.read_until < since:
         return History(known={}, hours={})
@@ -348,7 +340,7 @@ def _factors(found: Activity) -> Factors | Problem:
 
 
 def window_runs(found: Activity) -> tuple[tuple[Run, ...], int]:
-    """Return the newest runs that started in the window, and the number of all of them: two statements on `default`."""
+    """Return the newest runs of the window, and the number of all. At most two statements on `default`."""
     if found.problem is not None:
         return (), 0
     since, until = found.ends

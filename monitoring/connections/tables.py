@@ -1,5 +1,3 @@
-"""The tables of the connection audit."""
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -22,12 +20,10 @@ from monitoring.web.labels import label
 from monitoring.web.tables import Column, CountColumn, PortalTable, RunIdColumn, StatusColumn, TimeColumn
 
 ONE_LINE = 48
-"""A text of at most this many characters is not wrapped."""
+"""Longest text, in characters, that is not wrapped."""
 
 
 class TextColumn(Column):
-    """A text that may be missing."""
-
     def render(self, value: str | None) -> SafeString:
         if not value:
             return parts.none(gettext("not recorded"))
@@ -38,8 +34,6 @@ class TextColumn(Column):
 
 
 class SecondsTimeColumn(TimeColumn):
-    """A time to the second."""
-
     def render(self, value: datetime | None) -> SafeString:
         return parts.when(value, "full")
 
@@ -99,8 +93,6 @@ class EventsTable(PortalTable):
 
 
 class LinkedTable(PortalTable):
-    """A table whose rows link to their events, or to the connections around a run, at `url_of(row)`."""
-
     def __init__(self, rows: Iterable[Any], *, url_of: Callable[[Any], str], **kwargs: Any) -> None:
         super().__init__(rows, **kwargs)
         self.url_of = url_of
@@ -122,8 +114,6 @@ def _most_events(row: Figures) -> tuple[int, list[str]]:
 
 
 class FacetTable(LinkedTable):
-    """The values of one column in the window, with their figures."""
-
     key = staticmethod(_most_events)
 
     value = Column(verbose_name=_("Value"))
@@ -141,8 +131,6 @@ class FacetTable(LinkedTable):
 
 
 class ExtractionTable(LinkedTable):
-    """The sessions in the sources' database by login, program and host, with their figures."""
-
     key = staticmethod(_most_events)
 
     login = Column(verbose_name=_("Login"), accessor="values__0")
@@ -162,8 +150,6 @@ QUESTIONS = list(AuditQuestion)
 
 
 class FindingsTable(LinkedTable):
-    """The findings, by question. `remembered_since`: start of the memory, or None."""
-
     key = staticmethod(lambda row: (QUESTIONS.index(row.question), evidence_text(row), row.first))
 
     question = Column(verbose_name=_("Question"), rank=lambda row: QUESTIONS.index(row.question))
@@ -198,8 +184,6 @@ class FindingsTable(LinkedTable):
 
 
 class FactorsTable(LinkedTable):
-    """The values sampled more often around failures."""
-
     key = staticmethod(lambda row: (row.control_percent - row.failure_percent, row.column, row.value))
 
     factor = Column(verbose_name=_("Factor"), accessor="value", rank=lambda row: factor_text(row).casefold())
@@ -243,8 +227,6 @@ def _of(count: int, whole: int) -> SafeString:
 
 
 class WindowRunsTable(LinkedTable):
-    """The runs that started in the window, newest first."""
-
     key = staticmethod(lambda row: -row.run_id)
 
     run_id = RunIdColumn(verbose_name=_("Run"))

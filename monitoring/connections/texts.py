@@ -1,4 +1,4 @@
-"""The texts of the connection audit: findings, problems, and its chart. Definitions are in web/help.py."""
+"""Texts of the connection audit. Definitions of its terms are in web/help.py."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ COLUMNS: Mapping[str, Any] = {
     "encrypt_option": _("Encrypted"),
     "auth_scheme": _("Authentication"),
 }
-"""The headings of the columns of FACETS."""
 
 
 def evidence_text(evidence: Evidence) -> str:
-    """Return the columns of the finding with their values."""
     found = [_pair(column, value) for column, value in evidence.values.items()]
     if evidence.session_id is not None:
         found.append(gettext("%(column)s: %(value)s") % {"column": gettext("Session"), "value": evidence.session_id})
@@ -110,12 +108,10 @@ _CAPTURING = {
 
 
 def reading_problem(problem: Problem) -> ProblemWords:
-    """Return why the login events could not be read, and what to do about it."""
     return _words(problem, _READING)
 
 
 def capture_problem(problem: Problem) -> ProblemWords:
-    """Return why the snapshot failed, and what to do about it."""
     return _words(problem, _CAPTURING)
 
 

@@ -1,5 +1,3 @@
-"""The page of the connection audit: its blocks, its exports, and the capture of a snapshot."""
-
 from __future__ import annotations
 
 import logging
@@ -59,16 +57,14 @@ logger = logging.getLogger(__name__)
 
 WINDOW_LABELS = (("6h", _("6 hours")), ("24h", _("24 hours")), ("48h", _("48 hours")), ("7d", _("7 days")))
 SHOWN = 12
-"""Rows of a table on the page. The export has all rows."""
 FACTORS_SHOWN = 25
 CAPTURE_EVERY_SECONDS = 30
 CAPTURE_SECONDS = 10.0
-"""Time limit of a snapshot."""
 CAPTURE_KEY = "connections:captured"
 
 
 class AuditQuery:
-    """The window and the filters that a request asks for, and the URLs with other ones."""
+    """The window and filters of a request, shared by its blocks."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -78,7 +74,6 @@ class AuditQuery:
 
     @classmethod
     def of(cls, request: HttpRequest) -> AuditQuery:
-        """Return the query of the request. Its blocks share it."""
         found: AuditQuery | None = request.__dict__.get("audit_query")
         return found or request.__dict__.setdefault("audit_query", cls(request))
 
@@ -118,8 +113,6 @@ class AuditBlock(Block):
 
 
 class AuditTable(AuditBlock):
-    """A block with a table that can be sorted and exported."""
-
     table_class: ClassVar[type[LinkedTable]]
     prefix: ClassVar[str]
     caption: ClassVar[Any]
@@ -130,7 +123,6 @@ class AuditTable(AuditBlock):
         raise NotImplementedError
 
     def url_of(self, row: Any) -> str:
-        """Return the URL of the row's events."""
         raise NotImplementedError
 
     @property
@@ -212,7 +204,6 @@ class ConnectionsFindings(AuditTable):
         return f"{audit_url(since, until, **narrowed)}#connections-events"
 
     def _inside(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
-        """Return the part of these hours that is in the window."""
         bounds = self.query.activity.bounds
         if bounds is None:
             return since, until
@@ -240,7 +231,7 @@ class ConnectionsFindings(AuditTable):
 
 
 def _state(answer: Answer) -> CheckState:
-    """A question without findings has passed only if everything could be judged."""
+    """Return "passed" only if there are no findings and everything could be judged."""
     if any(each.certain for each in answer.found):
         return CheckState.WARNING
     return CheckState.UNKNOWN if answer.unknown or answer.found else CheckState.PASSED
@@ -422,7 +413,7 @@ class AuditExport(export.TableExport):
 
 
 class ConnectionsCapturePage(Page):
-    """For operators, who may take a snapshot but not read the audit."""
+    """For operators, because they may take a snapshot but not read the audit."""
 
     name = "connections-capture"
     template_name = "monitoring/connections/capture.html"

@@ -1,5 +1,3 @@
-"""The grouped failures and the executions of one group as tables, and the filters of the groups."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -38,8 +36,6 @@ PIPELINES_SHOWN = 3
 
 
 class GroupColumn(Column):
-    """The class as a link to the group, its meaning, and the names in its message."""
-
     def render(self, record: FailureGroup) -> SafeString:
         words = advice_for(record.error)
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
@@ -75,8 +71,6 @@ class PipelinesColumn(Column):
 
 
 class DaysColumn(Column):
-    """A bar per day; the numbers are for screen readers and exports."""
-
     def render(self, record: FailureGroup) -> SafeString:
         return graphics.day_bars([day.number for day in record.days], days_sentence(record.days))
 
@@ -85,7 +79,7 @@ class DaysColumn(Column):
 
 
 class ErrorPartColumn(Column):
-    """A part of the message; only in exports, as the page shows it inside another column."""
+    """Exports only: the page shows this part inside another column."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, visible=False, orderable=False, **kwargs)

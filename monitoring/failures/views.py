@@ -1,5 +1,3 @@
-"""The grouped failures: the list, and a page for each group."""
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -73,8 +71,6 @@ class FailureGroupsExport(export.TableExport):
 
 
 class GroupBlock(Block):
-    """A block of one group's page. Subclasses implement `filled`, with the group that all blocks share."""
-
     def replacement(self, state: Current) -> HttpResponse | None:
         group_or_404(self.request, state, self.kwargs["fingerprint"])
         return None
@@ -88,8 +84,6 @@ class GroupBlock(Block):
 
 
 class FailureGroupFacts(GroupBlock):
-    """Meaning, advice and the newest message, unmasked for a user who asked for that."""
-
     name = "failure-group-facts"
     template_name = "monitoring/failures/_facts.html"
 
@@ -174,7 +168,7 @@ class FailureGroupPage(Page):
 
 
 class FailureGroupExecutionsExport(export.TableExport):
-    """One group's executions, always masked: a file may leave the organisation."""
+    """Always masked, because a file may leave the organisation."""
 
     def get_table(self, current: Current) -> GroupExecutionsTable:
         fingerprint = self.kwargs["fingerprint"]
@@ -185,8 +179,6 @@ class FailureGroupExecutionsExport(export.TableExport):
 
 
 class FailureUnmask(UnmaskView):
-    """Show the values of rows in one failure's messages to this user."""
-
     def subject(self) -> str:
         group_or_404(self.request, current(), self.kwargs["fingerprint"])
         return subject_of(self.kwargs["fingerprint"])
@@ -196,7 +188,7 @@ class FailureUnmask(UnmaskView):
 
 
 def subject_of(fingerprint: str) -> str:
-    """Return the name of a group in the activity log and in the session. No pipeline can have this name."""
+    """Return the group's name in the activity log and in the session. No pipeline can have this name."""
     return f"failure/{fingerprint}"
 
 

@@ -1,5 +1,3 @@
-"""One run with its executions, from the portal's copy or live from the warehouse."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from monitoring.models.executions import run_of
 from monitoring.rules.facts import Run
 
 EXECUTIONS_READ = 200
-"""Executions of one run shown at most; a run has one per pipeline."""
+"""Most executions shown of one run, which has one per pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +26,9 @@ class RunDetail:
 
 
 def run_detail(run_id: int, *, logins: bool) -> RunDetail | None:
-    """Return the run, or None when neither copy nor warehouse has it. At most three statements.
+    """Return the run, or None. At most three statements.
 
-    Raises DatabaseError when the copy lacks it and the warehouse cannot be asked.
+    Raises DatabaseError if the copy lacks the run and the warehouse cannot be read.
     """
     neighbours = RunCopy.objects.order_by("-pk").values("pk")
     copy = (

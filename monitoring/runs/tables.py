@@ -1,5 +1,3 @@
-"""The tables of runs (control rows, runs, executions of one run), and the filters of the runs."""
-
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -41,8 +39,6 @@ from monitoring.web.tables import (
 
 
 class RequestedColumn(Column):
-    """Names of pipelines: cut on the page, all of them on hover and in the export."""
-
     def render(self, value: tuple[str, ...]) -> SafeString:
         return parts.cut_text(", ".join(value), ERROR_SHOWN) if value else parts.none(gettext("no error"))
 
@@ -51,7 +47,7 @@ class RequestedColumn(Column):
 
 
 class RunsTable(PagedTable):
-    """Runs. Only columns with an index can be sorted."""
+    """Only columns with an index can be sorted."""
 
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     status = StatusColumn(verbose_name=_("Status"))
@@ -69,8 +65,6 @@ class RunsTable(PagedTable):
 
 
 class ControlTable(PortalTable):
-    """The pipelines of a snapshot, with all columns of ctl.etl_control."""
-
     key = staticmethod(lambda row: row.name)
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), accessor="name", css="sticky")
@@ -146,7 +140,7 @@ NEWEST_FIRST = "-run_id"
 
 
 def sortable(*, logins: bool) -> list[str]:
-    """Return the columns that a reader may sort by: the order by a hidden column would reveal its values."""
+    """Leave out hidden columns, because sorting by them would reveal their values."""
     hidden = {"status"} if scope.pipelines() is not None else set()
     if not logins:
         hidden.add("started_by")
@@ -154,7 +148,6 @@ def sortable(*, logins: bool) -> list[str]:
 
 
 def run_status_choices() -> list[tuple[str, str]]:
-    """Return the run statuses that the ETL writes, with their labels."""
     return [(status.value, str(sign_of(status).word)) for status in RunStatus if status is not RunStatus.UNKNOWN]
 
 
@@ -207,7 +200,7 @@ class RunsForm(TableForm):
             del self.fields["by"]
 
     def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        """Return the other blocks' part of the URL, without the page: other filters make another list."""
+        """Leave out the page: it belongs to the previous filters."""
         return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     @property

@@ -18,7 +18,7 @@ TIMELINE_RUNS = 10
 
 
 class Bar(NamedTuple):
-    """One execution. `orphan`: it says "running", but its pipeline has a newer execution: its runner was killed."""
+    """`orphan`: the status is "running", but the pipeline has a newer execution, so the runner was killed."""
 
     execution: Execution
     orphan: bool
@@ -45,7 +45,6 @@ class Timeline:
 
 
 def timeline(snapshot: Snapshot, runs: int = TIMELINE_RUNS) -> Timeline:
-    """Return the executions of the newest `runs` runs, up to the sample's time."""
     shown = sorted(snapshot.recent_runs[:runs], key=lambda run: run.run_id)
     bars = [
         _bar(snapshot, execution)
@@ -70,7 +69,6 @@ def _bar(snapshot: Snapshot, execution: Execution) -> Bar:
 
 
 def timeline_chart(found: Timeline) -> dict[str, Any]:
-    """Return the chart data: a row per pipeline; open bars have no end."""
     rows = sorted({bar.execution.entity_name for bar in found.bars})
     return {
         "type": "gantt",
@@ -92,7 +90,6 @@ def timeline_chart(found: Timeline) -> dict[str, Any]:
 
 
 def timeline_sentence(found: Timeline) -> str:
-    """Return what the timeline shows, for screen readers."""
     if not found.bars:
         return gettext("No execution has been seen yet.")
     failed = sum(bar.execution.status is ExecutionStatus.FAILED for bar in found.bars)

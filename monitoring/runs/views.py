@@ -1,5 +1,3 @@
-"""Runs and control: the control table, the latest runs as grid, timeline and list, and a page for each run."""
-
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -153,12 +151,10 @@ def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, Co
 
 
 KEPT_SECONDS = 10
-"""How long a run is cached for all its readers; a sample ends it earlier."""
+"""Cache time of a run. The next sample ends it earlier."""
 
 
 class RunBlock(Block):
-    """A block of one run's page. Subclasses implement `filled`, with the run that all blocks share."""
-
     same_for_all = True
 
     def replacement(self, state: Current) -> HttpResponse | None:
@@ -293,7 +289,6 @@ def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm
 
 
 def _failure(execution: Execution, error: ErrorText, current: Current, *, copied: bool) -> dict[str, Any]:
-    """Return a failed execution with its explanation and the current watermark of its pipeline."""
     pipeline = current.snapshot.pipeline(execution.entity_name) if current.snapshot else None
     control = pipeline.control if pipeline else None
     grouped = copied and execution.status is ExecutionStatus.FAILED
