@@ -31,7 +31,7 @@ from monitoring.web.activity import address_of, record
 from monitoring.web.problems import detail_text
 
 LEASE = timedelta(seconds=60)
-"""Longer than the checks take. A process that died while it ran them blocks the others for this long."""
+"""Longer than the checks take. If their process dies, the lease blocks other users for this long."""
 
 SECONDS = 30.0
 """Time budget of a request that runs the checks. They stop earlier themselves (TOTAL_SECONDS)."""
@@ -67,10 +67,7 @@ def count(results: tuple[CheckResult, ...], state: CheckState) -> int:
 def check_integrity(
     control: ControlRow, pipeline: Pipeline | None = None, *, by: str, now: datetime, address: str = ""
 ) -> IntegrityReport:
-    """Run all checks of a pipeline and store their results. Raises AlreadyRunning.
-
-    The checks run outside of any transaction. `pipeline` None: the collector has not sampled it yet.
-    """
+    """Run all checks outside of any transaction and store their results. Raises AlreadyRunning."""
     name = control.entity_name
     claim(name, by=by, now=now)
     started = time.perf_counter()
@@ -149,8 +146,6 @@ def _item(result: CheckResult) -> Context:
 
 
 class RunChecks(PermissionRequiredMixin, View):
-    """Run the checks of one pipeline now. Answer htmx with the block, anything else with the page."""
-
     permission_required = (CHECK,)
     raise_exception = True
     http_method_names = ("post",)

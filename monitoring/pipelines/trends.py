@@ -273,10 +273,7 @@ def _measured(name: str, since: datetime) -> tuple[list[tuple[datetime, float, f
 
 
 def _first_run(since: datetime) -> Subquery:
-    """Return the oldest run with an execution in the window.
-
-    With it the index on (entity_name, run_id) is sought. With the start alone, all executions would be read.
-    """
+    """Return the window's first run: a filter on it seeks the index (entity_name, run_id)."""
     runs = RunCopy.objects.filter(started_at__gte=since - LONGEST_RUN).order_by("started_at", "pk")
     return Subquery(runs.values("pk")[:1])
 

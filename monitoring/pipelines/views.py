@@ -1,8 +1,3 @@
-"""The pages of the pipelines: all of them in a list, and one with its blocks.
-
-The blocks of the integrity checks and of the latest source rows are in modules of their own.
-"""
-
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -50,8 +45,6 @@ from monitoring.web.unmask import unmasked_until
 
 
 class PipelineHead(PipelineBlock):
-    """What the pipeline is, and its status. Before the first sample, its control row is read live."""
-
     name = "pipeline-head"
     template_name = "monitoring/pipelines/_head.html"
     rights = (DECIDE,)
@@ -68,8 +61,6 @@ class PipelineHead(PipelineBlock):
 
 
 class PipelineSettingsLink(PermissionRequiredMixin, View):
-    """Redirect to the pipeline's settings in the admin: to its row, or to the form for a new one."""
-
     permission_required = (DECIDE,)
     raise_exception = True
 
@@ -111,8 +102,6 @@ class PipelineTimeline(PipelineBlock):
 
 
 class PipelineVerdicts(PipelineBlock):
-    """The open alerts, each with its details."""
-
     name = "pipeline-verdicts"
     template_name = "monitoring/pipelines/_verdicts.html"
 
@@ -137,8 +126,6 @@ def _alert(verdict: Verdict) -> Context:
 
 
 class PipelineComparison(PipelineBlock):
-    """Source against target. Figures of an earlier sample are marked."""
-
     name = "pipeline-comparison"
     template_name = "monitoring/pipelines/_comparison.html"
 
@@ -176,7 +163,6 @@ class PipelineTrends(PipelineBlock):
 
 
 def window_of(request: HttpRequest) -> str:
-    """Return the window that the URL asks for, or the default."""
     asked = request.GET.get("window", "")
     return asked if asked in RANGES else DEFAULT_RANGE
 
@@ -192,8 +178,6 @@ class PipelineTrendsExport(export.TableExport):
 
 
 class PipelineLast(PipelineBlock):
-    """The audit row of the last execution, and what it means."""
-
     name = "pipeline-last"
     template_name = "monitoring/pipelines/_last.html"
 
@@ -216,8 +200,6 @@ class PipelineLast(PipelineBlock):
 
 
 class PipelineFailures(PipelineBlock):
-    """The latest failures, each with its meaning and what to do."""
-
     name = "pipeline-failures"
     rights = (CONNECTIONS,)
     template_name = "monitoring/pipelines/_failures.html"
@@ -254,8 +236,6 @@ class PipelineFailureGroups(PipelineBlock):
 
 
 class PipelineExecutions(PipelineBlock):
-    """The executions that the portal has copied, latest first, a page at a time."""
-
     name = "pipeline-executions"
     rights = (CONNECTIONS,)
     template_name = "monitoring/pipelines/_executions.html"
@@ -379,7 +359,7 @@ class PipelinePage(Page):
         return {"subject": subject_or_404(self.request, current, self.kwargs["entity"]), "names": names(current)}
 
     def version(self, state: Current) -> str:
-        """Add what is not in the snapshot: the integrity checks, and until when personal data is shown."""
+        """Add what the snapshot lacks: the integrity checks, and until when personal data is shown."""
         name = subject_or_404(self.request, state, self.kwargs["entity"]).name
         report, until = checks_of(self.request, name), unmasked_until(self.request, name, state.now)
         return f"{super().version(state)} {report.finished_at} {report.running_by(state.now)} {until}"

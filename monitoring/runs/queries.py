@@ -14,10 +14,7 @@ EXECUTIONS_READ = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetail:
-    """One run with its executions. `copied`: read from the portal's copy, not from the warehouse.
-
-    `earlier` and `later` are the ids of the neighbouring copied runs, where there are any.
-    """
+    """`copied`: read from the portal's copy, not the warehouse. `earlier`, `later`: ids of the next copied runs."""
 
     run: Run
     copied: bool
