@@ -49,8 +49,7 @@ class WarehouseFiles:
     def connect(self, alias: str, *, building: bool = False) -> sqlite3.Connection:
         """Open `alias` for writing with its schemas attached. Raises WarehouseGone, never creates a file.
 
-        Statements that change rows open a transaction; the caller commits. With `building`, commits are fast but not
-        safe against a power failure.
+        The caller commits. With `building`, commits are fast but not safe against a power failure.
         """
         connection = sqlite3.connect(":memory:", timeout=BUSY_SECONDS, uri=True)
         try:
@@ -69,10 +68,7 @@ class WarehouseFiles:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` inside the block. Raises AlreadyHeld.
-
-    It is SQLite's lock on an empty database, so it works on every system and ends with its process.
-    """
+    """Hold SQLite's lock on an empty database `path`, which ends with the process. Raises AlreadyHeld."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
     try:

@@ -1,8 +1,4 @@
-"""The ETL: incremental runs, recorded as the warehouse contract says ("How the runner writes").
-
-It needs two DB-API connections with `?` parameters, a dialect, a clock, and three hooks that simulate what the
-embedded warehouse does not have: other sessions, failures, and work that takes time.
-"""
+"""The ETL: incremental runs, recorded as the warehouse contract says ("How the runner writes")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The simulated server sessions, and their samples in audit.connection_login_events.
-
-Sessions are a function of seed and time, so their numbers and login times survive a restart.
-"""
+"""Simulated server sessions and their samples: a function of seed and time, so they survive a restart."""
 
 from __future__ import annotations
 
@@ -121,10 +118,7 @@ def _turn(number: int, turn: int) -> tuple[datetime, datetime, Session]:
 
 
 def capture(dw: Any, now: datetime) -> None:
-    """Insert one event per open session, those of running ETL runs included. The caller commits.
-
-    Stands for EXEC audit.sp_capture_connection_snapshot.
-    """
+    """Insert one event per open session (for EXEC audit.sp_capture_connection_snapshot). The caller commits."""
     cursor = dw.cursor()
     cursor.execute(
         "SELECT run_id, started_at FROM audit.etl_run WHERE started_at >= ? AND status = 'running'",
@@ -156,10 +150,7 @@ def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
 
 
 def clean_up(dw: Any, now: datetime) -> int:
-    """Delete events older than RETENTION_DAYS, commit, and return their number.
-
-    Stands for EXEC audit.sp_connection_audit_cleanup.
-    """
+    """Delete expired events and commit (for EXEC audit.sp_connection_audit_cleanup). Return their number."""
     before = (now - timedelta(days=RETENTION_DAYS)).isoformat(sep=" ", timespec="milliseconds")
     cursor = dw.cursor()
     cursor.execute("DELETE FROM audit.connection_login_events WHERE event_time_utc < ?", (before,))

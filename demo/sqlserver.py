@@ -1,8 +1,4 @@
-"""The demo's shop and ETL on a real SQL Server (`manage.py demo_etl --sqlserver`), for the trial of compose.yaml.
-
-It writes only into databases made for it: the environment must name both, each must have the mark of
-docker/databases.sql, and neither may contain pipelines or runs of another ETL.
-"""
+"""The demo's shop and ETL on a real SQL Server (`manage.py demo_etl --sqlserver`), in databases made for it only."""
 
 from __future__ import annotations
 
@@ -24,10 +20,7 @@ _NEEDED = ("ETL_RUNNER_SERVER", "ETL_RUNNER_USER", "ETL_RUNNER_PASSWORD", "ETL_R
 
 
 def target(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the complete ETL_RUNNER_ variables (the password also from _PASSWORD_FILE). Raises DemoRefused.
-
-    Server and databases have no default, so that no existing warehouse is written to by accident.
-    """
+    """Return the ETL_RUNNER_ variables. They have no default, to protect existing warehouses. Raises DemoRefused."""
     found = {
         "ETL_RUNNER_PORT": "1433",
         "ETL_RUNNER_ENCRYPT": "yes",

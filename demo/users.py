@@ -49,10 +49,7 @@ def create_demo_users() -> list[str]:
 
 
 def forget_copies() -> None:
-    """Delete samples, run copies, roll-ups and collector state: a new warehouse restarts run ids at 1.
-
-    Raises DemoRefused over a real warehouse.
-    """
+    """Delete all copies: a new warehouse restarts run ids at 1. Raises DemoRefused over a real warehouse."""
     refuse_real_warehouse()
     history = (PipelineSample, PipelineRollup, RunEntityCopy, RunCopy)
     for model in (CollectorState, *history):
@@ -60,10 +57,7 @@ def forget_copies() -> None:
 
 
 def forget_everything(warehouse: Path) -> None:
-    """Delete the embedded warehouse, and the portal's own database if it is a SQLite file.
-
-    Raises DemoRefused over a real warehouse.
-    """
+    """Delete the embedded warehouse and a SQLite `default`. Raises DemoRefused over a real warehouse."""
     refuse_real_warehouse()
     shutil.rmtree(warehouse, ignore_errors=True)
     if connection.vendor != "sqlite":

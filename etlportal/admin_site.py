@@ -33,10 +33,7 @@ class PortalAdminSite(AdminSite):
 
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Redirect anonymous users to the portal's login page and keep `next`.
-
-        Raises PermissionDenied for a user without access.
-        """
+        """Redirect anonymous users to the portal's login page and keep `next`. Raises PermissionDenied."""
         index = reverse("admin:index", current_app=self.name)
         if self.has_permission(request):
             return HttpResponseRedirect(index)

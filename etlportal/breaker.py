@@ -23,10 +23,7 @@ clock: Callable[[], float] = time.monotonic
 
 
 class NotAsked(OperationalError):
-    """The database did not answer at `at` and was not asked again.
-
-    `reason`: the driver's exception, or the problem in the collector's sample.
-    """
+    """The database did not answer at `at` and was not asked again. `reason`: a driver's exception or a problem text."""
 
     def __init__(self, reason: Any, at: datetime) -> None:
         super().__init__(f"not asked: there was no answer at {at.isoformat(timespec='seconds')}")

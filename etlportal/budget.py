@@ -78,10 +78,7 @@ def current() -> Budget | None:
 
 @contextmanager
 def budget(seconds: float, *, breaks: bool | None = None, anew: bool = False) -> Iterator[Budget]:
-    """Limit the waiting inside the block to `seconds`, and to an outer budget unless `anew`.
-
-    `breaks`: see Budget; None inherits it.
-    """
+    """Limit the waiting in the block to `seconds`, and to an outer budget unless `anew`. See Budget for `breaks`."""
     outer = _budget.get()
     breaks = bool(outer and outer.breaks) if breaks is None else breaks
     made = Budget(seconds, None if anew else outer, breaks=breaks)

@@ -1,7 +1,4 @@
-"""The image's HEALTHCHECK: exit code 0 if the container's web server answers /healthz.
-
-The Host header is a name from ALLOWED_HOSTS, because Django refuses others. The slim image has no curl.
-"""
+"""The image's HEALTHCHECK (no curl there). The Host header is from ALLOWED_HOSTS, because Django refuses others."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Log formatters. Every event is one line, except for a traceback in the format for terminals.
-
-LOG_FORMAT=json writes one JSON object per event. docs/monitoring/README.md lists its fields.
-"""
+"""Log formatters. Every event is one line, except for a traceback. docs/monitoring/README.md lists the JSON fields."""
 
 from __future__ import annotations
 

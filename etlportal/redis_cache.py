@@ -1,7 +1,4 @@
-"""Django's cache in a Redis, with the database cache as fallback while the Redis does not answer.
-
-A failure is logged once a minute.
-"""
+"""Django's cache in a Redis, with the database cache as fallback. A failure is logged once a minute."""
 
 from __future__ import annotations
 

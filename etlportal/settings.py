@@ -1,7 +1,4 @@
-"""The settings, from the environment and from `.env`. `.env.example` lists the variables.
-
-A wrong value raises ImproperlyConfigured, which names the variable.
-"""
+"""Settings from the environment and `.env` (variables: `.env.example`). A wrong value raises ImproperlyConfigured."""
 
 from __future__ import annotations
 

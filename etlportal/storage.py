@@ -4,10 +4,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):
-    """WhiteNoise's storage, but files that are not in the manifest keep their plain names.
-
-    Tests and a fresh clone need no build step, and an error page never fails because of a style sheet.
-    """
+    """Files missing in the manifest keep their plain names, so that a clone and error pages need no build step."""
 
     manifest_strict = False
     # The portal's own modules import each other by hashed names. Django's support_js_module_import_aggregation would

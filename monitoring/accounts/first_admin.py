@@ -1,7 +1,4 @@
-"""Create the first administrator from PORTAL_ADMIN_* after `migrate`, if there is no superuser yet.
-
-An existing account is never changed, so the variables may stay set.
-"""
+"""Create the first administrator from PORTAL_ADMIN_* after `migrate`. Existing accounts are never changed."""
 
 from __future__ import annotations
 
@@ -28,10 +25,7 @@ def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
 
 
 def make_first_admin() -> User | None:
-    """Create the administrator. Return None if a superuser exists or the name is taken.
-
-    Raises ImproperlyConfigured for an invalid name or password.
-    """
+    """Return None if a superuser exists or the name is taken. Raises ImproperlyConfigured for invalid values."""
     name, password, email = cast("tuple[str, str, str]", settings.FIRST_ADMIN)
     with transaction.atomic():
         if User.objects.filter(is_superuser=True).exists():

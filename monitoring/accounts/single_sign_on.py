@@ -146,10 +146,7 @@ def _oidc() -> Oidc:
 
 
 def names_in(claims: Mapping[str, Any], path: str) -> frozenset[str]:
-    """Return the names in a claim (a list or one text). Dots separate levels ("realm_access.roles").
-
-    Any other value gives no names.
-    """
+    """Return the names in a claim (a list or one text, else none). Dots separate levels ("realm_access.roles")."""
     value: Any = claims.get(path)
     if value is None:
         value = claims

@@ -25,10 +25,7 @@ Options = Iterable[tuple[str, Any]]
 
 
 def pipeline_names() -> list[str]:
-    """Return the control rows' names from the last snapshot, else from the table. Any text can be a name.
-
-    Empty when neither is available.
-    """
+    """Return the pipeline names of the last snapshot, else of the table, else none. Any text can be a name."""
     snapshot = current().snapshot
     if snapshot is not None:
         return sorted(pipeline.name for pipeline in snapshot.pipelines if pipeline.name)

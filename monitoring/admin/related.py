@@ -1,7 +1,4 @@
-"""Related rows of an admin row: links and small tables.
-
-Each table is one bounded index read. Tables that the user may not see are left out.
-"""
+"""Links and small tables under an admin row: one bounded index read each, only tables that the user may see."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The reader's scope for the current request: pipelines and access to logins.
-
-Managers, the snapshot and caches apply it automatically (docs/adr/0016). Outside a request (collector, commands)
-nothing is limited.
-"""
+"""The reader's scope for the current request. Managers, snapshot and caches apply it (docs/adr/0016)."""
 
 from __future__ import annotations
 

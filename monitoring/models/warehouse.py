@@ -1,7 +1,4 @@
-"""The ETL's four tables, as its owner defines them (sql/sqlserver/), read-only.
-
-Fields have no defaults, validation or migrations, because the portal only reads.
-"""
+"""The ETL's four tables (sql/sqlserver/), read-only: no defaults, validation or migrations."""
 
 from __future__ import annotations
 

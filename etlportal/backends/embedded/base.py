@@ -97,10 +97,7 @@ def _call(statement: str, connection: sqlite3.Connection) -> None:
 
 
 class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
-    """Attaches every schema of OPTIONS["schemas"] (name to file) read-only.
-
-    Raises OperationalError when a file is missing, and never creates one.
-    """
+    """Attaches every schema of OPTIONS["schemas"] read-only. Raises OperationalError when a file is missing."""
 
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations

@@ -112,10 +112,7 @@ def packaged_library(
     machine: str | None = None,
     release: Mapping[str, str] | None = None,
 ) -> Path | None:
-    """Return the driver library of pip's package for this machine, or None.
-
-    The package's own resolver is in mssql-python, which the portal does not need. A test compares the two.
-    """
+    """Return the driver library in pip's package. The package's own resolver is in mssql-python, not installed here."""
     libs = libs or _libs()
     system, machine = system or platform.system(), (machine or platform.machine()).lower()
     machine = _MACHINES.get(machine, machine)

@@ -131,10 +131,7 @@ class TextReport:
         yield f"{READINESS[self._doctor.readiness]}: {counts_text([check.state for check in checks])}"
 
     def _entity(self, entity: str, checks: list[Check]) -> Iterator[str]:
-        """Yield passed checks in one line, the others each with a remedy.
-
-        Unknown checks with a reason that was already printed also share one line.
-        """
+        """Yield one line for passed checks, one for unknown checks with a known reason, the others with a remedy."""
         before = f"{entity}: " if entity else ""
         passed = [check_text(check).label for check in checks if entity and check.state is CheckState.PASSED]
         if passed:
