@@ -1,4 +1,4 @@
-"""Control rows, runs and executions. Runs are read in bounded pieces by run_id, the one index of both audit tables."""
+"""Read control rows, runs and executions. Runs are read in bounded ranges of run_id, the only index of both tables."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _RUN_WIDTH = 9
 
 
 def newest_run_id(alias: str) -> int | None:
-    """Return the newest run's id, or None without runs: one index seek. Raises ReadFailed."""
+    """Return the newest run's id, or None without runs. Raises ReadFailed."""
     found: int | None = rows(alias, Sql("SELECT MAX(run_id) FROM [audit].[etl_run]"))[0][0]
     return found
 
 
 def newest_runs(alias: str, limit: int) -> list[Run]:
-    """Return the newest `limit` runs with their executions, newest first. Raises ReadFailed."""
+    """Return runs with their executions, newest first. Raises ReadFailed."""
     return _runs(alias, Sql(""), "DESC", limit)
 
 
@@ -85,7 +85,7 @@ def _runs(alias: str, condition: Sql, order: str, limit: int) -> list[Run]:
 
 
 def _grouped(found: list[Row]) -> list[Run]:
-    # READ UNCOMMITTED may show a row twice when a page splits under the reader: keyed by their ids.
+    # READ UNCOMMITTED may return a row twice when a page splits during the scan, so rows are keyed by id.
     runs: dict[int, Run] = {}
     executions: dict[int, dict[int, Execution]] = {}
     for row in found:
@@ -120,7 +120,7 @@ def _run_from(row: Row) -> Run | None:
 
 
 def execution_from(row: Row) -> Execution | None:
-    """Return the execution in a row of EXECUTION_COLUMNS; None where the outer join found none."""
+    """Return the execution in a row of EXECUTION_COLUMNS, or None if the outer join found none."""
     entity_id, run_id, name, started, finished, status, *rest = row
     started_at = _moment(started) if entity_id is not None else None
     if started_at is None:
@@ -144,7 +144,7 @@ def execution_from(row: Row) -> Execution | None:
 
 
 def _moment(value: object) -> datetime | None:
-    """Return a time of an audit row. SQLite accepts any text; one that is not a time counts as NULL."""
+    """Return a time of an audit row. SQLite accepts any text; invalid text counts as NULL."""
     try:
         return utc(value)
     except ValueError:
@@ -175,9 +175,9 @@ _WIDTH = 14
 class ControlReading:
     """The rows of ctl.etl_control at the database's own time `now`.
 
-    `executions`: by pipeline, the execution in the row's last_run_id, if it still exists.
-    `broken`: by pipeline, why its row cannot be used. `audit_problem`: why the audit tables could not be read with
-    the control rows; then `max_run_id` and `executions` are unknown.
+    `executions`: by pipeline, the execution in the row's last_run_id, if it still exists. `broken`: by pipeline, why
+    its row cannot be used. If `audit_problem` is set, the audit tables could not be read, and `max_run_id` and
+    `executions` are unknown.
     """
 
     now: datetime
@@ -189,9 +189,9 @@ class ControlReading:
 
 
 def read_control(alias: str = "dw") -> ControlReading:
-    """Return the control rows. Raises ReadFailed when ctl.etl_control itself cannot be read.
+    """Return the control rows, without `executions` if only the audit tables cannot be read.
 
-    When only the audit tables beside it cannot be read, the control rows are read without them.
+    Raises ReadFailed when ctl.etl_control itself cannot be read.
     """
     now = dialect_of(alias).now
     try:
@@ -203,7 +203,7 @@ def read_control(alias: str = "dw") -> ControlReading:
 
 
 def _with_audit(now: str) -> Sql:
-    # LEFT JOIN on a row that always exists, so that an empty control table still gives the time.
+    # The LEFT JOIN starts from a row that always exists, so that an empty control table still returns the time.
     return Sql(
         f"SELECT k.clock, k.max_run_id, {_CONTROL_COLUMNS}, {EXECUTION_COLUMNS} "
         f"FROM (SELECT {now} AS clock, (SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r) AS max_run_id) AS k "
@@ -245,7 +245,7 @@ def _reading(found: list[Row], audit_problem: Problem | None = None) -> ControlR
 
 
 def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
-    """Return the row, and why it cannot be used: a column of SQLite accepts any value."""
+    """Return the row and, if it cannot be used, the problem: SQLite columns accept any value."""
     name, source, target, key, updated_at, key_id, cutoff, batch, active, run_id, status, *times = row
     success, created, changed = times
     problem = None

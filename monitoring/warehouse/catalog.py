@@ -1,10 +1,10 @@
-"""Which of the wanted tables exist in a watched database, with columns, indexes and the right to read.
+"""Read which of the wanted tables exist, with columns, indexes and SELECT permission.
 
-One statement per database, and one more per database that synonyms lead into. A table that the login may not see at
-all looks missing, because SQL Server hides its metadata too.
+One statement per database, and one more per database that a synonym refers to. SQL Server hides the metadata of tables
+without permission, so such a table looks missing.
 
-SQL Server compares names in the collation of the database, so each row says which wanted name it answers: in a
-case-sensitive database `core.Customers` is not core.customers. Names of SQLite are case-insensitive.
+SQL Server compares names in the collation of the database, so each row contains the wanted name that it matches: in a
+case-sensitive database `core.Customers` is not core.customers. SQLite compares names without case.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _NUMBERS = {"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMER
 _MOMENTS = {"DATE", "DATETIME", "DATETIME2", "SMALLDATETIME", "DATETIMEOFFSET"}
 _WITH_SCALE = {"DATETIME2", "DATETIMEOFFSET"}
 _CHUNK = 600
-"""Wanted tables per statement: three parameters each at most, under SQL Server's 2,100."""
+"""Wanted tables per statement: at most three parameters each, under SQL Server's limit of 2,100."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `declared`: its type in upper case, without length. `scale`: that of a datetime."""
+    """`declared`: the type in upper case, without length. `scale`: fractional digits of a datetime type."""
 
     name: str
     declared: str
@@ -46,7 +46,7 @@ class Column:
 
     @property
     def moment_type(self) -> str:
-        """Return the type for a parameter that is compared with the column, so that the column is not converted."""
+        """Return the type for a parameter compared with the column, so that the column is not converted."""
         if self.declared in _WITH_SCALE:
             return f"{self.declared}({7 if self.scale is None else int(self.scale)})"
         return self.declared if self.is_moment else "DATETIME2(0)"
@@ -54,9 +54,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view that exists, as its database spells it. `readable`: whether the login may SELECT from it.
+    """An existing table or view, spelled as in the database. `readable`: the login may SELECT from it.
 
-    `base`: the table that a synonym stands for. Columns and indexes have names folded by `naming`.
+    `base`: the table behind a synonym. Names of columns and indexes are folded by `naming`.
     """
 
     name: TableName
@@ -69,11 +69,10 @@ class Table:
 
     @property
     def counted(self) -> TableName:
-        """Return the table whose rows the engine counts."""
+        """Return the table whose row count metadata is read."""
         return self.base or self.name
 
     def column(self, name: str) -> Column | None:
-        """Return the column of that name as the database compares names, or None."""
         return self.columns.get(self.naming.fold(name))
 
     def indexed_by(self, *names: str) -> bool:
@@ -84,10 +83,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The wanted tables that exist, by their wanted names, and the wanted schemas that exist.
-
-    `refused`: why a synonym cannot be followed.
-    """
+    """The existing tables by wanted name, and the existing schemas. `refused`: why a synonym cannot be followed."""
 
     schemas: frozenset[str] = frozenset()
     tables: dict[TableName, Table] = field(default_factory=dict)
@@ -111,7 +107,7 @@ def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
 
 
 def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName | Problem]) -> Catalog:
-    """Return the catalog with the tables that its synonyms stand for: one statement per database."""
+    """Return the catalog with the tables behind its synonyms: one statement per database."""
     tables, refused = dict(catalog.tables), dict(catalog.refused)
     bases = {name: base for name, base in synonyms.items() if isinstance(base, TableName)}
     refused |= {name: base for name, base in synonyms.items() if isinstance(base, Problem)}
@@ -135,7 +131,7 @@ def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName 
 
 
 def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | Problem]]:
-    """Return the catalog of rows (wanted name, kind, schema, table, ...), and its synonyms."""
+    """Return the catalog and its synonyms from rows of (wanted name, kind, schema, table, ...)."""
     schemas: set[str] = set()
     tables: dict[TableName, Table] = {}
     indexes: dict[TableName, dict[str, list[tuple[int, str]]]] = {}
@@ -160,7 +156,7 @@ def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | P
 
 
 def _column(name: str, declared: str | None, scale: int | None, nullable: int) -> Column:
-    # SQLite gives "DATETIME2(0)", SQL Server "datetime2" and the scale in a column of its own.
+    # SQLite returns "DATETIME2(0)", SQL Server "datetime2" and the scale in a separate column.
     text, _, rest = (declared or "").upper().partition("(")
     if rest and scale is None:
         digits = rest.rstrip(")").split(",")[-1].strip()
@@ -168,8 +164,8 @@ def _column(name: str, declared: str | None, scale: int | None, nullable: int) -
     return Column(name, text.strip(), scale, bool(nullable))
 
 
-# `{sys}` is the schema of the catalog: of this database, or of another one that a synonym leads into.
-# HAS_PERMS_BY_NAME does not work there: a login that sees the columns is assumed to be able to read.
+# `{sys}` is the sys schema of this database, or of the database that a synonym refers to.
+# HAS_PERMS_BY_NAME does not work across databases: visible columns are assumed to be readable.
 _SQLSERVER = """
 ), found AS (
   SELECT w.place, s.name AS schema_name, o.name AS table_name, o.object_id, RTRIM(o.type) AS kind
@@ -208,7 +204,7 @@ _READABLE = "HAS_PERMS_BY_NAME(QUOTENAME(f.schema_name) + N'.' + QUOTENAME(f.tab
 
 
 def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return rows of (place in `wanted` or None, kind, schema, table, ...), all of one database."""
+    """Return rows of (index in `wanted` or None, kind, schema, table, ...), all of one database."""
     if not wanted:
         return []
     listed = joined(
@@ -232,9 +228,9 @@ def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
 
 
 def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableName | Problem:
-    """Return the table that a synonym stands for, or the problem with it, such as a table on another server.
+    """Return the table behind a synonym, or the problem with it, such as a table on another server.
 
-    `text`: as stored by the server, with up to four parts, in brackets if they were typed so.
+    `text`: the base object name as stored by the server, with up to four parts, possibly in brackets.
     """
     parts = _parts(text)
     told = f"{synonym} → {text}"[:300]
@@ -248,7 +244,7 @@ def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableN
 
 
 def _parts(text: str) -> list[str]:
-    """Return the parts of a name: `[a.b].c` has two; `a..c` has three, one of them empty."""
+    """Split a name into its parts: `[a.b].c` has two; `a..c` has three, one of them empty."""
     parts: list[str] = []
     part, quoted, at = "", False, 0
     while at < len(text):
@@ -270,12 +266,12 @@ def _parts(text: str) -> list[str]:
     return [*parts, part]
 
 
-# The embedded warehouse keeps its times as TEXT; its other texts are VARCHAR.
+# The embedded warehouse stores times as TEXT and other texts as VARCHAR.
 _SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
 
 
 def _read_sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return the same rows from SQLite's pragma functions."""
+    """Return the same rows as _read_sqlserver, from SQLite's pragma functions."""
     places: dict[tuple[str, str], list[int]] = {}
     for place, name in enumerate(wanted):
         places.setdefault(name.key, []).append(place)
@@ -325,7 +321,7 @@ def _sqlite_tables(alias: str, wanted: list[TableName]) -> list[Row]:
 
 
 def _sqlite_view(alias: str, view: TableName) -> list[Row]:
-    """Return the columns of one view. Read alone, because a broken view makes the whole statement fail."""
+    """Return the columns of one view. Read separately, because a broken view makes the whole statement fail."""
     statement = Sql(
         f"SELECT 'column', %s, %s, 1, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 "
         "FROM pragma_table_info(%s, %s) AS c",

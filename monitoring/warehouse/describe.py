@@ -1,8 +1,7 @@
-"""One table, read on demand: its columns, unique keys and CHECK constraints, and its newest rows.
+"""Read one table on demand: its columns, unique keys and CHECK constraints, and its newest rows.
 
-The collector reads the structure of all tables with catalog.py. The newest rows are a bounded read by the index on
-(updated_at, key). The database cuts long values, and types that the driver cannot carry (geography, sql_variant) come
-as text. Nothing is masked here: the caller decides.
+The database cuts long values. Types that the driver cannot return (geography, sql_variant) are cast to text. Personal
+data is not masked here.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ _WORD = re.compile(r"N?'((?:[^']|'')*)'")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """A table that exists. `unique`: the sets of columns (in lower case) that its indexes keep unique.
+    """An existing table. `unique`: column sets (lower case) with a unique index.
 
-    `domains`: by column (lower case), the words that a trusted CHECK constraint allows. `base`: the table that the
-    name is a synonym for.
+    `domains`: by column (lower case), the values that a trusted CHECK constraint allows. `base`: the table behind a
+    synonym.
     """
 
     table: TableName
@@ -44,12 +43,11 @@ class Description:
     base: TableName | None = None
 
     def column(self, name: str) -> Column | None:
-        """Return the column of that name as the database compares names."""
         fold = self.naming.fold
         return next((column for column in self.columns if fold(column.name) == fold(name)), None)
 
     def keeps_unique(self, names: Iterable[str]) -> bool:
-        """Return whether an index refuses two rows with the same values in `names`."""
+        """Return whether a unique index covers `names` or a part of them."""
         wanted = frozenset(name.casefold() for name in names)
         return any(keys <= wanted for keys in self.unique)
 
@@ -71,7 +69,6 @@ def describe(alias: str, table: TableName) -> Description | None:
 
 
 def _base(alias: str, dialect: Dialect, table: TableName) -> TableName | None:
-    """Return the table that the name is a synonym for, or None."""
     sql = Sql(
         "SELECT TOP (1) y.base_object_name, SCHEMA_NAME() FROM sys.synonyms AS y WHERE y.object_id = OBJECT_ID(%s)",
         (_plain(dialect, table),),
@@ -85,11 +82,11 @@ def _base(alias: str, dialect: Dialect, table: TableName) -> TableName | None:
 
 
 def _plain(dialect: Dialect, table: TableName) -> str:
-    """Return the quoted name as a parameter's value, without doubled per cent signs."""
+    """Return the quoted name for use as a parameter value, without doubled percent signs."""
     return dialect.table(table).replace("%%", "%")
 
 
-# Names are cast: catalog collations may differ in a union. System type 240 is that of every CLR type.
+# Names are cast because catalog collations may differ in a union. System type 240 is every CLR type.
 _SQLSERVER = """
 SELECT 'column' AS what, c.column_id AS place, CAST(c.name AS NVARCHAR(4000)) COLLATE DATABASE_DEFAULT AS name,
   CAST(CASE c.system_type_id WHEN 240 THEN 'CLR' ELSE TYPE_NAME(c.system_type_id) END AS NVARCHAR(128))
@@ -119,7 +116,7 @@ def _sqlserver(dialect: Dialect, table: TableName) -> Sql:
 
 
 def _sqlite(table: TableName) -> Sql:
-    # An INTEGER PRIMARY KEY is the rowid: unique and never NULL, without an index of its own.
+    # An INTEGER PRIMARY KEY is the rowid: unique and never NULL, but without an index.
     return Sql(
         "SELECT 'column' AS what, c.cid AS place, c.name AS name, c.type AS type,"
         " CASE WHEN c.\"notnull\" = 1 OR (c.pk = 1 AND UPPER(c.type) = 'INTEGER') THEN 0 ELSE 1 END AS nullable,"
@@ -197,7 +194,7 @@ CARRIED = frozenset(
         *("DATE", "TIME", "DATETIME", "DATETIME2", "SMALLDATETIME", "UNIQUEIDENTIFIER"),
     }
 )
-"""Types that the driver carries unchanged and that are never long."""
+"""Types that the driver returns unchanged and that are never long."""
 
 
 def readable(name: str, declared: str, *, text: int, binary: int) -> str:
@@ -209,7 +206,7 @@ def readable(name: str, declared: str, *, text: int, binary: int) -> str:
         **dict.fromkeys(_BINARY, f"SUBSTRING(CAST({name} AS VARBINARY(MAX)), 1, {binary})"),
         **dict.fromkeys(_CLR, f"LEFT({name}.ToString(), {text})"),
         "DATETIMEOFFSET": f"CAST({name} AS NVARCHAR(40))",
-        # Binary values are written in hexadecimal digits.
+        # Binary values are written as hexadecimal digits.
         "SQL_VARIANT": (
             f"CASE WHEN SQL_VARIANT_PROPERTY({name}, 'BaseType') IN ('binary', 'varbinary', 'timestamp')"
             f" THEN CONVERT(NVARCHAR({text}), CONVERT(VARBINARY({binary}), {name}), 1)"
@@ -222,21 +219,20 @@ def readable(name: str, declared: str, *, text: int, binary: int) -> str:
 
 ROWS = 20
 COLUMNS = 60
-"""At most this many columns are read; the page says when there are more."""
+"""Maximum number of columns read; the page says when there are more."""
 
 TEXT, BYTES = 200, 32
-"""Characters of a text and bytes of a binary value that are shown; one more is read to know that it was cut."""
+"""Characters of a text and bytes of a binary value shown. One more is read to detect that the value was cut."""
 
 SECONDS = 5.0
-"""Time limit for both statements."""
+"""Time limit for both statements together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRows:
     """`rows`: one tuple per row, in the order of `columns`, newest first.
 
-    `columns_in_all`: the number of columns that the table has. `base`: the table that the source's name is a synonym
-    for, or empty.
+    `columns_in_all`: the table's number of columns. `base`: the table behind a synonym, or empty.
     """
 
     columns: tuple[str, ...]
@@ -289,7 +285,7 @@ def _statement(dialect: Dialect, table: Description, shown: tuple[Column, ...], 
 
 
 def _expression(dialect: Dialect, column: Column) -> str:
-    """Return the column cut to the shown length. In SQLite any column may hold a value of any type."""
+    """Return the column cut to the shown length. A SQLite column may contain values of any type."""
     name = f"s.{dialect.quote(column.name)}"
     if dialect.vendor == "sqlite":
         return (

@@ -1,9 +1,8 @@
-"""The differences between SQL Server and SQLite, and the conversion of their values.
+"""The differences between SQL Server and SQLite (the embedded warehouse).
 
-Statements are built from `Sql` fragments: text with `%s`, and its parameters. The only values in the text are whole
-numbers (numbers of rows, minutes) of the portal or of the control row. They do not change from tick to tick, and as
-parameters they would split one statement over 200 pipelines in two. T-SQL comes first; SQLite is for the embedded
-warehouse.
+`Sql` fragments hold text with `%s` and the parameters. The only literal values are whole numbers (row limits, minutes)
+from the portal or the control row: they do not change from tick to tick, and as parameters they would push a statement
+over 200 pipelines past SQL Server's parameter limit.
 """
 
 from __future__ import annotations
@@ -19,8 +18,6 @@ from monitoring.warehouse.names import TableName, bracketed, double_quoted
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A piece of a statement and its parameters, in the order of their `%s`."""
-
     text: str
     params: tuple[object, ...] = ()
 
@@ -33,7 +30,6 @@ class Sql:
 
 
 def joined(parts: Iterable[Sql], separator: str) -> Sql:
-    """Return `parts` with `separator` between them."""
     listed = list(parts)
     return Sql(separator.join(part.text for part in listed), tuple(value for part in listed for value in part.params))
 
@@ -45,12 +41,12 @@ def values(items: Iterable[object]) -> Sql:
 
 
 class SqlServer:
-    """T-SQL, as SQL Server 2017 to 2025 and Azure SQL understand it."""
+    """T-SQL for SQL Server 2017 to 2025 and Azure SQL."""
 
     vendor = "microsoft"
     join_in_order = "INNER JOIN"
     now = "SYSUTCDATETIME()"
-    # The limit of a statement is its parameters (2,100), not the length of a compound SELECT.
+    # SQL Server limits the number of parameters (2,100), not the length of a compound SELECT.
     max_branches = 400
     max_params = 2000
 
@@ -62,7 +58,7 @@ class SqlServer:
         return ".".join(self.quote(part) for part in parts)
 
     def first(self, limit: int, columns: Sql | str, rest: Sql | str) -> Sql:
-        """Return a SELECT of the first `limit` rows; `rest` begins with FROM and holds the order."""
+        """Return a SELECT of the first `limit` rows; `rest` begins with FROM and contains the ORDER BY."""
         return Sql(f"SELECT TOP ({int(limit)}) ") + columns + " " + rest
 
     def moment(self, value: datetime, declared: str = "DATETIME2(0)") -> Sql:
@@ -101,7 +97,7 @@ class Sqlite:
     """The embedded warehouse: datetimes are text, `YYYY-MM-DD HH:MM:SS`, UTC."""
 
     vendor = "sqlite"
-    # In SQLite CROSS JOIN keeps the order of the tables: the first one leads, by its index.
+    # In SQLite, CROSS JOIN keeps the order of the tables, so the first one is read by its index.
     join_in_order = "CROSS JOIN"
     now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
     # SQLITE_MAX_COMPOUND_SELECT is 500.
@@ -115,7 +111,6 @@ class Sqlite:
         return f"{self.quote(name.schema)}.{self.quote(name.table)}"
 
     def first(self, limit: int, columns: Sql | str, rest: Sql | str) -> Sql:
-        """Return a SELECT of the first `limit` rows; `rest` begins with FROM and holds the order."""
         return "SELECT " + (Sql("") + columns) + " " + rest + Sql(f" LIMIT {int(limit)}")
 
     def moment(self, value: datetime, declared: str = "") -> Sql:
@@ -123,15 +118,13 @@ class Sqlite:
         return Sql("%s", (_naive(value).isoformat(sep=" "),))
 
     def cutoff(self, minutes: int, declared: str = "") -> Sql:
-        """Return now - minutes in whole seconds, rounded down."""
         return Sql(f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', '{-int(minutes)} minutes')")
 
     def read_moment(self, expression: Sql, declared: str = "") -> Sql:
-        """Return `expression` as it is: text of a time."""
         return expression
 
     def row_count(self, name: TableName) -> Sql:
-        """Return a table's number of rows. SQLite keeps no count and scans the smallest index."""
+        """SQLite stores no row count and scans the smallest index."""
         return Sql(f"(SELECT COUNT(*) FROM {self.table(name)})")
 
 
@@ -141,7 +134,6 @@ _DIALECTS: dict[str, Dialect] = {"microsoft": SqlServer(), "sqlite": Sqlite()}
 
 
 def dialect_of(alias: str) -> Dialect:
-    """Return the dialect of the database of `alias`."""
     return _DIALECTS[connections[alias].vendor]
 
 

@@ -1,8 +1,8 @@
-"""What a driver's exception means: from SQLSTATE and native number to a Problem.
+"""Map a driver's exception to a Problem by SQLSTATE and native error number.
 
-Message text is read only where there is no number: for SQLite's generic error. On Linux every TLS failure has the
-native number -1, and OpenSSL's own number is in brackets in the text.
-Numbers: Microsoft, "Database Engine events and errors"; SQLSTATEs: "Appendix A: ODBC error codes".
+Message text is read only where there is no number: for SQLite's generic error, and on Linux, where every TLS failure
+has the native number -1 and OpenSSL's own number is in brackets in the text. Sources: Microsoft, "Database Engine
+events and errors" and "Appendix A: ODBC error codes".
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _SQLSERVER_NUMBERS: dict[Code, tuple[int, ...]] = {
 }
 _BY_NUMBER = {number: code for code, numbers in _SQLSERVER_NUMBERS.items() for number in numbers}
 _COMPANIONS = frozenset({8180, 18456})
-"""`Statement(s) could not be prepared`, `Login failed`: often accompany the error that says why."""
+"""`Statement(s) could not be prepared` and `Login failed`: they often accompany the error with the cause."""
 _OF_THE_NETWORK = frozenset({Code.UNREACHABLE, Code.ENCRYPTION})
-"""Outside SQLSTATE class 08 their small numbers mean something else."""
+"""Outside SQLSTATE class 08 these small numbers have other meanings."""
 
 _BY_SQLSTATE = {
     "IM002": Code.DRIVER_MISSING,
@@ -65,7 +65,7 @@ _BY_SQLSTATE = {
 }
 _BY_SQLSTATE_CONNECTING = {
     "HYT00": Code.UNREACHABLE,
-    "HY000": Code.UNREACHABLE,  # something with another protocol answers there
+    "HY000": Code.UNREACHABLE,  # the server speaks another protocol
     "01000": Code.DRIVER_MISSING,  # the driver manager cannot load the library
 }
 """For a state without a number, before there is a connection."""
@@ -114,10 +114,10 @@ _SECRET = re.compile(r"\b(pwd|password|access_?token|secret)\s*=\s*(\{(?:[^}]|\}
 
 
 def problem_from(error: BaseException, alias: str = "", *, connecting: bool = False) -> Problem:
-    """Return the problem behind `error`, which a driver raised, or Django around it.
+    """Return the problem behind `error`, an exception of a driver or of Django.
 
-    The password of `alias` is removed from the text. `connecting`: there was no connection yet, so a timeout means
-    that no server answered; the backends also mark their errors so themselves.
+    The password of `alias` is removed from the text. `connecting`: there was no connection yet, so a timeout means that
+    no server answered; the backends set this on their own errors too.
     """
     chain = list(_chain(error))
     refused = next((each for each in chain if isinstance(each, NotAsked)), None)
@@ -149,7 +149,7 @@ def scrub(text: str, alias: str = "") -> str:
     text = _SECRET.sub(lambda match: f"{match[1]}=***", text)
     password = str(connections.settings[alias].get("PASSWORD") or "") if alias else ""
     if password:
-        # As it is, and as it is written in a connection string.
+        # As it is, and as it is escaped in a connection string.
         text = text.replace(password.replace("}", "}}"), "***").replace(password, "***")
     return " ".join(text.split())[:DETAIL_LENGTH]
 
@@ -165,7 +165,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: BaseException) -> str:
-    """Return the driver's message: an ODBC error is (SQLSTATE, message)."""
+    """Return the driver's message: the arguments of an ODBC error are (SQLSTATE, message)."""
     args: tuple[Any, ...] = error.args
     if len(args) > 1 and isinstance(args[1], str):
         return args[1]
@@ -190,7 +190,7 @@ def _from_odbc(error: BaseException, detail: str, connecting: bool) -> Problem:
 
 
 def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: bool) -> Code:
-    """Return the code. `nothing_known`: the connect failed without a number that says why."""
+    """`nothing_known`: connecting failed without an error number."""
     if native is not None and (_BY_NUMBER[native] not in _OF_THE_NETWORK or sqlstate.startswith(("08", "HYT"))):
         return _tls(message) if _BY_NUMBER[native] is Code.ENCRYPTION else _BY_NUMBER[native]
     if nothing_known and sqlstate in _BY_SQLSTATE_CONNECTING:
@@ -201,14 +201,14 @@ def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: b
 
 
 def _tls(message: str) -> Code:
-    """Return CERTIFICATE if that is why TLS failed: the low bits of OpenSSL's number are its reason."""
+    """Return CERTIFICATE if verification failed. The low 12 bits of OpenSSL's number are the reason."""
     found = _OPENSSL.search(message)
     reason = int(found[1], 16) & 0xFFF if found else None
     return Code.CERTIFICATE if reason == _CERTIFICATE_VERIFY_FAILED else Code.ENCRYPTION
 
 
 def _from_sqlite(error: sqlite3.Error, detail: str) -> Problem:
-    # The low byte of an extended code is the primary code. There is none if Python's module raised the error.
+    # The low byte of an extended code is the primary code. Errors of Python's own module have no code.
     number = getattr(error, "sqlite_errorcode", None)
     code = _BY_SQLITE_CODE.get(number & 0xFF) if number is not None else None
     if code is None:

@@ -1,7 +1,7 @@
-"""audit.connection_login_events, and the procedure that adds to it.
+"""Read audit.connection_login_events, and execute the procedure that adds to it.
 
-The table's one index is on event_time_utc and has neither session_id nor login_time. So a window of time is looked up
-there once and becomes a range of keys, and grouping reads that range only, however long the history is.
+The table's only index is on event_time_utc and has neither session_id nor login_time. So a time window is converted to
+a range of keys once, and grouping reads that range only, however long the history is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitoring.warehouse.reader import execute_snapshot, rows
 ALIAS = "dw"
 
 MOST_GROUPS = 60_000
-"""Groups (an hour's sessions by their values) that one statement returns, newest first. 200 sessions: 40,000 a week."""
+"""Maximum groups (one per hour, session and values) that one statement returns. 200 sessions: 40,000 a week."""
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TABLE = "[audit].[connection_login_events]"
@@ -27,10 +27,10 @@ _TABLE = "[audit].[connection_login_events]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """A window of time as keys. `now`: the database's clock. `first` None: there is no event in the window.
+    """A time window as keys. `now`: the database's clock. `first` None: the window has no event.
 
-    `newest`: its last key; if the window ends now (`until` None) the newest key of the table, None if that is empty.
-    `offset`: UTC offset of the server's local time, in which login_time is stored.
+    `newest`: the window's last key. If the window ends now (`until` None), the newest key of the table, None if the
+    table is empty. `offset`: UTC offset of the server's local time, in which login_time is stored.
     """
 
     now: datetime
@@ -42,7 +42,7 @@ class Bounds:
 
 
 _OFFSET = {"microsoft": "DATEPART(TZOFFSET, SYSDATETIMEOFFSET())", "sqlite": "0"}
-"""In minutes. Every version of SQL Server can give the present offset only (ADR 13)."""
+"""In minutes. SQL Server can return the present offset only, in every version (ADR 13)."""
 _SINCE = {
     # The start of the hour, in whole hours from a fixed time: correct in UTC on any server.
     "microsoft": "DATEADD(HOUR, DATEDIFF(HOUR, '20000101', SYSUTCDATETIME()) - %s, CAST('20000101' AS DATETIME2(3)))",
@@ -60,7 +60,6 @@ def _end(order: str) -> Sql:
 
 
 def _time(value: object) -> datetime:
-    """Return a time that is never NULL."""
     found = utc(value)
     if found is None:
         raise ValueError("the database returned no time")
@@ -70,8 +69,8 @@ def _time(value: object) -> datetime:
 def bounds(hours: int) -> Bounds:
     """Return the window of the current hour and the `hours - 1` before it: three index seeks. Raises ReadFailed.
 
-    All events of a snapshot have the same time, and the index returns them in any order of keys. So the first time
-    is looked up, then the smallest key of that time.
+    All events of a snapshot have the same time, and the index returns them in any order of keys. So the first time is
+    looked up, then the smallest key of that time.
     """
     dialect = dialect_of(ALIAS)
     since = Sql(_SINCE[dialect.vendor], (hours - 1,))
@@ -87,7 +86,7 @@ def bounds(hours: int) -> Bounds:
 
 
 def bounds_between(since: datetime, until: datetime) -> Bounds:
-    """Return the window from `since` to `until` (excluded) as keys: four index seeks. Raises ReadFailed."""
+    """Return the window from `since` to `until` (exclusive): four index seeks. Raises ReadFailed."""
     dialect = dialect_of(ALIAS)
     inside = "event_time_utc >= " + dialect.moment(since, "DATETIME2(3)")
     inside += " AND event_time_utc < " + dialect.moment(until, "DATETIME2(3)")
@@ -116,8 +115,8 @@ def hours(
 ) -> tuple[list[EventGroup], datetime | None]:
     """Return the events from `first_key` and `since` up to `last_key` and `until`, by hour and values.
 
-    The second value is None, or the hour with which the events start because they were more than MOST_GROUPS groups
-    (one per hour, session and values). One statement. Raises ReadFailed.
+    The second value is the first complete hour if there were more than MOST_GROUPS groups, else None. One statement.
+    Raises ReadFailed.
     """
     dialect = dialect_of(ALIAS)
     columns = f"{', '.join(FACETS)}, session_id, login_time"
@@ -143,7 +142,6 @@ def hours(
 
 
 def _group(row: tuple[Any, ...]) -> EventGroup:
-    """Return the events of one session, or those without a session, with the same values in one hour."""
     number, events, first_key, last_key, first, last, *values, session_id, login_time = row
     login, last_sample = utc(login_time), _time(last)
     sessions = {} if session_id is None or login is None else {session_number(session_id, login): last_sample}
@@ -161,20 +159,20 @@ def _group(row: tuple[Any, ...]) -> EventGroup:
 
 
 def newest_key() -> int:
-    """Return the table's newest key, 0 when it is empty. Raises ReadFailed."""
+    """Return the newest key, or 0 when the table is empty. Raises ReadFailed."""
     found = rows(ALIAS, _end("DESC"))
     return int(found[0][0]) if found else 0
 
 
 def count_after(key: int) -> int:
-    """Return how many events came after `key`: a range of the primary key's end. Raises ReadFailed."""
+    """Return the number of events after `key`: a range at the end of the primary key. Raises ReadFailed."""
     return int(rows(ALIAS, Sql(f"SELECT COUNT(*) FROM {_TABLE} WHERE connection_event_id > %s", (key,)))[0][0])
 
 
 FACTORS = ("login_name", "host_name", "program_name", "database_name")
-"""Columns of the index on event_time_utc: a query for some minutes reads nothing else."""
+"""Columns of the index on event_time_utc, so that a query for a few minutes reads only the index."""
 MOST_FACTORS = 500
-"""Combinations that are read of one window."""
+"""Maximum combinations read per window."""
 
 
 Seen = tuple[tuple[str | None, ...], datetime, datetime]
@@ -182,14 +180,14 @@ Seen = tuple[tuple[str | None, ...], datetime, datetime]
 
 
 def ends() -> tuple[datetime, int | None, int | None]:
-    """Return the time, and the table's smallest and largest key (None if it is empty). Raises ReadFailed."""
+    """Return the database's time, and the smallest and largest key (None if the table is empty). Raises ReadFailed."""
     sql = f"SELECT {dialect_of(ALIAS).now}, (" + _end("ASC") + "), (" + _end("DESC") + ")"
     (clock, first, last), *_ = rows(ALIAS, sql)
     return _time(clock), first, last
 
 
 def seen_between(first_key: int, last_key: int) -> list[Seen]:
-    """Return what was seen in the events with these keys, by hour. Raises ReadFailed."""
+    """Return the values seen in the events with these keys, by hour. Raises ReadFailed."""
     hour = _HOUR[dialect_of(ALIAS).vendor]
     columns = ", ".join(FACETS[place] for place in REMEMBERED)
     sql = Sql(
@@ -201,7 +199,7 @@ def seen_between(first_key: int, last_key: int) -> list[Seen]:
 
 
 def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[Sampled]:
-    """Return for each window (from, until excluded) the combinations of FACTORS in it.
+    """Return the combinations of FACTORS in each window (from, until exclusive).
 
     One statement with one seek of the covering index per window. Raises ReadFailed.
     """
@@ -221,7 +219,7 @@ def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[Sampled]:
 
 
 def capture_snapshot() -> int:
-    """Execute the warehouse's own snapshot procedure once and return the number of new events. Raises ReadFailed.
+    """Execute the warehouse's snapshot procedure once and return the number of new events. Raises ReadFailed.
 
     Events that a runner adds at the same moment count too.
     """

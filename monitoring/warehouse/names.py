@@ -1,7 +1,7 @@
-"""Names of tables and columns: parsed, validated and quoted. The portal quotes names nowhere else.
+"""Names of tables and columns: parsed, validated and quoted. No other module quotes names.
 
-Control rows name tables as free text. Anything but `schema.table` or `[schema].[table]` is refused here and never
-becomes part of a statement.
+Control rows contain table names as free text. Anything but `schema.table` or `[schema].[table]` is refused here and
+never becomes part of a statement.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import unicodedata
 from dataclasses import dataclass
 
 MAX_TEXT = 200
-"""Characters of a table name in ctl.etl_control (CONTRACT: VARCHAR(200))."""
+"""Maximum length of a table name in ctl.etl_control (CONTRACT: VARCHAR(200))."""
 
 MAX_PART = 128
-"""Characters of one SQL Server identifier."""
+"""Maximum length of a SQL Server identifier."""
 
-# A regular identifier of T-SQL. Not those that start with # or @: temporary tables and variables.
+# A regular identifier of T-SQL, without those that start with # or @ (temporary tables and variables).
 _REGULAR = r"[^\W\d][\w@#$]*"
 _BRACKETED = r"\[(?:[^\[\]]|\]\])+\]"
 _PART = rf"(?:{_REGULAR}|{_BRACKETED})"
@@ -26,7 +26,7 @@ _COLUMN = re.compile(rf"{_BLANK}({_PART}){_BLANK}")
 
 
 class InvalidName(ValueError):
-    """The text is not a usable name. `text`: the text, cut at 200 characters."""
+    """`text`: the refused text, cut at 200 characters."""
 
     def __init__(self, text: str) -> None:
         super().__init__("not a name of the form schema.table")
@@ -35,7 +35,7 @@ class InvalidName(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class TableName:
-    """A table of a watched database, as typed. `database`: set only for the table behind a synonym."""
+    """A table as typed. `database`: set only for the table behind a synonym."""
 
     schema: str
     table: str
@@ -52,13 +52,12 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a database compares names. The usual collations of SQL Server ignore case, but not accents."""
+    """How a database compares names. The usual SQL Server collations ignore case, but not accents."""
 
     case_sensitive: bool = False
     accent_sensitive: bool = True
 
     def fold(self, name: str) -> str:
-        """Return the same text for all spellings of a name."""
         if not self.case_sensitive:
             name = name.casefold()
         if not self.accent_sensitive:
@@ -70,7 +69,7 @@ USUAL = Naming()
 
 
 def parse_table(text: str | None) -> TableName:
-    """Return the table that `text` names. Raises InvalidName for anything but two proper parts."""
+    """Raises InvalidName unless `text` has exactly two valid parts."""
     text = text or ""
     match = _TABLE.fullmatch(text) if len(text) <= MAX_TEXT else None
     if match is None:
@@ -79,7 +78,7 @@ def parse_table(text: str | None) -> TableName:
 
 
 def parse_column(text: str | None) -> str:
-    """Return the column that `text` names. Raises InvalidName for anything but one proper part."""
+    """Raises InvalidName unless `text` is exactly one valid part."""
     text = text or ""
     match = _COLUMN.fullmatch(text) if len(text) <= MAX_PART + 2 else None
     if match is None:
@@ -89,20 +88,19 @@ def parse_column(text: str | None) -> str:
 
 def _unquoted(part: str, text: str) -> str:
     name = part[1:-1].replace("]]", "]") if part.startswith("[") else part
-    # isprintable: no control character, no line break, no lone surrogate, no invisible format mark.
+    # isprintable() refuses control characters, line breaks, lone surrogates and invisible format characters.
     if not name.strip() or len(name) > MAX_PART or not name.isprintable():
         raise InvalidName(text)
     return name
 
 
 def bracketed(name: str) -> str:
-    """Return a name quoted for SQL Server."""
     _refuse_control(name)
     return "[" + name.replace("]", "]]").replace("%", "%%") + "]"
 
 
 def double_quoted(name: str) -> str:
-    """Return a name quoted for SQLite, which knows no escape inside brackets."""
+    """Return a name quoted for SQLite, which has no escape inside brackets."""
     _refuse_control(name)
     return '"' + name.replace('"', '""').replace("%", "%%") + '"'
 

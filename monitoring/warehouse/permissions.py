@@ -1,7 +1,6 @@
-"""The rights of the portal's login on `dw`, and the T-SQL that a DBA could run to grant what is missing.
+"""The permissions of the portal's login on `dw`, and the T-SQL with which a DBA can grant missing ones.
 
-The catalog knows which tables the login may SELECT from; the embedded warehouse has no logins. The T-SQL is only
-printed, never executed, so its names are quoted without the doubled `%` of Django's parameter style.
+The T-SQL is only displayed, never executed, so its names have no doubled `%` of Django's parameter style.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from monitoring.warehouse.names import MAX_PART, TableName, bracketed
 from monitoring.warehouse.reader import rows
 
 PROCEDURES = ("audit.sp_capture_connection_snapshot", "audit.sp_connection_audit_cleanup")
-"""CONTRACT: the two procedures over the connection audit."""
+"""CONTRACT: the two procedures of the connection audit."""
 
 AZURE_DATABASE = 5
 """SERVERPROPERTY('EngineEdition') of Azure SQL Database, which has no server permissions."""
 SPLIT_SINCE = 16
-"""SQL Server 2022 split VIEW SERVER STATE in two permissions; each view needs one of them."""
+"""SQL Server 2022 split VIEW SERVER STATE into two permissions; each view needs one of them."""
 
-# HAS_PERMS_BY_NAME is NULL, not an error, for an unknown permission and for a missing object. An object on which the
-# login has no right at all is hidden and looks missing.
+# HAS_PERMS_BY_NAME is NULL, not an error, for an unknown permission or a missing object. An object on which the
+# login has no permission at all is hidden and looks missing.
 _STATEMENT = """
 SELECT
   HAS_PERMS_BY_NAME(N'[audit].[sp_capture_connection_snapshot]', 'OBJECT', 'EXECUTE') AS capture_allowed,
@@ -40,7 +39,7 @@ SELECT
 
 
 def read_rights(alias: str = "dw") -> Rights | None:
-    """Return the login's rights, or None for the embedded warehouse. Raises ReadFailed."""
+    """Return the login's permissions, or None for the embedded warehouse. Raises ReadFailed."""
     if dialect_of(alias).vendor != "microsoft":
         return None
     row = rows(alias, Sql(_STATEMENT))[0]
@@ -78,22 +77,18 @@ class Remedy:
 
 
 def quoted(name: str) -> str:
-    """Return a name in brackets."""
     return bracketed(name).replace("%%", "%")
 
 
 def quoted_table(table: TableName) -> str:
-    """Return `[schema].[table]`."""
     return f"{quoted(table.schema)}.{quoted(table.table)}"
 
 
 def use(database: str) -> str:
-    """Return the statement that chooses a database."""
     return f"USE {quoted(database)};"
 
 
 def create_index(table: TableName, columns: Iterable[str], *, online: bool) -> str:
-    """Return the statement for an index on `columns` in this order."""
     listed = list(columns)
     name = "_".join(("IX", table.table, *listed))[:MAX_PART]
     keys = ", ".join(quoted(column) for column in listed)
@@ -102,12 +97,10 @@ def create_index(table: TableName, columns: Iterable[str], *, online: bool) -> s
 
 
 def grant_schema(schema: str, user: str) -> str:
-    """Return the statement that lets `user` read every table of a schema."""
     return f"GRANT SELECT ON SCHEMA::{quoted(schema)} TO {quoted(user)};"
 
 
 def grant_object(permission: str, table: TableName, user: str) -> str:
-    """Return the statement that grants `permission` on one table or procedure."""
     return f"GRANT {permission} ON OBJECT::{quoted_table(table)} TO {quoted(user)};"
 
 
@@ -117,7 +110,6 @@ def grant(permission: str, principal: str) -> str:
 
 
 def allow_snapshot(database: str) -> str:
-    """Return the statement that lets sessions read a snapshot of a database."""
     return f"ALTER DATABASE {quoted(database)} SET ALLOW_SNAPSHOT_ISOLATION ON;"
 
 

@@ -1,12 +1,12 @@
 """Totals, newest times and backlog of every source and target: one statement per database.
 
-A statement is a UNION ALL of one bounded part per pipeline (and per joined table, see below). The cost of a part does
-not grow with its table: totals come from metadata, times from the end of an index, and pending rows are counted in the
-order of the index, up to a cap.
+A statement is a UNION ALL of one bounded part per pipeline (and per joined table). The cost of a part does not grow
+with its table: totals come from metadata, times from the end of an index, and pending rows are counted in index order,
+up to a cap.
 
-A row's `ts` is the source's update column, or the latest update time over joined tables. Joined rows fall into one
-case per table: the rows whose latest time is that table's. Each case reads that table's own index on its update time,
-and the cases are added up.
+A row's `ts` is the source's update column, or the latest update time over joined tables. Joined rows fall into one case
+per table: the rows whose latest time is in that table. Each case reads that table's own index on its update time, and
+the cases are added up.
 
 The tuple comparison `(ts, key) > W` is written `ts >= W AND (ts > W OR key > id)`, because both engines seek by the
 first half.
@@ -31,7 +31,7 @@ from monitoring.warehouse.reader import ReadFailed, Row, rows
 UPDATED_AT = "updated_at"
 
 TARGET_COLUMNS = ("data_ultima_atualizacao", "data_atualizacao")
-"""The usual update columns of a target, in the order in which they are looked for."""
+"""The usual update columns of a target, in lookup order."""
 
 LOAD_TIME_COLUMNS = frozenset({"data_atualizacao"})
 """Update columns with the time of the load, not of the change in the source: they give no latency."""
@@ -66,7 +66,7 @@ def joins_of(source: TableName, configured_column: str = "") -> tuple[Join, ...]
 Answer = TypeVar("Answer")
 
 FALLBACK_SECONDS = 10.0
-"""How long one tick may search for the failing part of a statement."""
+"""Maximum seconds per tick to search for the failing part of a statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Linked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceProbe:
-    """What to read of one source: its tables (the source first), its key, its watermark and its cutoff window."""
+    """`chain`: the tables of the source, the source itself first."""
 
     chain: tuple[Linked, ...]
     key: str
@@ -91,7 +91,7 @@ class SourceProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetProbe:
-    """What to read of one target. `update_column` None: only its total."""
+    """`update_column` None: only the total is read."""
 
     table: Table
     update_column: Column | None = None
@@ -100,10 +100,10 @@ class TargetProbe:
 def probe_sources(
     alias: str, probes: Mapping[str, SourceProbe], cap: int, alone: frozenset[str] = frozenset()
 ) -> dict[str, SourceReading | Problem]:
-    """Return the answer for every name in `probes`, or the problem with it.
+    """Return the reading or the problem for every name in `probes`.
 
-    Pending rows are counted up to `cap`. Names in `alone` failed lately and are read one by one.
-    Raises ReadFailed only when the database as a whole does not answer.
+    Pending rows are counted up to `cap`. Names in `alone` failed recently and are read one by one. Raises ReadFailed
+    only when the database as a whole does not answer.
     """
     dialect = dialect_of(alias)
     parts = {name: source_parts(dialect, probe, cap) for name, probe in probes.items()}
@@ -113,7 +113,7 @@ def probe_sources(
 def probe_targets(
     alias: str, probes: Mapping[str, TargetProbe], alone: frozenset[str] = frozenset()
 ) -> dict[str, TargetReading | Problem]:
-    """Return the answer for every name in `probes`, or the problem with it. Raises as above."""
+    """Return the reading or the problem for every name in `probes`. Raises as `probe_sources` does."""
     dialect = dialect_of(alias)
     parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
     return _answers(alias, parts, alone, _target_answer)
@@ -135,13 +135,12 @@ def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
 
 
 def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
-    """Select for the rows whose ts is table `leader`'s: total, newest, then eligible and cooling rows as
-    (rows examined, rows found, oldest)."""
+    """Select total, newest, and eligible and cooling rows as (rows examined, rows found, oldest), for one leader."""
     base = probe.chain[0].table
     total = dialect.row_count(base.counted) if leader == 0 else Sql("CAST(NULL AS BIGINT)")
     ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
     cutoff = dialect.cutoff(probe.cutoff_minutes, declared)
-    # The newest over all rows is the newest of the tables' newest times, whichever table leads.
+    # The newest time over all rows is the newest of the tables' newest times, whichever table leads.
     newest = dialect.first(1, ts, f"FROM {_from(dialect, probe, leader)} ORDER BY {ts} DESC")
     return (
         "SELECT "
@@ -161,7 +160,7 @@ def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
 
 
 def _waiting(dialect: Dialect, probe: SourceProbe, leader: int, cap: int, age: Sql) -> Sql:
-    """Count the rows past the watermark and of that age, examining at most cap + 1 in the order of the index."""
+    """Count the rows past the watermark and of that age. At most cap + 1 rows are examined, in index order."""
     ts, declared = _ts(dialect, probe, leader), probe.chain[leader].ts.moment_type
     w = dialect.moment(probe.watermark.updated_at, declared)
     key = f"t0.{dialect.quote(probe.key)}"
@@ -197,7 +196,7 @@ def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
     """Join the chain's tables as t0, t1, ..., the leader first, then its neighbours outwards."""
     text = f"{dialect.table(probe.chain[leader].table.name)} AS t{leader}"
     for index in [*range(leader - 1, -1, -1), *range(leader + 1, len(probe.chain))]:
-        # The later table of two holds their link.
+        # The later table of two contains the link.
         link, earlier = (index + 1, index) if index < leader else (index, index - 1)
         linked = probe.chain[link]
         on = f"t{link}.{dialect.quote(linked.column)} = t{earlier}.{dialect.quote(linked.to_column)}"
@@ -255,13 +254,13 @@ def _answers(
             except ReadFailed as failure:
                 if failure.problem.code in CONNECTION_CODES:
                     raise
-                # Beyond the budget nothing is sent: NOT_READ.
+                # After the budget no statement is sent: NOT_READ.
                 answers[name] = failure.problem
     return answers
 
 
 def _chunks(dialect: Dialect, parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
-    """Split what would be too long for one statement, at about 280 pipelines of one table each."""
+    """Split parts that exceed one statement's limits: about 280 pipelines of one table each."""
     chunks: list[dict[str, list[Sql]]] = [{}] if parts else []
     branches = params = 0
     for name, own in parts.items():

@@ -22,12 +22,12 @@ from monitoring.warehouse.errors import problem_from, scrub
 Row = tuple[Any, ...]
 
 ANSWER_SECONDS = 6.0
-"""A server that does not return its time within this does not answer. A little more than the driver's login timeout, so
-that the driver's own error is shown."""
+"""Time limit for a server to return its time. Slightly more than the driver's login timeout, so that the driver's own
+error is shown."""
 
 
 class ReadFailed(Exception):
-    """A statement failed. `problem`: why, with the driver's own numbers."""
+    """`problem`: the cause, with the driver's own numbers."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -37,8 +37,8 @@ class ReadFailed(Exception):
 def rows(alias: str, sql: Sql) -> list[Row]:
     """Run one SELECT and return its rows. Raises ReadFailed.
 
-    A kept connection to a server that has restarted fails when it is used: then the SELECT is sent once more, on a
-    new connection.
+    A persistent connection fails on first use after a server restart. The SELECT is then retried once on a new
+    connection.
     """
     kept = _kept(alias)
     try:
@@ -69,7 +69,7 @@ def _fetched(alias: str, sql: Sql) -> list[Row]:
 
 
 def execute_snapshot(alias: str) -> None:
-    """Execute SNAPSHOT_PROCEDURE, the one statement that changes anything. Raises ReadFailed.
+    """Execute SNAPSHOT_PROCEDURE, the only statement that changes data. Raises ReadFailed.
 
     The guard permits exactly this statement, and only inside the block.
     """
@@ -83,7 +83,7 @@ def execute_snapshot(alias: str) -> None:
 
 
 def _kept(alias: str) -> bool:
-    """Return whether an open connection is about to be used, outside a transaction (which a new one would lose)."""
+    """Return whether a connection is open and not in a transaction, which a new connection would lose."""
     try:
         wrapper = connections[alias]
     except Exception:
@@ -92,15 +92,15 @@ def _kept(alias: str) -> bool:
 
 
 def _link_died(problem: Problem) -> bool:
-    """Return whether it is class 08 (connection exception) or IMC (the driver could not revive a session)."""
+    """SQLSTATE class 08 is a connection exception; IMC is the driver's failure to restore a session."""
     return (problem.sqlstate or "").startswith(("08", "IMC"))
 
 
 def release(*aliases: str) -> None:
     """Close connections that are too old or broken, as Django does around a request.
 
-    Embedded ones are closed each time, so that a deleted or replaced file is noticed. Inside a transaction nothing is
-    closed.
+    Embedded ones are closed each time, so that a deleted or replaced file is noticed. No connection is closed inside a
+    transaction.
     """
     for alias in aliases:
         if not connections[alias].in_atomic_block:
@@ -108,7 +108,7 @@ def release(*aliases: str) -> None:
 
 
 def _connect(alias: str) -> None:
-    # Any error, because none may stop the caller: a wrong setting is ImproperlyConfigured, a dead server the driver's.
+    # Any error: a wrong setting raises ImproperlyConfigured, an unreachable server the driver's exception.
     try:
         connections[alias].close_if_health_check_failed()
         connections[alias].ensure_connection()
@@ -177,7 +177,7 @@ def _described(alias: str) -> dict[str, Any]:
         "terms": Terms(
             host=str(config.get("HOST", "")),
             encrypted=encrypt not in UNENCRYPTED,
-            # Strict encryption always looks at the certificate.
+            # Strict encryption always verifies the certificate.
             certificate_verified=encrypt == "strict" or options.get("trust_server_certificate", "no") == "no",
             intent=options.get("application_intent", ""),
             isolation_wanted=isolation if isolation != READ_UNCOMMITTED else "",

@@ -1,7 +1,7 @@
 """Integrity checks of one pipeline, on demand: a few bounded statements, each with a time limit.
 
-A check is skipped if a constraint of the table already guarantees it. The others read at most SCAN_CAP rows (through
-`scanned`) and report at most FOUND_CAP violations. A statement that takes too long is cancelled, and its check says so.
+A check is skipped if a constraint of the table already guarantees it. The others read at most SCAN_CAP rows and report
+at most FOUND_CAP violations. A statement that exceeds its time limit is cancelled, and its check says so.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from monitoring.warehouse.integrity.sides import (
 from monitoring.warehouse.reader import Row
 
 EVIDENCE_TEXT = 60
-"""Characters of a value that are shown as details."""
+"""Maximum characters of a value in the details."""
 
 SCAN_CAP = 1_000_000
-"""Rows of a table that one check reads."""
+"""Maximum rows of a table that one check reads."""
 
 
 def cut_at(side: Side) -> int | None:
@@ -43,7 +43,7 @@ def cut_at(side: Side) -> int | None:
 
 
 def violations(side: Side, shown: Sequence[str], asked: Sequence[str], condition: str) -> Sql:
-    """Select the columns `shown` of rows that meet the condition. `asked`: the columns that the condition names."""
+    """Select the columns `shown` of rows that meet `condition`. `asked`: the columns used in the condition."""
     rest = "FROM (" + scanned(side, list(dict.fromkeys([*shown, *asked]))) + f") AS s WHERE {condition}"
     return side.dialect.first(FOUND_CAP + 1, told(side, shown), rest)
 
@@ -57,7 +57,7 @@ def listed(side: Side, columns: Sequence[str], prefix: str = "") -> str:
 
 
 def told(side: Side, columns: Sequence[str]) -> str:
-    """Return the columns of `s` as they are shown; types that the driver cannot carry come as text."""
+    """Return the shown columns of `s`; types that the driver cannot return are cast to text."""
     found = []
     for name in columns:
         quoted, column = f"s.{side.dialect.quote(name)}", side.description.column(name)
@@ -80,11 +80,11 @@ def key_text(row: Sequence[object]) -> str:
 
 
 WORDS = 50
-"""Different words of a status column that are read."""
+"""Maximum distinct words of a status column that are read."""
 
 
 def check_key_null(session: Session, side: Side, code: CheckCode) -> CheckResult:
-    """Find rows without a key, or without a part of it."""
+    """Find rows where the key or a part of it is NULL."""
     key = side.key
     nullable = [name for name in key if side.nullable(name)]
     if not nullable:
@@ -115,7 +115,7 @@ def check_updated_null(session: Session, side: Side, code: CheckCode) -> CheckRe
 
 
 def check_status(session: Session, side: Side, code: CheckCode, words: Sequence[str]) -> CheckResult:
-    """Find rows whose status is not an allowed word. `words`: those that users configured."""
+    """Find rows with an unknown status. `words`: the configured allowed values."""
     column = status_column(side)
     constrained = side.domain(column)
     if constrained and not side.nullable(column):
@@ -141,7 +141,7 @@ def _word_counts(side: Side, column: str) -> Sql:
 
 
 DELETED_CAP = 5000
-"""Deleted source rows that are looked up in the target."""
+"""Maximum deleted source rows that are looked up in the target."""
 
 KEYS_AT_ONCE = 1000
 """Keys per statement: each is a parameter, and SQL Server accepts 2,100."""
@@ -174,7 +174,7 @@ def check_soft_delete(session: Session, source: Side, target: Side, watermark: W
 
 
 def _deleted(side: Side, deleted: str, watermark: Watermark) -> Sql:
-    """Select the keys of deleted rows up to the watermark: a deletion that is not loaded yet is no error."""
+    """Select the keys of deleted rows up to the watermark: a deletion not loaded yet is no error."""
     key, updated, quote = side.key[0], side.updated, side.dialect.quote
     moment = side.moment(updated, watermark.updated_at)
     inner = side.dialect.first(SCAN_CAP, listed(side, (key, updated, deleted)), f"FROM {side.quoted}")
@@ -200,10 +200,7 @@ def _as_stored(side: Side, keys: list[object]) -> Sql:
 
 
 def check_required_null(session: Session, target: Side, entity_name: str) -> CheckResult:
-    """Find rows of a fact without one of its foreign keys.
-
-    The NULL may be intended, so a violation is a warning.
-    """
+    """Find rows of a fact without one of its foreign keys. A NULL may be intended, so it is a warning."""
     _refuse_others(target, entity_name)
     columns = required_keys(target)
     nullable = [name for name in columns if target.nullable(name)]
@@ -216,7 +213,6 @@ def check_required_null(session: Session, target: Side, entity_name: str) -> Che
 
 
 def check_negative(session: Session, target: Side, entity_name: str) -> CheckResult:
-    """Find rows of a fact with a measure below 0."""
     _refuse_others(target, entity_name)
     columns = measures(target)
     if not columns:
@@ -255,9 +251,9 @@ def run_checks(
     target_total: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[CheckResult, ...]:
-    """Return the result of every check, in the order of CheckCode. Never raises for an error of a database.
+    """Return the result of every check, in the order of CheckCode. Never raises for a database error.
 
-    The totals are the latest sample's. They only tell whether SCAN_CAP is lower.
+    The totals are the latest sample's, and only decide whether SCAN_CAP applies.
     """
     session = Session(clock=clock, ends_at=clock() + TOTAL_SECONDS)
     key, name = control.source_pk_column, control.entity_name

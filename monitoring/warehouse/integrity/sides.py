@@ -1,4 +1,4 @@
-"""The two tables of a pipeline for the integrity checks, which column has which role, and the checks' time limits."""
+"""The two tables of a pipeline for the integrity checks, the roles of their columns, and the time limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOTAL_SECONDS = 20.0
 
 
 class CannotAsk(Exception):
-    """A check does not apply (a Reason), or what it needs could not be read (a Problem)."""
+    """A check does not apply (a Reason), or its data could not be read (a Problem)."""
 
     def __init__(self, why: Reason | Problem) -> None:
         super().__init__(str(why))
@@ -32,7 +32,7 @@ class CannotAsk(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """Runs the statements, counts their time, and stops when the total is used up."""
+    """Run the statements within the total time limit."""
 
     clock: Callable[[], float]
     ends_at: float
@@ -51,7 +51,8 @@ class Session:
             self.spent += self.clock() - started
 
     def answer(self, code: CheckCode, look: Callable[[], CheckResult]) -> CheckResult:
-        """Return the result of `look` and its time, or why there is none. Never raises for an error of the database."""
+        """Return the result of `look` with its duration, or with the reason for its absence. Never raises a database
+        error."""
         self.spent = 0.0
         try:
             result = look()
@@ -99,7 +100,7 @@ class Side:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Return the columns of the natural key; of a source, its one key column."""
+        """Return the columns of the natural key; for a source, its one key column."""
         if not isinstance(self.table, Description):
             raise CannotAsk(self.table)
         if not isinstance(self.keys, tuple):
@@ -142,11 +143,9 @@ class Side:
         return self.description.keeps_unique(names)
 
     def domain(self, name: str) -> tuple[str, ...]:
-        """Return the words that a constraint allows in the column, none without a constraint."""
         return self.description.domains.get(name.casefold(), ())
 
     def moment(self, name: str, value: datetime) -> Sql:
-        """Return a time as a parameter of the column's type."""
         column = self.description.column(name)
         return self.dialect.moment(value, column.moment_type if column else "DATETIME2(0)")
 
@@ -156,7 +155,7 @@ class Side:
 
 
 def source_side(text: str, key: str, updated: str, total: int | None) -> Side:
-    """Return the source's table. `updated`: the configured column, or empty for the usual one."""
+    """`updated`: the configured column, or empty for the usual one."""
     table = _described("oltp", text)
     if not isinstance(table, Description):
         return Side(alias="oltp", table=table)
@@ -166,7 +165,7 @@ def source_side(text: str, key: str, updated: str, total: int | None) -> Side:
 
 
 def target_side(text: str, source_key: str, updated: str, total: int | None) -> Side:
-    """Return the target's table, with its natural key by the contract or by its name."""
+    """Return the target with its natural key by the contract or by its name."""
     table = _described("dw", text)
     if not isinstance(table, Description):
         return Side(alias="dw", table=table)
@@ -177,7 +176,7 @@ def target_side(text: str, source_key: str, updated: str, total: int | None) -> 
 
 
 def status_column(side: Side) -> str:
-    """Return the column of the row's status: situacao or status, else the first that begins so."""
+    """Return the status column: situacao or status, else the first that begins so."""
     for wanted in ("situacao", "status"):
         if (exact := side.column(wanted)) is not None:
             return exact
@@ -204,7 +203,6 @@ def required_keys(side: Side) -> tuple[str, ...]:
 
 
 def measures(side: Side) -> tuple[str, ...]:
-    """Return the numeric columns that may not be negative."""
     return tuple(
         column.name
         for column in side.description.columns
@@ -219,7 +217,7 @@ def _described(alias: str, text: str) -> Description | Reason | Problem:
     except InvalidName:
         return Reason.NAME_INVALID
     except ReadFailed as failure:
-        # SQLite raises an error for an unknown schema, SQL Server just returns no columns.
+        # SQLite raises an error for an unknown schema; SQL Server returns no columns.
         return Reason.NO_TABLE if failure.problem.code is ProblemCode.OBJECT_MISSING else failure.problem
 
 
