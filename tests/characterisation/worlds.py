@@ -54,21 +54,33 @@ def frozen(at: datetime = NOW) -> Iterator[time_machine.Coordinates]:
     """Stop Python's and SQLite's clocks at `at`. Durations measured in the process are zero."""
     with time_machine.travel(at, tick=False) as clock, pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.perf_counter", lambda: 0.0)
-        for alias in ALIASES:
-            connections[alias].ensure_connection()
-            connections[alias].connection.create_function("strftime", -1, _strftime, deterministic=True)
-        yield clock
+        _set_strftime(_frozen_strftime)
+        try:
+            yield clock
+        finally:
+            # SQLite cannot give a built-in function back, and the connections outlive this test.
+            _set_strftime(_strftime)
 
 
 _sqlite, _one_at_a_time = sqlite3.connect(":memory:", check_same_thread=False), threading.Lock()
 
 
-def _strftime(*arguments: Any) -> Any:
-    """SQLite's own strftime, with "now" taken from Python's clock."""
+def _set_strftime(function: Callable[..., Any]) -> None:
+    for alias in ALIASES:
+        connections[alias].ensure_connection()
+        connections[alias].connection.create_function("strftime", -1, function, deterministic=True)
+
+
+def _frozen_strftime(*arguments: Any) -> Any:
+    """SQLite's strftime, with "now" taken from Python's clock."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    given = [now if str(each).lower() == "now" else each for each in arguments]
+    return _strftime(*(now if str(each).lower() == "now" else each for each in arguments))
+
+
+def _strftime(*arguments: Any) -> Any:
+    """SQLite's strftime, asked on a connection of its own."""
     with _one_at_a_time:
-        return _sqlite.execute(f"SELECT strftime({', '.join('?' * len(given))})", given).fetchone()[0]
+        return _sqlite.execute(f"SELECT strftime({', '.join('?' * len(arguments))})", arguments).fetchone()[0]
 
 
 class World:
