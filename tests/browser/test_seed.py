@@ -51,7 +51,7 @@ def test_section_4_from_the_pre_flight_to_the_failure_and_its_watermark(open_pag
     expect(page).to_have_url(re.compile(rf"/runs/{run_id}/$"))
     failure = page.locator("#run-entities article").filter(has_text=name)
     expect(failure).to_contain_text("What to do")
-    expect(failure).to_contain_text("Watermark: stayed")
+    expect(failure).to_contain_text("Watermark: unchanged")
     expect(failure).to_contain_text("In ctl.etl_control it is now at")
     failure.get_by_role("link", name=name).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
