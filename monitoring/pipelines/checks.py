@@ -26,7 +26,7 @@ from monitoring.pipelines.texts import CHECKS, check_answer, looked_at_note
 from monitoring.rules.enums import CheckState, TrailAction
 from monitoring.rules.facts import ControlRow, Pipeline
 from monitoring.rules.integrity import CheckResult
-from monitoring.warehouse.integrity.checks import run_checks
+from monitoring.warehouse.integrity import run_checks
 from monitoring.web.activity import address_of, record
 from monitoring.web.problems import detail_text
 

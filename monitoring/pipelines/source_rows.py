@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,10 +22,10 @@ from monitoring.pipelines.queries import Subject, cache_key, settings_of
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Problem
 from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
-from monitoring.warehouse.describe import newest_rows
 from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
+from monitoring.warehouse.source_rows import COLUMNS, newest_rows
 from monitoring.web import export, parts
 from monitoring.web.cache import cached_once
 from monitoring.web.problems import problem_text
@@ -63,25 +64,28 @@ def source_sample(control: ControlRow, settings: PipelineSettings, *, unmasked: 
 
 
 def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) -> SourceSample:
+    started = time.perf_counter()
     try:
-        table = parse_table(control.source_table)
-        found = newest_rows(table, control.source_pk_column, settings.watermark_expression or UPDATED_AT)
+        source = parse_table(control.source_table)
+        table, order, rows = newest_rows(source, control.source_pk_column, settings.watermark_expression or UPDATED_AT)
     except InvalidName as error:
         return _failed(Problem(code=ProblemCode.NAME_INVALID, detail=error.text))
     except ReadFailed as failure:
         return _failed(failure.problem)
-    kinds = [kind_of(name, f"{table} {found.base}", settings.personal_columns) for name in found.columns]
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    columns = tuple(column.name for column in table.columns.values())[:COLUMNS]
+    kinds = [kind_of(name, f"{source} {table.base or ''}", settings.personal_columns) for name in columns]
     return SourceSample(
-        columns=found.columns,
-        personal=tuple(name for name, kind in zip(found.columns, kinds, strict=True) if kind is not None),
+        columns=columns,
+        personal=tuple(name for name, kind in zip(columns, kinds, strict=True) if kind is not None),
         rows=tuple(
             tuple(_cell(value, None if unmasked else kind) for value, kind in zip(row, kinds, strict=True))
-            for row in found.rows
+            for row in rows
         ),
-        ordered_by=found.ordered_by,
-        cut_columns=found.columns_in_all - len(found.columns),
-        read_at=found.read_at,
-        milliseconds=found.milliseconds,
+        ordered_by=order,
+        cut_columns=len(table.columns) - len(columns),
+        read_at=timezone.now(),
+        milliseconds=milliseconds,
     )
 
 

@@ -1,4 +1,4 @@
-"""Read which of the wanted tables exist, with columns, indexes and SELECT permission.
+"""Read which of the wanted tables exist, with columns, indexes, CHECK constraints and SELECT permission.
 
 One statement per database, and one more per database that a synonym refers to. SQL Server hides the metadata of tables
 without permission, so such a table looks missing.
@@ -9,15 +9,17 @@ case-sensitive database `core.Customers` is not core.customers. SQLite compares 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from django.db import connections
 
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, values
-from monitoring.warehouse.names import MAX_PART, USUAL, Naming, TableName
+from monitoring.warehouse.names import MAX_PART, USUAL, TableName, folding
 from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 _NUMBERS = {"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMERIC"}
@@ -25,6 +27,8 @@ _MOMENTS = {"DATE", "DATETIME", "DATETIME2", "SMALLDATETIME", "DATETIMEOFFSET"}
 _WITH_SCALE = {"DATETIME2", "DATETIMEOFFSET"}
 _CHUNK = 600
 """Wanted tables per statement: at most three parameters each, under SQL Server's limit of 2,100."""
+_BASE_PART = re.compile(r"(?:\[((?:[^\]]|\]\])*)\]|([^.]*))\.")
+_EQUALS = re.compile(r"\[(?P<column>[^\]]+)\]\s*=\s*N?'(?P<word>(?:[^']|'')*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class Column:
 class Table:
     """An existing table or view, spelled as in the database. `readable`: the login may SELECT from it.
 
-    `base`: the table behind a synonym. Names of columns and indexes are folded by `naming`.
+    `unique`: the indexes that are unique. `domains`: by column (lower case), the values that a trusted CHECK constraint
+    allows. `base`: the table behind a synonym. `fold` makes names of columns and indexes comparable.
     """
 
     name: TableName
@@ -64,8 +69,10 @@ class Table:
     readable: bool = True
     columns: dict[str, Column] = field(default_factory=dict)
     indexes: tuple[tuple[str, ...], ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    domains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     base: TableName | None = None
-    naming: Naming = USUAL
+    fold: Callable[[str], str] = USUAL
 
     @property
     def counted(self) -> TableName:
@@ -73,12 +80,17 @@ class Table:
         return self.base or self.name
 
     def column(self, name: str) -> Column | None:
-        return self.columns.get(self.naming.fold(name))
+        return self.columns.get(self.fold(name))
 
     def indexed_by(self, *names: str) -> bool:
         """Return whether an index begins with these columns in this order."""
-        wanted = tuple(self.naming.fold(name) for name in names)
+        wanted = tuple(self.fold(name) for name in names)
         return any(index[: len(wanted)] == wanted for index in self.indexes)
+
+    def keeps_unique(self, names: Iterable[str]) -> bool:
+        """Return whether a unique index covers `names` or a part of them."""
+        wanted = {self.fold(name) for name in names}
+        return any(wanted.issuperset(index) for index in self.unique)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,62 +109,69 @@ class Catalog:
 def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
     """Return which of the `wanted` tables exist. Raises ReadFailed."""
     names = sorted(set(wanted))
-    read = _read_sqlserver if dialect_of(alias).vendor == "microsoft" else _read_sqlite
-    found: list[Row] = []
-    for start in range(0, max(1, len(names)), _CHUNK):
-        chunk = names[start : start + _CHUNK]
-        found += [(None if row[0] is None else chunk[row[0]], *row[1:]) for row in read(alias, chunk)]
-    catalog, synonyms = _assembled(found)
-    return _followed(alias, catalog, synonyms) if synonyms else catalog
-
-
-def _followed(alias: str, catalog: Catalog, synonyms: dict[TableName, TableName | Problem]) -> Catalog:
-    """Return the catalog with the tables behind its synonyms: one statement per database."""
-    tables, refused = dict(catalog.tables), dict(catalog.refused)
-    bases = {name: base for name, base in synonyms.items() if isinstance(base, TableName)}
-    refused |= {name: base for name, base in synonyms.items() if isinstance(base, Problem)}
-    for database in sorted({base.database for base in bases.values()}):
-        own = {name: base for name, base in bases.items() if base.database == database}
+    if dialect_of(alias).vendor == "sqlite":
+        return _assembled(_read_sqlite(alias, names))[0]
+    catalog, synonyms = _assembled(_read_sqlserver(alias, names))
+    bases: dict[str, dict[TableName, TableName]] = {}
+    for name, base in synonyms.items():
+        if isinstance(base, Problem):
+            catalog.refused[name] = base
+        else:
+            bases.setdefault(base.database, {})[name] = base
+    for _, own in sorted(bases.items()):
         try:
-            chunk = sorted(set(own.values()))[:_CHUNK]
-            found, _ = _assembled(
-                [(None if row[0] is None else chunk[row[0]], *row[1:]) for row in _read_sqlserver(alias, chunk)]
-            )
+            found, _ = _assembled(_read_sqlserver(alias, sorted(set(own.values()))))
         except ReadFailed as failure:
-            refused |= dict.fromkeys(own, failure.problem)
+            catalog.refused.update(dict.fromkeys(own, failure.problem))
             continue
         for name, base in own.items():
-            table = found.find(base)
-            if table is None:
-                refused[name] = Problem(code=ProblemCode.OBJECT_MISSING, detail=f"{name} → {base}"[:300])
+            if (table := found.find(base)) is not None:
+                catalog.tables[name] = replace(table, name=name, base=base)
             else:
-                tables[name] = replace(table, name=name, base=base)
-    return Catalog(catalog.schemas, tables, refused)
+                detail = f"{name} → {base}"[:300]
+                catalog.refused[name] = Problem(code=ProblemCode.OBJECT_MISSING, detail=detail)
+    return catalog
+
+
+def describe(alias: str, name: TableName) -> Table | None:
+    """Return one table, or None if the login sees none of that name. Raises ReadFailed, also for a synonym of a table
+    that cannot be read."""
+    catalog = read_catalog(alias, [name])
+    problem = catalog.refused.get(name)
+    if problem is not None and problem.code is not ProblemCode.OBJECT_MISSING:
+        raise ReadFailed(problem)
+    return catalog.find(name)
 
 
 def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | Problem]]:
     """Return the catalog and its synonyms from rows of (wanted name, kind, schema, table, ...)."""
-    schemas: set[str] = set()
-    tables: dict[TableName, Table] = {}
-    indexes: dict[TableName, dict[str, list[tuple[int, str]]]] = {}
+    catalog = Catalog(frozenset(row[2].casefold() for row in found if row[1] == "schema"))
+    indexes: dict[TableName, dict[tuple[str, bool], list[str]]] = {}
+    domains: dict[TableName, dict[str, tuple[str, ...]]] = {}
     synonyms: dict[TableName, TableName | Problem] = {}
-    naming = next((Naming(bool(row[7]), bool(row[10])) for row in found if row[1] == "naming"), USUAL)
-    for wanted, kind, schema, table, is_view, readable, index, position, column, declared, scale, nullable in found:
-        if kind == "schema":
-            schemas.add(schema.casefold())
-        elif kind == "synonym":
-            synonyms[wanted] = base_of(TableName(schema, table), index, declared)
+    fold = next((folding(bool(row[7]), bool(row[10])) for row in found if row[1] == "naming"), USUAL)
+    for wanted, kind, schema, table, is_view, readable, text, _, column, declared, scale, flag in sorted(
+        found, key=itemgetter(7)
+    ):
+        if kind == "synonym":
+            synonyms[wanted] = base_of(TableName(schema, table), text, declared)
         elif kind == "index":
-            indexes.setdefault(wanted, {}).setdefault(index, []).append((position, naming.fold(column)))
+            indexes.setdefault(wanted, {}).setdefault((text, bool(flag)), []).append(fold(column))
+        elif kind == "check":
+            domains.setdefault(wanted, {}).update(allowed_words(text))
         elif kind == "column":
             name = TableName(schema, table, wanted.database)
-            entry = tables.setdefault(wanted, Table(name, bool(is_view), readable != 0, naming=naming))
-            entry.columns[naming.fold(column)] = _column(column, declared, scale, nullable)
-    for wanted, by_index in indexes.items():
-        if wanted in tables:
-            keys = tuple(tuple(part for _, part in sorted(parts)) for _, parts in sorted(by_index.items()))
-            tables[wanted] = replace(tables[wanted], indexes=keys)
-    return Catalog(frozenset(schemas), tables), synonyms
+            entry = catalog.tables.setdefault(wanted, Table(name, bool(is_view), readable != 0, fold=fold))
+            entry.columns[fold(column)] = _column(column, declared, scale, flag)
+    for wanted, entry in catalog.tables.items():
+        own = [(tuple(columns), unique) for (_, unique), columns in indexes.get(wanted, {}).items()]
+        catalog.tables[wanted] = replace(
+            entry,
+            indexes=tuple(columns for columns, _ in own),
+            unique=tuple(columns for columns, unique in own if unique),
+            domains=domains.get(wanted, {}),
+        )
+    return catalog, synonyms
 
 
 def _column(name: str, declared: str | None, scale: int | None, nullable: int) -> Column:
@@ -164,8 +183,22 @@ def _column(name: str, declared: str | None, scale: int | None, nullable: int) -
     return Column(name, text.strip(), scale, bool(nullable))
 
 
+def allowed_words(definition: str) -> dict[str, tuple[str, ...]]:
+    """Return {column: words} if a CHECK's definition is a plain list of words for one column, else {}.
+
+    SQL Server stores `c IN ('A', 'B')` as `([c]='B' OR [c]='A')`.
+    """
+    parts = re.split(r"\s+OR\s+", definition.strip("() "), flags=re.IGNORECASE)
+    matches = [match for part in parts if (match := _EQUALS.fullmatch(part.strip("() "))) is not None]
+    columns = {match["column"].casefold() for match in matches}
+    if len(matches) < len(parts) or len(columns) != 1:
+        return {}
+    return {columns.pop(): tuple(match["word"].replace("''", "'") for match in matches)}
+
+
 # `{sys}` is the sys schema of this database, or of the database that a synonym refers to.
-# HAS_PERMS_BY_NAME does not work across databases: visible columns are assumed to be readable.
+# HAS_PERMS_BY_NAME does not work across databases: visible columns are assumed to be readable. System type 240 is every
+# CLR type. Texts are collated because catalog collations may differ in a union.
 _SQLSERVER = """
 ), found AS (
   SELECT w.place, s.name AS schema_name, o.name AS table_name, o.object_id, RTRIM(o.type) AS kind
@@ -175,19 +208,25 @@ _SQLSERVER = """
     AND o.type IN ('U', 'V', 'SN')
 )
 SELECT f.place, 'column' AS what, f.schema_name, f.table_name, CASE WHEN f.kind = 'V' THEN 1 ELSE 0 END AS is_view,
-  {readable} AS readable, CAST('' AS NVARCHAR(1035)) AS index_name, c.column_id AS position,
-  c.name AS column_name, CAST(TYPE_NAME(c.system_type_id) AS NVARCHAR(128)) AS declared,
-  CAST(c.scale AS INT) AS scale, CAST(c.is_nullable AS INT) AS nullable
+  {readable} AS readable, CAST('' AS NVARCHAR(4000)) COLLATE DATABASE_DEFAULT AS text, c.column_id AS position,
+  c.name AS column_name,
+  CAST(CASE c.system_type_id WHEN 240 THEN 'CLR' ELSE TYPE_NAME(c.system_type_id) END AS NVARCHAR(128)) AS declared,
+  CAST(c.scale AS INT) AS scale, CAST(c.is_nullable AS INT) AS flag
 FROM found AS f
 JOIN {sys}.columns AS c ON c.object_id = f.object_id
 WHERE f.kind <> 'SN'
 UNION ALL
 SELECT f.place, 'index', f.schema_name, f.table_name, 0, 1, CAST(i.index_id AS NVARCHAR(128)),
-  CAST(k.key_ordinal AS INT), c.name, NULL, NULL, 0
+  CAST(k.key_ordinal AS INT), c.name, NULL, NULL, CAST(i.is_unique AS INT)
 FROM found AS f
 JOIN {sys}.indexes AS i ON i.object_id = f.object_id AND i.type IN (1, 2) AND i.is_disabled = 0 AND i.has_filter = 0
 JOIN {sys}.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.key_ordinal > 0
 JOIN {sys}.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id
+UNION ALL
+SELECT f.place, 'check', f.schema_name, f.table_name, 0, 1,
+  CAST(d.definition AS NVARCHAR(4000)) COLLATE DATABASE_DEFAULT, 0, '', NULL, NULL, 0
+FROM found AS f
+JOIN {sys}.check_constraints AS d ON d.parent_object_id = f.object_id AND d.is_disabled = 0 AND d.is_not_trusted = 0
 UNION ALL
 SELECT f.place, 'synonym', f.schema_name, f.table_name, 0, 1, y.base_object_name, 0, '',
   CAST(SCHEMA_NAME() AS NVARCHAR(128)), NULL, 0
@@ -203,28 +242,30 @@ FROM {sys}.schemas AS s WHERE s.name IN (
 _READABLE = "HAS_PERMS_BY_NAME(QUOTENAME(f.schema_name) + N'.' + QUOTENAME(f.table_name), 'OBJECT', 'SELECT')"
 
 
-def _read_sqlserver(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return rows of (index in `wanted` or None, kind, schema, table, ...), all of one database."""
-    if not wanted:
-        return []
-    listed = joined(
-        (
-            Sql(f"({place}, CAST(%s AS NVARCHAR(128)), CAST(%s AS NVARCHAR(128)))", (name.schema, name.table))
-            for place, name in enumerate(wanted)
-        ),
-        ", ",
-    )
-    database = wanted[0].database
-    sys = f"{dialect_of(alias).quote(database)}.sys" if database else "sys"
-    return rows(
-        alias,
-        "WITH wanted AS (SELECT v.place, v.schema_name, v.table_name FROM (VALUES "
-        + listed
-        + ") AS v (place, schema_name, table_name)"
-        + _SQLSERVER.format(sys=sys, readable="1" if database else _READABLE)
-        + values(sorted({name.schema for name in wanted}))
-        + ")",
-    )
+def _read_sqlserver(alias: str, names: list[TableName]) -> list[Row]:
+    """Return rows of (wanted name or None, kind, schema, table, ...). All `names` are of one database."""
+    found: list[Row] = []
+    for start in range(0, len(names), _CHUNK):
+        wanted = names[start : start + _CHUNK]
+        listed = joined(
+            (
+                Sql(f"({place}, CAST(%s AS NVARCHAR(128)), CAST(%s AS NVARCHAR(128)))", (name.schema, name.table))
+                for place, name in enumerate(wanted)
+            ),
+            ", ",
+        )
+        database = wanted[0].database
+        sys = f"{dialect_of(alias).quote(database)}.sys" if database else "sys"
+        statement = (
+            "WITH wanted AS (SELECT v.place, v.schema_name, v.table_name FROM (VALUES "
+            + listed
+            + ") AS v (place, schema_name, table_name)"
+            + _SQLSERVER.format(sys=sys, readable="1" if database else _READABLE)
+            + values(sorted({name.schema for name in wanted}))
+            + ")"
+        )
+        found += [(None if row[0] is None else wanted[row[0]], *row[1:]) for row in rows(alias, statement)]
+    return found
 
 
 def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableName | Problem:
@@ -232,7 +273,7 @@ def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableN
 
     `text`: the base object name as stored by the server, with up to four parts, possibly in brackets.
     """
-    parts = _parts(text)
+    parts = [quoted.replace("]]", "]") or plain for quoted, plain in _BASE_PART.findall(f"{text}.")]
     told = f"{synonym} → {text}"[:300]
     if len(parts) == 4 and parts[0]:
         return Problem(code=ProblemCode.REMOTE_SYNONYM, detail=told)
@@ -243,81 +284,48 @@ def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableN
     return name
 
 
-def _parts(text: str) -> list[str]:
-    """Split a name into its parts: `[a.b].c` has two; `a..c` has three, one of them empty."""
-    parts: list[str] = []
-    part, quoted, at = "", False, 0
-    while at < len(text):
-        character = text[at]
-        if quoted and character == "]":
-            if text[at + 1 : at + 2] == "]":
-                part, at = part + "]", at + 1
-            else:
-                quoted = False
-        elif quoted:
-            part += character
-        elif character == "[":
-            quoted = True
-        elif character == ".":
-            parts, part = [*parts, part], ""
-        else:
-            part += character
-        at += 1
-    return [*parts, part]
-
-
 # The embedded warehouse stores times as TEXT and other texts as VARCHAR.
 _SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
+# An INTEGER PRIMARY KEY is the rowid: unique and never NULL, but without an index. A part of an index that is an
+# expression has no name.
+_SQLITE = f"""
+SELECT 'column', %s, m.name, 0, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL,
+  CASE WHEN c."notnull" = 1 OR (c.pk = 1 AND UPPER(c.type) = 'INTEGER') THEN 0 ELSE 1 END
+FROM {{master}} AS m JOIN pragma_table_info(m.name, %s) AS c
+WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'
+UNION ALL
+SELECT 'view', %s, m.name, 1, 1, '', 0, '', NULL, NULL, 0 FROM {{master}} AS m WHERE m.type = 'view'
+UNION ALL
+SELECT 'index', %s, m.name, 0, 1, i.name, k.seqno, COALESCE(k.name, ''), NULL, NULL, i."unique"
+FROM {{master}} AS m JOIN pragma_index_list(m.name, %s) AS i JOIN pragma_index_info(i.name, %s) AS k
+WHERE m.type = 'table' AND i.partial = 0
+UNION ALL
+SELECT 'index', %s, m.name, 0, 1, '', 0, c.name, NULL, NULL, 1
+FROM {{master}} AS m JOIN pragma_table_info(m.name, %s) AS c
+WHERE m.type = 'table' AND c.pk = 1 AND UPPER(c.type) = 'INTEGER'
+"""
 
 
 def _read_sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
-    """Return the same rows as _read_sqlserver, from SQLite's pragma functions."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, name in enumerate(wanted):
-        places.setdefault(name.key, []).append(place)
-    found: list[Row] = []
-    for row in _sqlite_tables(alias, wanted):
-        if row[0] == "schema":
-            found.append((None, *row))
-        else:
-            found += [(place, *row) for place in places.get((row[1].casefold(), row[2].casefold()), ())]
-    return found
-
-
-def _sqlite_tables(alias: str, wanted: list[TableName]) -> list[Row]:
-    attached: list[str] = sorted(connections.settings[alias]["OPTIONS"]["schemas"])
-    asked = {name.schema.casefold() for name in wanted}
+    """Return the same rows as _read_sqlserver, from SQLite's pragma functions. CHECK constraints are not read."""
+    by_key: dict[tuple[str, str], list[TableName]] = {}
+    for name in wanted:
+        by_key.setdefault(name.key, []).append(name)
     dialect = dialect_of(alias)
-    parts = [Sql("SELECT 'schema', %s, '', 0, 1, '', 0, '', NULL, NULL, 0", (name,)) for name in attached]
-    for schema in (name for name in attached if name.casefold() in asked):
-        master = f"{dialect.quote(schema)}.sqlite_master"
-        parts.append(
-            Sql(
-                f"SELECT 'column', %s, m.name, 0, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 - c.\"notnull\" "
-                f"FROM {master} AS m JOIN pragma_table_info(m.name, %s) AS c "
-                "WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'",
-                (schema, schema),
-            )
-        )
-        parts.append(
-            Sql(
-                f"SELECT 'view', %s, m.name, 1, 1, '', 0, '', NULL, NULL, 0 FROM {master} AS m WHERE m.type = 'view'",
-                (schema,),
-            )
-        )
-        parts.append(
-            Sql(
-                "SELECT 'index', %s, m.name, 0, 1, i.name, k.seqno, k.name, NULL, NULL, 0 "
-                f"FROM {master} AS m JOIN pragma_index_list(m.name, %s) AS i JOIN pragma_index_info(i.name, %s) AS k "
-                "WHERE m.type = 'table' AND i.partial = 0 AND k.name IS NOT NULL",
-                (schema, schema, schema),
-            )
-        )
-    found = rows(alias, joined(parts, " UNION ALL "))
-    keys = {name.key for name in wanted}
-    views = [TableName(row[1], row[2]) for row in found if row[0] == "view"]
-    tables = [row for row in found if row[0] != "view"]
-    return tables + [row for view in views if view.key in keys for row in _sqlite_view(alias, view)]
+    asked = {schema for schema, _ in by_key}
+    parts: list[Sql] = []
+    for schema in sorted(connections.settings[alias]["OPTIONS"]["schemas"]):
+        parts.append(Sql("SELECT 'schema', %s, '', 0, 1, '', 0, '', NULL, NULL, 0", (schema,)))
+        if schema.casefold() in asked:
+            text = _SQLITE.format(master=f"{dialect.quote(schema)}.sqlite_master")
+            parts.append(Sql(text, (schema,) * text.count("%s")))
+    read = rows(alias, joined(parts, " UNION ALL "))
+    for row in [row for row in read if row[0] == "view" and TableName(row[1], row[2]).key in by_key]:
+        read += _sqlite_view(alias, TableName(row[1], row[2]))
+    found: list[Row] = [(None, *row) for row in read if row[0] == "schema"]
+    for row in read:
+        found += [(name, *row) for name in by_key.get((row[1].casefold(), row[2].casefold()), ()) if row[0] != "view"]
+    return found
 
 
 def _sqlite_view(alias: str, view: TableName) -> list[Row]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 MAX_TEXT = 200
 """Maximum length of a table name in ctl.etl_control (CONTRACT: VARCHAR(200))."""
@@ -50,48 +52,45 @@ class TableName:
         return (self.schema.casefold(), self.table.casefold())
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """How a database compares names. The usual SQL Server collations ignore case, but not accents."""
+@cache
+def folding(case_sensitive: bool, accent_sensitive: bool) -> Callable[[str], str]:
+    """Return the function that makes names equal where a database compares them as equal."""
 
-    case_sensitive: bool = False
-    accent_sensitive: bool = True
-
-    def fold(self, name: str) -> str:
-        if not self.case_sensitive:
+    def fold(name: str) -> str:
+        if not case_sensitive:
             name = name.casefold()
-        if not self.accent_sensitive:
+        if not accent_sensitive:
             name = "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
         return name
 
+    return fold
 
-USUAL = Naming()
+
+USUAL = folding(case_sensitive=False, accent_sensitive=True)
+"""The usual SQL Server collations ignore case, but not accents."""
 
 
 def parse_table(text: str | None) -> TableName:
     """Raises InvalidName unless `text` has exactly two valid parts."""
-    text = text or ""
-    match = _TABLE.fullmatch(text) if len(text) <= MAX_TEXT else None
-    if match is None:
-        raise InvalidName(text)
-    return TableName(_unquoted(match[1], text), _unquoted(match[2], text))
+    schema, table = _parts(_TABLE, text, MAX_TEXT)
+    return TableName(schema, table)
 
 
 def parse_column(text: str | None) -> str:
     """Raises InvalidName unless `text` is exactly one valid part."""
+    return _parts(_COLUMN, text, MAX_PART + 2)[0]
+
+
+def _parts(pattern: re.Pattern[str], text: str | None, longest: int) -> list[str]:
     text = text or ""
-    match = _COLUMN.fullmatch(text) if len(text) <= MAX_PART + 2 else None
+    match = pattern.fullmatch(text) if len(text) <= longest else None
     if match is None:
         raise InvalidName(text)
-    return _unquoted(match[1], text)
-
-
-def _unquoted(part: str, text: str) -> str:
-    name = part[1:-1].replace("]]", "]") if part.startswith("[") else part
+    parts = [part[1:-1].replace("]]", "]") if part.startswith("[") else part for part in match.groups()]
     # isprintable() refuses control characters, line breaks, lone surrogates and invisible format characters.
-    if not name.strip() or len(name) > MAX_PART or not name.isprintable():
+    if not all(part.strip() and len(part) <= MAX_PART and part.isprintable() for part in parts):
         raise InvalidName(text)
-    return name
+    return parts
 
 
 def bracketed(name: str) -> str:

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from etlportal import budget as budgets
+from etlportal.budget import spending
 from monitoring.models import PipelineSettings
 from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import Watermark
 from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
-from monitoring.warehouse.integrity import checks as columns
-from monitoring.warehouse.integrity import checks as deletions
-from monitoring.warehouse.integrity.checks import run_checks
+from monitoring.warehouse import integrity
+from monitoring.warehouse.dialect import Sql
+from monitoring.warehouse.integrity import run_checks
 from tests import factories
+from tests.support.clock import Clock
 from tests.support.queries import queries
 from tests.support.warehouse import NOW, Warehouse
 
@@ -100,7 +103,7 @@ def test_violations_are_counted_with_their_keys(loose: Warehouse) -> None:
 
 def test_counting_stops_at_its_cap(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.rules.integrity.FOUND_CAP", 3)
-    monkeypatch.setattr("monitoring.warehouse.integrity.checks.FOUND_CAP", 3)
+    monkeypatch.setattr("monitoring.warehouse.integrity.FOUND_CAP", 3)
     for _ in range(6):
         source_row(loose, id=None)
     result = results()[CheckCode.SOURCE_KEY_NULL]
@@ -108,7 +111,7 @@ def test_counting_stops_at_its_cap(loose: Warehouse, monkeypatch: pytest.MonkeyP
 
 
 def test_a_scan_that_was_cut_says_so(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.warehouse.integrity.checks.SCAN_CAP", 2)
+    monkeypatch.setattr("monitoring.warehouse.integrity.SCAN_CAP", 2)
     for key in (1, 2, 3, None):
         source_row(loose, id=key)
     result = results(source_total=4)[CheckCode.SOURCE_KEY_NULL]
@@ -154,8 +157,8 @@ def test_deleted_rows_must_not_be_active(loose: Warehouse) -> None:
 
 
 def test_many_deletions_are_looked_up_in_chunks(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deletions, "KEYS_AT_ONCE", 2)
-    monkeypatch.setattr(deletions, "DELETED_CAP", 5)
+    monkeypatch.setattr(integrity, "KEYS_AT_ONCE", 2)
+    monkeypatch.setattr(integrity, "DELETED_CAP", 5)
     for key in range(1, 9):
         source_row(loose, id=key, deleted_at=NOW)
         target_row(loose, loose_original_id=key)
@@ -238,15 +241,13 @@ def test_a_key_that_is_no_column_is_a_problem_of_its_checks_alone(loose: Warehou
 
 
 def test_a_slow_statement_is_given_up_and_the_others_go_on(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitoring.warehouse.integrity.sides.STATEMENT_SECONDS", 0.15)
+    monkeypatch.setattr("monitoring.warehouse.integrity.STATEMENT_SECONDS", 0.15)
     slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000000) SELECT MAX(i) FROM n"
 
-    def endless(session: Any, side: Any, code: CheckCode) -> Any:
-        from monitoring.warehouse.dialect import Sql
+    def endless(side: integrity.Side, code: CheckCode) -> Any:
+        return side.ask(Sql(slow))
 
-        return session.ask("oltp", Sql(slow))
-
-    monkeypatch.setattr(columns, "check_key_null", endless)
+    monkeypatch.setattr(integrity, "check_key_null", endless)
     found = results()
     timed_out = found[CheckCode.SOURCE_KEY_NULL]
     assert timed_out.problem is not None
@@ -255,9 +256,18 @@ def test_a_slow_statement_is_given_up_and_the_others_go_on(loose: Warehouse, mon
     assert found[CheckCode.SOURCE_KEY_DUPLICATE].state is CheckState.PASSED
 
 
-def test_when_the_whole_time_is_used_up_the_rest_says_so(loose: Warehouse) -> None:
-    ticks = iter([0.0, 0.0, 0.5, *[100.0] * 100])
-    found = results(clock=lambda: next(ticks))
+def test_when_the_whole_time_is_used_up_the_rest_says_so(loose: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, check = Clock(), integrity.check_key_null
+
+    def slow(side: integrity.Side, code: CheckCode) -> CheckResult:
+        found = check(side, code)
+        with spending():
+            clock.now += integrity.TOTAL_SECONDS
+        return found
+
+    monkeypatch.setattr(budgets, "clock", clock)
+    monkeypatch.setattr(integrity, "check_key_null", slow)
+    found = results()
     assert found[CheckCode.SOURCE_KEY_NULL].state is CheckState.PASSED
     late = found[CheckCode.SOURCE_KEY_DUPLICATE]
     assert (late.state, late.basis, late.reason) == (CheckState.UNKNOWN, Basis.FAILED_TO_LOOK, Reason.OUT_OF_TIME)

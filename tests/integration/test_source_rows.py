@@ -15,6 +15,8 @@ from django.utils import timezone
 from monitoring.models import PipelineSettings, TrailEntry
 from monitoring.rules.facts import Watermark
 from monitoring.rules.masking import BULLET
+from monitoring.warehouse.catalog import Column, Table
+from monitoring.warehouse.names import TableName, parse_table
 from tests import factories
 from tests.support.htmx import blocks, refresh
 from tests.support.queries import queries
@@ -268,11 +270,8 @@ def test_what_cannot_be_read_says_why(
 def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base: str, masked: bool) -> None:
     """The name in a table of people is a person's, whatever the synonym for that table is called."""
     from monitoring.pipelines import source_rows
-    from monitoring.warehouse.describe import SourceRows
 
-    found = SourceRows(
-        columns=("name",), rows=(("Maria",),), columns_in_all=1, ordered_by=(), read_at=NOW, milliseconds=1, base=base
-    )
-    monkeypatch.setattr(source_rows, "newest_rows", lambda *asked: found)
+    table = Table(TableName("core", "abc"), columns={"name": Column("name", "VARCHAR")}, base=parse_table(base))
+    monkeypatch.setattr(source_rows, "newest_rows", lambda *asked: (table, (), [("Maria",)]))
     sample = source_rows.source_sample(factories.control_row(source_table="core.abc"), PipelineSettings())
     assert sample.rows[0][0].masked is masked

@@ -9,10 +9,10 @@ import pytest
 from monitoring.collector import plan
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
-from monitoring.warehouse import catalog, describe
-from monitoring.warehouse.catalog import Catalog, read_catalog
+from monitoring.warehouse import catalog
+from monitoring.warehouse.catalog import Catalog, describe, read_catalog
 from monitoring.warehouse.dialect import Sql, SqlServer
-from monitoring.warehouse.names import Naming, TableName
+from monitoring.warehouse.names import USUAL, TableName, folding
 from monitoring.warehouse.reader import ReadFailed
 from tests.support import tsql
 
@@ -50,10 +50,8 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(*answers: Any) -> Server:
         made = Server(*answers)
-        for module in (catalog, describe):
-            monkeypatch.setattr(module, "rows", made.rows)
-        for module in (catalog, describe):
-            monkeypatch.setattr(module, "dialect_of", lambda alias: SqlServer())
+        monkeypatch.setattr(catalog, "rows", made.rows)
+        monkeypatch.setattr(catalog, "dialect_of", lambda alias: SqlServer())
         return made
 
     return make
@@ -91,9 +89,9 @@ def test_where_accents_do_not_count(server: Any) -> None:
 
 
 def test_names_as_a_database_compares_them() -> None:
-    assert Naming().fold("ÉA") == "éa"
-    assert Naming(case_sensitive=True).fold("ÉA") == "ÉA"
-    assert Naming(accent_sensitive=False).fold("ÉA") == "ea"
+    assert USUAL("ÉA") == "éa"
+    assert folding(True, True)("ÉA") == "ÉA"
+    assert folding(False, False)("ÉA") == "ea"
 
 
 def test_a_synonym_is_read_by_its_name_and_counted_at_its_base(server: Any) -> None:
@@ -159,27 +157,37 @@ def test_a_name_that_is_nothing_is_missing() -> None:
 
 def test_a_description_follows_a_synonym(server: Any) -> None:
     asked = server(
-        [("naming", 0, "", None, 0, 1)],
-        [("[other].[crm].[customers]", "dbo")],
-        [("naming", 0, "", None, 1, 1), ("column", 1, "Id", "bigint", 0, 0), ("column", 2, "At", "datetime2", 0, 3)],
+        [naming(), synonym(0, "clientes", "[other].[crm].[customers]")],
+        [
+            naming(case=1),
+            (0, "column", "crm", "customers", 0, 1, "", 2, "At", "datetime2", 3, 0),
+            (0, "column", "crm", "customers", 0, 1, "", 1, "Id", "bigint", 0, 0),
+            (0, "index", "crm", "customers", 0, 1, "1", 1, "Id", None, None, 1),
+            (0, "index", "crm", "customers", 0, 1, "2", 2, "Id", None, None, 0),
+            (0, "index", "crm", "customers", 0, 1, "2", 1, "At", None, None, 0),
+            (0, "check", "crm", "customers", 0, 1, "([Status]='B' OR [Status]='A')", 0, "", None, None, 0),
+        ],
     )
-    found = describe.describe("oltp", TableName("core", "clientes"))
-    assert found is not None and found.table == TableName("core", "clientes")
+    found = describe("oltp", TableName("core", "clientes"))
+    assert found is not None and found.name == TableName("core", "clientes")
     assert found.base == TableName("crm", "customers", "other")
-    assert asked.asked[1].params == ("[core].[clientes]",)
-    assert asked.asked[2].params == ("[other].[crm].[customers]",) * 3
+    assert len(asked.asked) == 2
+    assert list(found.columns) == ["Id", "At"]
+    assert (found.indexes, found.unique) == ((("Id",), ("At", "Id")), (("Id",),))
+    assert found.keeps_unique(["At", "Id"]) and not found.keeps_unique(["At"])
+    assert found.domains == {"status": ("B", "A")}
     at = found.column("At")
     assert at is not None and at.moment_type == "DATETIME2(3)"
     assert found.column("id") is None, "case counts in that database"
 
 
 def test_a_description_of_a_remote_synonym_says_so(server: Any) -> None:
-    server([], [("[srv].[db].[dbo].[t]", "dbo")])
+    server([naming(), synonym(0, "far", "[srv].[db].[dbo].[t]")])
     with pytest.raises(ReadFailed) as failure:
-        describe.describe("oltp", TableName("core", "far"))
+        describe("oltp", TableName("core", "far"))
     assert failure.value.problem.code is ProblemCode.REMOTE_SYNONYM
 
 
 def test_a_description_of_nothing(server: Any) -> None:
-    server([], [])
-    assert describe.describe("oltp", TableName("core", "x")) is None
+    server([naming()])
+    assert describe("oltp", TableName("core", "x")) is None
