@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.rules.alerts import open_verdicts, preflight_verdicts
+from monitoring.rules.alerts import preflight_verdicts, worst_first
 from monitoring.rules.enums import ExecutionStatus, ProblemCode, RunStatus
 from monitoring.rules.error_text import execution_errors, run_errors
 from monitoring.rules.facts import (
@@ -363,7 +363,7 @@ def snapshot(*pipelines: Pipeline, **changes: Any) -> Snapshot:
             throughputs=[(300, 30.0), (600, 30.0)],
             last_run=last,
         ),
-        "verdicts": open_verdicts(
+        "verdicts": worst_first(
             [verdict for each in shown for verdict in each.verdicts] + list(preflight_verdicts(checks, {}))
         ),
         "recent_runs": (last,),

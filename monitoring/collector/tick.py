@@ -24,7 +24,7 @@ from monitoring.collector.rollup import expire_sessions, expire_trail, prune_rol
 from monitoring.collector.snapshot import decode, encode, version_of
 from monitoring.collector.store import pipeline_settings, required_names, store_tick
 from monitoring.models import CollectorState
-from monitoring.rules.alerts import open_verdicts, preflight_verdicts
+from monitoring.rules.alerts import preflight_verdicts, worst_first
 from monitoring.rules.enums import Grain
 from monitoring.rules.facts import Pipeline, Snapshot
 from monitoring.rules.overview import overview
@@ -119,7 +119,7 @@ def _snapshot(
             throughputs=None if never_read else runs.throughputs,
             last_run=runs.recent[0] if runs.recent else None,
         ),
-        verdicts=open_verdicts([*verdicts, *preflight_verdicts(preflight, _unreachable(reading, previous))]),
+        verdicts=worst_first([*verdicts, *preflight_verdicts(preflight, _unreachable(reading, previous))]),
         running=runs.running,
         recent_runs=runs.recent,
         stale_since=last_good if problem is not None else None,
@@ -131,7 +131,7 @@ def _unreachable(reading: WarehouseReading, previous: Snapshot | None) -> dict[s
     """Count consecutive samples that could not reach each database, continuing from the previous snapshot."""
     before: dict[str, int] = {}
     for verdict in previous.verdicts if previous is not None else ():
-        values = verdict.values or {}
+        values = verdict.values
         samples = values.get("samples")
         if isinstance(samples, int):
             before[str(values.get("check", "")).removesuffix(".connection")] = samples

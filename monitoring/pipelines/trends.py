@@ -129,18 +129,18 @@ def latest_values(pipeline: Pipeline) -> Values:
 def sample_trends(name: str, window: str, now: datetime, latest: Values = (None, None, None)) -> list[Trend]:
     """Return the trends of the samples in the window before `now`. At most two statements."""
     since = now - RANGES[window]
-    found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
-    if found.grain is Grain.RAW:
+    grain, step = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
+    if grain is Grain.RAW:
         # The highest count and lag of a slot, so that it does not hide a peak, and its last coverage.
         points = {
             at: [Point(at, eligible.high), Point(at, lag.high), Point(at, coverage.last)]
-            for at, (eligible, lag, coverage) in _day(name, since, found.step).items()
+            for at, (eligible, lag, coverage) in _day(name, since, step).items()
         }
     else:
-        rolled = _rolled(name, since, now, found.grain, found.step)
-        _add(rolled, now, found.step, map(_as_parts, latest))
+        rolled = _rolled(name, since, now, grain, step)
+        _add(rolled, now, step, map(_as_parts, latest))
         points = {at: [_point(at, spread) for spread in spreads] for at, spreads in rolled.items()}
-    all_slots = slots(since, now, found.step)
+    all_slots = slots(since, now, step)
     lines = zip(*(points.get(at) or [Point(at, None)] * len(SAMPLED) for at in all_slots), strict=True)
     return [
         Trend(
@@ -148,8 +148,8 @@ def sample_trends(name: str, window: str, now: datetime, latest: Values = (None,
             points=line,
             band=usual(point.value for point in line),
             last=last,
-            grain=found.grain,
-            step=found.step if found.rolled_up else None,
+            grain=grain,
+            step=step if grain is not Grain.RAW else None,
         )
         for figure, line, last in zip(SAMPLED, lines, latest, strict=True)
     ]

@@ -118,7 +118,7 @@ def _alert(verdict: Verdict) -> Context:
         "verdict": verdict,
         "id": f"verdict-{verdict.rule}",
         "tone": sign_of(verdict.severity).tone,
-        "evidence": [(name, value) for name, value in (verdict.values or {}).items() if value is not None],
+        "evidence": [(name, value) for name, value in verdict.values.items() if value is not None],
         "label": verdict_label(verdict),
         "why": verdict_text(verdict),
         "next": verdict_next(verdict),

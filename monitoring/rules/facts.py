@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from monitoring.rules.enums import (
@@ -21,6 +21,9 @@ from monitoring.rules.error_text import ErrorText
 
 NEVER_LOADED_YEAR = 1900
 """A watermark in this year was never moved (CONTRACT: default 1900-01-01)."""
+
+Values = dict[str, str | int | float | None]
+"""The values that the text of an alert or a check contains: base units, ISO times and names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,10 @@ class Count:
 
     value: int
     capped: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return self.value <= 0 and not self.capped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,15 +323,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`silent`: too little history to judge. `values`: base units, ISO times and names for the text."""
+    """One alert: what one rule found wrong."""
 
     rule: str
     severity: Severity
     entity_name: str = ""
     since: datetime | None = None
-    values: dict[str, str | int | float | None] | None = None
+    values: Values = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
-    silent: bool = False
 
     @property
     def order(self) -> tuple[int, bool, float, str, str]:
@@ -401,12 +407,12 @@ class ConnectionReading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One pre-flight check. `code` is dotted: "dw.connection", "dw.table.audit.etl_run",
-    "pipeline.source" (with entity_name), "required.ready" ...; `values` feed the wording."""
+    "pipeline.source" (with entity_name), "required.ready" ..."""
 
     code: str
     state: CheckState
     entity_name: str = ""
-    values: dict[str, str | int | float | None] | None = None
+    values: Values = field(default_factory=dict)
     problem: Problem | None = None
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from math import floor, isfinite
-from statistics import median
 
-from monitoring.rules.enums import FINISHED, ExecutionStatus, Grain
+from monitoring.rules.enums import FINISHED, Grain
 from monitoring.rules.facts import Execution, Figures, History, SourceReading, TargetReading
 
 MINIMUM_EXECUTIONS = 5
 """METRICS' minimum for percentiles."""
 MINIMUM_GAPS = MINIMUM_EXECUTIONS - 1
 """Five executions have four gaps between them."""
-MAD_TO_SIGMA = 1.4826
-"""Makes the median absolute deviation of normal data estimate its standard deviation (METRICS)."""
 
 
 def usable(values: Iterable[float | int | None]) -> list[float]:
@@ -39,18 +35,6 @@ def percentile(values: Iterable[float | int], percent: float, minimum: int = MIN
     return float(ordered[low] + (ordered[high] - ordered[low]) * (position - low))
 
 
-def median_of(values: Sequence[float | int]) -> float | None:
-    return float(median(values)) if values else None
-
-
-def robust_deviation(values: Sequence[float | int]) -> float | None:
-    """Return 1.4826 x MAD: the robust standard deviation around the median. None of nothing."""
-    middle = median_of(values)
-    if middle is None:
-        return None
-    return MAD_TO_SIGMA * float(median([abs(value - middle) for value in values]))
-
-
 def merged(newest: Execution | None, history: History) -> tuple[Execution, ...]:
     """Return all known executions once, newest run first. `newest` wins over its older copy."""
     found: dict[int, Execution] = {}
@@ -61,10 +45,6 @@ def merged(newest: Execution | None, history: History) -> tuple[Execution, ...]:
 
 def finished(executions: Iterable[Execution]) -> tuple[Execution, ...]:
     return tuple(execution for execution in executions if execution.status in FINISHED)
-
-
-def running(executions: Iterable[Execution]) -> tuple[Execution, ...]:
-    return tuple(execution for execution in executions if execution.status is ExecutionStatus.RUNNING)
 
 
 def newest_finish(executions: Iterable[Execution]) -> datetime | None:
@@ -100,30 +80,24 @@ def latency_seconds(source: SourceReading, target: TargetReading, now: datetime)
 
 def served_lag_seconds(source: SourceReading, now: datetime) -> float | None:
     """Return 0 when nothing is eligible, else now - the oldest eligible ts, in seconds."""
-    if source.eligible is None:
-        return None
-    if source.eligible.value <= 0 and not source.eligible.capped:
+    if source.eligible is not None and source.eligible.empty:
         return 0.0
-    if source.oldest_eligible_at is None:
+    if source.eligible is None or source.oldest_eligible_at is None:
         return None
     return seconds_between(source.oldest_eligible_at, now)
 
 
 def duration_seconds(execution: Execution | None, now: datetime) -> float | None:
     """Seconds, up to `now` for a running row. None if the finish is missing or before the start."""
-    if execution is None:
-        return None
-    if execution.finished_at is None and execution.running:
+    if execution is not None and execution.running and execution.finished_at is None:
         return seconds_between(execution.started_at, now)
-    return execution.seconds
+    return execution.seconds if execution else None
 
 
 def usual_band(values: Iterable[float | int | None]) -> tuple[float, float, float] | None:
     known = usable(values)
     low, middle, high = percentile(known, 10), percentile(known, 50), percentile(known, 90)
-    if low is None or middle is None or high is None:
-        return None
-    return low, middle, high
+    return None if low is None or middle is None or high is None else (low, middle, high)
 
 
 def drain(
@@ -132,25 +106,29 @@ def drain(
     """Return (seconds until nothing is eligible, whether that never happens at this rate).
 
     B / (v - a) of running time plus the wait for the expected next start: the median gap after the
-    newest finish, nothing while it runs (METRICS, "Drain estimate"). (0, False) with nothing
-    eligible; (None, False) where a part is unknown; (None, True) when v <= a. A capped count only
-    says "at least", so it has no estimate.
+    newest finish, nothing while it runs or when it is overdue (METRICS, "Drain estimate"). (0, False)
+    with nothing eligible; (None, False) where a part is unknown; (None, True) when v <= a. A capped
+    count only says "at least", so it has no estimate.
     """
-    if source.eligible is None:
-        return None, False
-    if source.eligible.value <= 0 and not source.eligible.capped:
-        return 0.0, False
+    if source.eligible is None or source.eligible.empty:
+        return (0.0 if source.eligible else None), False
     executions = merged(newest, history)
-    speed = _speed(executions)
+    measured = [each for each in executions if each.throughput is not None][:DRAIN_SUCCESSES]
+    rows = sum(each.upserted for each in measured)
     arrival = history.arrival_per_second
-    if speed is None or arrival is None or arrival < 0:
+    if rows <= 0 or arrival is None or arrival < 0:
         return None, False
+    speed = rows / sum(max(1.0, each.seconds or 0.0) for each in measured)
     if speed <= arrival:
         return None, True
-    wait = _wait(executions, history.gaps, now)
-    if wait is None or source.eligible.capped:
+    gap, finish = percentile(usable(history.gaps), 50, MINIMUM_GAPS), newest_finish(executions)
+    if executions[0].running:
+        wait = 0.0
+    elif gap is None or finish is None:
         return None, False
-    return source.eligible.value / (speed - arrival) + wait, False
+    else:
+        wait = max(0.0, gap - seconds_between(finish, now))
+    return (None if source.eligible.capped else source.eligible.value / (speed - arrival) + wait), False
 
 
 def figures(
@@ -174,32 +152,6 @@ def figures(
     )
 
 
-def _speed(executions: Sequence[Execution]) -> float | None:
-    """Return upserted rows per second over the last 5 successes, None when none moved a row."""
-    rows = seconds = 0.0
-    measured = 0
-    for execution in executions:
-        if execution.throughput is None:
-            continue
-        rows += execution.upserted
-        seconds += max(1.0, execution.seconds or 0.0)
-        measured += 1
-        if measured == DRAIN_SUCCESSES:
-            break
-    return rows / seconds if rows > 0 else None
-
-
-def _wait(executions: Sequence[Execution], gaps: Iterable[float], now: datetime) -> float | None:
-    """Return the seconds until the expected next start; 0 while it runs or when it is overdue."""
-    if executions and executions[0].status is ExecutionStatus.RUNNING:
-        return 0.0
-    gap = percentile(usable(gaps), 50, MINIMUM_GAPS)
-    finish = newest_finish(executions)
-    if gap is None or finish is None:
-        return None
-    return max(0.0, gap - seconds_between(finish, now))
-
-
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 RANGES = {
@@ -213,7 +165,6 @@ DEFAULT_RANGE = "24h"
 
 POINTS = 300
 
-
 _READ = {Grain.RAW: DAY, Grain.HOUR: 31 * DAY}
 """How far back a grain is read: a day of samples and a month of hours are rows enough for one page."""
 _FINEST = {Grain.RAW: timedelta(minutes=6), Grain.HOUR: HOUR, Grain.DAY: DAY}
@@ -222,7 +173,6 @@ _STEPS = (
     *(count * HOUR for count in (1, 3, 6, 12)),
     *(count * DAY for count in (1, 2, 7, 14, 28)),
 )
-
 
 CHART_DAYS = 14
 
@@ -234,22 +184,12 @@ def days_until(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[tupl
     return [(day, datetime.combine(day, time.min, tzinfo=zone).astimezone(UTC)) for day in wanted]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    grain: Grain
-    step: timedelta
-
-    @property
-    def rolled_up(self) -> bool:
-        return self.grain is not Grain.RAW
-
-
-def resolution(reach: timedelta, raw_days: int, hour_days: int, points: int = POINTS) -> Resolution:
-    """Return how to draw the last `reach`, if raw rows and hours are kept for so many days."""
+def resolution(reach: timedelta, raw_days: int, hour_days: int, points: int = POINTS) -> tuple[Grain, timedelta]:
+    """Return which rows to read, and how far apart to draw them, if raw rows and hours are kept for so many days."""
     kept = {Grain.RAW: raw_days * DAY, Grain.HOUR: hour_days * DAY}
     fitting = (grain for grain in (Grain.RAW, Grain.HOUR) if reach <= min(_READ[grain], kept[grain]))
     grain = next(fitting, Grain.DAY)
-    return Resolution(grain, step(reach, _FINEST[grain], points))
+    return grain, step(reach, _FINEST[grain], points)
 
 
 def step(reach: timedelta, finest: timedelta, points: int = POINTS) -> timedelta:

@@ -54,7 +54,7 @@ def judged(
         owner=owner,
         required=required,
     )
-    return replace(pipeline, verdicts=pipeline_verdicts(pipeline, history, thresholds, now))
+    return replace(pipeline, verdicts=pipeline_verdicts(pipeline, history, now))
 
 
 ALERTING = frozenset({Severity.WARNING, Severity.CRITICAL})

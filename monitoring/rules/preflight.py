@@ -19,13 +19,12 @@ from monitoring.rules.facts import (
     SourceReading,
     TargetReading,
     Terms,
+    Values,
 )
 
 CLOCK_WARNING_SECONDS = 30
 """A database clock that differs by more makes the ages on the pages wrong."""
 COLLECTOR_STALE_SECONDS = 60
-
-Values = dict[str, str | int | float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,9 +81,8 @@ def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, b
     if pipeline is None:
         return Severity.OK, False
     for verdict in pipeline.verdicts:
-        values = verdict.values or {}
-        if verdict.rule == Rule.STUCK_RUN and values.get("run_id") == execution.run_id:
-            return verdict.severity, values.get("orphan") is not None
+        if verdict.rule == Rule.STUCK_RUN and verdict.values.get("run_id") == execution.run_id:
+            return verdict.severity, verdict.values.get("orphan") is not None
     newest = pipeline.newest
     later = newest is not None and newest.run_id > execution.run_id and newest.status in FINISHED
     return (Severity.CRITICAL, True) if later else (Severity.OK, False)

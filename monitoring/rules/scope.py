@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from monitoring.rules.alerts import open_verdicts, preflight_verdicts
+from monitoring.rules.alerts import preflight_verdicts, worst_first
 from monitoring.rules.enums import CheckState, ExecutionStatus, RunStatus
 from monitoring.rules.error_text import ErrorText, join
-from monitoring.rules.facts import Check, Execution, Overview, Pipeline, Preflight, Problem, Run, Snapshot, Verdict
+from monitoring.rules.facts import (
+    Check,
+    Execution,
+    Overview,
+    Pipeline,
+    Preflight,
+    Problem,
+    Run,
+    Snapshot,
+    Values,
+    Verdict,
+)
 from monitoring.rules.masking import mask_connection, mask_login, mask_logins
 from monitoring.rules.preflight import all_of, any_of
 
@@ -89,9 +100,9 @@ def _own(name: str, names: Collection[str]) -> bool:
 
 def _verdicts_within(verdicts: Iterable[Verdict], preflight: Preflight, names: Collection[str]) -> tuple[Verdict, ...]:
     """Return the open verdicts of the portal and of these pipelines; the one on their number is computed again."""
-    kept = [each for each in verdicts if _own(each.entity_name, names) and (each.values or {}).get("check") != COUNTED]
+    kept = [each for each in verdicts if _own(each.entity_name, names) and each.values.get("check") != COUNTED]
     counted = replace(preflight, checks=tuple(each for each in preflight.checks if each.code == COUNTED))
-    return open_verdicts([*kept, *preflight_verdicts(counted, {})])
+    return worst_first([*kept, *preflight_verdicts(counted, {})])
 
 
 def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
@@ -166,16 +177,10 @@ def _verdicts(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(replace(each, values=_values(each.values)) for each in verdicts)
 
 
-def _values(values: dict[str, str | int | float | None] | None) -> dict[str, str | int | float | None] | None:
-    if values is None:
-        return None
-    return {name: _value(name, value) for name, value in values.items()}
-
-
-def _value(name: str, value: str | int | float | None) -> str | int | float | None:
+def _values(values: Values) -> Values:
     """Mask error texts and connection strings; no other value of an alert or a check contains a login."""
-    if not isinstance(value, str):
-        return value
-    if name == "connection_string":
-        return mask_connection(value)
-    return mask_logins(value) if name == "error" else value
+    masked = {"connection_string": mask_connection, "error": mask_logins}
+    return {
+        name: masked[name](value) if name in masked and isinstance(value, str) else value
+        for name, value in values.items()
+    }

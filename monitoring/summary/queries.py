@@ -138,19 +138,19 @@ def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
 
     Two or three statements. An index seek finds each slot's row, so that the cost does not grow with the history.
     """
-    found = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
-    reach = RANGES[window] if found.rolled_up else _held(now)
+    grain, _step = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
+    reach = _held(now) if grain is Grain.RAW else RANGES[window]
     if reach is None:
         return Trend(window=WINDOWS[0], points=())
-    rows, step = _rows_of(found.grain), reach / POINTS
-    column, figures = ("start", _ROLLED) if found.rolled_up else ("sampled_at", _SAMPLED)
+    rows, step = _rows_of(grain), reach / POINTS
+    column, figures = ("sampled_at", _SAMPLED) if grain is Grain.RAW else ("start", _ROLLED)
     times = _newest_per_slot(rows, column, _slot_ends(now, step), step)
     by_time: dict[datetime, list[tuple[Any, ...]]] = {}
     at_those = rows.filter(**{f"{column}__in": times}).order_by(column, "entity_name")
     for at, *seen in at_those.values_list(column, *figures):
         by_time.setdefault(at, []).append(tuple(seen))
     points = tuple(_point(at, seen) for at, seen in by_time.items())
-    return Trend(window=reach, points=points, grain=found.grain)
+    return Trend(window=reach, points=points, grain=grain)
 
 
 def newest_point(snapshot: Snapshot) -> TrendPoint:

@@ -29,7 +29,7 @@ Template = Callable[[Verdict], Any]
 
 
 def _value(verdict: Verdict, name: str) -> str | int | float | None:
-    return (verdict.values or {}).get(name)
+    return verdict.values.get(name)
 
 
 def _number(verdict: Verdict, name: str) -> float | None:
@@ -155,13 +155,6 @@ NEXT: dict[Rule, Any] = {
 }
 _RETRY = _("The next sample tries again. The pre-flight shows what is wrong.")
 
-_SILENT: dict[str, Any] = {
-    "history": _("Not enough history to evaluate this yet."),
-    "structure": _("Not evaluated: its tables are missing or could not be checked."),
-    "unread": _("Not evaluated: the required data could not be read."),
-    "no_value": _("Not evaluated: there is no value to compare."),
-}
-
 
 def verdict_label(verdict: Verdict) -> str:
     """Return the rule's name, or "Cannot be evaluated"."""
@@ -182,14 +175,10 @@ def verdict_clause(verdict: Verdict) -> Text:
 def verdict_text(verdict: Verdict) -> Text:
     """Return the reason as one sentence, without the pipeline's name."""
     rule = _member(Rule, verdict.rule)
-    if verdict.silent:
-        return text(_SILENT.get(str(_value(verdict, "reason")), _SILENT["no_value"]))
     if verdict.severity is Severity.UNKNOWN:
         if _value(verdict, "status_text"):
             return _filled(verdict, _("The audit tables contain the unknown status “%(status)s”."))
         return _filled(verdict, _("It could not be evaluated: %(problem)s."))
-    if verdict.severity is Severity.OK:
-        return text(_("Nothing unusual."))
     return _filled(verdict, REASONS[rule](verdict)) if rule else text(verdict.rule)
 
 

@@ -128,7 +128,7 @@ _NOT_LISTED = _("Add it to ctl.etl_control, or remove it from the list of requir
 
 def check_text(check: Check) -> CheckWords:
     """Return label, detail and what to do of one check, in the active language."""
-    values = check.values or {}
+    values = check.values
     to_do = "" if check.state is CheckState.PASSED else _to_do(check)
     return CheckWords(check_label(check.code, values), _detail(check), to_do)
 
@@ -143,7 +143,7 @@ def check_label(code: str, values: dict[str, Any] | None = None) -> str:
 
 def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
     """Return (name, value) pairs of what a connection check found, for its details."""
-    values = check.values or {}
+    values = check.values
     latency, skew = values.get("latency_ms"), values.get("clock_skew_seconds")
     found = (
         (gettext("Server"), values.get("server")),
@@ -179,7 +179,7 @@ _OF_STRUCTURE = frozenset(
 
 
 def _to_do(check: Check) -> str:
-    values = check.values or {}
+    values = check.values
     if check.code.startswith("portal.settings"):
         return str(values.get("hint") or "")
     if check.code in PORTAL_LABELS and check.state is CheckState.FAILED:
@@ -192,7 +192,7 @@ def _to_do(check: Check) -> str:
 
 
 def _detail(check: Check) -> str:
-    values = check.values or {}
+    values = check.values
     if values.get("message"):
         return str(values["message"])
     if values.get("missing"):

@@ -102,7 +102,7 @@ def _samples(state: Current | None) -> Iterator[Sample]:
         yield from _tick(state)
     yield from _databases(fresh)
     if fresh is not None:
-        counts = Counter((verdict.rule, verdict.severity) for verdict in fresh.verdicts if not verdict.silent)
+        counts = Counter((verdict.rule, verdict.severity) for verdict in fresh.verdicts)
         for rule in Rule:
             for severity in Severity:
                 if severity is not Severity.OK:

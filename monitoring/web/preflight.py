@@ -183,7 +183,7 @@ def _follows(check: Check, failed: tuple[Check, ...]) -> bool:
     mine = [other for other in failed if other.entity_name == check.entity_name and other.code != check.code]
     if check.code == "pipeline.ready":
         return bool(mine)
-    listed = (check.values or {}).get("listed")
+    listed = check.values.get("listed")
     return check.code == "required.active" and listed == 0 and any(other.code == "required.ready" for other in mine)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.rules.alerts import RULES, judge, open_verdicts, pipeline_verdicts
+from monitoring.rules.alerts import worst_first
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, PipelineStatus, ProblemCode, Rule, Severity
 from monitoring.rules.facts import Count, History, Thresholds, Verdict, Watermark
 from tests import factories as make
@@ -17,20 +17,17 @@ FAILED, RUNNING = ExecutionStatus.FAILED, ExecutionStatus.RUNNING
 SECOND = timedelta(seconds=1)
 
 
-def verdict(rule: Rule, *, history: History | None = None, thresholds: Thresholds | None = None, **parts) -> Verdict:
-    """Return the result of one rule for a pipeline that is healthy except for `parts`."""
-    past = history or make.history()
-    pipeline = make.pipeline(history=past, **parts)
-    found = judge(pipeline, past, thresholds or Thresholds(), NOW)
-    return next(each for each in found if each.rule == rule)
+NOTHING = Verdict(rule="", severity=OK)
 
 
-def test_every_rule_but_the_preflight_answers_once():
-    found = judge(make.pipeline(), make.history(), Thresholds(), NOW)
-    assert sorted(each.rule for each in found) == sorted(rule for rule in Rule if rule is not Rule.PREFLIGHT)
-    assert len(found) == len(RULES)
-    assert {each.severity for each in found} == {OK}
-    assert pipeline_verdicts(make.pipeline(), make.history(), Thresholds(), NOW) == ()
+def verdict(rule: Rule, *, history: History | None = None, **parts) -> Verdict:
+    """Return the alert of one rule for a pipeline that is healthy except for `parts`, or NOTHING."""
+    found = make.pipeline(history=history or make.history(), **parts).verdicts
+    return next((each for each in found if each.rule == rule), NOTHING)
+
+
+def test_a_healthy_pipeline_has_no_alert():
+    assert make.pipeline().verdicts == ()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +36,6 @@ def test_every_rule_but_the_preflight_answers_once():
 def test_an_inactive_pipeline_never_alerts(build):
     off = build(control=make.control_row(is_active=False))
     assert off.verdicts == ()
-    assert judge(off, make.history(), Thresholds(), NOW) == ()
     assert build().verdicts != ()
 
 
@@ -75,13 +71,12 @@ class TestFailed:
         assert (found.severity, found.since, found.values["error"]) == (CRITICAL, failure.started_at, None)
 
     @pytest.mark.parametrize(
-        ("last_status", "severity", "silent"),
-        [("failed", CRITICAL, False), ("partial", CRITICAL, False), ("success", OK, False), (None, OK, True)],
+        ("last_status", "severity"), [("failed", CRITICAL), ("partial", CRITICAL), ("success", OK), (None, OK)]
     )
-    def test_without_an_execution_control_tells(self, last_status, severity, silent):
+    def test_without_an_execution_control_tells(self, last_status, severity):
         control = make.control_row(last_status=last_status)
         found = verdict(Rule.FAILED, control=control, newest=None, history=History())
-        assert (found.severity, found.silent) == (severity, silent)
+        assert found.severity is severity
 
     def test_an_unheard_of_status_cannot_be_judged(self):
         strange = make.execution(status=ExecutionStatus.UNKNOWN, status_text="aborted")
@@ -121,7 +116,7 @@ class TestLate:
     @pytest.mark.parametrize("exists", [None, False])
     def test_a_missing_or_unread_structure_is_told_by_its_own_rule(self, exists):
         found = verdict(Rule.LATE_WATERMARK, source=make.unread_source(exists=exists))
-        assert (found.severity, found.silent) == (OK, True)
+        assert found.severity is OK
 
     def test_thresholds_can_be_changed(self):
         source = make.pending_source(oldest=timedelta(minutes=11))
@@ -168,7 +163,7 @@ class TestNoRecentRun:
     def test_unread_executions_are_not_never(self):
         control = make.control_row(last_status=None, last_success_at=None)
         found = verdict(Rule.NO_RECENT_RUN, control=control, newest=None, history=History(), newest_read=False)
-        assert (found.severity, found.silent) == (OK, True)
+        assert found.severity is OK
 
     def test_a_finish_of_the_future_is_recent(self):
         odd = make.execution(finished_at=NOW + timedelta(days=9))
@@ -197,7 +192,7 @@ class TestRecurrentFailure:
         assert verdict(Rule.RECURRENT_FAILURE, history=history).severity is severity
 
     def test_no_execution_is_silent(self):
-        assert verdict(Rule.RECURRENT_FAILURE, history=make.history(executions_7d=0)).silent
+        assert verdict(Rule.RECURRENT_FAILURE, history=make.history(executions_7d=0)).severity is OK
 
 
 class TestStuck:
@@ -228,7 +223,7 @@ class TestStuck:
 
     def test_needs_five_executions(self):
         found = verdict(Rule.STUCK_RUN, newest=self.running(90_000), history=make.history(durations=(30.0,) * 4))
-        assert (found.severity, found.silent) == (OK, True)
+        assert found.severity is OK
 
     def test_nothing_running(self):
         assert verdict(Rule.STUCK_RUN).severity is OK
@@ -313,20 +308,20 @@ class TestStalled:
         assert self.stalled(source=make.source()).severity is OK
 
     def test_two_runs_are_not_enough(self):
-        assert self.stalled(statuses=(FAILED, FAILED)).silent
+        assert self.stalled(statuses=(FAILED, FAILED)).severity is OK
 
     @pytest.mark.parametrize(
-        ("eligible", "severity", "silent"),
+        ("eligible", "severity"),
         [
-            ((9, 9, 9), CRITICAL, False),  # 0.5, 10.5 and 20.5 minutes ago: one after each run's start
-            ((9, 9), OK, True),  # no sample between the first run and the second
-            ((), OK, True),
-            ((9, 0, 9), OK, False),
+            ((9, 9, 9), CRITICAL),  # 0.5, 10.5 and 20.5 minutes ago: one after each run's start
+            ((9, 9), OK),  # no sample between the first run and the second
+            ((), OK),
+            ((9, 0, 9), OK),
         ],
     )
-    def test_throughout_by_the_samples(self, eligible, severity, silent):
+    def test_throughout_by_the_samples(self, eligible, severity):
         found = self.stalled(eligible=eligible, source=make.pending_source(9, oldest=timedelta(minutes=20)))
-        assert (found.severity, found.silent) == (severity, silent)
+        assert found.severity is severity
 
     # The first run began 26 minutes ago and the cutoff is 2 minutes.
     @pytest.mark.parametrize(("minutes", "severity"), [(28, CRITICAL), (27.98, OK)])
@@ -348,7 +343,7 @@ class TestStalled:
         assert self.stalled(eligible=(9,), source=source).severity is OK
 
     def test_unread(self):
-        assert self.stalled(source=make.unread_source(exists=True)).silent
+        assert self.stalled(source=make.unread_source(exists=True)).severity is OK
 
 
 class TestVolumeAndDuration:
@@ -375,11 +370,9 @@ class TestVolumeAndDuration:
         found = self.judged(rule, 1001 + floor, [1000] * 10)
         assert (found.severity, found.values["median"], found.values["high"]) == (WARNING, 1000.0, 1000.0 + floor)
 
-    @pytest.mark.parametrize(("successes", "silent"), [(9, True), (10, False)])
-    def test_needs_ten_successes(self, successes, silent):
-        found = self.judged(Rule.UNUSUAL_VOLUME, 99_999, [1000] * successes)
-        assert found.silent is silent
-        assert (found.severity is WARNING) is not silent
+    @pytest.mark.parametrize(("successes", "severity"), [(9, OK), (10, WARNING)])
+    def test_needs_ten_successes(self, successes, severity):
+        assert self.judged(Rule.UNUSUAL_VOLUME, 99_999, [1000] * successes).severity is severity
 
     def test_only_the_last_thirty_count(self):
         past = [1000] * 30 + [99_999] * 40
@@ -387,11 +380,11 @@ class TestVolumeAndDuration:
 
     @pytest.mark.parametrize("rule", [Rule.UNUSUAL_VOLUME, Rule.UNUSUAL_DURATION])
     def test_a_failure_is_not_compared(self, rule):
-        assert self.judged(rule, 0, self.PAST, newest=make.execution(status=FAILED)).silent
+        assert self.judged(rule, 0, self.PAST, newest=make.execution(status=FAILED)).severity is OK
 
     def test_a_finish_before_its_start_is_not_compared(self):
         odd = make.execution(started_at=ago(minutes=1), finished_at=ago(minutes=5))
-        assert self.judged(Rule.UNUSUAL_DURATION, 0, self.PAST, newest=odd).silent
+        assert self.judged(Rule.UNUSUAL_DURATION, 0, self.PAST, newest=odd).severity is OK
 
 
 class TestSilentNoOp:
@@ -442,8 +435,8 @@ class TestSilentNoOp:
         assert self.judged(source=make.source()).severity is OK
 
     def test_not_enough_or_unread(self):
-        assert self.judged(extracted=(0,), statuses=(ExecutionStatus.SUCCESS,)).silent
-        assert self.judged(source=make.unread_source(exists=True)).silent
+        assert self.judged(extracted=(0,), statuses=(ExecutionStatus.SUCCESS,)).severity is OK
+        assert self.judged(source=make.unread_source(exists=True)).severity is OK
 
 
 class TestCoverageDrop:
@@ -456,15 +449,15 @@ class TestCoverageDrop:
         assert found.severity is severity
 
     def test_no_median_or_no_rows_is_silent(self):
-        assert verdict(Rule.COVERAGE_DROP, history=make.history(coverage_median_7d=None)).silent
-        assert verdict(Rule.COVERAGE_DROP, source=make.source(total=0)).silent
+        assert verdict(Rule.COVERAGE_DROP, history=make.history(coverage_median_7d=None)).severity is OK
+        assert verdict(Rule.COVERAGE_DROP, source=make.source(total=0)).severity is OK
 
     def test_an_unread_target_cannot_be_judged(self):
         found = verdict(Rule.COVERAGE_DROP, target=make.unread_target(exists=True))
         assert (found.severity, found.values) == (UNKNOWN, {"problem": "timeout"})
 
     def test_a_missing_target_is_told_by_its_own_rule(self):
-        assert verdict(Rule.COVERAGE_DROP, target=make.unread_target(exists=False)).silent
+        assert verdict(Rule.COVERAGE_DROP, target=make.unread_target(exists=False)).severity is OK
 
 
 class TestStructure:
@@ -483,7 +476,7 @@ class TestStructure:
     def test_what_is_missing_or_unread(self, parts, severity, part):
         found = verdict(Rule.STRUCTURE, **parts)
         assert found.severity is severity
-        assert (found.values or {}).get("part") == part
+        assert found.values.get("part") == part
 
 
 def test_a_pipeline_of_unknown_status_is_never_ok():
@@ -498,19 +491,18 @@ def test_a_pipeline_of_unknown_status_is_never_ok():
         assert pipeline.verdicts
 
 
-def test_open_verdicts_come_worst_and_longest_first():
+def test_alerts_come_worst_and_longest_first():
     verdicts = [
         Verdict(rule=Rule.FAILED, severity=severity, entity_name=name, since=since)
         for severity, name, since in [
             (WARNING, "d", ago(hours=9)),
-            (OK, "x", None),
             (CRITICAL, "c", None),
             (CRITICAL, "b", ago(hours=1)),
             (UNKNOWN, "e", ago(days=9)),
             (CRITICAL, "a", ago(hours=2)),
         ]
     ]
-    assert [each.entity_name for each in open_verdicts(verdicts)] == ["a", "b", "c", "d", "e"]
+    assert [each.entity_name for each in worst_first(verdicts)] == ["a", "b", "c", "d", "e"]
 
 
 def test_a_verdict_stays_the_same_while_the_clock_goes_on():

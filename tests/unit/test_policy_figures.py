@@ -14,11 +14,8 @@ from monitoring.rules.figures import (
     duration_seconds,
     figures,
     latency_seconds,
-    median_of,
     percentile,
-    robust_deviation,
     served_lag_seconds,
-    usable,
     usual_band,
 )
 from tests import factories as make
@@ -143,14 +140,6 @@ def test_percentile_interpolates_between_neighbours():
     assert percentile([7, 7, 7, 7, 7], 10) == 7.0
     assert percentile([1, 2], 50, minimum=1) == 1.5
     assert percentile([], 50, minimum=0) is None
-
-
-def test_median_and_robust_deviation():
-    assert median_of([]) is None
-    assert robust_deviation([]) is None
-    assert median_of([1, 9, 2]) == 2.0
-    assert robust_deviation([1, 2, 3, 4, 100]) == pytest.approx(1.4826)
-    assert usable([None, -1, 0, float("nan"), 3]) == [0.0, 3.0]
 
 
 class TestDrain:

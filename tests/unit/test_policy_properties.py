@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.rules.alerts import judge
 from monitoring.rules.enums import ExecutionStatus, PipelineStatus, ProblemCode, SentenceCode, Severity
 from monitoring.rules.error_text import parse
 from monitoring.rules.facts import (
@@ -24,7 +23,6 @@ from monitoring.rules.facts import (
     Snapshot,
     SourceReading,
     TargetReading,
-    Thresholds,
     Watermark,
 )
 from monitoring.rules.overview import judged, overview, verdict_sentence
@@ -131,7 +129,7 @@ def pipelines(draw: st.DrawFn) -> tuple[Pipeline, History]:
 @settings(deadline=None, max_examples=50, derandomize=True)
 @given(pipelines())
 def test_a_pipeline_of_anything_is_judged(drawn: tuple[Pipeline, History]) -> None:
-    pipeline, history = drawn
+    pipeline, _ = drawn
     figures = pipeline.figures
     for value in (
         figures.coverage_percent,
@@ -146,8 +144,6 @@ def test_a_pipeline_of_anything_is_judged(drawn: tuple[Pipeline, History]) -> No
         low, middle, high = figures.usual_duration
         assert 0 <= low <= middle <= high
     assert not (figures.drains_never and figures.drain_seconds is not None)
-    answers = judge(pipeline, history, Thresholds(), NOW)
-    assert all(answer.severity is Severity.OK for answer in answers if answer.silent)
     assert pipeline.control.is_active or pipeline.verdicts == ()
     assert all(verdict.severity is not Severity.OK for verdict in pipeline.verdicts)
 

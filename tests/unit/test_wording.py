@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -398,11 +397,6 @@ class TestVerdicts:
         assert web_alert_texts.verdict_next(unreachable) == web_problems.code_text(ProblemCode.UNREACHABLE).to_do
         unread = of(Rule.STRUCTURE, Severity.UNKNOWN, problem="timeout")
         assert web_alert_texts.verdict_next(unread) == web_problems.code_text(ProblemCode.TIMEOUT).to_do
-
-    @pytest.mark.parametrize("reason", ["history", "structure", "unread", "no_value", "odd"])
-    def test_a_silent_rule_says_why(self, reason):
-        silent = Verdict(rule=Rule.STUCK_RUN, severity=Severity.OK, values={"reason": reason}, silent=True)
-        assert re.match(r"Not (enough|evaluated)", str(web_alert_texts.verdict_text(silent)))
 
     @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: f"{verdict.entity_name}-{verdict.rule}")
     def test_no_word_depends_on_now(self, verdict):
