@@ -58,8 +58,7 @@ class PortalAdminSite(AdminSite):
                 raise BadRequest
             if request.method == "POST" and not _selects_keys(request, getattr(view, "__self__", None)):
                 raise BadRequest
-            response: HttpResponse = inner(request, *args, **kwargs)
-            return response
+            return inner(request, *args, **kwargs)
 
         return checked
 

@@ -25,14 +25,8 @@ from etlportal.backends.sqlserver.odbc import UNENCRYPTED
 DEMO_USERS = ("viewer", "operator", "auditor", "admin")
 DEMO_PASSWORD = "demo"  # noqa: S105 # nosec B105 - a public password, which the check looks for
 POSITIVE = (
-    *(
-        "SESSION_COOKIE_AGE",
-        "COLLECT_BUSY_SECONDS",
-        "COLLECT_IDLE_SECONDS",
-        "SAMPLE_RETENTION_DAYS",
-        "ROLLUP_RETENTION_DAYS",
-    ),
-    *("DAY_RETENTION_DAYS", "COPY_RETENTION_DAYS", "TRAIL_RETENTION_DAYS", "PENDING_CAP"),
+    *("SESSION_COOKIE_AGE", "COLLECT_BUSY_SECONDS", "COLLECT_IDLE_SECONDS", "SAMPLE_RETENTION_DAYS"),
+    *("ROLLUP_RETENTION_DAYS", "DAY_RETENTION_DAYS", "COPY_RETENTION_DAYS", "TRAIL_RETENTION_DAYS", "PENDING_CAP"),
 )
 
 

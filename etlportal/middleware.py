@@ -15,7 +15,6 @@ from etlportal.correlation import Work, accepted, new_id, working
 
 NO_PAGE = "none"
 STATIC = "static"
-KNOWN_LENGTH = 200
 
 OFF = (
     *("accelerometer", "autoplay", "browsing-topics", "camera", "display-capture", "encrypted-media"),
@@ -54,18 +53,12 @@ class RequestMiddleware:
         return response
 
 
+@lru_cache(maxsize=512)
 def page_of(path: str) -> str:
     """Return the view name, so that the number of page labels is bounded."""
     if path.startswith("/" + settings.STATIC_URL.lstrip("/")):
         return STATIC
-    return _known_page(path) if len(path) <= KNOWN_LENGTH else _resolved(path)
-
-
-def _resolved(path: str) -> str:
     try:
         return resolve(path).view_name or NO_PAGE
     except Resolver404:
         return NO_PAGE
-
-
-_known_page = lru_cache(maxsize=512)(_resolved)

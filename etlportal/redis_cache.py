@@ -81,16 +81,7 @@ def _with_fallback(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "add",
-    "get",
-    "set",
-    "touch",
-    "delete",
-    "get_many",
-    "set_many",
-    "delete_many",
-    "has_key",
-    "incr",
-    "clear",
+    *("add", "get", "set", "touch", "delete", "get_many", "set_many", "delete_many"),
+    *("has_key", "incr", "clear"),
 ):
     setattr(RedisOrTableCache, _name, _with_fallback(_name))

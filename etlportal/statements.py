@@ -10,7 +10,6 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -37,7 +36,6 @@ def safe(text: str) -> str:
     return _UNSAFE.sub("_", text)
 
 
-@lru_cache(maxsize=512)
 def page_comment(page: str) -> str:
     return f"/* etlportal page={safe(page)[:PAGE_LENGTH]} */"
 

@@ -7,7 +7,7 @@ columns, the admin and docs/access.md (`python -m tools.access`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -26,25 +26,11 @@ UNMASK = "monitoring.unmask"
 DECIDE = "monitoring.change_pipelinesettings"
 
 
-class Kind(StrEnum):
-    PAGE = "page"
-    BLOCK = "block"
-    FILE = "file"
-    ACTION = "action"
+Needs = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A URL name. `needs`: all of these permissions; empty: any signed-in user."""
-
-    name: str
-    kind: Kind
-    needs: tuple[str, ...] = (VIEW,)
-
-
-def _entries(kind: Kind, needs: str | None, names: str) -> dict[str, Entry]:
-    wanted = () if needs is None else (needs,)
-    return {f"monitoring:{name}": Entry(f"monitoring:{name}", kind, wanted) for name in names.split()}
+def _need(needs: Needs, names: str) -> dict[str, Needs]:
+    return {f"monitoring:{name}": needs for name in names.split()}
 
 
 def _names(text: str) -> frozenset[str]:
@@ -55,11 +41,16 @@ def _of(does: str, tables: str) -> frozenset[str]:
     return frozenset(f"monitoring.{does}_{table}" for table in tables.split())
 
 
-PORTAL: dict[str, Entry] = {
-    **_entries(Kind.PAGE, VIEW, "summary pipelines pipeline pipeline-find runs run failures failure-group"),
-    **_entries(
-        Kind.BLOCK,
-        VIEW,
+PAGES = {
+    **_need((VIEW,), "summary pipelines pipeline pipeline-find runs run failures failure-group"),
+    **_need((CONNECTIONS,), "connections"),
+    **_need((), "preferences"),
+}
+"""URL names, each with the permissions that it needs. Empty: any signed-in user."""
+
+BLOCKS = {
+    **_need(
+        (VIEW,),
         """
         verdict preflight
         summary-attention summary-running summary-kpis summary-grid summary-matrix summary-charts summary-failures
@@ -71,39 +62,42 @@ PORTAL: dict[str, Entry] = {
         runs-grid runs-timeline runs-control runs-list run-facts run-entities
         """,
     ),
-    **_entries(
-        Kind.FILE,
-        VIEW,
+    **_need(
+        (CONNECTIONS,),
+        """
+        connections-activity connections-findings connections-factors connections-runs connections-facets
+        connections-extraction connections-events
+        """,
+    ),
+}
+
+FILES = {
+    **_need(
+        (VIEW,),
         """
         summary-matrix-export summary-failures-export pipelines-export pipeline-sample-export
         pipeline-executions-export pipeline-trends-export failure-groups-export failure-group-executions-export
         runs-list-export runs-control-export run-entities-export
         """,
     ),
-    **_entries(Kind.PAGE, CONNECTIONS, "connections"),
-    **_entries(
-        Kind.BLOCK,
-        CONNECTIONS,
-        """
-        connections-activity connections-findings connections-factors connections-runs connections-facets
-        connections-extraction connections-events
-        """,
-    ),
-    **_entries(
-        Kind.FILE,
-        CONNECTIONS,
+    **_need(
+        (CONNECTIONS,),
         """
         connections-findings-export connections-factors-export connections-facets-export
         connections-extraction-export connections-events-export
         """,
     ),
-    **_entries(Kind.ACTION, CAPTURE, "connections-capture"),
-    **_entries(Kind.ACTION, CHECK, "pipeline-checks-run"),
-    **_entries(Kind.ACTION, UNMASK, "pipeline-unmask failure-unmask"),
-    **_entries(Kind.ACTION, DECIDE, "pipeline-settings"),
-    **_entries(Kind.PAGE, None, "preferences"),
-    **_entries(Kind.ACTION, None, "preference-set"),
 }
+
+ACTIONS = {
+    **_need((CAPTURE,), "connections-capture"),
+    **_need((CHECK,), "pipeline-checks-run"),
+    **_need((UNMASK,), "pipeline-unmask failure-unmask"),
+    **_need((DECIDE,), "pipeline-settings"),
+    **_need((), "preference-set"),
+}
+
+PORTAL = PAGES | BLOCKS | FILES | ACTIONS
 
 OPEN = _names(
     """
@@ -164,21 +158,16 @@ COLUMNS: dict[str, str] = {
 """Columns that contain a login, a host or an address: masked for users without the permission, and neither searched nor
 sorted by. (Personal columns of source rows are masked for all users; `monitoring.unmask` shows them.)"""
 
-_SEES = frozenset({VIEW})
 _DRILLS = _of("view", "etlcontrol etlrun etlrunentity connectionloginevent")
 
 GROUPS: dict[str, frozenset[str]] = {
-    "viewer": _SEES,
-    "operator": _SEES | {CAPTURE, CHECK},
-    "auditor": _SEES | _DRILLS | {CONNECTIONS, UNMASK, "monitoring.view_trailentry"},
-    "admin": _SEES
-    | _DRILLS
-    | {CONNECTIONS, CAPTURE, CHECK, UNMASK}
+    "viewer": frozenset({VIEW}),
+    "operator": frozenset({VIEW, CAPTURE, CHECK}),
+    "auditor": _DRILLS | {VIEW, CONNECTIONS, UNMASK, "monitoring.view_trailentry"},
+    "admin": _DRILLS
+    | {VIEW, CONNECTIONS, CAPTURE, CHECK, UNMASK}
     | {"auth.view_group", "auth.view_permission", "auth.view_user"}
-    | _of(
-        "view",
-        "collectorstate grouppolicy groupscope integrityreport pipelinerollup pipelinesample",
-    )
+    | _of("view", "collectorstate grouppolicy groupscope integrityreport pipelinerollup pipelinesample")
     | _of("view", "pipelinesettings portalsettings runcopy runentitycopy trailentry userpreferences")
     | _of("add", "pipelinesettings grouppolicy")
     | _of("change", "pipelinesettings grouppolicy portalsettings")
@@ -186,9 +175,7 @@ GROUPS: dict[str, frozenset[str]] = {
 }
 """Permissions of each group after the migrations. An administrator may change them."""
 
-
 RIGHTS_SECONDS = 10
-
 FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
 """Recovery codes alone are no second factor."""
 
@@ -207,21 +194,16 @@ def rights_of(user: Any) -> Rights:
     """Return the rights of a signed-in user, cached for at most RIGHTS_SECONDS."""
     found: Rights | None = caches["rights"].get(user.pk)
     if found is None:
-        found = _read(user)
+        limits = list(GroupScope.objects.filter(group__user=user).values_list("entity_names", flat=True))
+        needed = needs_second_factor(user)
+        found = Rights(
+            permissions=frozenset(name for name in user.get_all_permissions() if name.startswith("monitoring.")),
+            pipelines=frozenset(chain.from_iterable(limits)) if limits else None,
+            needs_second_factor=needed,
+            has_second_factor=needed and has_second_factor(user),
+        )
         caches["rights"].set(user.pk, found, RIGHTS_SECONDS)
     return found
-
-
-def _read(user: Any) -> Rights:
-    permissions = frozenset(name for name in user.get_all_permissions() if name.startswith("monitoring."))
-    limited = GroupScope.objects.filter(group__user=user).exists()
-    needed = needs_second_factor(user)
-    return Rights(
-        permissions=permissions,
-        pipelines=GroupScope.of(user) if limited else None,
-        needs_second_factor=needed,
-        has_second_factor=needed and has_second_factor(user),
-    )
 
 
 def needs_second_factor(user: Any) -> bool:

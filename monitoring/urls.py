@@ -10,7 +10,6 @@ from monitoring.failures import views as failure_groups
 from monitoring.pipelines import checks as pipelines_checks
 from monitoring.pipelines import source_rows as pipelines_source_rows
 from monitoring.pipelines import views as pipelines
-from monitoring.runs import views as run
 from monitoring.runs import views as runs
 from monitoring.summary import views as summary
 from monitoring.web import health, metrics
@@ -24,6 +23,13 @@ register_converter(EntityConverter, "entity")
 
 PIPELINE = "pipelines/<entity:entity>/"
 FAILURE = "runs/failures/<slug:fingerprint>/"
+CONNECTION_FILES = {
+    "values": connections.ConnectionsFacets,
+    "extraction": connections.ConnectionsExtraction,
+    "findings": connections.ConnectionsFindings,
+    "factors": connections.ConnectionsFactors,
+    "events": connections.ConnectionsEvents,
+}
 
 
 def blocks(*classes: type[Block], prefix: str = "") -> list[URLPattern]:
@@ -37,7 +43,7 @@ urlpatterns = [
     path("pipelines/", pipelines.PipelinesPage.as_view(), name="pipelines"),
     path(PIPELINE, pipelines.PipelinePage.as_view(), name="pipeline"),
     path("runs/", runs.RunsPage.as_view(), name="runs"),
-    path("runs/<int:run_id>/", run.RunPage.as_view(), name="run"),
+    path("runs/<int:run_id>/", runs.RunPage.as_view(), name="run"),
     path("runs/failures/", failure_groups.FailuresPage.as_view(), name="failures"),
     path(FAILURE, failure_groups.FailureGroupPage.as_view(), name="failure-group"),
     path("connections/", connections.ConnectionsPage.as_view(), name="connections"),
@@ -71,34 +77,15 @@ urlpatterns = [
         failure_groups.FailureGroupExecutionsExport.as_view(),
         name="failure-group-executions-export",
     ),
-    *blocks(*run.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
-    path("runs/<int:run_id>/executions.<str:kind>", run.RunEntitiesExport.as_view(), name="run-entities-export"),
+    *blocks(*runs.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
+    path("runs/<int:run_id>/executions.<str:kind>", runs.RunEntitiesExport.as_view(), name="run-entities-export"),
     *blocks(*connections.BLOCKS),
     path("connections/capture/", connections.ConnectionsCapturePage.as_view(), name="connections-capture"),
-    path(
-        "connections/values.<str:kind>",
-        connections.AuditExport.as_view(block=connections.ConnectionsFacets),
-        name="connections-facets-export",
-    ),
-    path(
-        "connections/extraction.<str:kind>",
-        connections.AuditExport.as_view(block=connections.ConnectionsExtraction),
-        name="connections-extraction-export",
-    ),
-    path(
-        "connections/findings.<str:kind>",
-        connections.AuditExport.as_view(block=connections.ConnectionsFindings),
-        name="connections-findings-export",
-    ),
-    path(
-        "connections/factors.<str:kind>",
-        connections.AuditExport.as_view(block=connections.ConnectionsFactors),
-        name="connections-factors-export",
-    ),
-    path(
-        "connections/events.<str:kind>",
-        connections.AuditExport.as_view(block=connections.ConnectionsEvents),
-        name="connections-events-export",
+    *(
+        path(
+            f"connections/{file}.<str:kind>", connections.AuditExport.as_view(block=block), name=f"{block.name}-export"
+        )
+        for file, block in CONNECTION_FILES.items()
     ),
     path("preferences/", Preferences.as_view(), name="preferences"),
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),

@@ -14,11 +14,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "etlportal.settings")
 django.setup()
 
 from monitoring import access  # noqa: E402 - needs the apps
-from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, PORTAL, WHOLE_ONLY, Kind  # noqa: E402
+from monitoring.access import ACCOUNT, ADMIN, COLUMNS, GROUPS, OPEN, WHOLE_ONLY  # noqa: E402
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "access.md"
 BEGIN, END = "<!-- begin: python -m tools.access -->", "<!-- end -->"
-TITLES = {Kind.PAGE: "Pages", Kind.BLOCK: "Blocks", Kind.FILE: "Files", Kind.ACTION: "Actions"}
+TITLES = {"Pages": access.PAGES, "Blocks": access.BLOCKS, "Files": access.FILES, "Actions": access.ACTIONS}
 
 
 def may(group: str, needs: Iterable[str]) -> bool:
@@ -36,11 +36,9 @@ def admin_opens(group: str, table: str, does: str) -> bool:
 def matrix() -> str:
     """Return the generated part of the document."""
     parts = [_groups()]
-    for kind, title in TITLES.items():
+    for title, listed in TITLES.items():
         rows = [
-            [f"`{entry.name.removeprefix('monitoring:')}`", _needs(entry.needs), *_marks(entry.needs)]
-            for entry in PORTAL.values()
-            if entry.kind is kind
+            [f"`{name.removeprefix('monitoring:')}`", _needs(needs), *_marks(needs)] for name, needs in listed.items()
         ]
         parts.append(f"## {title}\n\n{_table(['', 'needs', *GROUPS], rows)}")
     columns = [[f"`{name}`", f"`{needs}`", *_shown(needs)] for name, needs in COLUMNS.items()]

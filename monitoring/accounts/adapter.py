@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import Group as AuthGroup
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -33,13 +34,13 @@ logger = logging.getLogger(__name__)
 class PortalAccountAdapter(DefaultAccountAdapter):
     """Sign-up by the portal's settings, with the portal's own rate limits (limits.py)."""
 
-    attempt: limits.Attempt
+    attempt: list[str]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return PortalSettings.load().signup_open
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        saved: User = super().save_user(request, user, form, commit=commit)
+        saved = super().save_user(request, user, form, commit=commit)
         if commit and PortalSettings.load().signup_viewer:
             with trail.doing("sign-up"):
                 saved.groups.add(*AuthGroup.objects.filter(name=Group.VIEWER))
@@ -55,31 +56,27 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         self.attempt = attempt
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        user: User | None = super().authenticate(request, **credentials)
+        user = super().authenticate(request, **credentials)
         if user is not None:
-            self.attempt.forgive()
+            cache.delete_many(self.attempt)
         return user
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Refuse a passkey alone for a provider's user: it would outlive the account at the provider."""
         steps = get_authentication_records(request, user)
-        if any(step.get("passwordless") for step in steps) and _provider_only(user):
+        passkey_alone = any(step.get("passwordless") for step in steps)
+        if passkey_alone and not user.has_usable_password() and SocialAccount.objects.filter(user=user).exists():
             request.session.pop(AUTHENTICATION_METHODS_SESSION_KEY, None)
             trail.sign_in_failed(request, user.get_username(), method="passkey", reason="provider only")
             text = gettext("Your account signs in with %(name)s. A key can be used only after that, not instead of it.")
             messages.error(request, text % {"name": settings.OIDC.name if settings.OIDC else "OpenID Connect"})
             return HttpResponseRedirect(reverse("account_login"))
-        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
-        return answer
+        return super().pre_login(request, user, **kwargs)
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
-        response: HttpResponse = super().post_login(request, user, **kwargs)
+        response = super().post_login(request, user, **kwargs)
         limits.remember_browser(request, response, user)
         return response
-
-
-def _provider_only(user: User) -> bool:
-    return not user.has_usable_password() and SocialAccount.objects.filter(user=user).exists()
 
 
 class PortalMFAAdapter(DefaultMFAAdapter):
@@ -111,9 +108,7 @@ class PortalMFAAdapter(DefaultMFAAdapter):
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         others = Authenticator.objects.filter(user=authenticator.user, type__in=FACTORS).exclude(pk=authenticator.pk)
-        if others.exists():
-            return True
-        return not needs_second_factor(authenticator.user)
+        return others.exists() or not needs_second_factor(authenticator.user)
 
 
 def _cipher() -> MultiFernet:

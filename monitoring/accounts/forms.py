@@ -7,6 +7,7 @@ from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base import forms as base
 from allauth.mfa.webauthn import forms as webauthn
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
 from monitoring.accounts import limits
@@ -20,7 +21,7 @@ class ResetPasswordForm(account.ResetPasswordForm):
     users: Any
 
     def clean_email(self) -> str:
-        email: str = super().clean_email()
+        email = super().clean_email()
         self.users = [user for user in self.users if user.has_usable_password()]
         return email
 
@@ -38,8 +39,8 @@ class Limited:
             refused, name = TrailOutcome.REFUSED, self.user.get_username()
             trail.note(request, TrailAction.SECOND_FACTOR_FAILED, outcome=refused, by=name, reason="too many attempts")
             raise get_adapter().validation_error("too_many_login_attempts")
-        code: str = super().clean_code()  # type: ignore[misc]
-        attempt.forgive()
+        code = super().clean_code()  # type: ignore[misc]
+        cache.delete_many(attempt)
         return code
 
 

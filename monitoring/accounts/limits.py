@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from allauth.account.adapter import get_adapter
@@ -45,42 +44,27 @@ DAYS = 180
 REMEMBERED = 4
 
 
-@dataclass(slots=True)
-class Attempt:
-    slots: list[str] = field(default_factory=list)
-
-    def forgive(self) -> None:
-        cache.delete_many(self.slots)
-
-
-def attempt(request: HttpRequest, kind: Kind, name: str, browser: str | None) -> Attempt | None:
+def attempt(request: HttpRequest, kind: Kind, name: str, browser: str | None) -> list[str] | None:
     """Count one attempt for `name`, or return None when a limit is reached.
 
-    `browser` is the result of `known_browser`.
+    `browser` is the result of `known_browser`. Delete the returned cache keys when the attempt succeeds.
     """
-    subject = _subject(kind, name)
+    subject = f"{kind}|{name.strip().lower()}"
     counters = [("known", f"{browser}|{subject}")]
     if browser is None:
         address = _network(request)
         counters = [("address", address), ("here", f"{address}|{subject}"), ("anywhere", subject)]
-    made = Attempt()
-    for action, key in counters:
-        if not _take(action, key, made.slots):
-            return None
-    return made
-
-
-def clear(request: HttpRequest, name: str) -> None:
-    """Forget the password attempts for `name` from this address and from all addresses together."""
-    subject = _subject("password", name)
-    for action, key in (("here", f"{_network(request)}|{subject}"), ("anywhere", subject)):
-        cache.delete_many([slot for amount, seconds in RATES[action] for slot in _slots(action, key, amount, seconds)])
+    taken: list[str] = []
+    return taken if all(_take(action, key, taken) for action, key in counters) else None
 
 
 def clear_after_reset(sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Receive `password_reset`: the user has proved ownership of the account."""
+    """Receive `password_reset`: the user has proved ownership of the account. Forget the password attempts."""
     for name in {user.username, user.email} - {""}:
-        clear(request, name)
+        subject = f"password|{name.strip().lower()}"
+        for action, key in (("here", f"{_network(request)}|{subject}"), ("anywhere", subject)):
+            for amount, seconds in RATES[action]:
+                cache.delete_many(_slots(action, key, amount, seconds))
 
 
 def may_ask_provider(request: HttpRequest) -> bool:
@@ -106,10 +90,6 @@ def _take(action: str, key: str, taken: list[str]) -> bool:
 def _slots(action: str, key: str, amount: int, seconds: int) -> list[str]:
     digest = hashlib.sha256(key.encode()).hexdigest()
     return [f"limit:{action}:{seconds}:{digest}:{number}" for number in range(amount)]
-
-
-def _subject(kind: Kind, name: str) -> str:
-    return f"{kind}|{name.strip().lower()}"
 
 
 def _network(request: HttpRequest) -> str:

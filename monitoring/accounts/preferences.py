@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,13 +16,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
 from monitoring.models import UserPreferences
-
-
-@transaction.atomic
-def set_preferences(*, by: Any, changes: Mapping[str, Any]) -> UserPreferences:
-    preferences, _created = UserPreferences.objects.update_or_create(user=by, defaults=dict(changes))
-    return preferences
-
 
 FIELDS = ("language", "time_zone", "theme", "refresh_seconds", "auto_refresh")
 
@@ -50,11 +41,6 @@ class PreferencesForm(forms.ModelForm):
         model = UserPreferences
         fields = FIELDS
 
-    def only(self, names: set[str]) -> PreferencesForm:
-        for name in set(self.fields) - names:
-            del self.fields[name]
-        return self
-
 
 class Preferences(View):
     http_method_names = ["get", "head", "post"]
@@ -66,7 +52,8 @@ class Preferences(View):
         form = PreferencesForm(request.POST)
         if not form.is_valid():
             return self._page(form, status=422)
-        preferences = set_preferences(by=request.user, changes=form.cleaned_data)
+        user: Any = request.user
+        preferences, _created = UserPreferences.objects.update_or_create(user=user, defaults=form.cleaned_data)
         language = preferences.language or translation.get_language_from_request(request)
         with translation.override(language):
             messages.success(request, gettext("Your preferences are saved."))
@@ -83,16 +70,16 @@ class PreferenceSet(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         given = set(FIELDS) & set(request.POST)
-        form = PreferencesForm(request.POST).only(given)
+        form = PreferencesForm(request.POST)
+        for name in set(FIELDS) - given:
+            del form.fields[name]
         if not given or not form.is_valid():
             return JsonResponse({"errors": form.errors if given else {}}, status=422)
-        set_preferences(by=request.user, changes=form.cleaned_data)
-        if "next" in request.POST:
-            return HttpResponseRedirect(_safe(request, request.POST["next"]))
-        return HttpResponse(status=204)
-
-
-def _safe(request: HttpRequest, url: str) -> str:
-    if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
-        return url
-    return reverse("monitoring:preferences")
+        user: Any = request.user
+        UserPreferences.objects.update_or_create(user=user, defaults=form.cleaned_data)
+        url = request.POST.get("next")
+        if url is None:
+            return HttpResponse(status=204)
+        if url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+            return HttpResponseRedirect(url)
+        return HttpResponseRedirect(reverse("monitoring:preferences"))

@@ -44,11 +44,11 @@ class SecondFactorMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        match = request.resolver_match
-        request.second_factor_missing = missing(request)  # type: ignore[attr-defined]
-        if match is None or match.view_name in OPEN or not request.second_factor_missing:  # type: ignore[attr-defined]
-            return None
-        return HttpResponseRedirect(reverse("mfa_index"))
+        match, lacking = request.resolver_match, missing(request)
+        request.second_factor_missing = lacking  # type: ignore[attr-defined]
+        if lacking and match is not None and match.view_name not in OPEN:
+            return HttpResponseRedirect(reverse("mfa_index"))
+        return None
 
 
 def missing(request: HttpRequest) -> bool:
@@ -58,10 +58,7 @@ def missing(request: HttpRequest) -> bool:
     rights = rights_of(user)
     if not rights.needs_second_factor or rights.has_second_factor or has_second_factor(user):
         return False
-    return not _provider_asked(request, user)
-
-
-def _provider_asked(request: HttpRequest, user: User) -> bool:
     if settings.OIDC is None or not settings.OIDC.second_factor:
-        return False
-    return any(record.get("method") == "socialaccount" for record in get_authentication_records(request, user))
+        return True
+    # The provider has asked for a second factor.
+    return all(record.get("method") != "socialaccount" for record in get_authentication_records(request, user))

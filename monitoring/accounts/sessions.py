@@ -12,8 +12,6 @@ from django.views.generic import View
 from monitoring.rules.enums import TrailAction
 from monitoring.web.activity import note
 
-DIGITS = 18
-
 
 class Sessions(View):
     http_method_names = ["get", "head", "post"]
@@ -27,7 +25,13 @@ class Sessions(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """End one session, or all but the current one. Raises Http404 for another user's session."""
-        chosen = self._chosen(request)
+        mine = UserSession.objects.filter(user=request.user)
+        if number := request.POST.get("session", ""):
+            chosen = list(mine.filter(pk=int(number))) if number.isdecimal() and len(number) < 19 else []
+            if not chosen:
+                raise Http404
+        else:
+            chosen = list(mine.exclude(session_key=request.session.session_key))
         if not chosen:
             messages.info(request, gettext("There was no other session."))
             return HttpResponseRedirect(reverse("usersessions_list"))
@@ -43,14 +47,3 @@ class Sessions(View):
         text = ngettext("%(number)d session was ended.", "%(number)d sessions were ended.", len(chosen))
         messages.success(request, text % {"number": len(chosen)})
         return HttpResponseRedirect(reverse("usersessions_list"))
-
-    def _chosen(self, request: HttpRequest) -> list[UserSession]:
-        mine = UserSession.objects.filter(user=request.user)
-        number = request.POST.get("session", "")
-        if not number:
-            return list(mine.exclude(session_key=request.session.session_key))
-        valid = number.isascii() and number.isdigit() and len(number) <= DIGITS
-        found = list(mine.filter(pk=int(number))) if valid else []
-        if not found:
-            raise Http404
-        return found

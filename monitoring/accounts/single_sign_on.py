@@ -48,14 +48,11 @@ ELSEWHERE = frozenset({"cross-site", "same-site"})
 class PortalSocialAdapter(DefaultSocialAccountAdapter):
     def list_apps(self, request: HttpRequest, provider: Any = None, client_id: Any = None) -> list[SocialApp]:
         """Return the provider of the settings. allauth's method would also read providers from the database."""
-        configured = [
-            SocialApp(provider=name, **app)
-            for name, value in settings.SOCIALACCOUNT_PROVIDERS.items()
-            for app in value["APPS"]
-        ]
+        configured = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {"APPS": []})
+        apps = [SocialApp(provider="openid_connect", **app) for app in configured["APPS"]]
         return [
             app
-            for app in configured
+            for app in apps
             if provider in (None, app.provider, app.provider_id) and client_id in (None, app.client_id)
         ]
 
@@ -64,8 +61,8 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
 
     def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[User, str] | None:
         """Return the local user of a verified address, if the settings allow it. Never a superuser."""
-        found: tuple[User, str] | None = super().authenticate_by_email(sociallogin)
-        return found if found is None or not found[0].is_superuser else None
+        found = super().authenticate_by_email(sociallogin)
+        return None if found is None or found[0].is_superuser else found
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Update the groups. Raises ImmediateHttpResponse when the user gets no access."""
@@ -74,8 +71,12 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
             follow(sociallogin.user, groups)
         if not groups:
             refuse(request, sociallogin, "no group", errors.NO_GROUP)
-        if not sociallogin.is_existing and _taken(sociallogin):
-            refuse(request, sociallogin, "address taken", errors.ADDRESS_TAKEN)
+        if not sociallogin.is_existing:
+            # The provider does not take over a local account with one of its addresses.
+            for address in sociallogin.email_addresses:
+                known = Q(email__iexact=address.email) | Q(emailaddress__email__iexact=address.email)
+                if User.objects.filter(known).exists():
+                    refuse(request, sociallogin, "address taken", errors.ADDRESS_TAKEN)
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True  # pre_social_login has refused all users without a group
@@ -85,7 +86,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
 
     @transaction.atomic
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
-        user: User = super().save_user(request, sociallogin, form)
+        user = super().save_user(request, sociallogin, form)
         follow(user, _groups(request))
         return user
 
@@ -123,22 +124,8 @@ def refuse(request: HttpRequest, sociallogin: SocialLogin, reason: str, page: er
     raise ImmediateHttpResponse(errors.answer(request, page))
 
 
-def keep_claims(request: HttpRequest, data: dict[str, Any]) -> None:
-    """Keep the provider's claims for this request. They are not stored."""
-    request.oidc_claims = {**data.get("id_token", {}), **data.get("userinfo", {})}  # type: ignore[attr-defined]
-
-
 def claims_of(request: HttpRequest) -> dict[str, Any]:
     return getattr(request, "oidc_claims", {})
-
-
-def _taken(sociallogin: SocialLogin) -> bool:
-    """Return whether a local account has one of the addresses. The provider does not take it over."""
-    emails = [address.email for address in sociallogin.email_addresses]
-    known = Q()
-    for email in emails:
-        known |= Q(email__iexact=email) | Q(emailaddress__email__iexact=email)
-    return bool(emails) and User.objects.filter(known).exists()
 
 
 def _oidc() -> Oidc:
@@ -190,12 +177,13 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
         try:
             data = {"id_token": self._verified(app, kwargs["response"]["id_token"])}
             if "userinfo_endpoint" in self.openid_config:
-                data["userinfo"] = self._userinfo(token.token)
+                data["userinfo"] = _fetch(self.profile_url, Authorization=f"Bearer {token.token}")
                 if data["userinfo"]["sub"] != data["id_token"]["sub"]:
                     raise OAuth2Error("userinfo belongs to another subject")
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise OAuth2Error("the provider's answer is not what OpenID Connect asks for") from error
-        keep_claims(request, data)
+        # For this request alone: the claims are not stored.
+        request.oidc_claims = {**data["id_token"], **data.get("userinfo", {})}  # type: ignore[attr-defined]
         login: SocialLogin = self.get_provider().sociallogin_from_response(request, data)
         login.account.extra_data = {"sub": data["id_token"]["sub"]}
         # Exactly True: allauth would take the texts "false" and "no" for true.
@@ -204,19 +192,9 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
             address.verified = verified
         return login
 
-    def _userinfo(self, access_token: str) -> dict[str, Any]:
-        with get_adapter().get_requests_session() as session:
-            answer = session.get(self.profile_url, headers={"Authorization": f"Bearer {access_token}"})
-            answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
-
     def _verified(self, app: SocialApp, id_token: str) -> dict[str, Any]:
-        with get_adapter().get_requests_session() as session:
-            answer = session.get(self.openid_config["jwks_uri"])
-            answer.raise_for_status()
-        keys = jwt.PyJWKSet.from_dict(answer.json())
-        claims: dict[str, Any] = jwt.decode(
+        keys = jwt.PyJWKSet.from_dict(_fetch(self.openid_config["jwks_uri"]))
+        return jwt.decode(
             id_token,
             key=keys[jwt.get_unverified_header(id_token)["kid"]],
             algorithms=ALGORITHMS,
@@ -225,7 +203,13 @@ class VerifyingAdapter(OpenIDConnectOAuth2Adapter):
             leeway=30,
             options={"require": ["exp", "iat", "iss", "aud", "sub"]},
         )
-        return claims
+
+
+def _fetch(url: str, **headers: str) -> dict[str, Any]:
+    with get_adapter().get_requests_session() as session:
+        answer = session.get(url, headers=headers)
+        answer.raise_for_status()
+        return answer.json()
 
 
 @login_not_required
@@ -239,7 +223,7 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
         return errors.answer(request, errors.TOO_MANY)
     provider = adapter.get_provider()
     try:
-        response: HttpResponse = provider.redirect(
+        return provider.redirect(
             request,
             AuthProcess.LOGIN,
             next_url=get_next_redirect_url(request),
@@ -247,8 +231,7 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
             auth_params=provider.get_auth_params(),
         )
     except (OAuth2Error, requests.RequestException, KeyError) as error:
-        response = render_authentication_error(request, provider, exception=error)
-    return response
+        return render_authentication_error(request, provider, exception=error)
 
 
 @login_not_required
@@ -256,12 +239,11 @@ def start(request: HttpRequest, provider_id: str) -> HttpResponse:
 def finish(request: HttpRequest, provider_id: str) -> HttpResponse:
     adapter = _adapter(request, provider_id)
     try:
-        response: HttpResponse = OAuth2CallbackView.adapter_view(adapter)(request)
+        return OAuth2CallbackView.adapter_view(adapter)(request)
     except KeyError as error:
-        response = render_authentication_error(request, adapter.get_provider(), exception=error)
+        return render_authentication_error(request, adapter.get_provider(), exception=error)
     except ImmediateHttpResponse as answer:
-        response = answer.response
-    return response
+        return answer.response
 
 
 def _adapter(request: HttpRequest, provider_id: str) -> VerifyingAdapter:

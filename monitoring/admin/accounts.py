@@ -70,12 +70,12 @@ class PortalUserAdmin(UserAdmin):
         return fields if request.user.is_superuser else (*fields, "is_superuser", "is_staff", "user_permissions")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        allowed: bool = super().has_change_permission(request, obj)
-        return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
+        within = request.user.is_superuser or not getattr(obj, "is_superuser", False)
+        return within and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (request.user.is_superuser or not getattr(obj, "is_superuser", False))
+        within = request.user.is_superuser or not getattr(obj, "is_superuser", False)
+        return within and super().has_delete_permission(request, obj)
 
     def _within_reach(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
         """Exclude superusers, unless a superuser asks."""
@@ -128,14 +128,10 @@ class GroupScopeForm(forms.ModelForm):
 @admin.register(GroupScope)
 class GroupScopeAdmin(UnrestrictedUsersAdmin):
     form = GroupScopeForm
-    list_display = ("group", "listed")
+    list_display = ("group", "names")
     list_select_related = ("group",)
     search_fields = ("group__name",)
     show_full_result_count = False
-
-    @admin.display(description=_("pipelines"))
-    def listed(self, row: GroupScope) -> str:
-        return row.names
 
     def get_readonly_fields(self, request: HttpRequest, obj: GroupScope | None = None) -> tuple[str, ...]:
         return ("group",) if obj else ()

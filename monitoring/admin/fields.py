@@ -63,7 +63,8 @@ def shown(model: type[Model], name: str, *, cut: bool = False) -> str | Column:
     if field.is_relation or field.primary_key or name.endswith("_id"):
         return _column(field, field.attname, str)
     if cut and (isinstance(field, models.TextField) or (getattr(field, "max_length", None) or 0) > LONG):
-        return _column(field, name, _beginning)
+        short = '<span title="{}">{}</span>'
+        return _column(field, name, lambda text: format_html(short, text, Truncator(text).chars(CUT)))
     return name
 
 
@@ -74,10 +75,6 @@ def _column(field: Any, attribute: str, draw: Callable[[Any], Any], label: Any =
 
     column.__name__ = attribute
     return admin.display(description=label or field.verbose_name)(column)
-
-
-def _beginning(text: str) -> SafeString:
-    return format_html('<span title="{}">{}</span>', text, Truncator(text).chars(CUT))
 
 
 def _login_time(value: datetime) -> SafeString:

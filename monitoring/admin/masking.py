@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Model
-from django.http import HttpRequest
 
-from monitoring.access import COLUMNS, CONNECTIONS, may
+from monitoring.access import COLUMNS
 from monitoring.models import EtlRunEntity, scope
 from monitoring.models.managers import HIDDEN, ScopedRun, fill_in
 from monitoring.rules.masking import mask_login, mask_logins
@@ -14,15 +13,12 @@ from monitoring.rules.masking import mask_login, mask_logins
 MASKS: dict[str, Callable[[str], str]] = {"started_by": mask_login, "error_message": mask_logins}
 
 
-def may_see_logins(request: HttpRequest) -> bool:
-    return may(request.user, CONNECTIONS)
-
-
-def mask_rows(rows: Iterable[Any], *, logins: bool) -> list[Any]:
+def mask_rows(rows: Iterable[Any]) -> list[Any]:
+    """Return the rows as the reader of this request may see them."""
     found = list(rows)
     if scope.pipelines() is not None:
         fill_in(row for row in found if isinstance(row, ScopedRun))
-    if not logins:
+    if not scope.reader_scope().logins:
         for row in found:
             _mask(row)
     return found
@@ -36,10 +32,11 @@ def _mask(row: Any) -> None:
         _mask(row.run)
 
 
-def searchable(model: type[Model], names: Iterable[str], *, logins: bool) -> list[str]:
+def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
     """Return the searchable columns: a search in a hidden column would reveal its values."""
     limited = issubclass(model, ScopedRun) and scope.pipelines() is not None
     hidden = {*HIDDEN, "entities_requested"} if limited else set()
+    logins = scope.reader_scope().logins
     return [name for name in names if name not in hidden and (logins or not _is_masked(model, name))]
 
 

@@ -130,24 +130,18 @@ class KeysetPaginator(UncountedPaginator):
     older: int | None = None
     newer: int | None = None
 
-    def __init__(
-        self, object_list: QuerySet[Any], per_page: int, *, admin: Any, place: Place, filtered: bool, logins: bool
-    ) -> None:
+    def __init__(self, object_list: QuerySet[Any], per_page: int, *, admin: Any, place: Place, filtered: bool) -> None:
         super().__init__(object_list, per_page)
         self.filtered: QuerySet[Any] = object_list
-        self.admin, self.place, self.logins, self.key = admin, place, logins, admin.key
+        self.admin, self.place, self.key = admin, place, admin.key
         self.of_run = place.run if admin.period_key else None
-        self.period, self.keys = Period(), Keys()
-        self.bounds: dict[str, int] = {}
-        if self.of_run is not None:
-            self.bounds = {admin.period_key: self.of_run}
-            return
-        self.period = place.period(filtered=filtered)
+        self.period = Period() if self.of_run is not None else place.period(filtered=filtered)
         found = self._keys_in(self.period)
         if found is None:
             self.filtered = object_list.none()
-        else:
-            self.bounds, self.keys = found
+        self.bounds, self.keys = found or ({}, Keys())
+        if self.of_run is not None:
+            self.bounds = {admin.period_key: self.of_run}
 
     def page(self, number: Any) -> Page[Any]:
         newer, older, moment = self.place.newer, self.place.older, self.place.moment
@@ -158,7 +152,7 @@ class KeysetPaginator(UncountedPaginator):
             found = list(self.rows_below()[: self.per_page + 1])
             rows, self.has_more = found[: self.per_page], len(found) > self.per_page
             has_newer = older is not None or moment is not None
-        self.rows = rows = mask_rows(rows, logins=self.logins)
+        self.rows = rows = mask_rows(rows)
         if rows:
             self.newer = getattr(rows[0], self.key) if has_newer else None
             self.older = getattr(rows[-1], self.key) if self.has_more else None
@@ -182,7 +176,7 @@ class KeysetPaginator(UncountedPaginator):
         left, key = EXPORT_SECONDS, None
         while True:
             with budget(left, anew=True) as waits:
-                chunk = mask_rows(self.rows_below(key)[:EXPORT_CHUNK], logins=self.logins)
+                chunk = mask_rows(self.rows_below(key)[:EXPORT_CHUNK])
                 left = waits.left()
             yield from chunk
             if len(chunk) < EXPORT_CHUNK:
@@ -222,8 +216,7 @@ class KeysetPaginator(UncountedPaginator):
         compare, sign, outermost = ("lte", "-", Max) if newest else ("gte", "", Min)
         rows = model._default_manager.order_by()
         times = rows.filter(**{f"{at}__{compare}": moment}).order_by(f"{sign}{at}").values(at)[:1]
-        found: int | None = rows.filter(**{at: Subquery(times)}).aggregate(key=outermost("pk"))["key"]
-        return found
+        return rows.filter(**{at: Subquery(times)}).aggregate(key=outermost("pk"))["key"]
 
     def _own_key_at(self, key: int, *, newest: bool) -> int | None:
         """Return the outermost own key of the rows at one end of a range of `period_key`.
@@ -234,8 +227,7 @@ class KeysetPaginator(UncountedPaginator):
         column = self.admin.period_key
         compare, sign, outermost = ("lte", "-", max) if newest else ("gte", "", min)
         rows = self.admin.model._default_manager.filter(**{f"{column}__{compare}": key}).order_by(f"{sign}{column}")
-        found: int | None = outermost(rows.values_list(self.key, flat=True)[:EDGE], default=None)
-        return found
+        return outermost(rows.values_list(self.key, flat=True)[:EDGE], default=None)
 
 
 class ReadOnlyChangeList(ChangeList):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +11,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import path
 from django.utils import timezone
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
 from monitoring.admin import fields, paging
-from monitoring.admin.masking import mask_rows, may_see_logins, searchable
+from monitoring.admin.masking import mask_rows, searchable
 from monitoring.admin.related import Links, Related, detail_url
 from monitoring.collector.snapshot import current
 from monitoring.models import scope
@@ -28,6 +29,8 @@ from monitoring.warehouse.errors import problem_from
 from monitoring.web import export
 from monitoring.web.problems import problem_text
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
+
+View = Callable[..., Any]
 
 
 class UnrestrictedUsersAdmin(admin.ModelAdmin):
@@ -47,6 +50,38 @@ class UnrestrictedUsersAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return scope.pipelines() is None and super().has_delete_permission(request, obj)
+
+
+def reads(status: int = 200) -> Callable[[View], View]:
+    """Refuse anything but a read, and describe a database problem with `status`.
+
+    `status` is 200 for a page, which then shows what the portal knows.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def read(self: ReadOnlyAdmin, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method not in {"GET", "HEAD"}:
+                raise PermissionDenied
+            try:
+                response = view(self, request, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse):
+                    response.render()
+                return response
+            except Error as error:
+                alias = getattr(self.model, "database_alias", "default")
+                context = {
+                    **self.admin_site.each_context(request),
+                    "opts": self.opts,
+                    "title": _("This table cannot be read now"),
+                    "words": problem_text(problem_from(error, alias)),
+                    "current": current(),
+                }
+                return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=status).render()
+
+        return read
+
+    return decorate
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -84,10 +119,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return [fields.shown(self.model, str(name), cut=True) for name in self.list_display]
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        return self.get_readonly_fields(request, obj)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         return self.shown_fields
+
+    get_readonly_fields = get_fields
 
     @cached_property
     def shown_fields(self) -> list[Any]:
@@ -96,32 +130,42 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
-        return row if row is None else mask_rows([row], logins=may_see_logins(request))[0]
+        return row if row is None else mask_rows([row])[0]
 
+    @reads()
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self.read_parameters(request)
-        return self._readable(request, lambda: super(ReadOnlyAdmin, self).changelist_view(request, extra_context))
+        return super().changelist_view(request, extra_context)
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return self._readable(
-            request, lambda: super(ReadOnlyAdmin, self).change_view(request, object_id, form_url, extra_context)
-        )
+    change_view = reads()(admin.ModelAdmin.change_view)
 
-    def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
+    @reads(status=503)
+    def export_view(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         self.read_parameters(request)
-        return self._readable(request, lambda: self._export(request, kind), status=503)
+        if kind not in MEDIA_TYPES:
+            raise Http404(f"no export as {kind[:20]}")
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return export.send(request, lambda: self._sheet(request, kind), kind)
 
+    @reads(status=503)
     def json_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._readable(request, lambda: self._row_as_json(request, object_id), status=503)
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404("no such row")
+        response = HttpResponse(fields.row_json(row, types=True), content_type="application/json; charset=utf-8")
+        response["Cache-Control"] = "private, no-store"
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
 
     def read_parameters(self, request: HttpRequest) -> None:
         """Drop unknown and unreadable parameters from `request.GET`, and report them in messages.
 
         Django would accept any `?column__contains=x` as a filter and scan the table.
         """
-        specs: Any = self.get_list_filter(request)
+        specs: Any = self.list_filter
         filters = {spec.parameter_name: spec for spec in specs}
         kept = request.GET.copy()
         for name, value in request.GET.items():
@@ -160,36 +204,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
         return None, None
 
-    def _readable(self, request: HttpRequest, view: Any, status: int = 200) -> HttpResponse:
-        """Return the view's response, or a description of the database problem with `status`.
-
-        `status` is 200 for a page, which then shows what the portal knows.
-        """
-        if request.method not in {"GET", "HEAD"}:
-            raise PermissionDenied
-        try:
-            response: HttpResponse = view()
-            if isinstance(response, SimpleTemplateResponse):
-                response.render()
-            return response
-        except Error as error:
-            alias = getattr(self.model, "database_alias", "default")
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": _("This table cannot be read now"),
-                "words": problem_text(problem_from(error, alias)),
-                "current": current(),
-            }
-            return TemplateResponse(request, "admin/monitoring/unreachable.html", context, status=status).render()
-
-    def _export(self, request: HttpRequest, kind: str) -> Any:
-        if kind not in MEDIA_TYPES:
-            raise Http404(f"no export as {kind[:20]}")
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return export.send(request, lambda: self._sheet(request, kind), kind)
-
     def _sheet(self, request: HttpRequest, kind: str) -> Sheet:
         """Return the list's rows with stored values; spreadsheets have no NULL text."""
         columns, null = fields.fields_of(self.model), None if kind == "jsonl" else "NULL"
@@ -202,17 +216,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
                 yield [null if value is None else value for value in values]
 
         return Sheet(fields.table_name(self.model), [str(field.column) for field in columns], rows(), timezone.now())
-
-    def _row_as_json(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        row = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, row):
-            raise PermissionDenied
-        if row is None:
-            raise Http404("no such row")
-        response = HttpResponse(fields.row_json(row, types=True), content_type="application/json; charset=utf-8")
-        response["Cache-Control"] = "private, no-store"
-        response["X-Content-Type-Options"] = "nosniff"
-        return response
 
 
 class KeyedAdmin(ReadOnlyAdmin):
@@ -258,25 +261,20 @@ class KeyedAdmin(ReadOnlyAdmin):
             admin=self,
             place=getattr(request, "place", paging.Place()),
             filtered=self.needs_a_period(request),
-            logins=may_see_logins(request),
         )
 
     def needs_a_period(self, request: HttpRequest) -> bool:
         """Return whether there is a filter or a text search: only the key is indexed."""
         term = request.GET.get("q", "").strip()
-        filters: Any = self.get_list_filter(request)
+        filters: Any = self.list_filter
         names = {spec.parameter_name for spec in filters} - {paging.WINDOW}
-        return bool(names & request.GET.keys()) or (bool(term) and self.searched_key(term) is None)
+        return bool(names & request.GET.keys()) or (bool(term) and paging.parse_key(term.removeprefix("#")) is None)
 
     def neighbours(self, request: HttpRequest, obj: Any) -> tuple[str | None, str | None]:
         rows = self.model._default_manager.order_by()
-        newer = rows.filter(pk__gt=obj.pk).order_by("pk").values_list("pk", flat=True)[:1]
-        older = rows.filter(pk__lt=obj.pk).order_by("-pk").values_list("pk", flat=True)[:1]
-        found = (next(iter(newer), None), next(iter(older), None))
-        return detail_url(request, self.model, found[0]), detail_url(request, self.model, found[1])
-
-    def searched_key(self, term: str) -> int | None:
-        return paging.parse_key(term.strip().removeprefix("#"))
+        newer = rows.filter(pk__gt=obj.pk).order_by("pk").values_list("pk", flat=True).first()
+        older = rows.filter(pk__lt=obj.pk).order_by("-pk").values_list("pk", flat=True).first()
+        return detail_url(request, self.model, newer), detail_url(request, self.model, older)
 
     def key_column(self, term: str) -> str:
         return self.key
@@ -287,10 +285,10 @@ class KeyedAdmin(ReadOnlyAdmin):
         term = term.strip()
         if not term:
             return queryset, False
-        key = self.searched_key(term)
+        key = paging.parse_key(term.removeprefix("#"))
         if key is not None:
             return queryset.filter(**{self.key_column(term): key}), False
         wanted = Q()
-        for name in searchable(self.model, self.search_fields[1:], logins=may_see_logins(request)):
+        for name in searchable(self.model, self.search_fields[1:]):
             wanted |= Q(**{f"{name}__icontains": term})
         return (queryset.filter(wanted) if wanted else queryset.none()), False

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
+from django.contrib.admin import display
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -92,13 +92,6 @@ class GroupScope(models.Model):
             raise ValidationError({"entity_names": too_many})
 
     @property
+    @display(description=_("pipelines"))
     def names(self) -> str:
         return ", ".join(self.entity_names) or "-"
-
-    @classmethod
-    def of(cls, user: Any) -> frozenset[str]:
-        return joined(cls.objects.filter(group__user=user).order_by("pk").values_list("entity_names", flat=True))
-
-
-def joined(lists: Iterable[list[str]]) -> frozenset[str]:
-    return frozenset(name for names in lists for name in names)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from monitoring.models import scope
+from monitoring.models.managers import executions_by_run
 from monitoring.models.portal import RunCopy, RunEntityCopy
 from monitoring.models.warehouse import EtlRun, EtlRunEntity
 from monitoring.rules.enums import ExecutionStatus, RunStatus
@@ -13,9 +14,6 @@ from monitoring.rules.error_text import Errors, ErrorText, execution_errors, run
 from monitoring.rules.facts import Execution, Run, Watermark
 from monitoring.rules.masking import mask_login
 from monitoring.rules.scope import run_within
-
-BATCH = 500
-"""Runs per statement when reading executions: their ids are its parameters."""
 
 
 def run_of(row: RunCopy | EtlRun, executions: Iterable[RunEntityCopy | EtlRunEntity] = (), *, logins: bool) -> Run:
@@ -84,21 +82,13 @@ def shown_error(row: RunCopy | RunEntityCopy, *, logins: bool) -> ErrorText | No
 
 
 def listed_runs(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
-    """Return the copied runs without executions.
-
-    In a limited scope, costs one statement per BATCH runs: the executions determine the run's values.
-    """
+    """Return the copied runs; in a limited scope with executions, because these determine the run's values."""
     if scope.pipelines() is None:
         return tuple(run_of(copy, logins=logins) for copy in copies)
     return with_executions(copies, logins=logins)
 
 
 def with_executions(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ...]:
-    """One statement per BATCH runs."""
     listed = list(copies)
-    own: dict[int, list[RunEntityCopy]] = {}
-    for start in range(0, len(listed), BATCH):
-        ids = [copy.run_id for copy in listed[start : start + BATCH]]
-        for entity in RunEntityCopy.objects.filter(run_id__in=ids).order_by("run_entity_id"):
-            own.setdefault(entity.run_id, []).append(entity)
+    own = executions_by_run(listed)
     return tuple(run_of(copy, own.get(copy.run_id, ()), logins=logins) for copy in listed)

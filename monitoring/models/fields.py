@@ -42,13 +42,10 @@ class UtcDateTimeField(models.DateTimeField):
         if isinstance(value, datetime):
             value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
             if connection.vendor == "sqlite":
-                return value.isoformat(sep=" ", timespec=self._timespec(value))
+                # The column's digits, or all where cutting would change the time.
+                digits, unit = ("milliseconds", 1_000) if self.precision else ("seconds", 1_000_000)
+                return value.isoformat(sep=" ", timespec="microseconds" if value.microsecond % unit else digits)
         return value
-
-    def _timespec(self, value: datetime) -> str:
-        """Send the column's digits, or all where cutting would change the time."""
-        digits, unit = ("milliseconds", 1_000) if self.precision else ("seconds", 1_000_000)
-        return "microseconds" if value.microsecond % unit else digits
 
 
 class VarCharField(models.CharField):

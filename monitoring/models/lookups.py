@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,9 +20,6 @@ class DatabaseTime(Func):
     def __init__(self, after: timedelta = timedelta()) -> None:
         super().__init__()
         self.after = after
-
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
-        raise NotImplementedError(f"the clock of {connection.vendor} is not known")
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Compiled:
         return "(STATEMENT_TIMESTAMP() + %s * INTERVAL '1 second')", [self.after.total_seconds()]
@@ -61,15 +59,9 @@ class _Own:
     def compared(self, column: str, connection: Any) -> Compiled:
         raise NotImplementedError
 
-    @property
-    def length(self) -> int:
-        length: int = self.lhs.output_field.max_length
-        return length
-
-
-def _fits(text: str, length: int) -> bool:
-    """Return whether a VARCHAR of that length may hold the text. Comparisons ignore trailing blanks."""
-    return len(text.rstrip(" ")) <= length
+    def fits(self, text: str) -> bool:
+        """Return whether the column may hold the text. Comparisons ignore trailing blanks."""
+        return len(text.rstrip(" ")) <= self.lhs.output_field.max_length
 
 
 def _equal(column: str, text: str) -> Compiled:
@@ -82,7 +74,7 @@ class _Equal(_Own):
     """The database's collation defines equality, for names and searches alike."""
 
     def compared(self, column: str, connection: Any) -> Compiled:
-        if not _fits(self.rhs, self.length):
+        if not self.fits(self.rhs):
             raise EmptyResultSet
         return _equal(column, self.rhs)
 
@@ -99,7 +91,7 @@ class _In(_Own):
         return isinstance(self.lhs, Col) and isinstance(self.rhs, Iterable) and not hasattr(self.rhs, "as_sql")
 
     def compared(self, column: str, connection: Any) -> Compiled:
-        texts = [text for text in dict.fromkeys(self.rhs) if isinstance(text, str) and _fits(text, self.length)]
+        texts = [text for text in dict.fromkeys(self.rhs) if isinstance(text, str) and self.fits(text)]
         plain = [text for text in texts if text.isascii()]
         parts = [_equal(column, text) for text in texts if not text.isascii()]
         if plain:
@@ -117,7 +109,7 @@ class _Like(_Own):
 
     def compared(self, column: str, connection: Any) -> Compiled:
         text = self.rhs
-        if len(text) > self.length:
+        if len(text) > self.lhs.output_field.max_length:
             raise EmptyResultSet
         like = f"{column} LIKE {AS_VARCHAR} ESCAPE '\\'"
         pattern = f"{self.before}{text.translate(_ESCAPED)}{self.after}"
@@ -143,18 +135,15 @@ class _Moment(_Own):
     def compared(self, column: str, connection: Any) -> Compiled:
         field = self.lhs.output_field
         value: datetime = field.get_db_prep_value(self.rhs, connection, prepared=True)
-        return f"{column} {self.sign} CAST(%s AS DATETIME2({field.precision}))", [self.cut(value, field.precision)]
-
-    def cut(self, value: datetime, digits: int) -> datetime:
-        unit = 10 ** (6 - digits)
+        unit = 10 ** (6 - field.precision)
         rest = value.microsecond % unit
         if rest and self.sign == "=":
             raise EmptyResultSet
-        floor = value - timedelta(microseconds=rest)
-        try:
-            return floor + timedelta(microseconds=unit) if rest and self.up else floor
-        except OverflowError:
-            return floor
+        value -= timedelta(microseconds=rest)
+        if rest and self.up:
+            with suppress(OverflowError):
+                value += timedelta(microseconds=unit)
+        return f"{column} {self.sign} CAST(%s AS DATETIME2({field.precision}))", [value]
 
 
 def _lookup(own: type[_Own], base: type[Lookup[Any]], **attributes: Any) -> type[Lookup[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn, Self, TypeVar
 
 from django.db import models
@@ -15,12 +15,12 @@ from monitoring.rules.enums import ExecutionStatus, RunStatus
 T = TypeVar("T", bound=models.Model)
 
 
-def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-    raise WarehouseReadOnly(f"{self.model.__name__} belongs to the ETL and is only read.")
+def refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    raise WarehouseReadOnly("The warehouse's tables belong to the ETL and are only read.")
 
 
 class ReadOnlyQuerySet(models.QuerySet[Any]):
-    create = bulk_create = get_or_create = update_or_create = update = bulk_update = delete = _refuse
+    create = bulk_create = get_or_create = update_or_create = update = bulk_update = delete = refuse
 
 
 HIDDEN: dict[str, Any] = {
@@ -98,9 +98,8 @@ class ScopedRun(models.Model):
 
 
 def _entities(model: type[Any]) -> QuerySet[Any]:
-    entities: type[Any] = model._meta.get_field("run_entities").related_model
-    found: QuerySet[Any] = entities.objects.order_by()
-    return found
+    entities: Any = model._meta.get_field("run_entities").related_model
+    return entities.objects.order_by()
 
 
 def _own(model: type[Any], condition: Q | None = None) -> Q:
@@ -114,24 +113,28 @@ def _own(model: type[Any], condition: Q | None = None) -> Q:
     return Q(Exists(own.filter(run_id=OuterRef("pk"))))
 
 
-def fill_in(runs: Iterable[Any]) -> None:
-    """Set the HIDDEN columns from the visible executions. One statement per BATCH runs."""
-    by_key = {run.pk: run for run in runs}
-    keys = sorted(by_key)
-    for start in range(0, len(keys), BATCH):
-        own: dict[Any, list[Any]] = {}
-        rows = _entities(type(by_key[keys[0]])).filter(run_id__in=keys[start : start + BATCH])
-        for row in rows.order_by("run_id", "pk"):
+def executions_by_run(runs: Sequence[Any]) -> dict[int, list[Any]]:
+    """Return the visible executions by run id. One statement per BATCH runs."""
+    own: dict[int, list[Any]] = {}
+    for start in range(0, len(runs), BATCH):
+        keys = sorted(run.pk for run in runs[start : start + BATCH])
+        for row in _entities(type(runs[0])).filter(run_id__in=keys).order_by("run_id", "pk"):
             own.setdefault(row.run_id, []).append(row)
-        for key, entities in own.items():
-            _set_from(by_key[key], entities)
+    return own
 
 
-def _set_from(run: Any, entities: list[Any]) -> None:
-    statuses = [ExecutionStatus.parse(each.status) for each in entities]
-    ends = [getattr(each, run.entities_finish) for each in entities]
-    run.status = RunStatus.of(statuses).value
-    run.finished_at = None if None in ends else max(ends)
-    run.entities_succeeded = statuses.count(ExecutionStatus.SUCCESS)
-    run.entities_failed = statuses.count(ExecutionStatus.FAILED)
-    run.error_message = " | ".join(each.error_message for each in entities if each.error_message)[:4000]
+def fill_in(runs: Iterable[Any]) -> None:
+    """Set the HIDDEN columns from the visible executions."""
+    listed = list(runs)
+    own = executions_by_run(listed)
+    for run in listed:
+        entities = own.get(run.pk, [])
+        if not entities:
+            continue
+        statuses = [ExecutionStatus.parse(each.status) for each in entities]
+        ends = [getattr(each, run.entities_finish) for each in entities]
+        run.status = RunStatus.of(statuses).value
+        run.finished_at = None if None in ends else max(ends)
+        run.entities_succeeded = statuses.count(ExecutionStatus.SUCCESS)
+        run.entities_failed = statuses.count(ExecutionStatus.FAILED)
+        run.error_message = " | ".join(each.error_message for each in entities if each.error_message)[:4000]

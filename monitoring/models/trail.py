@@ -15,7 +15,7 @@ class AppendOnly(Exception):
     """Raised on changing or deleting an entry."""
 
 
-def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
     raise AppendOnly("The trail is append-only.")
 
 
@@ -54,8 +54,7 @@ class TrailEntry(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Add the entry. Raises AppendOnly for an existing one."""
         if not self._state.adding:
-            raise AppendOnly("The trail is append-only.")
+            _refuse()
         super().save(*args, **{**kwargs, "force_insert": True})
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly("The trail is append-only.")
+    delete = _refuse

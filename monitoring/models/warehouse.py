@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from etlportal.guard import WarehouseReadOnly
 from monitoring.models.fields import UtcDateTimeField, VarCharField
-from monitoring.models.managers import PipelinesManager, ReadOnlyQuerySet, RunsManager, ScopedRun
+from monitoring.models.managers import PipelinesManager, ReadOnlyQuerySet, RunsManager, ScopedRun, refuse
 
 
 class WarehouseModel(models.Model):
-    """Base of the watched tables: save and delete raise WarehouseReadOnly."""
-
     database_alias = "dw"
 
     class Meta:
         abstract = True
 
-    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise WarehouseReadOnly(f"{type(self).__name__} belongs to the ETL and is only read.")
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise WarehouseReadOnly(f"{type(self).__name__} belongs to the ETL and is only read.")
+    save = delete = refuse
 
 
 class EtlControl(WarehouseModel):

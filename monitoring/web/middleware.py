@@ -76,11 +76,11 @@ class ReaderMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         if not name.startswith("monitoring:") or name in access.OPEN or not request.user.is_authenticated:
             return
-        entry = access.PORTAL.get(name)
-        if entry is None and not getattr(getattr(view, "view_class", None), "permission_required", ()):
+        needs = access.PORTAL.get(name)
+        if needs is None and not getattr(getattr(view, "view_class", None), "permission_required", ()):
             logger.error("%s is closed: monitoring/access.py does not list it", name)
             raise PermissionDenied
-        if entry is not None and not may(request.user, *entry.needs):
+        if needs is not None and not may(request.user, *needs):
             raise PermissionDenied
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

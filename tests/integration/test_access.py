@@ -35,7 +35,6 @@ from monitoring.access import (
     UNMASK,
     VIEW,
     WHOLE_ONLY,
-    Kind,
     may,
 )
 from monitoring.admin.masking import MASKS
@@ -105,21 +104,21 @@ def test_every_address_is_listed_and_every_listed_one_exists() -> None:
 
 def test_every_view_asks_for_what_the_list_says() -> None:
     """Pages and blocks check it themselves too: a block is also rendered inside a page."""
-    for name, entry in PORTAL.items():
+    for name, needs in PORTAL.items():
         view = getattr(PATTERNS[name].callback, "view_class", None)
         if issubclass(view or object, Page | Block):
-            assert view.permission_required == entry.needs, name
+            assert view.permission_required == needs, name
         elif own := getattr(view, "permission_required", ()):
-            assert own == entry.needs, name
-        assert (entry.kind is Kind.BLOCK) == issubclass(view or object, Block), name
-        assert (entry.kind is Kind.FILE) == ("kind" in PATTERNS[name].pattern.converters), name
+            assert own == needs, name
+        assert (name in access.BLOCKS) == issubclass(view or object, Block), name
+        assert (name in access.FILES) == ("kind" in PATTERNS[name].pattern.converters), name
 
 
 def test_an_address_that_nobody_listed_is_closed(
     client_as: Clients, monkeypatch: pytest.MonkeyPatch, snapshot_stored: Any
 ) -> None:
     snapshot_stored(worlds.build())
-    others = {name: entry for name, entry in PORTAL.items() if name != "monitoring:runs-list-export"}
+    others = {name: needs for name, needs in PORTAL.items() if name != "monitoring:runs-list-export"}
     monkeypatch.setattr(access, "PORTAL", others)
     assert client_as("admin").get("/runs/runs.csv").status_code == 403
 
@@ -152,9 +151,9 @@ def test_the_admins_tables_are_the_list() -> None:
 def test_the_document_is_the_list() -> None:
     text = document.DOCUMENT.read_text(encoding="utf-8")
     assert document.written(text) == text, "python -m tools.access"
-    for name, entry in PORTAL.items():
+    for name, needs in PORTAL.items():
         assert f"`{name.removeprefix('monitoring:')}`" in text
-        assert entry.needs == () or f"`{entry.needs[0]}`" in text
+        assert needs == () or f"`{needs[0]}`" in text
 
 
 @pytest.fixture
@@ -203,7 +202,7 @@ def expected(name: str, permissions: frozenset[str] | None) -> set[int]:
     if permissions is None:
         return {302}
     if name in PORTAL:
-        return opened if set(PORTAL[name].needs) <= permissions else {403}
+        return opened if set(PORTAL[name]) <= permissions else {403}
     if name in ACCOUNT:
         return opened
     if "monitoring.view_etlrun" not in permissions:
@@ -274,7 +273,7 @@ def test_what_a_role_may_not_see_is_in_nothing_that_it_gets_and_no_link_is_close
     snapshot_stored(snapshot)
     forbidden = [text for needs, texts in CANARIES.items() if needs not in GROUPS[role] for text in texts]
     client = client_as(role)
-    opened = [address_of(name, furnished) for name, entry in PORTAL.items() if set(entry.needs) <= GROUPS[role]]
+    opened = [address_of(name, furnished) for name, needs in PORTAL.items() if set(needs) <= GROUPS[role]]
     asked = [f"/runs/?by=cnry&q={text}" for text in ("cnry.starter", "cnry.quoted")]
     followed = 0
     for address, response in crawled(client, ["/", *opened, *asked, "/runs/runs.csv?by=cnry.starter"]):

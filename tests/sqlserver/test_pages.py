@@ -30,13 +30,11 @@ OPEN = {"healthz": (200,), "readyz": (200, 503), "metrics": (404,)}
 """Addresses without sign-in. (Without METRICS_TOKEN /metrics does not exist.)"""
 SHOWN = sorted(
     name.removeprefix("monitoring:")
-    for name, entry in access.PORTAL.items()
-    if entry.kind is not access.Kind.ACTION and name.removeprefix("monitoring:") not in LEADS_ON
+    for name in access.PORTAL.keys() - access.ACTIONS.keys()
+    if name.removeprefix("monitoring:") not in LEADS_ON
 )
 """Pages, blocks and exports. (tests/integration/test_access.py tests that others are denied.)"""
-ACTIONS = sorted(
-    name.removeprefix("monitoring:") for name, entry in access.PORTAL.items() if entry.kind is access.Kind.ACTION
-)
+ACTIONS = sorted(name.removeprefix("monitoring:") for name in access.ACTIONS)
 KINDS = ("csv", "xlsx")
 
 WATCHED = ("etlcontrol", "etlrun", "etlrunentity", "connectionloginevent")
@@ -79,7 +77,7 @@ def arguments(a_run: int) -> dict[str, Any]:
 
 
 def allowed(portal: Portal, role: str, name: str) -> bool:
-    return bool(portal.users[role].has_perms(access.PORTAL[f"monitoring:{name}"].needs))
+    return bool(portal.users[role].has_perms(access.PORTAL[f"monitoring:{name}"]))
 
 
 @pytest.mark.parametrize("role", ROLES)
