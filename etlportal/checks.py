@@ -1,15 +1,4 @@
-"""System checks for `manage.py check`, each with an id and a hint.
-
-| id | level | when |
-|---|---|---|
-| etlportal.E001 | error | the data folder cannot be written |
-| etlportal.E002 | error | demo users exist where a SQL Server is configured (`check --database default`) |
-| etlportal.E003 | error | an interval or a retention is not a positive number |
-| etlportal.W001 | warning, --deploy | the warehouse is the embedded demonstration |
-| etlportal.W002 | warning, --deploy | ALLOWED_HOSTS allows every host name |
-| etlportal.W003 | warning, --deploy | traffic to the SQL Server is not encrypted, or its certificate not verified |
-| etlportal.W004 | warning, --deploy | the portal signs in to the SQL Server as its administrator |
-"""
+"""System checks for `manage.py check` (E: always, W: with --deploy), each with an id and a hint."""
 
 from __future__ import annotations
 
@@ -17,6 +6,7 @@ import os
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections
 
@@ -52,17 +42,6 @@ def positive_numbers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def no_demo_users(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
     if settings.EMBEDDED or "default" not in (databases or ()):
         return []
-    names = _demo_users()
-    if not names:
-        return []
-    hint = "Delete them, or give them other passwords: manage.py changepassword NAME."
-    text = f"Demo users with the published password exist: {', '.join(names)}."
-    return [Error(text, hint=hint, id="etlportal.E002")]
-
-
-def _demo_users() -> list[str]:
-    from django.contrib.auth import get_user_model
-
     model = get_user_model()
     try:
         if model._meta.db_table not in connections["default"].introspection.table_names():
@@ -70,41 +49,40 @@ def _demo_users() -> list[str]:
         users = list(model.objects.using("default").filter(username__in=DEMO_USERS).order_by("username"))
     except DatabaseError:
         return []  # Django's own check reports a database that does not answer
-    return [user.get_username() for user in users if user.check_password(DEMO_PASSWORD)]
+    names = [user.get_username() for user in users if user.check_password(DEMO_PASSWORD)]
+    if not names:
+        return []
+    hint = "Delete them, or give them other passwords: manage.py changepassword NAME."
+    text = f"Demo users with the published password exist: {', '.join(names)}."
+    return [Error(text, hint=hint, id="etlportal.E002")]
 
 
 @register(Tags.security, deploy=True)
-def real_warehouse(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if not settings.EMBEDDED:
-        return []
-    hint = "Set ETL_SQL_SERVER (and ETL_SQL_USER, ETL_SQL_PASSWORD). The demonstration is for one machine's own use."
-    return [Warning("The warehouse is the embedded demonstration.", hint=hint, id="etlportal.W001")]
-
-
-@register(Tags.security, deploy=True)
-def named_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if "*" not in settings.ALLOWED_HOSTS:
-        return []
-    hint = "Set ALLOWED_HOSTS to the names people type, separated by commas."
-    return [Warning("ALLOWED_HOSTS answers any host name.", hint=hint, id="etlportal.W002")]
-
-
-@register(Tags.security, deploy=True)
-def verified_traffic(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    options = settings.DATABASES["dw"]["OPTIONS"]
-    if settings.EMBEDDED or (options["encrypt"] not in UNENCRYPTED and options["trust_server_certificate"] == "no"):
-        return []
-    hint = (
-        "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the "
-        "authority that signed the server's certificate."
+def deployment(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    real, warehouse = not settings.EMBEDDED, settings.DATABASES["dw"]
+    options = warehouse["OPTIONS"]
+    unverified = real and (options["encrypt"] in UNENCRYPTED or options["trust_server_certificate"] != "no")
+    possible = (
+        (
+            *(not real, "W001", "The warehouse is the embedded demonstration."),
+            "Set ETL_SQL_SERVER (and ETL_SQL_USER, ETL_SQL_PASSWORD). The demonstration is for one machine's own use.",
+        ),
+        (
+            *("*" in settings.ALLOWED_HOSTS, "W002", "ALLOWED_HOSTS answers any host name."),
+            "Set ALLOWED_HOSTS to the names people type, separated by commas.",
+        ),
+        (
+            *(unverified, "W003", "Traffic to the SQL Server is not encrypted, or its certificate is not verified."),
+            "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and have this machine trust the "
+            "authority that signed the server's certificate.",
+        ),
+        (
+            *(
+                real and warehouse.get("USER", "").lower() == "sa",
+                "W004",
+                "The portal signs in to the SQL Server as sa.",
+            ),
+            "Create the login etl_monitor with SELECT on ctl, audit, dim, fact and core (see sql/sqlserver/).",
+        ),
     )
-    text = "Traffic to the SQL Server is not encrypted, or its certificate is not verified."
-    return [Warning(text, hint=hint, id="etlportal.W003")]
-
-
-@register(Tags.security, deploy=True)
-def least_privilege(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.EMBEDDED or settings.DATABASES["dw"].get("USER", "").lower() != "sa":
-        return []
-    hint = "Create the login etl_monitor with SELECT on ctl, audit, dim, fact and core (see sql/sqlserver/)."
-    return [Warning("The portal signs in to the SQL Server as sa.", hint=hint, id="etlportal.W004")]
+    return [Warning(text, hint=hint, id=f"etlportal.{code}") for wrong, code, text, hint in possible if wrong]

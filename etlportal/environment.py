@@ -81,13 +81,9 @@ LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 def build_caches(env: Environment) -> dict[str, dict[str, Any]]:
     """Return CACHES. Raises ImproperlyConfigured naming REDIS_URL, never its password.
 
-    - `default` is shared by all processes: rate limits, used one-time codes, export slots. It is a table of the
-      portal's own database, or the Redis of REDIS_URL with that table as fallback.
-    - `local` is each process's own memory: what pages keep for some seconds.
-    - `rights` is each process's own memory too: user permissions (monitoring/access.py).
-
-    redis://:password@host:6379/0, rediss://user:password@host:6380/0?ssl_ca_certs=/path/ca.pem,
-    unix:///run/redis/redis.sock?db=0. Special characters of a user name or password are percent-encoded.
+    All processes share `default` (rate limits, used one-time codes, export slots): a table of the portal's own
+    database, or the Redis of REDIS_URL with that table as fallback. `local` (what pages keep for some seconds) and
+    `rights` (monitoring/access.py) are each process's own memory.
     """
     shared: dict[str, Any] = {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",

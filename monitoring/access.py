@@ -33,7 +33,7 @@ def _need(needs: Needs, names: str) -> dict[str, Needs]:
     return {f"monitoring:{name}": needs for name in names.split()}
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
@@ -99,7 +99,7 @@ ACTIONS = {
 
 PORTAL = PAGES | BLOCKS | FILES | ACTIONS
 
-OPEN = _names(
+OPEN = names(
     """
     monitoring:healthz monitoring:readyz monitoring:metrics
     account_login account_signup account_inactive account_reset_password account_reset_password_done
@@ -110,7 +110,7 @@ OPEN = _names(
 )
 """URLs without sign-in. /metrics names pipelines: it requires METRICS_TOKEN, and answers 404 without one."""
 
-ACCOUNT = _names(
+ACCOUNT = names(
     """
     account_logout account_reauthenticate account_change_password account_set_password
     mfa_index mfa_reauthenticate mfa_activate_totp mfa_deactivate_totp mfa_view_recovery_codes

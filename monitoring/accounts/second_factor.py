@@ -11,26 +11,15 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from monitoring.access import has_second_factor, rights_of
+from monitoring.access import has_second_factor, names, rights_of
 
-OPEN = frozenset(
-    {
-        "account_logout",
-        "account_change_password",
-        "account_reauthenticate",
-        "mfa_index",
-        "mfa_activate_totp",
-        "mfa_add_webauthn",
-        "mfa_list_webauthn",
-        "mfa_reauthenticate",
-        "mfa_reauthenticate_webauthn",
-        "mfa_view_recovery_codes",
-        "mfa_download_recovery_codes",
-        "monitoring:preference-set",
-        "monitoring:healthz",
-        "monitoring:readyz",
-        "monitoring:metrics",
-    }
+OPEN = names(
+    """
+    account_logout account_change_password account_reauthenticate
+    mfa_index mfa_activate_totp mfa_add_webauthn mfa_list_webauthn mfa_reauthenticate mfa_reauthenticate_webauthn
+    mfa_view_recovery_codes mfa_download_recovery_codes
+    monitoring:preference-set monitoring:healthz monitoring:readyz monitoring:metrics
+    """
 )
 
 

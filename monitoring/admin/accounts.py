@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from monitoring.admin import filters
-from monitoring.admin.readonly import UnrestrictedUsersAdmin
+from monitoring.admin.readonly import UnrestrictedUsersAdmin, never
 from monitoring.models import GroupPolicy, GroupScope, PortalSettings
 from monitoring.rules.enums import TrailAction
 from monitoring.web.activity import note
@@ -86,12 +86,7 @@ class PortalUserAdmin(UserAdmin):
 @admin.register(PortalSettings)
 class PortalSettingsAdmin(admin.ModelAdmin):
     list_display = ("__str__", "signup_open", "signup_viewer", "superusers_need_second_factor")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+    has_add_permission = has_delete_permission = never
 
 
 @admin.register(GroupPolicy)

@@ -78,7 +78,12 @@ class PipelineSettingsForm(forms.ModelForm):
 class PipelineSettingsAdmin(admin.ModelAdmin):
     form = PipelineSettingsForm
     list_display = (
-        *("entity_name", "owner", "is_required", "late_warning_minutes", "late_critical_minutes", "updated_at"),
+        "entity_name",
+        "owner",
+        "is_required",
+        "late_warning_minutes",
+        "late_critical_minutes",
+        "updated_at",
     )
     search_fields = ("entity_name", "owner")
     show_full_result_count = False
@@ -128,15 +133,8 @@ class PipelineSampleAdmin(OwnKeyedAdmin):
 class PipelineRollupAdmin(OwnKeyedAdmin):
     period_at = "start"
     list_display = (
-        *("id", "start", "grain", "entity_name", "samples", "status_worst"),
-        *(
-            "source_total",
-            "target_total",
-            "eligible_max",
-            "served_lag_seconds_max",
-            "coverage_percent_last",
-            "executions",
-        ),
+        *("id", "start", "grain", "entity_name", "samples", "status_worst", "source_total", "target_total"),
+        *("eligible_max", "served_lag_seconds_max", "coverage_percent_last", "executions"),
         *("succeeded", "failed", "upserted", "duration_seconds_max"),
     )
     list_filter = (filters.WindowFilter, filters.GrainFilter, filters.PipelineFilter)

@@ -33,6 +33,10 @@ from monitoring.web.sheets import MEDIA_TYPES, Sheet
 View = Callable[..., Any]
 
 
+def never(self: admin.ModelAdmin, request: HttpRequest, obj: Model | None = None) -> bool:
+    return False
+
+
 class UnrestrictedUsersAdmin(admin.ModelAdmin):
     """Closed to users limited to some pipelines, because the table names every pipeline."""
 
@@ -97,10 +101,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     hidden_fields: tuple[str, ...] = ()
     more_fields: tuple[str, ...] = ()
 
-    def _never(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    has_add_permission = has_change_permission = has_delete_permission = _never
+    has_add_permission = has_change_permission = has_delete_permission = never
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of list and row, and their exports. There are no others."""

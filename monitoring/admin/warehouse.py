@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.admin import filters, related
 from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin
 from monitoring.admin.related import AROUND, Links, Related, between, detail_url, events_url, list_url, url_or_none
-from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
+from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, scope
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.web import parts
 
@@ -68,19 +68,13 @@ class EtlRunAdmin(KeyedAdmin):
         return parts.status(RunStatus.parse(row.status))
 
     def related(self, request: HttpRequest, obj: EtlRun) -> list[Related]:
-        return [
-            *related.run_entities(request, obj),
-            *related.events(request, obj.started_at, obj.finished_at),
-        ]
+        return [*related.run_entities(request, obj), *related.events(request, obj.started_at, obj.finished_at)]
 
     def links(self, request: HttpRequest, obj: EtlRun) -> Links:
         return [
             (_("This run in the portal"), url_or_none("monitoring:run", obj.run_id)),
             (_("Its run entities"), list_url(request, EtlRunEntity, run=obj.run_id)),
-            (
-                _("Login events around it"),
-                events_url(request, obj.started_at, obj.finished_at),
-            ),
+            (_("Login events around it"), events_url(request, obj.started_at, obj.finished_at)),
         ]
 
 
@@ -124,10 +118,7 @@ class EtlRunEntityAdmin(KeyedAdmin):
             (_("Its run in the portal"), url_or_none("monitoring:run", obj.run_id)),
             (_("Its pipeline in the portal"), url_or_none("monitoring:pipeline", obj.entity_name)),
             (_("Its control row"), detail_url(request, EtlControl, obj.entity_name)),
-            (
-                _("Login events around it"),
-                events_url(request, obj.entity_started_at, obj.entity_finished_at),
-            ),
+            (_("Login events around it"), events_url(request, obj.entity_started_at, obj.entity_finished_at)),
         ]
 
 
@@ -152,9 +143,7 @@ class ConnectionLoginEventAdmin(KeyedAdmin):
 
     def links(self, request: HttpRequest, obj: ConnectionLoginEvent) -> Links:
         moment = obj.event_time_utc
-        page = None
-        if request.user.has_perm("monitoring.view_connections"):
-            page = url_or_none("monitoring:connections")
+        page = url_or_none("monitoring:connections") if scope.reader_scope().logins else None
         return [
             (_("Connection audit in the portal"), page),
             (_("Runs around it"), list_url(request, EtlRun, **between(moment - 5 * AROUND, moment))),

@@ -12,14 +12,10 @@ from monitoring.rules.error_text import ErrorText
 
 
 class UtcDateTimeField(models.DateTimeField):
-    """A DATETIME2 that holds UTC without an offset.
+    """A DATETIME2 that holds UTC without an offset, read as an aware datetime. `precision`: its fractional digits.
 
-    Reads as an aware datetime in UTC; a parameter goes out naive, so that SQL Server compares
-    DATETIME2 with DATETIME2 and can seek (an offset would turn the column into DATETIMEOFFSET).
-
-    `precision` is the column's fractional digits: 0 for DATETIME2(0), 3 for DATETIME2(3) and
-    DATETIME. SQLite compares text, and the embedded tables hold exactly that many digits
-    (sql/embedded), so a parameter must not have fewer.
+    A parameter is naive: compared with an offset, SQL Server would convert the column and could not seek. SQLite
+    compares text, so a parameter must not have fewer digits than the embedded tables.
     """
 
     def __init__(self, *args: Any, precision: int = 0, **kwargs: Any) -> None:

@@ -380,16 +380,18 @@ def test_demo_users_are_an_error_beside_a_real_warehouse(settings: Any, users: d
 
 
 def test_the_demonstration_is_no_deployment(settings: Any) -> None:
-    assert _ids(checks.real_warehouse(None)) == ["etlportal.W001"]
+    assert _ids(checks.deployment(None)) == ["etlportal.W001"]
     settings.EMBEDDED = False
-    assert checks.real_warehouse(None) == []
+    options = {"encrypt": "yes", "trust_server_certificate": "no"}
+    with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options}}):
+        assert checks.deployment(None) == []
 
 
 def test_any_host_is_told(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["portal.example.com"]
-    assert checks.named_hosts(None) == []
+    assert "etlportal.W002" not in _ids(checks.deployment(None))
     settings.ALLOWED_HOSTS = ["*"]
-    assert _ids(checks.named_hosts(None)) == ["etlportal.W002"]
+    assert "etlportal.W002" in _ids(checks.deployment(None))
 
 
 @pytest.mark.parametrize(
@@ -406,13 +408,14 @@ def test_unverified_traffic_is_told(settings: Any, encrypt: str, trust: str, ids
     # The setting is replaced, not the connection: the tests keep theirs.
     options = {"encrypt": encrypt, "trust_server_certificate": trust}
     with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options, "USER": ""}}):
-        assert checks.verified_traffic(None) == []
+        assert _ids(checks.deployment(None)) == ["etlportal.W001"]
         settings.EMBEDDED = False
-        assert _ids(checks.verified_traffic(None)) == ids
+        assert _ids(checks.deployment(None)) == ids
 
 
 def test_the_administrator_is_told(settings: Any) -> None:
-    with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": {}, "USER": "SA"}}):
-        assert checks.least_privilege(None) == []
+    options = {"encrypt": "yes", "trust_server_certificate": "no"}
+    with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options, "USER": "SA"}}):
+        assert _ids(checks.deployment(None)) == ["etlportal.W001"]
         settings.EMBEDDED = False
-        assert _ids(checks.least_privilege(None)) == ["etlportal.W004"]
+        assert _ids(checks.deployment(None)) == ["etlportal.W004"]
