@@ -14,7 +14,7 @@ from monitoring.runs import views as runs
 from monitoring.summary import views as summary
 from monitoring.web import health, metrics
 from monitoring.web.blocks import Block
-from monitoring.web.converters import EntityConverter
+from monitoring.web.links import EntityConverter
 from monitoring.web.preflight import OPENING
 
 app_name = "monitoring"

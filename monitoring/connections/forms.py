@@ -14,9 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.connections.queries import DEFAULT_WINDOW, NONE, WINDOWS, Window
 from monitoring.connections.texts import COLUMNS
 from monitoring.rules.login_events import Figures
-from monitoring.web.audit_links import utc_stamp
 from monitoring.web.filters import TableForm
-from monitoring.web.formats import number_text, time_text
+from monitoring.web.formats import machine_text, number_text, time_text
 
 MOST_CHOICES = 100
 LONGEST_NAME = 256
@@ -54,7 +53,7 @@ class WindowForm(forms.Form):
     def asked(self) -> dict[str, str]:
         if self.window.since is None or self.window.until is None:
             return {"window": self.window.key if self.window.key != DEFAULT_WINDOW else ""}
-        return {"from": utc_stamp(self.window.since), "to": utc_stamp(self.window.until)}
+        return {"from": machine_text(self.window.since), "to": machine_text(self.window.until)}
 
     def _named(self, key: str) -> Window:
         if key and key not in WINDOWS:
@@ -123,10 +122,6 @@ class EventsForm(TableForm):
             localize=False,
             error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), wrong),
         )
-
-    def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        # Another filter starts at the newest event again.
-        return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     @property
     def narrowing(self) -> dict[str, str]:

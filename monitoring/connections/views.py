@@ -44,12 +44,12 @@ from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import export, keyset
 from monitoring.web.activity import note
-from monitoring.web.audit_links import around_run, audit_url
 from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import forget
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
 from monitoring.web.labels import label
+from monitoring.web.links import around_run, audit_url
 from monitoring.web.preflight import OPENING
 from monitoring.web.tables import PortalTable
 

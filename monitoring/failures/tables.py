@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.rules.enums import FailureState
 from monitoring.web import graphics, parts
 from monitoring.web.failure_groups import FailureGroup, days_sentence
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import TEXT_LENGTH, TableForm, class_choices, search_field
 from monitoring.web.labels import label
+from monitoring.web.parts import pipeline_link, run_link
+from monitoring.web.problems import advice_for
 from monitoring.web.tables import (
     Column,
     CountColumn,
@@ -30,7 +31,6 @@ from monitoring.web.tables import (
     TimeColumn,
     WordsColumn,
 )
-from monitoring.web.texts import pipeline_link, run_link
 
 PIPELINES_SHOWN = 3
 

@@ -17,7 +17,6 @@ from monitoring.rules.error_text import parse
 from monitoring.rules.facts import Execution
 from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.web import export, keyset
-from monitoring.web.audit_links import AROUND, around_failed, audit_url
 from monitoring.web.blocks import Block, Page
 from monitoring.web.errors import NothingHere
 from monitoring.web.failure_groups import (
@@ -29,10 +28,11 @@ from monitoring.web.failure_groups import (
     failure_group,
     failure_groups,
 )
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import filters
 from monitoring.web.formats import short_day
+from monitoring.web.links import AROUND, around_failed, audit_url
 from monitoring.web.preflight import OPENING
+from monitoring.web.problems import advice_for
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
 LAST_SEEN_FIRST = "-last_seen"

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -13,9 +14,9 @@ from monitoring.rules.facts import Count, Pipeline
 from monitoring.rules.figures import DAY, HOUR
 from monitoring.rules.freshness_timeline import MarkCode, Timeline, TimelineState, ZoneCode
 from monitoring.rules.integrity import Basis, CheckCode, CheckResult, Reason
-from monitoring.web.formats import count, duration, number, percent, speed
+from monitoring.web.formats import count, duration, moment, number, percent, speed
+from monitoring.web.parts import elapsed, sentence, when
 from monitoring.web.problems import problem_text
-from monitoring.web.texts import Text, age, text, time
 
 if TYPE_CHECKING:
     from monitoring.pipelines.trends import Trend
@@ -94,21 +95,23 @@ def tone(timeline: Timeline) -> str:
     return "ok" if timeline.state in idle else "running"
 
 
-def timeline_sentence(timeline: Timeline, pipeline: Pipeline) -> Text:
+def timeline_sentence(timeline: Timeline, pipeline: Pipeline, *, spoken: bool = False) -> SafeString:
+    """`spoken`: for screen readers, with the times written out."""
+    at, since = (moment, moment) if spoken else (when, elapsed)
     marks = {mark.code: mark.at for mark in timeline.marks}
     oldest, watermark, newest = (
         marks.get(code) for code in (MarkCode.OLDEST_PENDING, MarkCode.WATERMARK, MarkCode.NEWEST)
     )
     if timeline.state is TimelineState.QUIET and newest is not None:
-        return text(_QUIET_SINCE, {"newest": time(newest)})
+        return sentence(_QUIET_SINCE, {"newest": at(newest)})
     values = {
         "rows": _rows(pipeline.source.eligible),
         "cooling": _rows(pipeline.source.cooling),
         "cutoff": number(pipeline.control.cutoff_minutes),
-        "waiting": age(oldest) if oldest else "?",
-        "watermark": time(watermark) if watermark else "?",
+        "waiting": since(oldest) if oldest else "?",
+        "watermark": at(watermark) if watermark else "?",
     }
-    return text(_SENTENCES[timeline.state], values)
+    return sentence(_SENTENCES[timeline.state], values)
 
 
 def _rows(rows: Count | None) -> str:

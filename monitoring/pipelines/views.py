@@ -29,16 +29,15 @@ from monitoring.rules.figures import DEFAULT_RANGE, RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
-from monitoring.web.audit_links import around_failed
 from monitoring.web.blocks import Block, Page
 from monitoring.web.failure_groups import in_short
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, filters
 from monitoring.web.formats import duration
 from monitoring.web.labels import label
+from monitoring.web.links import around_failed
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING
-from monitoring.web.problems import problem_text
+from monitoring.web.problems import advice_for, problem_text
 from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import moved_text
 from monitoring.web.unmask import unmasked_until
@@ -84,6 +83,7 @@ class PipelineTimeline(PipelineBlock):
             "state": STATES[timeline.state],
             "tone": tone(timeline),
             "sentence": timeline_sentence(timeline, pipeline),
+            "spoken": timeline_sentence(timeline, pipeline, spoken=True),
             "marks": [
                 {
                     "mark": mark,

@@ -16,10 +16,10 @@ from monitoring.models import RunCopy, scope
 from monitoring.models.managers import of_status
 from monitoring.rules.enums import RunStatus
 from monitoring.web import parts
-from monitoring.web.failure_texts import class_text
 from monitoring.web.filters import TEXT_LENGTH, TableForm
 from monitoring.web.labels import label
 from monitoring.web.parts import sign_of
+from monitoring.web.problems import class_text
 from monitoring.web.tables import (
     ERROR_SHOWN,
     Column,
@@ -198,10 +198,6 @@ class RunsForm(TableForm):
         super().__init__(data, sortable=frozenset([*names, *(f"-{name}" for name in names)]), **kwargs)
         if not logins:
             del self.fields["by"]
-
-    def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        """Leave out the page: it belongs to the previous filters."""
-        return [(name, value) for name, value in super().others(data) if name not in ("after", "before")]
 
     @property
     def order(self) -> str:

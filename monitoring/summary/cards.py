@@ -17,7 +17,7 @@ from monitoring.summary.queries import DayRuns, Trend, TrendPoint, newest_point
 from monitoring.web import parts
 from monitoring.web.formats import duration_text, number_text, percent_text
 from monitoring.web.parts import sign_of
-from monitoring.web.readings import Missing, Reading, blind, draw, last_known_mark, late_since, reading, reason
+from monitoring.web.readings import Missing, Reading, blind, draw, late_since, mark, reading, reason
 
 T = TypeVar("T")
 Format = Callable[[float], str]
@@ -228,7 +228,7 @@ class _Cards:
         return Card(
             age=self.snapshot.stale_since if unread else self.at,
             ticked=unread is None,
-            note=format_html("{} {}", last_known_mark(unread), note) if unread else note,
+            note=format_html("{} {}", mark(unread), note) if unread else note,
             tone="" if severity is Severity.OK else sign_of(severity).tone,
             spark=points if drawn else (),
             spark_label=spark_text(spark, form) if drawn else "",

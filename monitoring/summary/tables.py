@@ -16,10 +16,9 @@ from monitoring.rules.enums import ProblemCode, Structure
 from monitoring.rules.error_text import ErrorText, parse
 from monitoring.rules.facts import Execution
 from monitoring.web import parts, readings
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.filters import TableForm, class_choices, search_field
 from monitoring.web.labels import label
-from monitoring.web.problems import problem_text
+from monitoring.web.problems import advice_for, problem_text
 from monitoring.web.readings import Missing, PipelineReadings, Reading
 from monitoring.web.tables import (
     Column,

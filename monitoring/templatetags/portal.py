@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,25 +12,47 @@ from django.utils.html import json_script
 from django.utils.safestring import SafeString
 from django_tables2.columns import BoundColumn
 
-from monitoring.web import graphics, parts
-from monitoring.web.browsers import browser_name
+from monitoring.web import graphics, parts, readings
 
 register = template.Library()
 
 for tag in (
     *(parts.age, parts.duration, parts.elapsed, parts.icon, parts.none, parts.number, parts.percent),
-    *(parts.rate, parts.rows, parts.status, parts.unknown, parts.value, parts.when),
-    *(graphics.sparkline, graphics.day_bars, graphics.progress),
+    *(parts.pipeline_link, parts.rate, parts.rows, parts.run_link, parts.status, parts.unknown, parts.value),
+    *(parts.when, graphics.sparkline, graphics.day_bars, graphics.progress),
 ):
     register.simple_tag(tag)
 register.simple_tag(parts.help_button, name="help")
+register.simple_tag(readings.draw, name="reading")
+register.simple_tag(readings.mark, name="last_known")
 
+BROWSERS = {
+    "Edg": "Edge",
+    "EdgA": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "CriOS": "Chrome",
+    "HeadlessChrome": "Chrome",
+    "Chrome": "Chrome",
+    "Version": "Safari",
+}
+"""The first match counts, because most browsers also claim to be others. "Version" is Safari's only with "Safari"."""
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "CrOS": "ChromeOS",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
 MESSAGE_TONES = {"success": "ok", "error": "failed", "warning": "warning"}
 
 
 @register.filter
 def cell_attrs(column: BoundColumn) -> SafeString:
-    """Return the attributes of a column's cells, made once per table."""
     made: SafeString | None = getattr(column, "made_cell_attrs", None)
     if made is None:
         made = column.made_cell_attrs = column.attrs["td"].as_html()
@@ -38,13 +61,17 @@ def cell_attrs(column: BoundColumn) -> SafeString:
 
 @register.filter
 def browser(user_agent: str) -> str:
-    """Return the name of a User-Agent header's browser, "" if it is unknown."""
-    return browser_name(user_agent or "")
+    """Return for example "Firefox 140, Windows" for a User-Agent header; "" for an unknown browser."""
+    system = next((name for part, name in SYSTEMS.items() if part in user_agent), "")
+    for part, name in BROWSERS.items():
+        found = re.search(rf"\b{part}/(\d+)", user_agent)
+        if found and (name != "Safari" or "Safari/" in user_agent):
+            return f"{name} {found[1]}, {system}" if system else f"{name} {found[1]}"
+    return ""
 
 
 @register.filter
 def tone(level_tag: str) -> str:
-    """Return the tone of a message of django.contrib.messages."""
     return MESSAGE_TONES.get(level_tag, "info")
 
 
@@ -66,7 +93,6 @@ def card(
 
 @register.simple_block_tag
 def callout(content: str, tone: str = "info", title: str = "", id: str = "") -> SafeString:
-    """A message that stands out, in a tone."""
     return render_to_string("components/callout.html", {"content": content, "tone": tone, "title": title, "id": id})
 
 

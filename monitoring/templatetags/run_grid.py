@@ -49,9 +49,9 @@ class RunGrid:
 
 
 def run_grid(snapshot: Snapshot, runs: int = RUNS_SHOWN) -> RunGrid:
-    """Return the latest `runs` runs by every pipeline that took part in one of them, control row or not.
+    """Return the latest `runs` runs by every pipeline in one of them, with a control row or not.
 
-    The height of a bar is the duration relative to the longest of its row: pipelines differ too much to share a scale.
+    Each row has its own scale of durations.
     """
     shown = tuple(reversed(snapshot.recent_runs[:runs]))
     by_pipeline: dict[str, dict[int, Execution]] = {}
@@ -82,7 +82,6 @@ def _cell(execution: Execution | None, longest: float) -> Cell:
 
 @register.simple_tag
 def grid_cell(cell: Cell) -> SafeString:
-    """Return an execution's bar with a link to its run, or a text for screen readers where there is none."""
     execution = cell.execution
     if execution is None:
         return format_html('<span class="visually-hidden">{}</span>', gettext("not in this run"))
@@ -101,14 +100,13 @@ def grid_cell(cell: Cell) -> SafeString:
 
 @register.simple_tag
 def grid_run(run: Run) -> SafeString:
-    """Return the mark of a run at the head of its column; its tooltip has status, start and login."""
     sign = sign_of(run.status)
     words = f"#{run.run_id} {sign.word} · {time_text(run.started_at)} · {run.started_by}"
     return _linked("cell cell--run", sign.tone, run.run_id, words, SafeString(""), focus=True)
 
 
 def _linked(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
-    """Only the marks of the runs can be reached with the Tab key: there are hundreds of cells."""
+    """Only the runs can be reached with the Tab key: there are hundreds of cells."""
     return format_html(
         '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
         css,

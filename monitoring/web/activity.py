@@ -51,10 +51,9 @@ def record(
     outcome: TrailOutcome = TrailOutcome.DONE,
     **detail: Detail,
 ) -> TrailEntry:
-    """Add an entry. `by` is the user's name, or the typed name of a failed sign-in.
+    """Add an entry. The row belongs to the transaction of the caller; a rollback also drops the JSON line.
 
-    The row belongs to the caller's transaction, and a rollback also drops the JSON line. `detail` holds numbers and
-    short texts, no secrets and no personal values.
+    `by` is the user name, or the typed name of a failed sign-in. `detail` holds no secrets and no personal data.
     """
     entry = TrailEntry.objects.create(
         at=now,
@@ -65,28 +64,20 @@ def record(
         outcome=outcome.value,
         detail={name: value[:1000] if isinstance(value, str) else value for name, value in detail.items()},
     )
-    transaction.on_commit(lambda: lines.info(json_line(entry)))
+    line = {
+        "at": entry.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "trail": entry.pk,
+        "user": entry.user_name,
+        "address": entry.address,
+        "action": entry.action,
+        "object": entry.object,
+        "outcome": entry.outcome,
+        "detail": entry.detail,
+    }
+    transaction.on_commit(lambda: lines.info(json.dumps(line)))
     return entry
 
 
-def json_line(entry: TrailEntry) -> str:
-    """Return the entry as one line of JSON: at (ISO 8601, UTC), user, address, action, object, outcome, detail."""
-    return json.dumps(
-        {
-            "at": entry.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "trail": entry.pk,
-            "user": entry.user_name,
-            "address": entry.address,
-            "action": entry.action,
-            "object": entry.object,
-            "outcome": entry.outcome,
-            "detail": entry.detail,
-        },
-        ensure_ascii=True,
-    )
-
-
-FILTER_LENGTH = 500
 COMMAND_LINE = "manage.py"
 """The user name for changes outside of requests."""
 
@@ -95,7 +86,6 @@ _doer: ContextVar[str] = ContextVar("trail_doer", default="")
 
 @contextmanager
 def doing(by: str) -> Iterator[None]:
-    """Record changes inside the block as made by `by`, not by the signed-in user."""
     token = _doer.set(by)
     try:
         yield
@@ -123,7 +113,7 @@ def note(
     by: str | None = None,
     **detail: Detail,
 ) -> None:
-    """Record an action of `by`, or of the signed-in user."""
+    """Record an action of `by`, else of the user of `doing`, else of the signed-in user."""
     user = getattr(request, "user", None)
     if by is None:
         by = user.get_username() if user is not None and user.is_authenticated else COMMAND_LINE
@@ -132,18 +122,15 @@ def note(
 
 
 def note_export(request: HttpRequest, object: str, kind: str, rows: int, **detail: Any) -> None:
-    """Record an exported file with its format, filter and number of rows."""
-    wanted = request.GET.urlencode()[:FILTER_LENGTH]
+    wanted = request.GET.urlencode()[:500]
     note(request, TrailAction.EXPORTED, object, format=kind, filter=wanted, rows=rows, **detail)
 
 
 def sign_in_failed(request: HttpRequest | None, name: str, **detail: Any) -> None:
-    """Record a refused sign-in. `name` is what was typed, or the provider's name for the person."""
     note(request, TrailAction.SIGN_IN_FAILED, outcome=TrailOutcome.REFUSED, by=name, **detail)
 
 
 def connect() -> None:
-    """Connect the receivers. Called once, when the application is ready."""
     for signal, receiver in (
         (user_logged_in, _signed_in),
         (user_logged_out, _recorder(TrailAction.SIGNED_OUT)),
@@ -164,7 +151,6 @@ def connect() -> None:
 
 
 def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) -> Callable[..., None]:
-    """Return a receiver that records `action` of the signal's user, with the second factor if the signal has one."""
 
     def receive(
         sender: Any,
@@ -196,7 +182,6 @@ def _sign_in_failed(sender: Any, credentials: dict[str, Any], request: HttpReque
 
 
 def _factor_removed(sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    """Record that the user removed a factor. The admin records a removal by an administrator itself."""
     note(request, TrailAction.SECOND_FACTOR_REMOVED, user.get_username(), factor=str(authenticator.type))
 
 
@@ -211,7 +196,6 @@ def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> No
 
 
 def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | None, **kwargs: Any) -> None:
-    """Record added and removed groups and permissions of a user, and permissions of a group."""
     if action not in {"post_add", "post_remove", "post_clear"} or (not pk_set and action != "post_clear"):
         return
     others = kwargs["model"].objects.using(kwargs["using"]).filter(pk__in=pk_set or ()).order_by("pk")

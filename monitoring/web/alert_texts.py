@@ -11,17 +11,17 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from monitoring.rules.enums import ErrorClass, ProblemCode, Rule, SentenceCode, Severity
 from monitoring.rules.facts import Verdict
 from monitoring.web.check_texts import check_advice, check_label
-from monitoring.web.failure_texts import class_text
 from monitoring.web.formats import duration, number, percent
 from monitoring.web.labels import label
-from monitoring.web.problems import code_text
-from monitoring.web.texts import Part, Text, age, entity, text, time
+from monitoring.web.parts import elapsed, pipeline_link, sentence, when
+from monitoring.web.problems import class_text, code_text
 
 Vocabulary = TypeVar("Vocabulary", bound=StrEnum)
 Template = Callable[[Verdict], Any]
@@ -38,7 +38,6 @@ def _number(verdict: Verdict, name: str) -> float | None:
 
 
 def _member(vocabulary: type[Vocabulary], value: object) -> Vocabulary | None:
-    """Return the member with this value, or None."""
     return next((each for each in vocabulary if each.value == value), None)
 
 
@@ -157,14 +156,13 @@ _RETRY = _("The next sample tries again. The pre-flight shows what is wrong.")
 
 
 def verdict_label(verdict: Verdict) -> str:
-    """Return the rule's name, or "Cannot be evaluated"."""
     if verdict.severity is Severity.UNKNOWN:
         return label(SentenceCode.UNKNOWN)
     rule = _member(Rule, verdict.rule)
     return label(rule) if rule else verdict.rule
 
 
-def verdict_clause(verdict: Verdict) -> Text:
+def verdict_clause(verdict: Verdict) -> SafeString:
     """Return pipeline and alert in a few words, without a full stop: "fact_vendas has been late for 3 h 12 min"."""
     rule = _member(Rule, verdict.rule)
     if rule is None or verdict.severity is Severity.UNKNOWN:
@@ -172,18 +170,16 @@ def verdict_clause(verdict: Verdict) -> Text:
     return _filled(verdict, CLAUSES[rule](verdict))
 
 
-def verdict_text(verdict: Verdict) -> Text:
-    """Return the reason as one sentence, without the pipeline's name."""
+def verdict_text(verdict: Verdict) -> SafeString:
     rule = _member(Rule, verdict.rule)
     if verdict.severity is Severity.UNKNOWN:
         if _value(verdict, "status_text"):
             return _filled(verdict, _("The audit tables contain the unknown status “%(status)s”."))
         return _filled(verdict, _("It could not be evaluated: %(problem)s."))
-    return _filled(verdict, REASONS[rule](verdict)) if rule else text(verdict.rule)
+    return _filled(verdict, REASONS[rule](verdict)) if rule else sentence(verdict.rule)
 
 
 def verdict_next(verdict: Verdict) -> str:
-    """Return the next step."""
     rule, problem = _member(Rule, verdict.rule), _member(ProblemCode, _value(verdict, "problem"))
     if verdict.severity is Severity.UNKNOWN:
         return code_text(problem).to_do if problem and problem is not ProblemCode.NOT_READ else str(_RETRY)
@@ -194,13 +190,12 @@ def verdict_next(verdict: Verdict) -> str:
     return str(NEXT[rule]) if rule else ""
 
 
-def _filled(verdict: Verdict, template: Any) -> Text:
+def _filled(verdict: Verdict, template: Any) -> SafeString:
     places = re.findall(r"%\((\w+)\)s", str(template))
-    return text(template, {name: _PLACES[name](verdict) for name in places})
+    return sentence(template, {name: _PLACES[name](verdict) for name in places})
 
 
 def _measured(name: str) -> Callable[[Verdict], str]:
-    """Return the words for a measured value: a duration, a percentage or a number, as the rule measures it."""
     units: dict[str, Callable[[float | None], str]] = {Rule.UNUSUAL_DURATION: duration, Rule.COVERAGE_DROP: percent}
     return lambda verdict: units.get(verdict.rule, number)(_number(verdict, name))
 
@@ -220,9 +215,9 @@ def _rows(verdict: Verdict) -> str:
 
 
 _PLACES: dict[str, Callable[[Verdict], Any]] = {
-    "who": lambda v: entity(v.entity_name) if v.entity_name else verdict_label(v),
-    "at": lambda v: time(v.since) if v.since else Part(duration(None)),
-    "age": lambda v: age(v.since) if v.since else Part(duration(None)),
+    "who": lambda v: pipeline_link(v.entity_name) if v.entity_name else verdict_label(v),
+    "at": lambda v: when(v.since) if v.since else duration(None),
+    "age": lambda v: elapsed(v.since) if v.since else duration(None),
     "rows": _rows,
     "limit": lambda v: duration(_limit_seconds(v)),
     "run": lambda v: _value(v, "run_id"),

@@ -44,8 +44,6 @@ VERSION_HEADER = "X-Live"
 
 
 class LiveView(PermissionRequiredMixin, View):
-    """What pages and blocks have in common: the permission, the version, and what may take their place."""
-
     permission_required: tuple[str, ...] = (VIEW,)
     raise_exception = True
 
@@ -57,21 +55,17 @@ class LiveView(PermissionRequiredMixin, View):
         return f"{state.version} {state.stale} {state.collecting}"
 
     def replacement(self, state: Current) -> HttpResponse | None:
-        """Return the response that takes this one's place, or None. Raise Http404 for what does not exist.
-
-        Not called for a refresh that finds the version unchanged.
-        """
+        """Return another response, or None. Not called if the version is the same. May raise Http404."""
         return None
 
     def digest(self, *parts: object) -> str:
-        """Return a short key of these parts and of what changes the HTML of every block: language and time zone."""
+        """Return a short key of `parts`, the language and the time zone."""
         text = "\n".join(map(str, (translation.get_language(), timezone.get_current_timezone_name(), *parts)))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 class Block(LiveView):
-    """One piece of a page. Subclasses set `name`, `template_name`, perhaps `permission_required`,
-    and implement `context`. Permission is checked wherever the block is rendered."""
+    """One part of a page. The permission is checked wherever the block is rendered."""
 
     name: ClassVar[str]
     template_name: ClassVar[str]
@@ -95,13 +89,13 @@ class Block(LiveView):
 
     @classmethod
     def as_answer(cls, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """Return the block as it is now: the answer to a POST that htmx sent from it."""
+        """Return the response to a POST that htmx sent from the block."""
         block = cls()
         block.setup(request, **kwargs)
         return block.get(request, **kwargs) if block.has_permission() else block.handle_no_permission()
 
     def render(self, state: Current, *, wait: bool = True) -> SafeString:
-        """Return the block inside its `<live-block>`. A block that fails becomes a fragment that says so.
+        """Return the block inside its `<live-block>`, or a message if the block fails.
 
         Raises RenderInProgress if `wait` is False and another request renders the same block.
         """
@@ -139,8 +133,7 @@ class Block(LiveView):
 
 
 class Page(LiveView):
-    """A page of blocks. Subclasses set `name`, `template_name`, `blocks`; the template places
-    each block with `{{ blocks.<name with _ for -> }}`."""
+    """A page of blocks. The template places each block with `{{ blocks.<name with _ for -> }}`."""
 
     name: ClassVar[str]
     template_name: ClassVar[str]
@@ -158,32 +151,31 @@ class Page(LiveView):
             return replacement
         block = self._block(request.htmx.target) if request.htmx else None  # type: ignore[attr-defined]
         response = HttpResponse(block.render(state)) if block else self._whole(state)
-        return _private(_dated(response, state))
+        return _dated(response, state)
 
     def visible_blocks(self) -> list[Block]:
-        """Return the blocks of this page that the user may see, set up for this request."""
         blocks = [block_class() for block_class in self.blocks]
         for block in blocks:
             block.setup(self.request, *self.args, **self.kwargs)
         return [block for block in blocks if block.has_permission()]
 
     def _refresh(self, state: Current) -> HttpResponse:
-        """Answer 204 if the browser shows the current version, or if another request renders it just now; else all
-        blocks. After a sample many browsers ask at once: they ask again at their next interval instead of waiting."""
+        """Return all blocks, or 204 if the browser shows the current version or another request is rendering it.
+
+        After a sample many browsers ask at once. They ask again at their next interval instead of waiting.
+        """
         shown, version = self.request.headers[VERSION_HEADER], self._version(state)
         if shown == version:
-            return _private(_dated(HttpResponse(status=204), state))
+            return _dated(HttpResponse(status=204), state)
         try:
             if (replacement := self.replacement(state)) is not None:
                 return replacement
             html = "".join(block.render(state, wait=False) for block in self.visible_blocks())
         except RenderInProgress:
-            return _private(_clocked(HttpResponse(status=204), state))
-        response = HttpResponse(html, headers={VERSION_HEADER: version})
-        return _private(_dated(response, state))
+            return _dated(HttpResponse(status=204), state, sampled=False)
+        return _dated(HttpResponse(html, headers={VERSION_HEADER: version}), state)
 
     def _version(self, state: Current) -> str:
-        """Return what this page depends on for this user: its figures, language, time zone, address."""
         return self.digest(self.version(state), self.request.user.pk, self.request.get_full_path())
 
     def _whole(self, state: Current) -> HttpResponse:
@@ -210,26 +202,21 @@ class Page(LiveView):
 
 
 def _skew(state: Current) -> float:
-    """Return how many seconds the warehouse's clock is ahead of ours: it dates what the blocks show."""
     connections = state.snapshot.connections if state.snapshot else ()
     return next(
         (c.clock_skew_seconds for c in connections if c.alias == "dw" and c.clock_skew_seconds is not None), 0.0
     )
 
 
-def _dated(response: HttpResponse, state: Current) -> HttpResponse:
-    """Add how old the figures are, by both clocks: for static/js/live.js and ages.js."""
-    if state.sampled_at is not None and state.ticked_at is not None:
+def _dated(response: HttpResponse, state: Current, *, sampled: bool = True) -> HttpResponse:
+    """Add the age of the figures and both clocks, for static/js/live.js and ages.js."""
+    if sampled and state.sampled_at is not None and state.ticked_at is not None:
         response["X-Sampled-At"] = state.sampled_at.isoformat()
         response["X-Ticked-At"] = state.ticked_at.isoformat()
         response["X-Figures-At"] = (state.figures_seen_at or state.ticked_at).isoformat()
-    return _clocked(response, state)
-
-
-def _clocked(response: HttpResponse, state: Current) -> HttpResponse:
     response["X-Clock"] = state.now.isoformat()
     response["X-Clock-Skew"] = str(_skew(state))
-    return response
+    return _private(response)
 
 
 def _private(response: HttpResponse) -> HttpResponse:

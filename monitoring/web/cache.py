@@ -73,7 +73,6 @@ def _store(key: str, value: T, fresh: Callable[[T], float]) -> T:
 
 
 def _wait(key: str) -> Any:
-    """Return the value that another request is making, or None if the time budget of this request runs out."""
     mine = budget.current()
     seconds = WAIT_SECONDS if mine is None else min(WAIT_SECONDS, mine.left())
     if seconds <= 0:

@@ -15,8 +15,6 @@ from monitoring.web.problems import code_text, problem_text
 
 
 class CheckWords(NamedTuple):
-    """`label` names the check, `detail` what was found, `to_do` is empty when it passed."""
-
     label: str
     detail: str
     to_do: str
@@ -127,7 +125,6 @@ _NOT_LISTED = _("Add it to ctl.etl_control, or remove it from the list of requir
 
 
 def check_text(check: Check) -> CheckWords:
-    """Return label, detail and what to do of one check, in the active language."""
     values = check.values
     to_do = "" if check.state is CheckState.PASSED else _to_do(check)
     return CheckWords(check_label(check.code, values), _detail(check), to_do)
@@ -142,15 +139,15 @@ def check_label(code: str, values: dict[str, Any] | None = None) -> str:
 
 
 def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) pairs of what a connection check found, for its details."""
     values = check.values
-    latency, skew = values.get("latency_ms"), values.get("clock_skew_seconds")
+    latency = values.get("latency_ms")
+    answered = gettext("%(number)s ms") % {"number": number(latency, 1)} if isinstance(latency, int | float) else ""
     found = (
         (gettext("Server"), values.get("server")),
         (gettext("Database"), values.get("database")),
         (gettext("Driver"), values.get("driver")),
-        (gettext("Answered in"), _milliseconds(latency)),
-        (gettext("Clock difference"), _seconds(skew)),
+        (gettext("Answered in"), answered),
+        (gettext("Clock difference"), _seconds(values.get("clock_skew_seconds"))),
         (gettext("Application intent"), values.get("intent")),
         (gettext("Isolation"), values.get("isolation")),
         (gettext("Connection"), values.get("connection_string")),
@@ -159,10 +156,9 @@ def connection_facts(check: Check) -> tuple[tuple[str, str], ...]:
 
 
 def check_advice(code: str, problem: ProblemCode | None = None) -> str:
-    """Return what to do when this check failed, for this reason.
+    """Return what to do when this check failed.
 
-    A driver's reason explains more than the check that it stopped; where the reason only says that
-    something is not there or not allowed, the check knows better which and where.
+    The driver's reason explains more than the check, unless it only says that something is missing or not allowed.
     """
     key = _key(code, _TO_DO)
     if problem is not None and (problem not in _OF_STRUCTURE or key is None):
@@ -206,7 +202,9 @@ def _detail(check: Check) -> str:
 
 def _database_detail(check: Check, values: dict[str, Any]) -> str:
     if check.code.endswith(".connection"):
-        return _connection_detail(values)
+        found = {"database": values.get("database") or "?", "server": values.get("server") or "?"}
+        only_database = values.get("database") and not values.get("server")
+        return str(found["database"]) if only_database else gettext("%(database)s on %(server)s") % found
     if check.code.endswith(".clock"):
         return _seconds(values.get("seconds"))
     if values.get("exists") == 0:
@@ -216,13 +214,6 @@ def _database_detail(check: Check, values: dict[str, Any]) -> str:
     if check.code.endswith(".isolation") and check.state is CheckState.WARNING:
         return gettext("The database does not allow it.")
     return _standing_detail(check, values)
-
-
-def _connection_detail(values: dict[str, Any]) -> str:
-    database, server = values.get("database"), values.get("server")
-    if database and not server:
-        return str(database)
-    return gettext("%(database)s on %(server)s") % {"database": database or "?", "server": server or "?"}
 
 
 def _encryption_detail(values: dict[str, Any]) -> str:
@@ -280,10 +271,6 @@ def _key(code: str, table: dict[str, Any]) -> str | None:
     return next((key for key in table if key.endswith(".") and code.startswith(key)), None)
 
 
-def _milliseconds(value: Any) -> str:
-    return gettext("%(number)s ms") % {"number": number(value, 1)} if isinstance(value, int | float) else ""
-
-
 def _seconds(value: Any) -> str:
     # Plus zero: what rounds to nothing has no sign.
     return (
@@ -336,12 +323,11 @@ _WHY: dict[str, Any] = {
 
 
 def why_text(code: str, values: dict[str, str]) -> str:
-    """Return why a statement is wanted."""
     return str(_WHY[code]) % values
 
 
 def counts_text(states: list[CheckState]) -> str:
-    """Return how many checks ended how, the worst first, without those that are none."""
+    """Return for example "1 failed, 12 passed"."""
     told = (
         (CheckState.FAILED, lambda n: ngettext("%(n)d failed", "%(n)d failed", n)),
         (CheckState.UNKNOWN, lambda n: ngettext("%(n)d unknown", "%(n)d unknown", n)),

@@ -25,8 +25,6 @@ THEME_COOKIE = "etlportal_theme"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One entry of the rail."""
-
     name: str
     label: str | Promise
     icon: str
@@ -40,7 +38,7 @@ PAGES = (
     Link("runs", _("Runs and control"), "list"),
     Link("connections", _("Connection audit"), "plug"),
 )
-"""The four pages, under the names of their URLs. One that is not built, or not allowed, is not listed."""
+"""The pages by the names of their URLs. Those that the user may not open are not listed."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def signup_open() -> bool:
-    """Return whether the sign-in page offers an account; it opens without a database, too."""
+    """Return whether the sign-in page offers an account. It works without a database, too."""
     try:
         return PortalSettings.load().signup_open
     except DatabaseError:
@@ -86,23 +84,18 @@ def signup_open() -> bool:
 
 
 def links(request: HttpRequest) -> list[Link]:
-    """Return the pages that this user may open."""
     found = []
     for page in PAGES:
         url = reverse(f"monitoring:{page.name}")
         view = getattr(resolve(url).func, "view_class", None)
         if may(request.user, *getattr(view, "permission_required", ())):
-            found.append(Link(page.name, page.label, page.icon, url, _inside(request.path, url)))
+            # The URL of the summary is a prefix of all others.
+            current = request.path == url if page.name == "summary" else request.path.startswith(url)
+            found.append(Link(page.name, page.label, page.icon, url, current))
     return found
 
 
-def _inside(path: str, url: str) -> bool:
-    """Return whether the address belongs to that page; the first page's own is a prefix of all."""
-    return path == url if url == reverse("monitoring:summary") else path.startswith(url)
-
-
 def demo_users() -> list[tuple[str, str]]:
-    """Return the demonstration's users and what each may do; empty with a real warehouse."""
     if not settings.EMBEDDED:
         return []
     return [
@@ -114,13 +107,12 @@ def demo_users() -> list[tuple[str, str]]:
 
 
 def theme_of_browser(request: HttpRequest) -> str:
-    """Return the theme that this browser was last given, or "" (as the system)."""
     theme = request.COOKIES.get(THEME_COOKIE, "")
     return theme if theme in {"light", "dark"} else ""
 
 
 def zone_label() -> str:
-    """Return the viewer's zone in few letters: its city and its offset now, "Sao Paulo UTC−03"."""
+    """Return for example "Sao Paulo UTC−03"."""
     offset = timezone.localtime().strftime("%z")
     text = offset[:3] if offset.endswith("00") else f"{offset[:3]}:{offset[3:]}"
     city = timezone.get_current_timezone_name().split("/")[-1].replace("_", " ")
@@ -128,7 +120,6 @@ def zone_label() -> str:
 
 
 def words() -> dict[str, str]:
-    """Return what the scripts say, in the reader's language: they hold no words of their own."""
     return {
         "ago": gettext("{time} ago"),
         "ahead": gettext("in {time}"),

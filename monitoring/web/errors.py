@@ -17,8 +17,6 @@ from monitoring.web.problems import ProblemWords
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """What an error page says: what happened, and what the reader can do."""
-
     status: int
     title: str | Promise
     explanation: str | Promise
@@ -125,7 +123,6 @@ def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
 
 
 def _handler(page: ErrorPage) -> Callable[..., HttpResponse]:
-    """Return a view with the arguments of Django's error handlers."""
 
     def handler(request: HttpRequest, exception: Exception | None = None, *, reason: str = "") -> HttpResponse:
         return answer(request, page)
@@ -143,7 +140,7 @@ warehouse_down = _handler(WAREHOUSE_DOWN)
 
 
 class NothingHere(Http404):
-    """The subject of the page does not exist. The text says which, in the user's language."""
+    """Its text names what does not exist, in the user's language."""
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -151,11 +148,5 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
     return answer(request, page)
 
 
-def busy(request: HttpRequest, *, own: bool) -> HttpResponse:
-    """Refuse an export while others are being made (monitoring/web/export.py)."""
-    return answer(request, BUSY_WITH_YOURS if own else BUSY_WITH_OTHERS)
-
-
 def unread(request: HttpRequest, words: ProblemWords) -> HttpResponse:
-    """Say why a file could not be made, instead of sending an empty one."""
     return answer(request, replace(UNREAD, explanation=words.what, remedy=words.to_do))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.core.cache import cache
@@ -75,9 +74,9 @@ class Slot:
 
 
 class Download:
-    """The pieces of a file. The client may go away at any of them; the end is recorded once, whichever it is.
+    """The pieces of a file, made after the request but in its context (language, time zone).
 
-    Pieces are made after the request is over, but in its context (language, time zone).
+    The end is recorded once: of the file, or of the connection.
     """
 
     def __init__(self, request: HttpRequest, sheet: Sheet, kind: str, slot: Slot) -> None:
@@ -109,10 +108,7 @@ class Download:
 
 
 def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResponseBase:
-    """Return the sheet as an attachment named after its title and time; `kind` is one of MEDIA_TYPES.
-
-    Raises Busy before `make` is called, and whatever `make` and reading the first rows raise.
-    """
+    """Return the sheet as an attachment. Raises Busy before `make` is called, and whatever `make` raises."""
     slot = Slot(request.user.pk)
     try:
         sheet = make()
@@ -142,11 +138,7 @@ class Unreadable(Exception):
 
 
 class TableExport(PermissionRequiredMixin, View):
-    """Download a table as CSV or XLSX.
-
-    Subclasses return the table from `get_table`, which may also set `file_name` and `sampled_at` (the time in the
-    file's name). It has SECONDS for the warehouse and may raise Unreadable.
-    """
+    """Download the table of `get_table`, which may set `file_name` and `sampled_at`, and may raise Unreadable."""
 
     file_name = ""
     permission_required: str | Sequence[str] = ()
@@ -154,7 +146,6 @@ class TableExport(PermissionRequiredMixin, View):
     sampled_at: datetime | None
 
     def get_table(self, current: Current) -> PortalTable:
-        """Return the table with the request's filters and order."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, kind: str, **kwargs: Any) -> HttpResponseBase:
@@ -173,25 +164,20 @@ class TableExport(PermissionRequiredMixin, View):
 
 def links(request: HttpRequest, url_name: str, **kwargs: Any) -> list[tuple[str, str]]:
     """Return (label, address) per format, with the filters and the order of this request."""
-    pairs = [(key, value) for key, values in request.GET.lists() for value in values]
-    query = f"?{urlencode(pairs)}" if pairs else ""
+    query = f"?{request.GET.urlencode()}" if request.GET else ""
     return [(kind.upper(), reverse(url_name, kwargs={**kwargs, "kind": kind}) + query) for kind in FORMATS]
 
 
-def table_sheet(table: PortalTable, title: str, at: datetime | None = None) -> Sheet:
-    """Return all columns of the table, hidden ones too: headers with units, bare values."""
+def table_sheet(table: PortalTable, file_title: str, at: datetime | None = None) -> Sheet:
+
+    def plain(value: Any) -> Any:
+        return strip_tags(value) if isinstance(value, SafeString) else value
+
     columns = [column for column in table.columns.iterall() if not column.column.exclude_from_export]
-    rows = ([_plain(row.get_cell_value(column.name)) for column in columns] for row in table.rows)
-    return Sheet(title, [_header(column) for column in columns], rows, at)
-
-
-def _header(column: Any) -> str:
-    unit = str(getattr(column.column, "unit", ""))
-    # A header of HTML has no use in a file: its name has.
-    title = column.column.verbose_name if isinstance(column.header, SafeString) else column.header
-    return f"{title} ({unit})" if unit else str(title)
-
-
-def _plain(value: Any) -> Any:
-    """Return the text of a cell that is only available as HTML."""
-    return strip_tags(value) if isinstance(value, SafeString) else value
+    headers = []
+    for column in columns:
+        title = column.column.verbose_name if isinstance(column.header, SafeString) else column.header
+        unit = str(getattr(column.column, "unit", ""))
+        headers.append(f"{title} ({unit})" if unit else str(title))
+    rows = ([plain(row.get_cell_value(column.name)) for column in columns] for row in table.rows)
+    return Sheet(file_title, headers=headers, rows=rows, at=at)

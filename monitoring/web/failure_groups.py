@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -22,8 +22,8 @@ from monitoring.rules.figures import days_until
 from monitoring.rules.status import GONE_AFTER, Standing, state_of, unresolved_in
 from monitoring.web import readings
 from monitoring.web.cache import cached_once
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.formats import number_text, short_day
+from monitoring.web.problems import advice_for
 
 PAIRS = 2000
 """Pairs of fingerprint and pipeline that are read, those seen last: a bound for messages that are all different."""
@@ -33,8 +33,6 @@ SHORT = 5
 
 
 class DayCount(NamedTuple):
-    """Failures on one of the reader's days."""
-
     day: date
     number: int
 
@@ -48,6 +46,7 @@ class PipelinePart:
     first_seen: datetime
     last_seen: datetime
     last_run_id: int
+    newest_id: int
     still: bool | None
 
 
@@ -92,8 +91,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGroups:
-    """The groups, last seen first. `cut`: there were more than PAIRS. `regrouping`: the collector has not updated the
-    fingerprints of older failures yet."""
+    """Last seen first. `cut`: there were more than PAIRS. `regrouping`: older failures still have old fingerprints."""
 
     rows: tuple[FailureGroup, ...]
     cut: bool = False
@@ -120,7 +118,6 @@ def in_short(current: Current, user: AbstractBaseUser | AnonymousUser, url: str,
 
 
 def days_sentence(days: Sequence[DayCount]) -> str:
-    """Return what the bars per day show, for screen readers."""
     total = sum(day.number for day in days)
     if not total:
         return gettext("Not in the last %(days)d days.") % {"days": len(days)}
@@ -138,39 +135,30 @@ def days_sentence(days: Sequence[DayCount]) -> str:
 
 
 def failure_groups(current: Current, *, logins: bool) -> FailureGroups:
-    """Return all groups in the copy, with days of the current time zone.
+    """Return all groups, cached per snapshot, time zone and permission. `logins`: the user may see logins."""
 
-    Computed once per snapshot, zone and permission. `logins`: the reader may see logins.
-    """
+    def make() -> FailureGroups:
+        rows, cut = _grouped(RunEntityCopy.objects.filter(fingerprint__isnull=False), current, logins)
+        version = CollectorState.objects.values_list("fingerprint_version", flat=True).first()
+        return FailureGroups(rows=rows, cut=cut, regrouping=version is not None and version != FINGERPRINT_VERSION)
+
     zone = timezone.get_current_timezone()
-    key = f"failure-groups:{zone}:{current.version}:{newest_known(current)}:{logins}"
-    return cached_once(key, lambda: _all(current, logins), fresh=lambda _: SAME_SECONDS)
-
-
-def _all(current: Current, logins: bool) -> FailureGroups:
-    rows, cut = _grouped(_failed(), current, logins)
-    version = CollectorState.objects.values_list("fingerprint_version", flat=True).first()
-    return FailureGroups(rows=rows, cut=cut, regrouping=version is not None and version != FINGERPRINT_VERSION)
+    key = f"failure-groups:{zone}:{current.version}:{_newest_known(current)}:{logins}"
+    return cached_once(key, make, fresh=lambda _: SAME_SECONDS)
 
 
 def failure_group(fingerprint: str, current: Current, *, logins: bool) -> FailureGroup | None:
-    """Return one group, None when the copy holds no such failure."""
     rows, _ = _grouped(executions(fingerprint), current, logins)
     return rows[0] if rows else None
 
 
-def newest_known(current: Current) -> bool:
+def executions(fingerprint: str) -> QuerySet[RunEntityCopy]:
+    return RunEntityCopy.objects.filter(fingerprint=fingerprint)
+
+
+def _newest_known(current: Current) -> bool:
     """Return whether the copies have the newest runs: a collector is running and could read the audit tables."""
     return not current.stale and (current.snapshot is None or readings.blind(current.snapshot)[1] is None)
-
-
-def executions(fingerprint: str) -> QuerySet[RunEntityCopy]:
-    """Return the group's failed executions, unordered and not yet evaluated."""
-    return _failed().filter(fingerprint=fingerprint)
-
-
-def _failed() -> QuerySet[RunEntityCopy]:
-    return RunEntityCopy.objects.filter(fingerprint__isnull=False)
 
 
 def _grouped(failed: QuerySet[RunEntityCopy], current: Current, logins: bool) -> tuple[tuple[FailureGroup, ...], bool]:
@@ -191,46 +179,44 @@ def _grouped(failed: QuerySet[RunEntityCopy], current: Current, logins: bool) ->
         return (), False
     by_print: dict[str, list[dict[str, Any]]] = {}
     for pair in pairs[:PAIRS]:
-        by_print.setdefault(pair["fingerprint"], []).append(pair)
+        by_print.setdefault(pair.pop("fingerprint"), []).append(pair)
     newest_ids = {fingerprint: max(pair["newest_id"] for pair in own) for fingerprint, own in by_print.items()}
     now = current.sampled_at or current.now
-    failed_ids = {pair["entity_name"]: pair["newest_id"] for pair in pairs}
-    standings = _standings(failed_ids.values()) if newest_known(current) else None
-    errors = _errors(newest_ids.values(), logins)
-    runs = _runs([fingerprint for fingerprint, own in by_print.items() if len(own) > 1])
-    days = _days(failed, now)
+    standings = (
+        _standings({pair["entity_name"]: pair["newest_id"] for pair in pairs}) if _newest_known(current) else None
+    )
+    copies = RunEntityCopy.objects.only("status", "error_message", "error", "error_with_logins")
+    newest = copies.in_bulk(newest_ids.values())
+    runs, days = _runs([fingerprint for fingerprint, own in by_print.items() if len(own) > 1]), _days(failed, now)
     groups = []
     for fingerprint, own in by_print.items():
         last_runs = {pair["entity_name"]: pair["last_run_id"] for pair in own}
         still = None if standings is None else unresolved_in(fingerprint, last_runs, standings)
-        parts = tuple(_part(pair, still) for pair in own)
-        count = sum(part.count for part in parts)
+        count, newest_id = sum(pair["count"] for pair in own), newest_ids[fingerprint]
+        copy = newest.get(newest_id)
         groups.append(
             FailureGroup(
                 fingerprint=fingerprint,
-                error=errors.get(newest_ids[fingerprint]) or parse(""),
-                state=state_of(min(part.first_seen for part in parts), last_runs, standings, now),
+                error=(shown_error(copy, logins=logins) if copy else None) or parse(""),
+                state=state_of(min(pair["first_seen"] for pair in own), last_runs, standings, now),
                 count=count,
                 runs=runs.get(fingerprint, count),
-                parts=parts,
-                newest_id=newest_ids[fingerprint],
+                parts=tuple(
+                    PipelinePart(**pair, still=None if still is None else pair["entity_name"] in still) for pair in own
+                ),
+                newest_id=newest_id,
                 days=days.get(fingerprint, days[""]),
             )
         )
     return tuple(groups), len(pairs) > PAIRS
 
 
-def _part(pair: dict[str, Any], still: Iterable[str] | None) -> PipelinePart:
-    values = {name: value for name, value in pair.items() if name not in ("fingerprint", "newest_id")}
-    return PipelinePart(**values, still=None if still is None else pair["entity_name"] in still)
-
-
-def _standings(failed_ids: Iterable[int]) -> dict[str, Standing]:
-    """Return each pipeline's standing. `failed_ids`: one failed execution of each."""
+def _standings(failed_ids: dict[str, int]) -> dict[str, Standing]:
+    """Return each pipeline's standing. `failed_ids`: one failed execution of each pipeline."""
     own = RunEntityCopy.objects.filter(entity_name=OuterRef("entity_name")).order_by("-run_id", "-run_entity_id")
     success, failed = ExecutionStatus.SUCCESS.value, ExecutionStatus.FAILED.value
     rows = (
-        RunEntityCopy.objects.filter(run_entity_id__in=list(failed_ids))
+        RunEntityCopy.objects.filter(run_entity_id__in=list(failed_ids.values()))
         .annotate(
             fails_with=Subquery(own.filter(status__in=[success, failed]).values("fingerprint")[:1]),
             success_run_id=Subquery(own.filter(status=success).values("run_id")[GONE_AFTER - 1 : GONE_AFTER]),
@@ -249,7 +235,7 @@ def _days(failed: QuerySet[RunEntityCopy], now: datetime) -> dict[str, tuple[Day
         f"d{index}": Count("pk", filter=Q(started_at__gte=start, started_at__lt=end))
         for index, (start, end) in enumerate(zip(starts, ends, strict=True))
     }
-    counted: QuerySet[Any, Any] = failed.filter(started_at__gte=starts[0]).order_by("fingerprint").values("fingerprint")
+    counted: QuerySet[Any, Any] = failed.filter(started_at__gte=starts[0]).order_by().values("fingerprint")
     found = {
         row["fingerprint"]: tuple(DayCount(day, row[f"d{index}"]) for index, (day, _) in enumerate(days))
         for row in counted.annotate(**per_day)
@@ -257,16 +243,7 @@ def _days(failed: QuerySet[RunEntityCopy], now: datetime) -> dict[str, tuple[Day
     return {**found, "": tuple(DayCount(day, 0) for day, _ in days)}
 
 
-def _errors(newest_ids: Iterable[int], logins: bool) -> dict[int, ErrorText | None]:
-    rows = RunEntityCopy.objects.filter(run_entity_id__in=list(newest_ids))
-    copies = rows.only("status", "error_message", "error", "error_with_logins")
-    return {copy.run_entity_id: shown_error(copy, logins=logins) for copy in copies}
-
-
 def _runs(fingerprints: Sequence[str]) -> dict[str, int]:
-    """Return the number of runs by fingerprint: a run may have the failure in several pipelines."""
-    if not fingerprints:
-        return {}
-    own: QuerySet[Any, Any] = _failed().filter(fingerprint__in=fingerprints).order_by("fingerprint")
-    counted: QuerySet[Any, Any] = own.values("fingerprint").annotate(runs=Count("run_id", distinct=True))
-    return {row["fingerprint"]: row["runs"] for row in counted}
+    own: QuerySet[Any, Any] = RunEntityCopy.objects.filter(fingerprint__in=fingerprints).order_by()
+    counted = own.values("fingerprint").annotate(runs=Count("run_id", distinct=True))
+    return dict(counted.values_list("fingerprint", "runs"))

@@ -1,8 +1,4 @@
-"""What a reader may ask of a table through the URL: validated, with a clear answer to nonsense.
-
-A value that cannot be used is named in a message and ignored; the others keep working, and what was
-typed stays in its field.
-"""
+"""Filters and order of a table in the URL. An invalid value is named in a message and ignored."""
 
 from __future__ import annotations
 
@@ -23,12 +19,10 @@ TEXT_LENGTH = 100
 
 
 def status_choices() -> list[tuple[str, str]]:
-    """Return every pipeline status with its word in the reader's language."""
     return [(status.value, label(status)) for status in PipelineStatus]
 
 
 def search_field() -> forms.CharField:
-    """Return the field for a text that is looked for in several columns."""
     return forms.CharField(
         label=_("Search"),
         required=False,
@@ -66,36 +60,27 @@ class TableForm(forms.Form):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values that can be used; a wrong one is left out."""
+        """The valid values."""
         self.is_valid()
         return self.cleaned_data
 
     @property
     def problems(self) -> list[str]:
-        """What could not be used, a sentence each."""
         self.is_valid()
         return [str(message) for messages in self.errors.values() for message in messages]
 
     @property
     def asked(self) -> bool:
-        """Whether the address asks for anything, usable or not."""
+        """Whether the URL has a filter or an order, valid or not."""
         names = [self.add_prefix(name) for name in self.fields]
         return any(name in self.data and self.query.getlist(name) != [""] for name in names)
 
-    def others(self, data: QueryDict) -> list[tuple[str, str]]:
-        """Return what of the address belongs to the page's other blocks."""
-        mine = {self.add_prefix(name) for name in self.fields}
-        return [(key, value) for key, values in data.lists() if key not in mine for value in values]
-
     @property
     def filtering(self) -> bool:
-        """Whether a usable filter narrows the table (the order does not)."""
         return any(value for name, value in self.values.items() if name != "sort")
 
 
 class MatrixForm(TableForm):
-    """The pipeline matrix: statuses, active or not, needing attention, a text."""
-
     SHOW = (
         ("", pgettext_lazy("pipelines", "All")),
         ("active", pgettext_lazy("pipelines", "Active")),
@@ -119,7 +104,12 @@ class MatrixForm(TableForm):
     )
 
     def apply(self, rows: list[PipelineReadings]) -> list[PipelineReadings]:
-        """Return the pipelines that match what was asked for and could be used."""
+
+        def searched(row: PipelineReadings) -> str:
+            control = row.pipeline.control
+            texts = (row.name, control.source_table, control.target_table, row.pipeline.owner, row.last_error)
+            return "\n".join(texts).casefold()
+
         statuses, show = self.values.get("status", []), self.values.get("show", "")
         needle = self.values.get("q", "").strip().casefold()
         return [
@@ -128,25 +118,20 @@ class MatrixForm(TableForm):
             if (not statuses or row.pipeline.status in statuses)
             and (show not in ("active", "inactive") or row.pipeline.control.is_active is (show == "active"))
             and (show != "attention" or row.pipeline.severity is not Severity.OK)
-            and (not needle or needle in _searched(row))
+            and (not needle or needle in searched(row))
         ]
 
 
-def _searched(row: PipelineReadings) -> str:
-    control = row.pipeline.control
-    texts = (row.name, control.source_table, control.target_table, row.pipeline.owner, row.last_error)
-    return "\n".join(texts).casefold()
-
-
 def class_choices() -> list[tuple[str, str]]:
-    """Return every class of failure with its word, and "all" first."""
     classes = [(each.value, label(each)) for each in ErrorClass]
     return [("", str(pgettext_lazy("failures", "All"))), *classes]
 
 
 def filters(request: HttpRequest, form: TableForm, label: str, page: str) -> dict[str, Any]:
-    """Return the template's variables for a form on the page at `page`; `label` names it to screen readers."""
-    carried = form.others(request.GET)
+    """Return the template's variables. `label` is for screen readers, `carried` are other blocks' parameters."""
+    # Without the page in the list: it belongs to the previous filters.
+    own = {form.add_prefix(name) for name in (*form.fields, "after", "before")}
+    carried = [(key, value) for key, values in request.GET.lists() if key not in own for value in values]
     clear = f"{page}?{urlencode(carried)}" if carried else page
     return {"form": form, "filter_label": label, "action": page, "carried": carried, "clear": clear}
 

@@ -49,7 +49,6 @@ def unknown() -> str:
 
 
 def number(value: float | int | None, decimals: int = 0) -> str:
-    """Return a number with the language's separators."""
     if value is None or not isfinite(value):
         return unknown()
     return number_text(round(value, decimals), decimals)
@@ -88,21 +87,17 @@ def duration(seconds: float | None) -> str:
 
 
 def speed(rows_per_second: float | None) -> str:
-    """Return rows per second, with a decimal below 10."""
     if rows_per_second is None or not isfinite(rows_per_second):
         return unknown()
     return _("%(number)s rows/s") % {"number": number(rows_per_second, 0 if rows_per_second >= 10 else 1)}
 
 
 def moment(at: datetime | None) -> str:
-    """Return date and time in the active zone: "15 May 2024, 09:40", "15/05/2024 09:40"."""
-    if at is None:
-        return unknown()
-    return _formatted(timezone.localtime(at) if timezone.is_aware(at) else at, "minute")
+    """Return for example "15 May 2024, 09:40", in the user's zone."""
+    return unknown() if at is None else _formatted(timezone.localtime(at), "minute")
 
 
 def number_text(value: float, decimals: int = 0) -> str:
-    """Return the number with the language's separators: "1,234.5" or "1.234,5"."""
     text: str = number_format(abs(value), decimals, use_l10n=True, force_grouping=True)
     negative = value < 0 and any(digit in text for digit in "123456789")
     return f"{MINUS}{text}" if negative else text
@@ -119,10 +114,7 @@ def percent_text(value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return seconds as the two largest units: "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h".
-
-    Under a twentieth of a second it is "< 0.1 s", because it is not zero.
-    """
+    """Return seconds as the two largest units: "< 0.1 s", "0.4 s", "12 min 03 s", "3 h 12 min", "2 d 3 h"."""
     sign, seconds = (MINUS, -seconds) if seconds < 0 else ("", seconds)
     if 0 < seconds < 0.05:
         return f"<{THIN}{number_text(0.1, 1)}{THIN}s"
@@ -144,7 +136,6 @@ def time_text(moment: datetime, style: TimeStyle = "short") -> str:
 
 
 def short_day(day: date) -> str:
-    """Return a day as "3 Mar"."""
     return _formatted(day, "day")
 
 
@@ -158,5 +149,4 @@ def utc_text(moment: datetime) -> str:
 
 
 def machine_text(moment: datetime) -> str:
-    """Return an aware time for a `datetime` attribute: "2026-01-31T08:00:05Z"."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

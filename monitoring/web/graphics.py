@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -18,10 +19,7 @@ ROOM = 1.15
 
 
 def sparkline(points: Sequence[float | None], label: str = "") -> SafeString:
-    """Return a line through `points`, oldest first; None is a gap. Without two points: nothing to draw.
-
-    A flat line runs through the middle. The last point carries a dot when it is known.
-    """
+    """Return a line through `points`, oldest first; None is a gap. The last point, if it is known, has a dot."""
     known = [point for point in points if point is not None]
     if len(known) < 2:
         return format_html('<svg class="sparkline" viewBox="0 0 {} {}" aria-hidden="true"></svg>', WIDTH, HEIGHT)
@@ -33,10 +31,13 @@ def sparkline(points: Sequence[float | None], label: str = "") -> SafeString:
         return round(index * step, 1), round(HEIGHT - PAD - share * (HEIGHT - 2 * PAD), 1)
 
     placed = [None if point is None else place(index, point) for index, point in enumerate(points)]
+    between_gaps = ([each for each in piece if each] for _, piece in groupby(placed, lambda each: each is None))
+    # A lone point becomes a short stroke.
+    pieces = (piece if len(piece) > 1 else piece * 2 for piece in between_gaps if piece)
     lines = format_html_join(
         "",
         '<polyline points="{}" vector-effect="non-scaling-stroke"/>',
-        ((" ".join(f"{x:g},{y:g}" for x, y in piece),) for piece in _pieces(placed)),
+        ((" ".join(f"{x:g},{y:g}" for x, y in piece),) for piece in pieces),
     )
     last = placed[-1]
     dot = (
@@ -55,7 +56,6 @@ def sparkline(points: Sequence[float | None], label: str = "") -> SafeString:
 
 
 def day_bars(counts: Sequence[int], label: str) -> SafeString:
-    """Return a small bar per day, oldest first; a day without any has a stroke on the ground. `label` says it."""
     most = max((*counts, 1))
     step = WIDTH / max(len(counts), 1)
     bars = format_html_join(
@@ -82,17 +82,6 @@ def day_bars(counts: Sequence[int], label: str) -> SafeString:
     )
 
 
-def _pieces(placed: Iterable[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
-    """Return the runs between gaps; a lone point becomes a short stroke of its own."""
-    pieces: list[list[tuple[float, float]]] = [[]]
-    for point in placed:
-        if point is None:
-            pieces.append([])
-        else:
-            pieces[-1].append(point)
-    return [piece if len(piece) > 1 else piece * 2 for piece in pieces if piece]
-
-
 def progress(
     value: float | None = None,
     maximum: float | None = None,
@@ -102,10 +91,10 @@ def progress(
     high: float | None = None,
     label: str = "",
 ) -> SafeString:
-    """Return a bar, with the usual band behind it.
+    """Return a bar, with the typical range `low` to `high` behind it.
 
-    Either `value` of `maximum` (rows), or `since` a start (seconds against the band `low` to `high`:
-    the browser grows it, so that the HTML does not depend on now). With neither: an open-ended bar.
+    Either `value` of `maximum` (rows), or the time since `since` (seconds): the browser moves it, so that the HTML does
+    not depend on now. With neither, the bar is open-ended.
     """
     scale = maximum or (high or 0) * ROOM
     share = None if value is None or not scale else round(min(1.0, max(0.0, value / scale)) * 100, 1)

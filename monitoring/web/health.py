@@ -32,7 +32,6 @@ _lock = threading.Lock()
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that the process is alive. Asks no database."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -40,7 +39,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the databases answer, the migrations are applied and the collector's figures are fresh, else 503.
+    """Answer 200 when the databases answer, the migrations are applied and the figures are fresh, else 503.
 
     Everybody is told which part is not ready; only a signed-in user is told why.
     """

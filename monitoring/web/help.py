@@ -6,8 +6,6 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.enums import Rule, WatermarkState
-
 HELP: dict[str, Any] = {
     # Per pipeline.
     "status": _(
@@ -61,35 +59,20 @@ HELP: dict[str, Any] = {
         "Successful / finished runs that started in the last 24 hours. Running runs are left out; partial "
         "runs do not count as successful."
     ),
-    "success_rate_7d": _(
-        "Successful / finished runs that started in the last 7 days. Running runs are left out; partial runs "
-        "do not count as successful."
-    ),
     "failed_24h": _("Runs of the last 24 hours in which every pipeline failed. Partial runs are counted separately."),
-    "partial_24h": _("Runs of the last 24 hours in which some pipelines failed and some succeeded."),
     "last_run": _("Status, age and starter of the latest run."),
     "coverage_overall": _("Sum of target rows / sum of source rows, over the pipelines that have both."),
     "pending_total": _(
         "Sum of the eligible rows, with the cooling rows shown separately. Pipelines that could not be read are named."
     ),
     "mean_latency": _("Mean of the latencies of the active pipelines that have one."),
-    "worst_lag": _("The longest served lag of the active pipelines, and the pipeline that has it."),
     "mean_throughput_24h": _("Mean rows per second of the successes of the last 24 hours that moved rows."),
-    "by_status": _("How many pipelines are in each status."),
-    "sla": _(
-        "Active pipelines without an open alert / active pipelines. A pipeline that cannot be evaluated "
-        "counts as not compliant."
-    ),
     # Charts.
     "chart_runs_by_status": _("Runs per day of the last 14 days, stacked by status."),
     "chart_volume": _("Rows extracted and upserted per pipeline in the last 14 days."),
     "chart_timeline": _(
         "One bar per execution of the latest runs, from start to finish. Bars of running executions are open."
     ),
-    "chart_run_grid": _("Pipelines by latest runs. Colour and icon show the status, height shows the duration."),
-    "chart_trend": _("The figure over time, with its typical range: median, 10th to 90th percentile."),
-    "chart_connections": _("Session samples per hour of the last 24 hours, with failed executions on the same axis."),
-    "chart_logins": _("The logins with the most session samples in the last 24 hours."),
     # Connection audit.
     "audit_events": _("Samples of open sessions: one session seen by ten snapshots is ten events."),
     "audit_sessions": _("Sessions, identified by number and login time. Each is counted once."),
@@ -117,41 +100,4 @@ HELP: dict[str, Any] = {
     "ready_for_all_active": _("Every active pipeline has a valid mapping, a source and a target."),
     "age": _("How long ago the collector took these figures."),
     "failed_logins": _("Not collected: the connection table holds samples of open sessions, not failed logins."),
-}
-
-RULE_HELP: dict[Rule, Any] = {
-    Rule.FAILED: _("Critical when the latest finished execution of an active pipeline failed."),
-    Rule.LATE_WATERMARK: _("The served lag is over its limit: 120 minutes for a warning, 360 for critical."),
-    Rule.NO_RECENT_RUN: _("The latest finish is more than 24 hours ago; critical beyond 72 hours, or never."),
-    Rule.RECURRENT_FAILURE: _("At least 3 failures, and 30 % of the last 7 days' executions; critical at 50 %."),
-    Rule.STUCK_RUN: _(
-        "It has been running for more than 3 times the 95th percentile of its durations, and at least 30 "
-        "minutes; critical when a later run has finished or two session samples show no runner."
-    ),
-    Rule.STALLED_WATERMARK: _(
-        "The watermark did not move over 3 finished runs while rows were eligible; critical when all of them succeeded."
-    ),
-    Rule.UNUSUAL_VOLUME: _(
-        "Outside median ± 3.5 robust deviations (1.4826 × MAD) of the last 30 successes; needs 10, and 100 rows of "
-        "difference."
-    ),
-    Rule.UNUSUAL_DURATION: _(
-        "Outside median ± 3.5 robust deviations (1.4826 × MAD) of the last 30 successes; needs 10, and 60 seconds of "
-        "difference."
-    ),
-    Rule.SILENT_NO_OP: _("Two successes in a row extracted nothing although older rows were eligible."),
-    Rule.COVERAGE_DROP: _("Coverage is more than 5 points under its 7-day median; critical more than 20."),
-    Rule.STRUCTURE: _("The source or target table is missing, or its name is invalid."),
-    Rule.PREFLIGHT: _("A pre-flight check failed; critical when a database was unreachable for 3 samples."),
-}
-
-WATERMARK_HELP: dict[WatermarkState, Any] = {
-    WatermarkState.CURRENT: _("The runs keep up: in at least one sample during the last runs nothing was eligible."),
-    WatermarkState.REWOUND: _("The watermark moved back: rows that were already loaded are loaded again."),
-    WatermarkState.STOPPED: _("Rows are eligible, and no run has finished for much longer than usual."),
-    WatermarkState.STALLED: _("Runs finish and rows are eligible, but the watermark does not move."),
-    WatermarkState.FALLING_BEHIND: _("The watermark moves, but the number of eligible rows does not decrease."),
-    WatermarkState.DRAINING: _("The watermark moves and the number of eligible rows decreases."),
-    WatermarkState.NOT_ENOUGH_HISTORY: _("Fewer than 3 finished runs: too early to say."),
-    WatermarkState.UNKNOWN: _("It could not be evaluated: the pending rows could not be read or compared."),
 }

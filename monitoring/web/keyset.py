@@ -28,7 +28,7 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetPage(Generic[ModelT]):
-    """Some rows in order. `after` and `before` are the cursors of the neighbouring pages, or empty."""
+    """`after` and `before` are the cursors of the next and previous pages, or empty."""
 
     rows: tuple[ModelT, ...]
     after: str = ""
@@ -49,6 +49,8 @@ def page(
     `after` or `before` is a cursor of another page; without one, or with one of another order, this is the first page.
     `field` is not nullable. Raises BadCursor for a cursor that cannot be read.
     """
+    key = queryset.model._meta.pk.name
+    field = key if field == "pk" else field
     order_name = f"-{field}" if descending else field
     cursor = _decode(after or before)
     if cursor is not None and cursor.order != order_name:
@@ -58,7 +60,7 @@ def page(
     if cursor is not None:
         queryset = queryset.filter(_beyond(queryset.model, field, cursor, falling))
     sign = "-" if falling else ""
-    order = [f"{sign}{field}"] if _is_key(queryset.model, field) else [f"{sign}{field}", f"{sign}pk"]
+    order = [f"{sign}{name}" for name in dict.fromkeys((field, key))]
     rows = list(queryset.order_by(*order)[: size + 1])
     more = len(rows) > size
     rows = rows[:size]
@@ -82,7 +84,7 @@ def listed(
     size: int = PAGE_SIZE,
     prefix: str = "",
 ) -> dict[str, Any]:
-    """Return the variables of components/keyset.html: the page that the URL asks for, and links to others at `here`.
+    """Return the variables of components/keyset.html, with links to other pages at `here`.
 
     `lost`: the URL names a page that does not exist, and this is the first.
     """
@@ -108,27 +110,20 @@ def listed(
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """A row's position: the order of the list, the row's value in that column, and its key."""
-
     order: str
     value: str | int
     key: str | int
-
-
-def _is_key(model: type[Model], field: str) -> bool:
-    return field in ("pk", model._meta.pk.name)
 
 
 def _beyond(model: type[Model], field: str, cursor: _Cursor, falling: bool) -> Q:
     """Return the rows after (value, key), as two ranges with OR: SQL Server cannot compare tuples."""
     try:
         key = model._meta.pk.to_python(cursor.key)
-        column = model._meta.pk if _is_key(model, field) else model._meta.get_field(field)
-        value = cast("Field[Any, Any]", column).to_python(cursor.value)
+        value = cast("Field[Any, Any]", model._meta.get_field(field)).to_python(cursor.value)
     except (ValidationError, FieldDoesNotExist) as error:
         raise BadCursor("unreadable cursor") from error
     compare = "lt" if falling else "gt"
-    if _is_key(model, field):
+    if field == model._meta.pk.name:
         return Q(**{f"pk__{compare}": key})
     return Q(**{f"{field}__{compare}": value}) | Q(**{field: value, f"pk__{compare}": key})
 

@@ -196,13 +196,9 @@ LABELS: dict[type[StrEnum], dict[Any, Any]] = {
 
 
 def label(member: StrEnum) -> str:
-    """Return the word for a member of a vocabulary, in the active language.
-
-    Raises KeyError for a vocabulary that has no words; a test keeps the table complete.
-    """
+    """Return the word in the active language. Raises KeyError for an enum without words."""
     return str(LABELS[type(member)][member])
 
 
 def inactive() -> str:
-    """Return the word for a pipeline that is switched off."""
     return str(pgettext_lazy("pipeline", "inactive"))

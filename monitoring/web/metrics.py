@@ -154,7 +154,6 @@ def _pipeline(pipeline: Pipeline, fresh: Snapshot | None) -> Iterator[Sample]:
 
 
 def _figures(pipeline: Pipeline, snapshot: Snapshot) -> dict[str, Count | float | None]:
-    """Return what is known now. Beside a problem stands the last known value, which does not count."""
     sources_unread, audit_unread = blind(snapshot)
     source, figures, audit = pipeline.source, pipeline.figures, audit_unread is None
     sources = sources_unread is None and source.problem is None
@@ -182,20 +181,16 @@ logger = logging.getLogger(__name__)
 @csrf_exempt
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return all metrics to a client with the token. Without a configured token the address does not exist."""
+    """Return all metrics to a client with the token. Without a configured token the URL does not exist."""
     if not settings.METRICS_TOKEN:
         raise Http404
     if not own.allowed(request.headers.get("Authorization"), settings.METRICS_TOKEN):
         return HttpResponse("a token is needed\n", "text/plain", 401, headers={"WWW-Authenticate": "Bearer"})
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    return HttpResponse(own.exposition(SampleMetrics(_newest())), content_type=own.CONTENT_TYPE)
-
-
-def _newest() -> Current | None:
-    """Return the newest sample, or None if `default` does not answer or holds the sample of another release."""
     try:
-        return current()
-    except (Error, msgspec.DecodeError):
+        newest = current()
+    except (Error, msgspec.DecodeError):  # also the sample of another release
         logger.exception("the newest sample could not be read")
-        return None
+        newest = None
+    return HttpResponse(own.exposition(SampleMetrics(newest)), content_type=own.CONTENT_TYPE)

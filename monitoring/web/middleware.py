@@ -39,8 +39,8 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 class ReaderMiddleware:
     """Set `request.preferences`, and activate language, time zone and the user's scope (monitoring/models/scope.py).
 
-    Language and time zone come from the preferences, else from the browser, else from the settings. While `default`
-    does not answer, every page is an error page that says so.
+    Preferences win over the browser, the browser over the settings. While `default` does not answer, every page is an
+    error page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -86,7 +86,7 @@ class ReaderMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Return the error page for a database that does not answer. An error in a query stays a 500."""
         if isinstance(exception, Busy):
-            return errors.busy(request, own=exception.own)
+            return errors.answer(request, errors.BUSY_WITH_YOURS if exception.own else errors.BUSY_WITH_OTHERS)
         if isinstance(exception, Unreadable):
             return errors.unread(request, exception.words)
         # pyodbc raises Error itself for unknown states.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
@@ -41,10 +42,9 @@ ROOM = 2048
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:
-    """Remember what `function` returned for the same arguments, language and zone.
+    """Cache the results by arguments, language and time zone. For pure functions of hashable arguments.
 
-    For pure functions of hashable arguments whose only hidden inputs are those two. Arguments of
-    different types never share a result: members of two vocabularies with one text are equal.
+    `typed`, because members of different enums can be equal texts.
     """
 
     @lru_cache(maxsize=ROOM, typed=True)
@@ -57,22 +57,6 @@ def remembered(function: Callable[P, R]) -> Callable[P, R]:
 
     wrapper.forget = keyed.cache_clear  # type: ignore[attr-defined]
     return wrapper
-
-
-TONES = (
-    "ok",
-    "running",
-    "failed",
-    "partial",
-    "structure",
-    "never",
-    "inactive",
-    "unknown",
-    "warning",
-    "critical",
-    "info",
-)
-"""Every tone that static/css/tokens.css defines, in both themes."""
 
 
 class Sign(NamedTuple):
@@ -112,7 +96,7 @@ LOOKS: dict[str, tuple[str, str]] = {
 
 
 def sign_of(value: StrEnum | str | None) -> Sign:
-    """Return the sign of a member. Text that is no member, and None, are unknown, never OK."""
+    """Return the sign of a member. None and a text that is no member are unknown."""
     if not isinstance(value, SIGNED):
         return Sign(*_UNKNOWN, web_labels.label(PipelineStatus.UNKNOWN))
     return Sign(*LOOKS[value], web_labels.label(value))
@@ -123,7 +107,7 @@ SPRITE = "vendor/bootstrap-icons-1.13.2/sprite.svg"
 
 @remembered
 def icon(name: str, css: str = "") -> SafeString:
-    """Return a decorative icon of the sprite: whatever it means, words beside it say."""
+    """Return a decorative icon. Text beside it gives its meaning."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         css,
@@ -156,7 +140,6 @@ def _badge(sign: Sign, *, compact: bool, tip: bool = False) -> SafeString:
 
 @remembered
 def none(why: str = "") -> SafeString:
-    """Return the dash of "has no value", with the explanation."""
     why = str(why or gettext("no value"))
     return format_html(
         '<span class="none" data-tip="{}"><span aria-hidden="true">–</span>'
@@ -167,7 +150,6 @@ def none(why: str = "") -> SafeString:
 
 
 def error_text(error: ErrorText, shown: int) -> SafeString:
-    """Return the first `shown` characters of the server's words; the whole message on hover."""
     return cut_text(error.words or error.text, shown, whole=error.text)
 
 
@@ -178,7 +160,6 @@ def cut_text(text: str, shown: int, *, whole: str = "") -> SafeString:
 
 
 def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return the hatched "unknown", its reason on hover, on focus and for screen readers."""
     reason = _reason(problem)
     return format_html(
         '<span class="unknown" tabindex="0" data-tip="{}"><span class="unknown__word">{}</span>'
@@ -190,7 +171,6 @@ def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
 
 
 def _reason(problem: Problem | ProblemCode | str | None) -> str:
-    """Return what happened and what to do, in one sentence or a few."""
     if isinstance(problem, str) and not isinstance(problem, ProblemCode) and problem:
         return str(problem)
     words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
@@ -198,7 +178,7 @@ def _reason(problem: Problem | ProblemCode | str | None) -> str:
 
 
 def value(content: Any, problem: Problem | ProblemCode | str | None = None, why: str = "") -> SafeString:
-    """Return `content`; when it is None: unknown beside a problem, else the dash."""
+    """Return `content` or, if it is None, "unknown" if there is a problem, else the dash."""
     if content is None or content == "":
         return unknown(problem) if problem else none(why)
     return format_html("{}", content)
@@ -226,18 +206,15 @@ def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCo
 
 @remembered
 def percent(amount: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return percent (0 to 100) with one decimal at most."""
     return value(None, problem) if amount is None else _figure(formats.percent_text(amount))
 
 
 @remembered
 def duration(seconds: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return a duration in its two largest units."""
     return value(None, problem) if seconds is None else _figure(formats.duration_text(seconds), "figure nowrap")
 
 
 def rate(per_second: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    """Return rows per second."""
     if per_second is None:
         return value(None, problem)
     decimals = 1 if 0 < abs(per_second) < 9.95 else 0
@@ -251,10 +228,10 @@ def when(moment: datetime | None, style: formats.TimeStyle = "short", why: str =
 
 
 def age(moment: datetime | None, why: str = "", *, clock: str = "warehouse", ticked: bool = False) -> SafeString:
-    """Return a time that the browser shows as an age ("3 min ago") and keeps ticking.
+    """Return a time that the browser shows as an age ("3 min ago") and updates.
 
-    `clock`: whose clock the time is by, "warehouse" or "portal". `ticked`: it is the time of the
-    newest sample, which live.js moves on although the block around it stays.
+    `clock`: the clock that the time is from, "warehouse" or "portal". `ticked`: the time of the newest sample, which
+    live.js moves on while the block stays.
     """
     return none(why) if moment is None else _time(moment, "age", "short", clock, ticked=ticked)
 
@@ -279,11 +256,28 @@ def _time(
 
 
 @remembered
-def help_button(code: str) -> SafeString:
-    """Return the "?" that shows what a figure means (METRICS), to pointer, keyboard and screen reader.
+def pipeline_link(name: str) -> SafeString:
+    return format_html('<a class="entity" href="{}">{}</a>', reverse("monitoring:pipeline", args=(name,)), name)
 
-    Raises KeyError for a figure without a definition.
-    """
+
+@remembered
+def run_link(run_id: int | None) -> SafeString:
+    if run_id is None:
+        return none(gettext("no run yet"))
+    return format_html('<a href="{}" class="figure">#{}</a>', reverse("monitoring:run", args=(run_id,)), run_id)
+
+
+def sentence(template: str | Promise, values: Mapping[str, Any] | None = None) -> SafeString:
+    """Return a translated text as HTML. The values of its `%(name)s` places may be links and times."""
+    text: str = conditional_escape(str(template))
+    if values:
+        text %= {name: conditional_escape(each) for name, each in values.items()}
+    return SafeString(text)  # nosec B703 - all parts are escaped
+
+
+@remembered
+def help_button(code: str) -> SafeString:
+    """Return the "?" that shows the definition of a figure. Raises KeyError for a figure without one."""
     text = str(HELP[code])
     return format_html(
         '<button type="button" class="help" data-tip="{}" aria-label="{}">{}</button>',

@@ -1,4 +1,4 @@
-"""The two blocks that open every page: the sentence that says whether anything is wrong, and the pre-flight."""
+"""The two blocks at the top of every page: the sentence about the health of all pipelines, and the pre-flight."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -19,22 +20,21 @@ from monitoring.web.alert_texts import verdict_clause
 from monitoring.web.blocks import Block
 from monitoring.web.check_texts import check_text, connection_facts
 from monitoring.web.labels import label
-from monitoring.web.parts import Sign, sign_of
+from monitoring.web.parts import Sign, pipeline_link, sign_of, when
+from monitoring.web.parts import sentence as text
 from monitoring.web.problems import detail_text, problem_text
-from monitoring.web.texts import Text, entity, text, time
 
 NAMES_SHOWN = 3
 _DATABASES = {"dw": "DW", "oltp": "OLTP"}
 
 
-def sentence_text(sentence: Sentence) -> Text:
-    """Return the sentence in the active language."""
+def sentence_text(sentence: Sentence) -> SafeString:
     values: dict[str, Any] = {
         "active": sentence.active,
         "attention": sentence.attention,
         "checks": sentence.checks,
         "count": sentence.unknown,
-        "at": time(sentence.since) if sentence.since else "",
+        "at": when(sentence.since) if sentence.since else "",
         "reason": label(sentence.problem.code) if sentence.problem else "",
         "names": gettext(" and ").join(_DATABASES.get(alias, alias) for alias in sentence.names),
     }
@@ -43,7 +43,7 @@ def sentence_text(sentence: Sentence) -> Text:
         values["listed"] = _listed(clauses, sentence.attention - len(clauses))
     elif sentence.code is SentenceCode.UNKNOWN:
         shown = sentence.names[:NAMES_SHOWN]
-        values["listed"] = _listed((entity(name) for name in shown), len(sentence.names) - len(shown))
+        values["listed"] = _listed((pipeline_link(name) for name in shown), len(sentence.names) - len(shown))
     said = text(_template(sentence), values)
     if sentence.code is SentenceCode.ATTENTION and sentence.unknown:
         said += text(
@@ -105,10 +105,8 @@ def _unreachable(sentence: Sentence) -> str:
     return ngettext("%(names)s does not answer.", "%(names)s do not answer.", count)
 
 
-def _listed(items: Iterable[Any], more: int) -> Text:
-    """Return "a, b, and 2 more"."""
-    first, *rest = [*items] or [Text()]
-    listed = text("%(first)s", {"first": first})
+def _listed(items: Iterable[SafeString], more: int) -> SafeString:
+    listed, *rest = [*items] or [SafeString()]
     for item in rest:
         listed = text(gettext("%(first)s, %(second)s"), {"first": listed, "second": item})
     if more > 0:
@@ -120,8 +118,6 @@ def _listed(items: Iterable[Any], more: int) -> Text:
 
 
 class VerdictBlock(Block):
-    """One sentence: is anything wrong, since when. Figures that are too old say so first."""
-
     name = "verdict"
     same_for_all = True
     follows_address = False
@@ -129,14 +125,16 @@ class VerdictBlock(Block):
 
     def context(self, current: Current) -> dict[str, Any]:
         sentence = verdict_sentence(current.snapshot, stale=current.stale)
-        down = (
-            [reading for reading in current.snapshot.connections if not reading.reachable] if current.snapshot else []
-        )
+        connections = current.snapshot.connections if current.snapshot else ()
         return {
             "sentence": sentence,
             "tone": sign_of(sentence.severity).tone,
             "words": sentence_text(sentence),
-            "down": [{"reading": reading, "words": problem_text(reading.problem)} for reading in down],
+            "down": [
+                {"reading": reading, "words": problem_text(reading.problem)}
+                for reading in connections
+                if not reading.reachable
+            ],
             "collector_silent": current.stale,
         }
 
@@ -164,16 +162,12 @@ def with_checks(snapshot: Snapshot, *more: Check) -> Preflight:
 
 
 def new_failures(failed: Iterable[Check]) -> list[Check]:
-    """Return the failed checks that do not follow from another one."""
     failed = tuple(failed)
     return [check for check in failed if not _follows(check, failed)]
 
 
 def _follows(check: Check, failed: tuple[Check, ...]) -> bool:
-    """Whether another failed check says the same.
-
-    Not ready because something is missing, unknown because the database is down, not active because not listed.
-    """
+    """Whether it follows from another failed check: a database that is down, a missing table, a pipeline not listed."""
     if check.code.endswith(".connection"):
         return False
     if check.state is CheckState.UNKNOWN and any(
@@ -192,8 +186,6 @@ def _reason(check: Check) -> ProblemCode | None:
 
 
 class PreflightBlock(Block):
-    """All checks: one line when they passed, the failed ones with what to do when not."""
-
     name = "preflight"
     same_for_all = True
     follows_address = False
@@ -210,7 +202,8 @@ class PreflightBlock(Block):
         pipelines: dict[str, list[dict[str, Any]]] = {}
         for check in preflight.checks:
             if check.code in _REQUIRED:
-                required.setdefault(check.entity_name, []).append(_required(check))
+                item = {"state": check.state, "word": _REQUIRED[check.code], "tone": sign_of(check.state).tone}
+                required.setdefault(check.entity_name, []).append(item)
             elif check.entity_name:
                 pipelines.setdefault(check.entity_name, []).append(entry(check))
         return {
@@ -228,7 +221,6 @@ class PreflightBlock(Block):
 
 
 def readiness(preflight: Preflight) -> list[dict[str, Any]]:
-    """Return the three readiness lines: name, answer (yes, no, unknown) as a sign, the help's code."""
     found = (
         (_("Ready for monitoring"), preflight.ready_for_monitoring, "ready_for_monitoring"),
         (_("Ready for the first run"), preflight.ready_for_first_run, "ready_for_first_run"),
@@ -238,7 +230,6 @@ def readiness(preflight: Preflight) -> list[dict[str, Any]]:
 
 
 def entry(check: Check) -> dict[str, Any]:
-    """Return one check as the lists show it: its sign, its words, what a connection told."""
     return {
         "check": check,
         "passed": check.state is CheckState.PASSED,
@@ -247,10 +238,6 @@ def entry(check: Check) -> dict[str, Any]:
         "facts": connection_facts(check) if check.code.endswith(".connection") else (),
         "detail": detail_text(check.problem) if check.problem else "",
     }
-
-
-def _required(check: Check) -> dict[str, Any]:
-    return {"state": check.state, "word": _REQUIRED[check.code], "tone": sign_of(check.state).tone}
 
 
 OPENING: tuple[type[Block], ...] = (VerdictBlock, PreflightBlock)

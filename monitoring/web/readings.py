@@ -5,13 +5,11 @@ METRICS' reading rule: unknown is a value. `Reading.value` is None exactly when 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
-from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -54,10 +52,7 @@ UNREAD = frozenset({Missing.NOT_READ, Missing.NAME_INVALID, Missing.SOURCE_MISSI
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """A value, or None with `why`, and the driver's `problem` when there was one.
-
-    A value with a problem beside it is the last known one: there is no newer because of that.
-    """
+    """A value, or None with `why` and the driver's `problem`. A value with a problem is the last known one."""
 
     value: T | None
     why: Missing | None = None
@@ -69,12 +64,11 @@ class Reading(Generic[T]):
 
     @property
     def unread(self) -> bool:
-        """Whether the value exists but could not be read (unlike "there is none")."""
+        """Whether there is a value, but it could not be read."""
         return self.value is None and (self.why is None or self.why in UNREAD)
 
     @property
     def last_known(self) -> bool:
-        """Whether the value is of an earlier reading."""
         return self.value is not None and self.problem is not None
 
     @property
@@ -96,18 +90,12 @@ def reading(
     *,
     last_known: Problem | None = None,
 ) -> Reading[T]:
-    """Return the value as a reading. `why` and `problem` count where it is None.
-
-    `last_known`: what kept a newer value from being read; None: the value is of this sample.
-    """
+    """Return the value or, if it is None, `why` and `problem`. `last_known`: why the value is of an earlier sample."""
     return Reading(value, None, last_known) if value is not None else Reading(None, why, problem)
 
 
 def blind(snapshot: Snapshot) -> tuple[Problem | None, Problem | None]:
-    """Return why sources, and targets, could not be read for this sample; None where they could.
-
-    Without the control rows of the DW the tables of the OLTP are unknown, so both are unread.
-    """
+    """Return why sources, and targets, could not be read for this sample. Sources need the control rows."""
     down = {each.alias: each.problem or _NOT_READ for each in snapshot.connections if not each.reachable}
     dw = snapshot.problem or down.get("dw")
     return dw or down.get("oltp"), dw
@@ -155,7 +143,6 @@ class PipelineReadings:
 
     @property
     def late_since(self) -> datetime | None:
-        """The time of the oldest eligible row; None where nothing waits, or the source cannot be read."""
         return late_since(self.pipeline) if self.source_unread is None else None
 
     @property
@@ -163,14 +150,12 @@ class PipelineReadings:
         return self.pipeline.status is PipelineStatus.RUNNING and self.pipeline.newest is not None
 
     def _coverage(self) -> Reading[float]:
-        """Target total / source total (METRICS: no value when the source is empty)."""
         value, source, target = self.pipeline.figures.coverage_percent, self.pipeline.source, self.pipeline.target
         if value is None and source.total is not None:
             return self._of_target(None) if target.total is None else Reading(None, Missing.SOURCE_EMPTY)
         return self._of_source(value)
 
     def _latency(self) -> Reading[float]:
-        """Time between the newest rows of source and target; none where the target holds the load time."""
         value, source, target = self.pipeline.figures.latency_seconds, self.pipeline.source, self.pipeline.target
         if value is None:
             without = (
@@ -214,7 +199,6 @@ class PipelineReadings:
 
 
 def pipeline_readings(snapshot: Snapshot | None) -> list[PipelineReadings]:
-    """Return every pipeline of the snapshot, by name."""
     if snapshot is None:
         return []
     pipelines = sorted(snapshot.pipelines, key=lambda pipeline: pipeline.name)
@@ -222,11 +206,11 @@ def pipeline_readings(snapshot: Snapshot | None) -> list[PipelineReadings]:
 
 
 def late_since(pipeline: Pipeline) -> datetime | None:
-    """Return the time of the oldest eligible row, from which the lag counts; None when nothing waits."""
     return pipeline.source.oldest_eligible_at if pipeline.figures.served_lag_seconds else None
 
 
 Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]
+"""The function of web/parts.py that draws the value."""
 
 REASONS = {
     Missing.NOT_READ: _("could not be read"),
@@ -247,21 +231,8 @@ REASONS = {
     Missing.NO_ACTIVE_PIPELINE: _("no pipeline is active"),
 }
 
-_DRAW: dict[Kind, Callable[[Any], SafeString]] = {
-    "rows": parts.rows,
-    "percent": parts.percent,
-    "duration": parts.duration,
-    "rate": parts.rate,
-    "number": parts.number,
-    "when": parts.when,
-    "age": parts.age,
-}
-
-register = template.Library()
-
 
 def reason(reading: Reading[Any]) -> str:
-    """Return in words why the reading has no value, with the driver's own words where there are any."""
     problem = reading.problem
     if problem is None:
         return str(REASONS[reading.why or Missing.NOT_READ])
@@ -269,23 +240,17 @@ def reason(reading: Reading[Any]) -> str:
     return f"{words.what} ({words.detail})" if words.detail else words.what
 
 
-@register.simple_tag(name="reading")
 def draw(reading: Reading[Any], kind: Kind) -> SafeString:
-    """Return the value, or the hatched "unknown", or the dash of "has none", each with its reason."""
     if reading.known:
-        drawn = _DRAW[kind](reading.value)
-        return format_html("{} {}", last_known_mark(reading.problem), drawn) if reading.problem else drawn
+        drawn: SafeString = getattr(parts, kind)(reading.value)
+        return format_html("{} {}", mark(reading.problem), drawn) if reading.problem else drawn
     return parts.unknown(reading.problem or reason(reading)) if reading.unread else parts.none(reason(reading))
 
 
-@register.simple_tag(name="last_known")
-def mark(problem: Problem | None) -> SafeString | str:
-    """Return the sign of a last known value where `problem` kept a newer one from being read, else nothing."""
-    return last_known_mark(problem) if problem is not None else ""
-
-
-def last_known_mark(problem: Problem) -> SafeString:
-    """Return the sign beside a value that is of an earlier reading, with why there is none newer."""
+def mark(problem: Problem | None) -> SafeString:
+    """Return the sign of a last known value: `problem` kept a newer one from being read. Nothing without a problem."""
+    if problem is None:
+        return SafeString()
     words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}
     return format_html(
         '<span class="last-known" data-tip="{}">{}<span class="visually-hidden">{}</span></span>',

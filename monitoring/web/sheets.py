@@ -46,10 +46,7 @@ Cell = int | float | str | bool | datetime | None
 
 @dataclass(slots=True)
 class Sheet:
-    """Rows to write. `rows` are read once; `at` is the time in the file's name.
-
-    `written` counts the rows so far. `broken`: the error that ended them early.
-    """
+    """`rows` are read once. `at`: the time in the file name. `broken`: the error that ended the rows early."""
 
     title: str
     headers: Sequence[str]
@@ -79,7 +76,6 @@ class Sheet:
 
     @property
     def note(self) -> str:
-        """Return the file's last line; empty where it holds every row."""
         if self.broken is not None:
             text = gettext("The file ends after %(rows)d rows because the database stopped responding. Try again.")
             return text % {"rows": self.written}
@@ -112,39 +108,27 @@ def xlsx_cell(value: Any) -> Cell:
     return str(cell) if too_long else cell
 
 
-def machine_time(value: datetime) -> str:
-    """Return ISO 8601: an aware time as UTC with a Z, a naive one as it is."""
+def machine_time(value: Any) -> str:
+    """Return ISO 8601: an aware time as UTC with a Z, a naive one as it is. Other values as text."""
+    if not isinstance(value, datetime):
+        return str(value)
     return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z" if value.tzinfo else value.isoformat()
 
 
 def json_text(row: dict[str, Any], indent: int | None = None) -> str:
-    """Return a row as JSON, times as ISO 8601."""
-    return json.dumps(row, ensure_ascii=False, default=_json_value, indent=indent)
-
-
-def _json_value(value: Any) -> str:
-    return machine_time(value) if isinstance(value, datetime) else str(value)
+    return json.dumps(row, ensure_ascii=False, default=machine_time, indent=indent)
 
 
 def csv_pieces(sheet: Sheet) -> Iterator[bytes]:
-    text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow([csv_cell(header) for header in sheet.headers])
-    yield BYTE_ORDER_MARK + _take(text)
-    for rows in sheet.batches():
-        writer.writerows([csv_cell(value) for value in row] for row in rows)
-        yield _take(text)
+    def lines(rows: Iterable[Row]) -> bytes:
+        text = StringIO()
+        csv.writer(text).writerows([csv_cell(value) for value in row] for row in rows)
+        return text.getvalue().encode("utf-8", "replace")
+
+    yield BYTE_ORDER_MARK + lines([sheet.headers])
+    yield from map(lines, sheet.batches())
     if sheet.note:
-        writer.writerow([sheet.note, *[""] * (len(sheet.headers) - 1)])
-        yield _take(text)
-
-
-def _take(text: StringIO) -> bytes:
-    """Return what was written, and empty it."""
-    taken = text.getvalue().encode("utf-8", "replace")
-    text.seek(0)
-    text.truncate()
-    return taken
+        yield lines([[sheet.note, *[""] * (len(sheet.headers) - 1)]])
 
 
 def jsonl_pieces(sheet: Sheet) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import django_tables2
 from django.utils.functional import Promise
@@ -18,20 +18,18 @@ from django_tables2.utils import OrderBy
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Run, Watermark
 from monitoring.web import parts, readings
-from monitoring.web.failure_texts import advice_for
 from monitoring.web.formats import TimeStyle, utc_text
-from monitoring.web.parts import sign_of
+from monitoring.web.parts import pipeline_link, run_link, sign_of
+from monitoring.web.problems import advice_for
 from monitoring.web.readings import PipelineReadings, Reading
-from monitoring.web.texts import pipeline_link, run_link
 
 Rank = Callable[[Any], Any]
 
 
 class RankedRows(TableListData):
-    """Rows in memory, sorted by their columns' ranks.
+    """Rows in memory, sorted by their columns' ranks, then by the table's key: equal rows keep their order.
 
-    The last word has the table's key, so that equal rows never change places between two pages or
-    refreshes. Rows without a value stay at the end in both directions: unknown is not "least".
+    Rows without a value are last in both directions: unknown is not "least".
     """
 
     data: list[Any]
@@ -49,50 +47,43 @@ class RankedRows(TableListData):
 class Column(django_tables2.Column):
     """A column of a table in memory.
 
-    `rank`: what to sort by, the value itself unless told. `help`: the figure's code in wording.
+    `rank`: what to sort by, by default the value. `help`: the figure's code in web/help.py. `css`: class of its cells.
     `unit`: named in the export's header, where the values are bare numbers.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        rank: Rank | None = None,
-        css: str = "",
-        help: str = "",
-        unit: str | Promise = "",
-        **kwargs: Any,
-    ) -> None:
-        kwargs.setdefault("empty_values", ())
-        kwargs.setdefault("attrs", {"td": {"class": css}, "th": {"class": css}} if css else {})
-        super().__init__(*args, **kwargs)
-        self.own_rank = rank
-        self.help = help
-        self.unit = unit
+    options: ClassVar[dict[str, Any]] = {}
+    """Default arguments of a subclass."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        options = {"empty_values": (), "css": "", **self.options, **kwargs}
+        self.own_rank: Rank | None = options.pop("rank", None)
+        self.help: str = options.pop("help", "")
+        self.unit: str | Promise = options.pop("unit", "")
+        if css := options.pop("css"):
+            options.setdefault("attrs", {"td": {"class": css}, "th": {"class": css}})
+        super().__init__(*args, **options)
 
     def rank(self, row: Any) -> Any:
-        """Return what the row is sorted by; None: no value, goes last whichever way."""
-        return self.own_rank(row) if self.own_rank else self._own_value(row)
+        """Return what the row is sorted by, or None: rows without a value are last in both directions."""
+        return self.own_rank(row) if self.own_rank else self.rank_of(self.accessor.resolve(row))
 
-    def _own_value(self, row: Any) -> Any:
-        value = self.accessor.resolve(row)
+    def rank_of(self, value: Any) -> Any:
         return value.casefold() if isinstance(value, str) else value
 
     def value(self, value: Any) -> Any:
-        """Return what an export holds: the bare value, not its drawing."""
+        """Return what an export holds: the bare value, not its HTML."""
         return value
 
 
 class ReadingColumn(Column):
-    """A figure that may be missing, right-aligned. `kind` says how it is drawn (templatetags/readings.py)."""
+    options: ClassVar[dict[str, Any]] = {"css": "num"}
 
     def __init__(self, kind: readings.Kind, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("css", "num")
         super().__init__(*args, **kwargs)
         self.kind = kind
 
-    def _own_value(self, row: Any) -> Any:
-        reading: Reading[Any] = self.accessor.resolve(row)
-        return reading.rank if reading.known else None
+    def rank_of(self, value: Reading[Any]) -> Any:
+        return value.rank if value.known else None
 
     def render(self, value: Reading[Any]) -> SafeString:
         return readings.draw(value, self.kind)
@@ -102,10 +93,7 @@ class ReadingColumn(Column):
 
 
 class StatusColumn(Column):
-    """A member of a vocabulary as sign, word and colour; sorted in the vocabulary's own order."""
-
-    def _own_value(self, row: Any) -> Any:
-        value: StrEnum | None = self.accessor.resolve(row)
+    def rank_of(self, value: StrEnum | None) -> Any:
         return None if value is None else list(type(value)).index(value)
 
     def render(self, value: StrEnum) -> SafeString:
@@ -116,48 +104,42 @@ class StatusColumn(Column):
 
 
 class TimeColumn(Column):
-    """An aware time, drawn in the viewer's zone, exported in UTC."""
+    """An aware time, shown in the user's zone, exported in UTC."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("css", "nowrap")
-        super().__init__(*args, **kwargs)
+    options: ClassVar[dict[str, Any]] = {"css": "nowrap"}
 
     def render(self, value: datetime | None) -> SafeString:
         return parts.when(value)
 
 
 class PortalTable(django_tables2.Table):
-    """Base of the portal's tables. Subclasses set `key`: what tells two rows apart, in a stable order."""
+    """Base of the portal's tables. `key` returns what identifies a row, in a stable order."""
 
     key: Callable[[Any], Any]
     around: Callable[[Any], str] | None = None
-    """Gives the address of the connections around a failed row, "" for others; only for who may see them."""
+    """Returns the URL of the connections around a failed row, "" for other rows. None: the user may not see them."""
 
     def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
         super().__init__(data=RankedRows(list(rows)), **kwargs)
 
     @classmethod
     def sortable(cls) -> frozenset[str]:
-        """Return the names that `sort` may hold, with and without a minus sign."""
         names = [name for name, column in cls.base_columns.items() if column.orderable is not False]
         return frozenset([*names, *(f"-{name}" for name in names)])
 
     def stop_at(self, rows: int) -> None:
-        """Keep the first `rows` rows in the table's order, and let the template say that it is cut."""
         if len(self.data) > rows:
             self.data.data = self.data.data[:rows]
             self.cut = rows
 
 
 class KeptRows(TableListData):
-    """Rows that the database has sorted already."""
-
     def order_by(self, aliases: Iterable[str]) -> None:
-        """Keep the order: the page's rows are only a part of the list."""
+        pass
 
 
 class PagedTable(PortalTable):
-    """A table over one page of a longer list. A header sorts the whole list, through the address."""
+    """A table of one page of a longer list, which the database has sorted."""
 
     def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
         django_tables2.Table.__init__(self, data=KeptRows(list(rows)), **kwargs)
@@ -168,8 +150,6 @@ ERROR_SHOWN = 80
 
 
 class PipelineNameColumn(Column):
-    """The pipeline's name, linked; a required one is marked, and its owner is on hover."""
-
     def render(self, record: PipelineReadings) -> SafeString:
         pipeline = record.pipeline
         tag = format_html(' <span class="tag">{}</span>', gettext("required")) if pipeline.required else ""
@@ -178,8 +158,6 @@ class PipelineNameColumn(Column):
 
 
 class WatermarkColumn(Column):
-    """The tuple (updated_at, key) of the source."""
-
     def __init__(self, *args: Any, style: TimeStyle = "full", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.style = style
@@ -202,20 +180,14 @@ class WatermarkColumn(Column):
 
 
 class CountColumn(Column):
-    """A number of rows, right-aligned."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, css="num", **kwargs)
+    options: ClassVar[dict[str, Any]] = {"css": "num"}
 
     def render(self, value: int) -> SafeString:
         return parts.rows(value)
 
 
 class SecondsColumn(Column):
-    """The duration; while it runs, the browser counts on."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, css="num", **kwargs)
+    options: ClassVar[dict[str, Any]] = {"css": "num"}
 
     def render(self, value: float | None, record: Run | Execution) -> SafeString:
         if value is not None:
@@ -226,10 +198,7 @@ class SecondsColumn(Column):
 
 
 class MessageColumn(Column):
-    """The error message: cut on the page, whole in the tooltip and in the export."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="error_text", **kwargs)
+    options: ClassVar[dict[str, Any]] = {"accessor": "error_text"}
 
     def render(self, record: Run | Execution) -> SafeString:
         error = record.shown_error
@@ -237,8 +206,6 @@ class MessageColumn(Column):
 
 
 class RunIdColumn(Column):
-    """The run; of a failed one also a link to the connections around it, for users who may see them."""
-
     def render(self, value: int | None, record: Any, table: PortalTable) -> SafeString:
         url = table.around(record) if table.around else ""
         if not url:
@@ -253,8 +220,7 @@ class PipelineColumn(Column):
 
 
 class MovedColumn(Column):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, accessor="watermark_moved", **kwargs)
+    options: ClassVar[dict[str, Any]] = {"accessor": "watermark_moved"}
 
     def render(self, record: Execution) -> SafeString:
         return moved_text(record)
@@ -264,8 +230,7 @@ class MovedColumn(Column):
 
 
 class ThroughputColumn(Column):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, css="num", help="throughput", **kwargs)
+    options: ClassVar[dict[str, Any]] = {"css": "num", "help": "throughput"}
 
     def render(self, value: float | None) -> SafeString:
         return parts.rate(value) if value is not None else parts.none(gettext("only a success has a throughput"))
@@ -277,8 +242,10 @@ class ThroughputColumn(Column):
 class WordsColumn(Column):
     """`part` of the advice for an error (FailureWords), only in exports: the page shows it in another column."""
 
+    options: ClassVar[dict[str, Any]] = {"visible": False, "orderable": False}
+
     def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, visible=False, orderable=False, **kwargs)
+        super().__init__(*args, **kwargs)
         self.part = part
 
     def value(self, value: ErrorText) -> str:
@@ -286,7 +253,6 @@ class WordsColumn(Column):
 
 
 def moved_text(execution: Execution) -> SafeString:
-    """Return in a word whether the execution moved the watermark."""
     moved = execution.watermark_moved()
     if execution.running:
         return parts.none(gettext("it is written when the execution ends"))

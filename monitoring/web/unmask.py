@@ -30,14 +30,12 @@ def unmasked_until(request: HttpRequest, subject: str, now: datetime) -> datetim
 
 
 class UnmaskView(PermissionRequiredMixin, View):
-    """Show the personal data of one subject to this user, or hide it again ("again" in the POST)."""
-
     permission_required = (UNMASK,)
     raise_exception = True
     http_method_names = ("post",)
 
     def subject(self) -> str:
-        """Return the name of the subject in the session and the activity log. Raise Http404 if there is none."""
+        """Return the subject's name for the session and the activity log. Raise Http404 if there is none."""
         raise NotImplementedError
 
     def answer(self, subject: str) -> HttpResponse:

@@ -20,7 +20,7 @@ from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse import login_events as login_history
 from monitoring.warehouse.reader import ReadFailed
-from monitoring.web.audit_links import utc_stamp
+from monitoring.web.formats import machine_text
 from tests.factories import snapshot
 from tests.integration.test_connections import _clock, listed, parts, rows  # noqa: F401 (a fixture)
 from tests.support.warehouse import NOW
@@ -115,7 +115,7 @@ def test_a_link_shows_the_rows_that_were_counted_and_no_others(client_as: Any, h
         history.login_event(event_time_utc=NOW - HOUR, login_time=NOW - 5 * DAY, session_id=session_id)
     history.remember()
     client = client_as("auditor")
-    for query in ("", f"?from={utc_stamp(NOW - 9 * HOUR)}&to={utc_stamp(NOW - 8 * HOUR + 5 * MINUTE)}"):
+    for query in ("", f"?from={machine_text(NOW - 9 * HOUR)}&to={machine_text(NOW - 8 * HOUR + 5 * MINUTE)}"):
         block = parts(client.get(f"{PAGE}{query}"))["connections-findings"]
         lines, links = listed(client.get(f"{PAGE}{query}"), "connections-findings"), block.find_all("tbody")[-1]
         shown = [rows(client.get(each.attrs["href"])) for each in links.find_all("a")]

@@ -20,7 +20,7 @@ from monitoring.models import CollectorState, RunCopy, RunEntityCopy, TrailEntry
 from monitoring.rules.enums import ErrorClass, ExecutionStatus, FailureState, TrailAction
 from monitoring.rules.error_text import FINGERPRINT_VERSION, parse
 from monitoring.web import failure_groups as groups
-from monitoring.web.audit_links import utc_stamp
+from monitoring.web.formats import machine_text
 from tests import factories
 from tests.conftest import ROLES
 from tests.factories import NOW, UNIQUE_ERROR, ago
@@ -354,7 +354,7 @@ class TestPages:
         may = role in ("auditor", "admin")
         failed(6, message=PERSONAL, at=ago(minutes=30))
         succeeded(7, at=ago(minutes=20))
-        since, until = (quote(utc_stamp(ago(minutes=minutes)), safe="") for minutes in (35, 25))
+        since, until = (quote(machine_text(ago(minutes=minutes)), safe="") for minutes in (35, 25))
         way = f"/connections/?from={since}&amp;to={until}"
         for path in ("/", "/runs/", f"/runs/failures/{MAIL}/", "/pipelines/dim_cliente/"):
             for client in (page, client_as(role)):  # what was made for a viewer is not what others get

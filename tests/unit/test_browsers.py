@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitoring.web.browsers import browser_name
+from monitoring.templatetags.portal import browser
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64"
@@ -29,4 +29,4 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X)"
     ],
 )
 def test_it_is_named_as_its_owner_would(header: str, name: str) -> None:
-    assert browser_name(header) == name
+    assert browser(header) == name

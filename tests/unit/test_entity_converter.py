@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.web.converters import EntityConverter
+from monitoring.web.links import EntityConverter
 
 CONVERTER = EntityConverter()
 NAMES = (

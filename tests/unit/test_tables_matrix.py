@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.http import QueryDict
+from django.test import RequestFactory
 from django.utils import translation
 
 from monitoring.rules.enums import PipelineStatus, ProblemCode, Structure
 from monitoring.rules.facts import Count, Problem, Watermark
 from monitoring.summary.tables import MatrixTable
-from monitoring.web.filters import MatrixForm
+from monitoring.web.filters import MatrixForm, filters
 from monitoring.web.readings import Missing, pipeline_readings
 from tests import factories
 
@@ -230,8 +231,9 @@ def test_a_wrong_value_leaves_the_others_alone() -> None:
 
 
 def test_what_belongs_to_other_blocks_is_carried() -> None:
-    form = _form("q=x&f-q=deadlock&f-sort=-at&utm=1")
-    assert form.others(form.data) == [("f-q", "deadlock"), ("f-sort", "-at"), ("utm", "1")]
+    request = RequestFactory().get("/?q=x&f-q=deadlock&f-sort=-at&after=b&utm=1")
+    carried = filters(request, _form("q=x"), "Filter", "/")["carried"]
+    assert carried == [("f-q", "deadlock"), ("f-sort", "-at"), ("utm", "1")]
 
 
 def test_statuses_are_a_named_choice_each() -> None:

@@ -18,8 +18,9 @@ from monitoring.rules.enums import CheckState, ExecutionStatus, PipelineStatus, 
 from monitoring.rules.facts import Count, Problem
 from monitoring.web import formats, graphics, parts
 from monitoring.web.help import HELP
-from monitoring.web.parts import LOOKS, SIGNED, TONES, sign_of
+from monitoring.web.parts import LOOKS, SIGNED, sign_of
 from tests.support.html import audit
+from tests.unit.test_tokens import TONES
 
 AT = datetime(2026, 1, 31, 23, 30, 5, tzinfo=UTC)
 NBSP = "\N{NO-BREAK SPACE}"
