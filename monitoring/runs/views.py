@@ -28,13 +28,13 @@ from monitoring.runs.tables import (
     sortable,
 )
 from monitoring.runs.timeline import timeline, timeline_chart, timeline_sentence
-from monitoring.templatetags.run_grid import run_grid
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import errors, export, keyset, readings
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
 from monitoring.web.cache import cached_once
 from monitoring.web.errors import NothingHere
 from monitoring.web.filters import TableForm, filters
+from monitoring.web.graphics import run_grid
 from monitoring.web.links import around_failed, around_run
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import advice_for, problem_text

@@ -25,13 +25,13 @@ from monitoring.summary.queries import (
     volume_by_pipeline,
 )
 from monitoring.summary.tables import FAILURES_SHOWN, FailuresForm, FailuresTable, MatrixTable
-from monitoring.templatetags.run_grid import run_grid
 from monitoring.web import export
 from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_text
 from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import cached_once
 from monitoring.web.failure_groups import in_short
 from monitoring.web.filters import RANGE_LABELS, MatrixForm, filters
+from monitoring.web.graphics import run_grid
 from monitoring.web.links import around_failed
 from monitoring.web.parts import sign_of
 from monitoring.web.preflight import OPENING

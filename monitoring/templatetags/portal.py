@@ -19,7 +19,7 @@ register = template.Library()
 for tag in (
     *(parts.age, parts.duration, parts.elapsed, parts.icon, parts.none, parts.number, parts.percent),
     *(parts.pipeline_link, parts.rate, parts.rows, parts.run_link, parts.status, parts.unknown, parts.value),
-    *(parts.when, graphics.sparkline, graphics.day_bars, graphics.progress),
+    *(parts.when, graphics.sparkline, graphics.day_bars, graphics.progress, graphics.grid_cell, graphics.grid_run),
 ):
     register.simple_tag(tag)
 register.simple_tag(parts.help_button, name="help")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.urls import resolve, reverse
 from django.utils import timezone, translation
-from django.utils.functional import Promise, SimpleLazyObject
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -23,22 +22,13 @@ THEME_COOKIE = "etlportal_theme"
 """The theme of a browser, for the pages before sign-in (set by static/js/shell.js)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    name: str
-    label: str | Promise
-    icon: str
-    url: str = ""
-    current: bool = False
-
-
 PAGES = (
-    Link("summary", _("Operational summary"), "speedometer"),
-    Link("pipelines", _("Pipeline health"), "activity"),
-    Link("runs", _("Runs and control"), "list"),
-    Link("connections", _("Connection audit"), "plug"),
+    ("summary", _("Operational summary"), "speedometer"),
+    ("pipelines", _("Pipeline health"), "activity"),
+    ("runs", _("Runs and control"), "list"),
+    ("connections", _("Connection audit"), "plug"),
 )
-"""The pages by the names of their URLs. Those that the user may not open are not listed."""
+"""The pages: name of the URL, label and icon. Those that the user may not open are not listed."""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -51,7 +41,7 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
     found = links(request)
     return {
         "links": found,
-        "title": next((link.label for link in found if link.current), "ETL Portal"),
+        "title": next((link["label"] for link in found if link["current"]), "ETL Portal"),
         "embedded": settings.EMBEDDED,
         "server": "" if settings.EMBEDDED else settings.DATABASES["dw"].get("HOST", ""),
         "databases": [] if settings.EMBEDDED else [settings.DATABASES[alias]["NAME"] for alias in ("dw", "oltp")],
@@ -83,15 +73,15 @@ def signup_open() -> bool:
         return False
 
 
-def links(request: HttpRequest) -> list[Link]:
+def links(request: HttpRequest) -> list[dict[str, Any]]:
     found = []
-    for page in PAGES:
-        url = reverse(f"monitoring:{page.name}")
+    for name, label, icon in PAGES:
+        url = reverse(f"monitoring:{name}")
         view = getattr(resolve(url).func, "view_class", None)
         if may(request.user, *getattr(view, "permission_required", ())):
             # The URL of the summary is a prefix of all others.
-            current = request.path == url if page.name == "summary" else request.path.startswith(url)
-            found.append(Link(page.name, page.label, page.icon, url, current))
+            current = request.path == url if name == "summary" else request.path.startswith(url)
+            found.append({"name": name, "label": label, "icon": icon, "url": url, "current": current})
     return found
 
 

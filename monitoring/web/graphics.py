@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import NamedTuple
 
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
-from monitoring.web.formats import machine_text
+from monitoring.rules.facts import Execution, Run, Snapshot
+from monitoring.web.formats import duration_text, machine_text, time_text
+from monitoring.web.parts import sign_of
 
 WIDTH, HEIGHT, PAD = 100, 24, 2
 """The sparkline's own units; the page stretches it."""
@@ -118,4 +123,96 @@ def progress(
         ticking,
         band,
         100 if open_ended else share or 0,
+    )
+
+
+RUNS_SHOWN = 30
+CELL_WIDTH, CELL_HEIGHT = 8, 20
+
+
+class Cell(NamedTuple):
+    """One pipeline in one run; `execution` None: it took no part. `height` 0..CELL_HEIGHT."""
+
+    execution: Execution | None = None
+    height: int = 0
+
+
+class GridRow(NamedTuple):
+    name: str
+    cells: tuple[Cell, ...]
+
+
+class RunGrid(NamedTuple):
+    """`runs` oldest first, as the cells of each row. `left_out`: pipelines without a cell in any of them."""
+
+    runs: tuple[Run, ...]
+    rows: tuple[GridRow, ...]
+    left_out: tuple[str, ...]
+
+
+def run_grid(snapshot: Snapshot, runs: int = RUNS_SHOWN) -> RunGrid:
+    """Return the latest `runs` runs by every pipeline in one of them, with a control row or not.
+
+    The height of a bar is the duration relative to the longest of its row, at least a fifth so that it stays visible. A
+    running execution has the full height.
+    """
+    shown = tuple(reversed(snapshot.recent_runs[:runs]))
+    by_pipeline: dict[str, dict[int, Execution]] = {}
+    for run in shown:
+        for execution in run.executions:
+            by_pipeline.setdefault(execution.entity_name, {})[run.run_id] = execution
+    rows = []
+    for name, executions in sorted(by_pipeline.items()):
+        seconds = {run_id: _finished_seconds(each) for run_id, each in executions.items()}
+        longest = max((each or 0.0 for each in seconds.values()), default=0.0)
+        cells = []
+        for run in shown:
+            lasted, height = seconds.get(run.run_id), CELL_HEIGHT
+            if lasted is not None:
+                height = 4 + (round((CELL_HEIGHT - 4) * lasted / longest) if longest > 0 else 0)
+            cells.append(Cell(executions[run.run_id], height) if run.run_id in executions else Cell())
+        rows.append(GridRow(name, tuple(cells)))
+    left_out = tuple(pipeline.name for pipeline in snapshot.pipelines if pipeline.name not in by_pipeline)
+    return RunGrid(runs=shown, rows=tuple(rows), left_out=left_out)
+
+
+def _finished_seconds(execution: Execution) -> float | None:
+    return None if execution.running else execution.seconds
+
+
+def grid_cell(cell: Cell) -> SafeString:
+    """Return less than 200 bytes: there are hundreds of cells. The icon of a status is in static/css/blocks.css."""
+    execution = cell.execution
+    if execution is None:
+        return format_html('<span class="visually-hidden">{}</span>', gettext("not in this run"))
+    sign, seconds = sign_of(execution.status), _finished_seconds(execution)
+    words = str(sign.word) if seconds is None else f"{sign.word}, {duration_text(seconds)}"
+    bar = format_html(
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none"><rect y="{}" width="{}" height="{}"/></svg>',
+        CELL_WIDTH,
+        CELL_HEIGHT,
+        CELL_HEIGHT - cell.height,
+        CELL_WIDTH,
+        cell.height,
+    )
+    return _grid_link("cell", sign.tone, execution.run_id, f"#{execution.run_id} {words}", bar)
+
+
+def grid_run(run: Run) -> SafeString:
+    sign = sign_of(run.status)
+    words = f"#{run.run_id} {sign.word} · {time_text(run.started_at)} · {run.started_by}"
+    return _grid_link("cell cell--run", sign.tone, run.run_id, words, SafeString(""), focus=True)
+
+
+def _grid_link(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
+    """Only the runs can be reached with the Tab key: there are hundreds of cells."""
+    return format_html(
+        '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
+        css,
+        tone,
+        reverse("monitoring:run", args=(run_id,)),
+        SafeString("") if focus else SafeString(' tabindex="-1"'),
+        words,
+        words,
+        inside,
     )

@@ -59,7 +59,7 @@ def test_volume_by_pipeline(portal: Portal) -> None:
 
 def test_timeline_and_grid(portal: Portal) -> None:
     from monitoring.runs.timeline import timeline
-    from monitoring.templatetags.run_grid import run_grid
+    from monitoring.web.graphics import run_grid
 
     runs = [run["run_id"] for run in expected.runs(portal.server)]
     wanted = {row["run_entity_id"]: row for row in expected.executions(portal.server, "run_id >= ?", runs[9])}

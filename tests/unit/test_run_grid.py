@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monitoring.rules.enums import ExecutionStatus, RunStatus
-from monitoring.templatetags.run_grid import HEIGHT, grid_cell, grid_run, run_grid
+from monitoring.web.graphics import CELL_HEIGHT as HEIGHT
+from monitoring.web.graphics import grid_cell, grid_run, run_grid
 from tests import factories
 from tests.factories import ago, execution, run
 
