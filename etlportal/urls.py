@@ -12,7 +12,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from monitoring.accounts import single_sign_on
-from monitoring.accounts.sessions import Sessions
+from monitoring.accounts.views import Sessions
 
 # Only the views of django-allauth that the portal needs. Users do not manage mail addresses, and do not link accounts
 # of the provider by hand. Without mail there is no reset by mail.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, register_converter
 
-from monitoring.accounts.preferences import Preferences, PreferenceSet
+from monitoring.accounts.views import Preferences, PreferenceSet
 from monitoring.connections import views as connections
 from monitoring.failures import views as failure_groups
 from monitoring.pipelines import checks as pipelines_checks

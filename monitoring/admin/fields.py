@@ -1,10 +1,10 @@
-"""Format a field for a list, for the row's page, as stored, and as JSON."""
+"""Mask rows, and format a field for a list, for the row's page, as stored, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -19,7 +19,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from etlportal.databases import WATCHED
+from monitoring.access import COLUMNS
+from monitoring.models import EtlRunEntity, scope
 from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
+from monitoring.models.managers import HIDDEN, ScopedRun, fill_in
+from monitoring.rules.masking import mask_login, mask_logins
 from monitoring.warehouse import login_events
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import parts
@@ -43,6 +47,7 @@ _TYPES: tuple[tuple[type[Field[Any, Any]], str], ...] = (
     (models.IntegerField, "INT"),
     (models.BooleanField, "BIT"),
 )
+MASKS: dict[str, Callable[[str], str]] = {"started_by": mask_login, "error_message": mask_logins}
 _ENDS = re.compile(r"\A(\s*)(.*?)(\s*)\Z", re.DOTALL)
 _SIGNS = {code: 0x2400 + code for code in range(32) if chr(code) != "\n"} | {0x7F: 0x2421}
 
@@ -188,3 +193,34 @@ def _note(value: Any) -> str:
         return length
     around = ngettext("%(number)d space around it", "%(number)d spaces around it", blanks) % {"number": blanks}
     return f"{length}, {around}"
+
+
+def mask_rows(rows: Iterable[Any]) -> list[Any]:
+    """Return the rows as the reader of this request may see them."""
+    found = list(rows)
+    if scope.pipelines() is not None:
+        fill_in(row for row in found if isinstance(row, ScopedRun))
+    if not scope.reader_scope().logins:
+        for row in found:
+            _mask(row)
+    return found
+
+
+def _mask(row: Any) -> None:
+    for name, mask in MASKS.items():
+        if _is_masked(type(row), name) and (value := getattr(row, name)):
+            setattr(row, name, mask(value))
+    if isinstance(row, EtlRunEntity) and EtlRunEntity.run.is_cached(row):
+        _mask(row.run)
+
+
+def searchable(model: type[Model], names: Iterable[str]) -> list[str]:
+    """Return the searchable columns: a search in a hidden column would reveal its values."""
+    limited = issubclass(model, ScopedRun) and scope.pipelines() is not None
+    hidden = {*HIDDEN, "entities_requested"} if limited else set()
+    logins = scope.reader_scope().logins
+    return [name for name in names if name not in hidden and (logins or not _is_masked(model, name))]
+
+
+def _is_masked(model: type[Model], name: str) -> bool:
+    return f"{model._meta.label_lower}.{name}" in COLUMNS

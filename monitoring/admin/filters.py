@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
@@ -38,11 +38,10 @@ def pipeline_names() -> list[str]:
 
 class ColumnFilter(SimpleListFilter):
     column: ClassVar[str] = ""
-    fixed_options: ClassVar[Options] = ()
 
     @classmethod
     def options(cls) -> Options:
-        return cls.fixed_options
+        return ()
 
     @classmethod
     def accepts(cls, value: str) -> bool:
@@ -56,11 +55,37 @@ class ColumnFilter(SimpleListFilter):
         return queryset if not value else queryset.filter(**{self.column: value})
 
 
+def column_filter(title: Any, name: str, column: str, options: Callable[[], Options]) -> type[ColumnFilter]:
+    attributes = {"title": title, "parameter_name": name, "column": column, "options": staticmethod(options)}
+    return type(f"{name}_filter", (ColumnFilter,), attributes)
+
+
+ActiveFilter = column_filter(_("active"), "active", "is_active", lambda: [("1", _("active")), ("0", _("inactive"))])
+GrainFilter = column_filter(_("period length"), "grain", "grain", lambda: PipelineRollup.GRAINS)
+SESSION_STATUSES = ("running", "sleeping", "dormant", "preconnect")
+"""Of sys.dm_exec_sessions."""
+SessionStatusFilter = column_filter(
+    _("session status"), "session_status", "status", lambda: [(name, name) for name in SESSION_STATUSES]
+)
+EncryptionFilter = column_filter(
+    _("encrypted"), "encrypted", "encrypt_option", lambda: [("TRUE", _("yes")), ("FALSE", _("no"))]
+)
+ActionFilter = column_filter(
+    _("action"), "action", "action", lambda: [(code.value, web_labels.label(code)) for code in TrailAction]
+)
+OutcomeFilter = column_filter(
+    _("outcome"), "outcome", "outcome", lambda: [(code.value, web_labels.label(code)) for code in TrailOutcome]
+)
+
+
 class WindowFilter(ColumnFilter):
     """The period. The paginator turns it and the other position parameters into a range of keys."""
 
     title, parameter_name = _("period"), WINDOW
-    fixed_options = (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
+
+    @classmethod
+    def options(cls) -> Options:
+        return (("1h", _("1 hour")), ("24h", _("24 hours")), ("7d", _("7 days")), ("30d", _("30 days")))
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
@@ -82,11 +107,6 @@ class PipelineFilter(ColumnFilter):
     def accepts(cls, value: str) -> bool:
         """Accept any name: rows may belong to pipelines without a control row."""
         return True
-
-
-class GrainFilter(ColumnFilter):
-    title, parameter_name, column = _("period length"), "grain", "grain"
-    fixed_options = PipelineRollup.GRAINS
 
 
 class ExecutionStatusFilter(ColumnFilter):
@@ -113,34 +133,3 @@ class RunStatusFilter(ExecutionStatusFilter):
         if not value or scope.pipelines() is None:
             return super().queryset(request, queryset)
         return of_status(queryset, [value])
-
-
-class ActiveFilter(ColumnFilter):
-    title, parameter_name, column = _("active"), "active", "is_active"
-    fixed_options = (("1", _("active")), ("0", _("inactive")))
-
-
-class SessionStatusFilter(ColumnFilter):
-    """sys.dm_exec_sessions.status."""
-
-    title, parameter_name, column = _("session status"), "session_status", "status"
-    fixed_options = [(name, name) for name in ("running", "sleeping", "dormant", "preconnect")]
-
-
-class EncryptionFilter(ColumnFilter):
-    title, parameter_name, column = _("encrypted"), "encrypted", "encrypt_option"
-    fixed_options = (("TRUE", _("yes")), ("FALSE", _("no")))
-
-
-class ActionFilter(ColumnFilter):
-    title, parameter_name, column = _("action"), "action", "action"
-    codes: ClassVar[type[TrailAction] | type[TrailOutcome]] = TrailAction
-
-    @classmethod
-    def options(cls) -> Options:
-        return [(code.value, web_labels.label(code)) for code in cls.codes]
-
-
-class OutcomeFilter(ActionFilter):
-    title, parameter_name, column = _("outcome"), "outcome", "outcome"
-    codes = TrailOutcome

@@ -19,7 +19,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import cached_property
 
 from etlportal.budget import budget
-from monitoring.admin.masking import mask_rows
+from monitoring.admin.fields import mask_rows
 from monitoring.web.sheets import MAX_ROWS
 
 WINDOW = "window"

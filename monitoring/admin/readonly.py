@@ -21,7 +21,6 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
 from monitoring.admin import fields, paging
-from monitoring.admin.masking import mask_rows, searchable
 from monitoring.admin.related import Links, Related, detail_url
 from monitoring.collector.snapshot import current
 from monitoring.models import scope
@@ -131,7 +130,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         row = super().get_object(request, object_id, from_field)
-        return row if row is None else mask_rows([row])[0]
+        return row if row is None else fields.mask_rows([row])[0]
 
     @reads()
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -290,6 +289,6 @@ class KeyedAdmin(ReadOnlyAdmin):
         if key is not None:
             return queryset.filter(**{self.key_column(term): key}), False
         wanted = Q()
-        for name in searchable(self.model, self.search_fields[1:]):
+        for name in fields.searchable(self.model, self.search_fields[1:]):
             wanted |= Q(**{f"{name}__icontains": term})
         return (queryset.filter(wanted) if wanted else queryset.none()), False

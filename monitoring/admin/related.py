@@ -14,8 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.admin.fields import shown
-from monitoring.admin.masking import mask_rows
+from monitoring.admin.fields import mask_rows, shown
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.web import parts

@@ -1,17 +1,18 @@
 from monitoring.models.accounts import GroupPolicy, GroupScope, PortalSettings
-from monitoring.models.history import PipelineRollup
 from monitoring.models.portal import (
+    AppendOnly,
     CollectorState,
     IntegrityReport,
+    PipelineRollup,
     PipelineSample,
     PipelineSettings,
     RunCopy,
     RunEntityCopy,
     SeenDay,
     SeenHistory,
+    TrailEntry,
     UserPreferences,
 )
-from monitoring.models.trail import AppendOnly, TrailEntry
 from monitoring.models.warehouse import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from monitoring.models.fields import ErrorTextField, ForeignCharField, ForeignJSONField, ForeignTextField
 from monitoring.models.managers import PipelinesManager, RunsManager, ScopedRun
+from monitoring.rules.enums import Grain
 from monitoring.rules.facts import Thresholds
 
 
@@ -88,6 +89,95 @@ class PipelineSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity_name} {self.sampled_at:%Y-%m-%d %H:%M:%S}"
+
+
+class PipelineRollup(models.Model):
+    """History of one pipeline over one hour or day that begins at `start` (UTC; docs/history.md).
+
+    Hours are made from samples, days from hours; days also hold the executions that started on them. A value that
+    was unknown is None here, never 0: `*_known` counts the values that a figure is made of. A row can lack one half:
+    without samples `samples` is 0, without executions `executions` is None. Rows are rows, times are seconds.
+    """
+
+    GRAINS = ((Grain.HOUR.value, _("hour")), (Grain.DAY.value, _("day")))
+
+    entity_name = ForeignCharField(max_length=100)
+    grain = models.CharField(max_length=4, choices=GRAINS)
+    start = models.DateTimeField()
+
+    samples = models.PositiveIntegerField(default=0)
+    is_active = models.BooleanField(null=True, help_text="In the last sample.")
+    status_last = models.CharField(max_length=20, blank=True)
+    status_worst = models.CharField(max_length=20, blank=True)
+    status_seconds = models.JSONField(
+        default=dict, help_text="Seconds per status. Time without a sample is not counted."
+    )
+    source_total = models.BigIntegerField(null=True, help_text="In the last sample with both totals.")
+    target_total = models.BigIntegerField(null=True, help_text="In the last sample with both totals.")
+    seconds_measured = models.FloatField(default=0, help_text="Seconds with a known freshness lag, while active.")
+    seconds_late_warning = models.FloatField(
+        default=0, help_text="Measured seconds over the warning limit of the freshness lag, up to the critical limit."
+    )
+    seconds_late_critical = models.FloatField(
+        default=0, help_text="Measured seconds over the critical limit of the freshness lag."
+    )
+    seconds_in_maintenance = models.FloatField(
+        default=0, help_text="Seconds in maintenance windows. They are not measured."
+    )
+    eligible_known = models.PositiveIntegerField(default=0)
+    eligible_min = models.BigIntegerField(null=True)
+    eligible_avg = models.FloatField(null=True)
+    eligible_max = models.BigIntegerField(null=True)
+    eligible_last = models.BigIntegerField(null=True)
+    cooling_known = models.PositiveIntegerField(default=0)
+    cooling_min = models.BigIntegerField(null=True)
+    cooling_avg = models.FloatField(null=True)
+    cooling_max = models.BigIntegerField(null=True)
+    cooling_last = models.BigIntegerField(null=True)
+    latency_seconds_known = models.PositiveIntegerField(default=0)
+    latency_seconds_min = models.BigIntegerField(null=True)
+    latency_seconds_avg = models.FloatField(null=True)
+    latency_seconds_max = models.BigIntegerField(null=True)
+    latency_seconds_last = models.BigIntegerField(null=True)
+    served_lag_seconds_known = models.PositiveIntegerField(default=0)
+    served_lag_seconds_min = models.BigIntegerField(null=True)
+    served_lag_seconds_avg = models.FloatField(null=True)
+    served_lag_seconds_max = models.BigIntegerField(null=True)
+    served_lag_seconds_last = models.BigIntegerField(null=True)
+    coverage_percent_known = models.PositiveIntegerField(default=0)
+    coverage_percent_min = models.FloatField(null=True)
+    coverage_percent_avg = models.FloatField(null=True)
+    coverage_percent_max = models.FloatField(null=True)
+    coverage_percent_last = models.FloatField(null=True)
+
+    executions = models.PositiveIntegerField(null=True)
+    succeeded = models.PositiveIntegerField(null=True)
+    failed = models.PositiveIntegerField(null=True)
+    extracted = models.BigIntegerField(null=True, help_text="By finished executions.")
+    upserted = models.BigIntegerField(null=True, help_text="By finished executions.")
+    soft_deleted = models.BigIntegerField(null=True, help_text="By finished executions.")
+    duration_seconds_known = models.PositiveIntegerField(default=0, help_text="Successes with a usable finish.")
+    duration_seconds_min = models.FloatField(null=True)
+    duration_seconds_avg = models.FloatField(null=True)
+    duration_seconds_max = models.FloatField(null=True)
+    throughput_known = models.PositiveIntegerField(default=0, help_text="Of those, the ones that upserted rows.")
+    throughput_min = models.FloatField(null=True)
+    throughput_avg = models.FloatField(null=True)
+    throughput_max = models.FloatField(null=True)
+
+    objects = PipelinesManager()
+
+    class Meta:
+        verbose_name = _("roll-up")
+        verbose_name_plural = _("roll-ups")
+        constraints = [models.UniqueConstraint(fields=("entity_name", "grain", "start"), name="one_rollup_per_period")]
+        indexes = [
+            models.Index(fields=("grain", "start"), name="rollup_grain_start"),
+            models.Index(fields=("start",), name="rollup_start"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity_name} {self.start:%Y-%m-%d %H:%M} {self.grain}"
 
 
 class RunCopy(ScopedRun):
@@ -356,3 +446,52 @@ class SeenHistory(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_key}-{self.to_key}"
+
+
+class AppendOnly(Exception):
+    """Raised on changing or deleting an entry."""
+
+
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise AppendOnly("The trail is append-only.")
+
+
+class TrailQuerySet(models.QuerySet["TrailEntry"]):
+    update = bulk_update = update_or_create = delete = _refuse
+
+    def expire(self, *, before: datetime, limit: int) -> int:
+        """Delete at most `limit` entries older than `before`, oldest first. Return their number."""
+        keys = list(self.filter(at__lt=before).order_by("at", "pk").values_list("pk", flat=True)[:limit])
+        if keys:
+            models.QuerySet.delete(self.filter(pk__in=keys))
+        return len(keys)
+
+
+class TrailEntry(models.Model):
+    at = models.DateTimeField(_("when"))
+    user_name = ForeignCharField(_("user"), max_length=150, blank=True)
+    address = ForeignCharField(_("from address"), max_length=48, blank=True)
+    action = models.CharField(_("action"), max_length=30)
+    object = ForeignCharField(_("object"), max_length=200, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=10)
+    detail = ForeignJSONField(_("detail"), default=dict)
+
+    objects = TrailQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("trail entry")
+        verbose_name_plural = _("trail")
+        ordering = ("-id",)
+        indexes = [models.Index(fields=("at",), name="trail_time")]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.user_name} {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the entry. Raises AppendOnly for an existing one."""
+        if not self._state.adding:
+            _refuse()
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    delete = _refuse

@@ -37,7 +37,7 @@ from monitoring.access import (
     WHOLE_ONLY,
     may,
 )
-from monitoring.admin.masking import MASKS
+from monitoring.admin.fields import MASKS
 from monitoring.admin.readonly import UnrestrictedUsersAdmin
 from monitoring.collector.copies import execution_error_columns, run_error_columns
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
