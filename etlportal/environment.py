@@ -160,9 +160,15 @@ def build_oidc(env: Environment) -> Oidc | None:
         raise ImproperlyConfigured(
             "PORTAL_OIDC_GROUP_MAP and PORTAL_OIDC_DEFAULT_GROUP are empty: nobody could sign in."
         )
+    server_url = env.text("PORTAL_OIDC_SERVER_URL").strip().rstrip("/")
+    server = urlsplit(server_url)
+    if not server.hostname or not (
+        server.scheme == "https" or (server.scheme == "http" and server.hostname in LOOPBACK)
+    ):
+        raise ImproperlyConfigured("PORTAL_OIDC_SERVER_URL must be an https:// address.")
     return Oidc(
         name=env.text("PORTAL_OIDC_NAME", "Single sign-on").strip(),
-        server_url=_oidc_server(env.text("PORTAL_OIDC_SERVER_URL").strip()),
+        server_url=server_url,
         client_id=env.text("PORTAL_OIDC_CLIENT_ID").strip(),
         client_secret=Secret(env.text("PORTAL_OIDC_CLIENT_SECRET").strip()),
         scope=tuple(env.text("PORTAL_OIDC_SCOPE", "openid profile email").split()),
@@ -185,13 +191,6 @@ def providers(oidc: Oidc | None) -> dict[str, Any]:
         "settings": {"server_url": oidc.server_url, "scope": list(oidc.scope), "oauth_pkce_enabled": True},
     }
     return {"openid_connect": {"APPS": [app]}}
-
-
-def _oidc_server(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
-        raise ImproperlyConfigured("PORTAL_OIDC_SERVER_URL must be an https:// address.")
-    return url.rstrip("/")
 
 
 def _group_map(text: str) -> dict[str, frozenset[str]]:

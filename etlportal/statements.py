@@ -45,27 +45,22 @@ def id_comment(work: Work) -> str:
 
 
 def commented(sql: str, work: Work | None, connection: BaseDatabaseWrapper) -> str:
-    """Add the page and, where it is cheap, the id of the request or tick."""
-    # psycopg's composed statements are not strings (Django makes some for the schema).
-    if work is None or not isinstance(sql, str) or (first := _FIRST_WORD.match(sql)) is None:
-        return sql
-    named = f"{sql[: first.end()]} {page_comment(work.page)}{sql[first.end() :]}"
-    return f"{id_comment(work)} {named}" if _with_id(work, connection) else named
-
-
-def _with_id(work: Work, connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the statement carries the id, which makes its text unique (ADR 17).
+    """Add the page and, where it is cheap, the id of the request or tick, which makes the text unique (ADR 17).
 
     On SQL Server a unique text costs a compilation and a cached plan: acceptable for what a user requested, not for
     the collector. SQLite would lose its prepared statement. PostgreSQL does not mind.
     """
-    where: str = settings.SQL_COMMENT_IDS
-    if where != "auto":
-        return where == "all"
-    return connection.vendor == "postgresql" or (connection.alias in WATCHED and work.kind == "request")
+    # psycopg's composed statements are not strings (Django makes some for the schema).
+    if work is None or not isinstance(sql, str) or (first := _FIRST_WORD.match(sql)) is None:
+        return sql
+    named = f"{sql[: first.end()]} {page_comment(work.page)}{sql[first.end() :]}"
+    cheap = connection.vendor == "postgresql" or (connection.alias in WATCHED and work.kind == "request")
+    with_id = {"all": True, "none": False}.get(settings.SQL_COMMENT_IDS, cheap)
+    return f"{id_comment(work)} {named}" if with_id else named
 
 
 def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Send the statement commented, and count it. Log a slow one without parameters, which may be personal data."""
     connection, work = context["connection"], current()
     outcome, begun = "failed", time.perf_counter()
     try:
@@ -73,22 +68,17 @@ def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context
         outcome = "ok"
         return result
     finally:
-        _record(connection.alias, time.perf_counter() - begun, outcome, sql, work)
-
-
-def _record(alias: str, seconds: float, outcome: str, sql: str, work: Work | None) -> None:
-    """Count the statement, and log a slow one without its parameters, which may be personal data."""
-    if alias in metrics.ALIASES:  # not the connection that creates a test database
-        metrics.STATEMENTS.labels(alias, outcome).inc()
-        metrics.STATEMENT_SECONDS.labels(alias).observe(seconds)
-    if not 0 < settings.SLOW_STATEMENT_SECONDS <= seconds:
-        return
-    if alias in metrics.ALIASES:
-        metrics.SLOW_STATEMENTS.labels(alias).inc()
-    text = " ".join(str(sql).split())[:LOGGED_CHARACTERS]
-    page = work.page if work is not None else "-"
-    logger.warning(
-        "slow statement on %s, page %s, %s after %.3f s: %s",
-        *(alias, page, outcome, seconds, text),
-        extra={"alias": alias, "seconds": round(seconds, 6), "ok": outcome == "ok", "sql": text},
-    )
+        alias, seconds = connection.alias, time.perf_counter() - begun
+        slow = 0 < settings.SLOW_STATEMENT_SECONDS <= seconds
+        if alias in metrics.ALIASES:  # not the connection that creates a test database
+            metrics.STATEMENTS.labels(alias, outcome).inc()
+            metrics.STATEMENT_SECONDS.labels(alias).observe(seconds)
+            metrics.SLOW_STATEMENTS.labels(alias).inc(int(slow))
+        if slow:
+            text = " ".join(str(sql).split())[:LOGGED_CHARACTERS]
+            page = work.page if work is not None else "-"
+            logger.warning(
+                "slow statement on %s, page %s, %s after %.3f s: %s",
+                *(alias, page, outcome, seconds, text),
+                extra={"alias": alias, "seconds": round(seconds, 6), "ok": outcome == "ok", "sql": text},
+            )

@@ -165,9 +165,6 @@ class RunEntityCopyAdmin(KeyedAdmin):
     search_fields = ("run_entity_id", "entity_name", "error_message")
     search_help_text = _("A run number, or # and an execution number; or text within the period.")
 
-    def key_column(self, term: str) -> str:
-        return "run_entity_id" if term.startswith("#") else "run_id"
-
     def links(self, request: HttpRequest, obj: RunEntityCopy) -> Links:
         return [(_("The execution itself"), detail_url(request, EtlRunEntity, obj.run_entity_id))]
 

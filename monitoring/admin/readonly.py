@@ -222,8 +222,8 @@ class KeyedAdmin(ReadOnlyAdmin):
     """A growing table: paged by primary key, filtered only inside a period.
 
     `period_at` is the indexed time column that turns a period into keys. If it belongs to another table `period_model`,
-    `period_key` is that table's key, an indexed column here too. The first of `search_fields` is the key; texts are
-    searched in the rest.
+    `period_key` is that table's key, an indexed column here too. A number
+    is searched in `period_key`, with # or without one in the key; texts in all of `search_fields` but the first.
     """
 
     change_list_template = "admin/monitoring/keyed_list.html"
@@ -276,9 +276,6 @@ class KeyedAdmin(ReadOnlyAdmin):
         older = rows.filter(pk__lt=obj.pk).order_by("-pk").values_list("pk", flat=True).first()
         return detail_url(request, self.model, newer), detail_url(request, self.model, older)
 
-    def key_column(self, term: str) -> str:
-        return self.key
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -287,7 +284,8 @@ class KeyedAdmin(ReadOnlyAdmin):
             return queryset, False
         key = paging.parse_key(term.removeprefix("#"))
         if key is not None:
-            return queryset.filter(**{self.key_column(term): key}), False
+            of_period = self.period_key and not term.startswith("#")
+            return queryset.filter(**{self.period_key if of_period else self.key: key}), False
         wanted = Q()
         for name in fields.searchable(self.model, self.search_fields[1:]):
             wanted |= Q(**{f"{name}__icontains": term})

@@ -95,9 +95,6 @@ class EtlRunEntityAdmin(KeyedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("run")
 
-    def key_column(self, term: str) -> str:
-        return "run_entity_id" if term.startswith("#") else "run_id"
-
     @admin.display(description=_("started by"))
     def started_by(self, row: EtlRunEntity) -> str:
         return str(row.run.started_by)

@@ -31,7 +31,7 @@ from monitoring.collector.memory import Memory
 from monitoring.collector.plan import DW
 from monitoring.collector.snapshot import Current, current
 from monitoring.collector.tick import Ticked, tick
-from monitoring.models.scope import unscoped
+from monitoring.models.scope import UNLIMITED, limited_to
 from monitoring.warehouse.audit import newest_run_id
 from monitoring.warehouse.reader import ReadFailed, release
 
@@ -236,7 +236,7 @@ def take_one_sample() -> bool:
     if not claim_lease(holder=holder):
         return False
     try:
-        with unscoped(), Heartbeat(holder) as heartbeat:
+        with limited_to(UNLIMITED), Heartbeat(holder) as heartbeat:
             heartbeat.held = True
             ticked = tick(Memory(), holder=holder, between=heartbeat.working)
     except LeaseLost:

@@ -60,13 +60,6 @@ def limited_to(scope: ReaderScope) -> Iterator[None]:
         _scope.reset(token)
 
 
-@contextmanager
-def unscoped() -> Iterator[None]:
-    """Lift the limit inside this block, for internal work whose result is narrowed before display."""
-    with limited_to(UNLIMITED):
-        yield
-
-
 def in_this_scope(chunks: Iterable[T]) -> Iterator[T]:
     """Yield the chunks, each produced with the scope, language and time zone of this call.
 

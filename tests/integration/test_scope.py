@@ -331,7 +331,7 @@ def test_what_streams_is_made_in_the_readers_sight() -> None:
 
 def test_the_collector_and_commands_see_everything(both: None) -> None:
     assert scope.reader_scope().unlimited
-    with limited_to(LIMITED), scope.unscoped():
+    with limited_to(LIMITED), limited_to(scope.UNLIMITED):
         assert RunCopy.objects.count() == len(worlds.RUNS)
 
 
