@@ -49,7 +49,7 @@ def wanted_tables(
     for control in controls:
         own = configured.get(control.entity_name, DEFAULTS)
         if (source := _table(control.source_table)) is not None:
-            wanted[OLTP] |= {source, *(join.table for join in joins_of(source, own.watermark_expression.strip()))}
+            wanted[OLTP] |= {source, *(table for table, _ in joins_of(source, own.watermark_expression.strip()))}
         if (target := _table(control.target_table)) is not None:
             wanted[DW].add(target)
     return wanted
@@ -102,14 +102,14 @@ def _chain(source: Table, own: PipelineSettings, oltp: Catalog) -> tuple[Linked,
     if parsed is None:
         raise CannotRead(ProblemCode.NAME_INVALID, column[:200])
     chain = [Linked(table=_readable(source), ts=_moment(source, parsed))]
-    for join in joins_of(source.name, own.watermark_expression.strip()):
-        table = oltp.find(join.table)
+    for name, on in joins_of(source.name, own.watermark_expression.strip()):
+        table = oltp.find(name)
         if table is None:
-            problem = _missing(oltp, join.table)
+            problem = _missing(oltp, name)
             raise CannotRead(problem.code, problem.detail)
-        column = _present(_readable(table), join.column).name
-        to_column = _present(chain[-1].table, join.to_column).name
-        chain.append(Linked(table=table, ts=_moment(table, UPDATED_AT), column=column, to_column=to_column))
+        _present(_readable(table), on)
+        _present(chain[-1].table, on)
+        chain.append(Linked(table=table, ts=_moment(table, UPDATED_AT), on=on))
     return tuple(chain)
 
 
@@ -134,7 +134,7 @@ def _target(
         load_time = column is not None and column.name.casefold() in LOAD_TIME_COLUMNS
     # A load time says nothing about latency, so the newest one is not read.
     read = column if column is not None and column.is_moment and not load_time else None
-    return TargetReading(exists=True, is_load_time=load_time), TargetProbe(table=table, update_column=read)
+    return TargetReading(exists=True, is_load_time=load_time), (table, read)
 
 
 def _update_column(table: Table, configured: str) -> Column | None:

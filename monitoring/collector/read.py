@@ -221,7 +221,7 @@ def _targets(memory: Memory, reading: WarehouseReading) -> dict[str, TargetReadi
     # With a dead database no plan has a probe: its reading holds the catalog's problem.
     probes = {name: plan.target_probe for name, plan in reading.plans.items() if plan.target_probe is not None}
     unchanged = {name for name in probes if not _newest_is_cheap(memory, name, reading.plans[name])}
-    probes |= {name: replace(probes[name], update_column=None) for name in unchanged}
+    probes |= {name: (probes[name][0], None) for name in unchanged}
     answers = _answers(memory, DW, probes, reading, probe_targets)
     found: dict[str, TargetReading] = {}
     for name, plan in reading.plans.items():
@@ -238,13 +238,14 @@ def _targets(memory: Memory, reading: WarehouseReading) -> dict[str, TargetReadi
 
 def _newest_is_cheap(memory: Memory, name: str, plan: Plan) -> bool:
     """A big target without an index on the column is scanned once per run, because only runs change it."""
-    probe, previous = plan.target_probe, memory.previous.get(name)
-    if probe is None or probe.update_column is None or previous is None or previous.control != plan.reading.control:
+    table, column = plan.target_probe or (None, None)
+    previous = memory.previous.get(name)
+    if table is None or column is None or previous is None or previous.control != plan.reading.control:
         return True
     before = previous.target
     if before.problem is not None or before.newest_at is None or (before.total or 0) < BIG_TARGET_ROWS:
         return True
-    return probe.table.indexed_by(probe.update_column.name) or name in memory.changed
+    return table.indexed_by(column.name) or name in memory.changed
 
 
 def _sources(memory: Memory, reading: WarehouseReading) -> dict[str, SourceReading]:

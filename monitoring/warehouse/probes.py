@@ -37,28 +37,15 @@ LOAD_TIME_COLUMNS = frozenset({"data_atualizacao"})
 """Update columns with the time of the load, not of the change in the source: they give no latency."""
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
-    """One more table: `table.column` equals `to_column` of the table before it."""
-
-    table: TableName
-    column: str
-    to_column: str
-
-
-_ORDERS = Join(TableName("core", "orders"), "order_id", "order_id")
-
-JOINED_SOURCES: dict[tuple[str, str], tuple[Join, ...]] = {
+_ORDERS = (TableName("core", "orders"), "order_id")
+JOINED_SOURCES = {
     TableName("core", "order_items").key: (_ORDERS,),
-    TableName("core", "order_item_discounts").key: (
-        Join(TableName("core", "order_items"), "order_item_id", "order_item_id"),
-        _ORDERS,
-    ),
+    TableName("core", "order_item_discounts").key: ((TableName("core", "order_items"), "order_item_id"), _ORDERS),
 }
-"""Sources whose rows change when a joined row does (CONTRACT, "Pipelines")."""
+"""Sources whose rows change when a joined row does (CONTRACT, "Pipelines"): the tables to join, and by which column."""
 
 
-def joins_of(source: TableName, configured_column: str = "") -> tuple[Join, ...]:
+def joins_of(source: TableName, configured_column: str = "") -> tuple[tuple[TableName, str], ...]:
     """Return the tables joined to `source` for its ts; none when a column was configured."""
     return () if configured_column else JOINED_SOURCES.get(source.key, ())
 
@@ -71,12 +58,11 @@ FALLBACK_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """One table of a source: `ts` is its update column; `column` equals `to_column` of the table before it."""
+    """One table of a source: `ts` is its update column, `on` the column that joins it to the table before it."""
 
     table: Table
     ts: Column
-    column: str = ""
-    to_column: str = ""
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +75,8 @@ class SourceProbe:
     cutoff_minutes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetProbe:
-    """`update_column` None: only the total is read."""
-
-    table: Table
-    update_column: Column | None = None
+TargetProbe = tuple[Table, Column | None]
+"""A target and its update column; without one only the total is read."""
 
 
 def probe_sources(
@@ -116,7 +98,14 @@ def probe_targets(
     """Return the reading or the problem for every name in `probes`. Raises as `probe_sources` does."""
     dialect = dialect_of(alias)
     parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
-    return _answers(alias, parts, alone, _target_answer)
+    return _answers(
+        alias,
+        parts,
+        alone,
+        lambda found: TargetReading(
+            total=None if found[0][0] is None else int(found[0][0]), newest_at=utc(found[0][1])
+        ),
+    )
 
 
 def source_parts(dialect: Dialect, probe: SourceProbe, cap: int) -> list[Sql]:
@@ -126,7 +115,7 @@ def source_parts(dialect: Dialect, probe: SourceProbe, cap: int) -> list[Sql]:
 
 def target_part(dialect: Dialect, probe: TargetProbe) -> Sql:
     """Return one SELECT: total and newest update time of a target."""
-    table, column = probe.table, probe.update_column
+    table, column = probe
     newest = Sql("CAST(NULL AS DATETIME2(3))")
     if column is not None:
         top = Sql(f"(SELECT MAX(t.{dialect.quote(column.name)}) FROM {dialect.table(table.name)} AS t)")
@@ -198,8 +187,8 @@ def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
     for index in [*range(leader - 1, -1, -1), *range(leader + 1, len(probe.chain))]:
         # The later table of two contains the link.
         link, earlier = (index + 1, index) if index < leader else (index, index - 1)
-        linked = probe.chain[link]
-        on = f"t{link}.{dialect.quote(linked.column)} = t{earlier}.{dialect.quote(linked.to_column)}"
+        column = dialect.quote(probe.chain[link].on)
+        on = f"t{link}.{column} = t{earlier}.{column}"
         text += f" {dialect.join_in_order} {dialect.table(probe.chain[index].table.name)} AS t{index} ON {on}"
     return text
 
@@ -207,17 +196,12 @@ def _from(dialect: Dialect, probe: SourceProbe, leader: int) -> str:
 def _source_answer(found: list[Row], cap: int) -> SourceReading:
     return SourceReading(
         total=next((int(row[0]) for row in found if row[0] is not None), None),
-        newest_at=max((when for row in found if (when := utc(row[1])) is not None), default=None),
+        newest_at=max(_times(row[1] for row in found), default=None),
         eligible=_count([(row[2], row[3]) for row in found], cap),
         cooling=_count([(row[5], row[6]) for row in found], cap),
-        oldest_eligible_at=_oldest(row[4] for row in found),
-        oldest_pending_at=_oldest(value for row in found for value in (row[4], row[7])),
+        oldest_eligible_at=min(_times(row[4] for row in found), default=None),
+        oldest_pending_at=min(_times(value for row in found for value in (row[4], row[7])), default=None),
     )
-
-
-def _target_answer(found: list[Row]) -> TargetReading:
-    total, newest = found[0]
-    return TargetReading(total=None if total is None else int(total), newest_at=utc(newest))
 
 
 def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:
@@ -227,8 +211,8 @@ def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:
     return Count(min(value, cap), capped)
 
 
-def _oldest(moments: Iterable[object]) -> datetime | None:
-    return min((when for moment in moments if (when := utc(moment)) is not None), default=None)
+def _times(moments: Iterable[object]) -> list[datetime]:
+    return [when for moment in moments if (when := utc(moment)) is not None]
 
 
 def _answers(

@@ -13,7 +13,7 @@ from monitoring.rules.facts import Count, Problem, SourceReading, Watermark
 from monitoring.warehouse import probes
 from monitoring.warehouse.catalog import Table, read_catalog
 from monitoring.warehouse.names import TableName, parse_table
-from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe, probe_sources, probe_targets
+from monitoring.warehouse.probes import Linked, SourceProbe, probe_sources, probe_targets
 from tests.support.queries import counted, queries
 from tests.support.shop import Orders, customer, region
 from tests.support.warehouse import Warehouse
@@ -49,7 +49,7 @@ def chain(*names: str) -> tuple[Linked, ...]:
         ts = table.column("updated_at")
         assert ts is not None
         on = ons[name] if position else ""
-        links.append(Linked(table=table, ts=ts, column=on, to_column=on))
+        links.append(Linked(table=table, ts=ts, on=on))
     return tuple(links)
 
 
@@ -245,7 +245,7 @@ def test_targets(warehouse: Warehouse, now: datetime) -> None:
     (regiao,) = tables("dim.DIM_REGIAO")
     column = regiao.column("DATA_ULTIMA_ATUALIZACAO")
     assert column is not None
-    asked = {"x": TargetProbe(table=regiao, update_column=column), "y": TargetProbe(table=regiao)}
+    asked = {"x": (regiao, column), "y": (regiao, None)}
     empty = probe_targets("dw", asked)
     assert [(each.total, each.newest_at) for each in empty.values()] == [(0, None)] * 2  # type: ignore[union-attr]
 

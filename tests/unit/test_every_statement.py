@@ -38,7 +38,7 @@ from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Sql, SqlServer
 from monitoring.warehouse.integrity import run_checks
 from monitoring.warehouse.names import TableName
-from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
+from monitoring.warehouse.probes import Linked, SourceProbe
 from monitoring.warehouse.reader import ReadFailed
 from tests.factories import control_row
 from tests.support import tsql
@@ -195,12 +195,12 @@ def catalog_statements() -> None:
 def probe_statements(server: Recorder) -> None:
     chain = (
         Linked(table=table("it]em's"), ts=STAMP),
-        Linked(table=table("items"), ts=STAMP, column="item_id", to_column="item_id"),
-        Linked(table=table("orders"), ts=STAMP, column="order_id", to_column="order_id"),
+        Linked(table=table("items"), ts=STAMP, on="item_id"),
+        Linked(table=table("orders"), ts=STAMP, on="order_id"),
     )
     contract = (
         Linked(table=table("order_items", Column("order_item_id", "BIGINT")), ts=STAMP),
-        Linked(table=table("orders"), ts=STAMP, column="order_id", to_column="order_id"),
+        Linked(table=table("orders"), ts=STAMP, on="order_id"),
     )
     kinds = [Column("t", kind, 3) for kind in ("DATETIME", "DATETIME2", "SMALLDATETIME", "DATE", "DATETIMEOFFSET")]
     sources = {
@@ -214,13 +214,11 @@ def probe_statements(server: Recorder) -> None:
         },
     }
     targets = {
-        "plain": TargetProbe(table=table("x"), update_column=STAMP),
-        "no column": TargetProbe(table=table("x")),
-        "view": TargetProbe(table=Table(TableName("dim", "v"), is_view=True)),
-        "synonym": TargetProbe(
-            table=Table(TableName("dim", "s"), base=TableName("d", "t", "o]ther")), update_column=STAMP
-        ),
-        **{each.declared: TargetProbe(table=table("x", each), update_column=each) for each in kinds},
+        "plain": (table("x"), STAMP),
+        "no column": (table("x"), None),
+        "view": (Table(TableName("dim", "v"), is_view=True), None),
+        "synonym": (Table(TableName("dim", "s"), base=TableName("d", "t", "o]ther")), STAMP),
+        **{each.declared: (table("x", each), each) for each in kinds},
     }
     for alone in (frozenset[str](), frozenset({"chain", "plain"})):
         assert all(not isinstance(each, Problem) for each in probes.probe_sources("oltp", sources, 100, alone).values())

@@ -19,7 +19,7 @@ from monitoring.warehouse import catalog as catalog_sqlserver
 from monitoring.warehouse.catalog import Column, Table
 from monitoring.warehouse.dialect import Sql, Sqlite, SqlServer
 from monitoring.warehouse.names import TableName
-from monitoring.warehouse.probes import Linked, SourceProbe, TargetProbe
+from monitoring.warehouse.probes import Linked, SourceProbe
 
 W = Watermark(datetime(2026, 3, 10, 12, 34, 56, tzinfo=UTC), 987654321)
 STAMP = Column("updated_at", "DATETIME2", 0, False)
@@ -35,8 +35,8 @@ def source_probe(*links: Linked, ts: Column = STAMP) -> SourceProbe:
 
 
 LINKS = (
-    Linked(table=table("items"), ts=STAMP, column="item_id", to_column="item_id"),
-    Linked(table=table("orders"), ts=STAMP, column="order_id", to_column="order_id"),
+    Linked(table=table("items"), ts=STAMP, on="item_id"),
+    Linked(table=table("orders"), ts=STAMP, on="order_id"),
 )
 
 
@@ -72,9 +72,9 @@ def statements(asked: list[Sql]) -> Iterator[Sql]:
         yield part
     for part in probes.source_parts(SqlServer(), source_probe(ts=Column("t", "DATETIMEOFFSET", 3)), 100_000):
         yield part
-    yield probes.target_part(SqlServer(), TargetProbe(table=table("x"), update_column=STAMP))
-    yield probes.target_part(SqlServer(), TargetProbe(table=table("x"), update_column=Column("t", "DATETIMEOFFSET", 7)))
-    yield probes.target_part(SqlServer(), TargetProbe(table=Table(TableName("dim", "v"), is_view=True)))
+    yield probes.target_part(SqlServer(), (table("x"), STAMP))
+    yield probes.target_part(SqlServer(), (table("x"), Column("t", "DATETIMEOFFSET", 7)))
+    yield probes.target_part(SqlServer(), (Table(TableName("dim", "v"), is_view=True), None))
 
 
 def test_they_are_tsql_that_only_reads(asked: list[Sql]) -> None:
@@ -117,7 +117,7 @@ def test_two_hundred_pipelines_are_one_statement() -> None:
         for name in (f"p{number}" for number in range(250))
     }
     assert len(probes._chunks(SqlServer(), parts)) == 1
-    targets = {name: [probes.target_part(SqlServer(), TargetProbe(table=table("x")))] for name in parts}
+    targets = {name: [probes.target_part(SqlServer(), (table("x"), None))] for name in parts}
     assert len(probes._chunks(SqlServer(), targets)) == 1
 
 
@@ -147,14 +147,14 @@ def test_a_parameter_has_its_columns_own_type() -> None:
 
 def test_a_row_count_comes_from_metadata() -> None:
     """All partitions of the heap or the clustered index (columnstore too); a plain view has none: NULL."""
-    part = probes.target_part(SqlServer(), TargetProbe(table=table("x")))
+    part = probes.target_part(SqlServer(), (table("x"), None))
     assert "SELECT SUM(p.rows) FROM sys.partitions AS p WHERE p.index_id IN (0, 1)" in part.text
     assert part.params == ("[core].[x]",)
 
 
 def test_the_rows_of_a_synonyms_table_are_counted_where_it_is() -> None:
     base = TableName("dbo", "y]z", "other 100%")
-    part = probes.target_part(SqlServer(), TargetProbe(table=replace(table("x"), base=base), update_column=STAMP))
+    part = probes.target_part(SqlServer(), (replace(table("x"), base=base), STAMP))
     assert "FROM [other 100%%].sys.partitions AS p" in part.text
     assert part.params == ("[other 100%].[dbo].[y]]z]",)
     assert "FROM [core].[x] AS t" in part.text, "it is read by its own name, with its own rights"
