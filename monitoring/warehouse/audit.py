@@ -81,21 +81,15 @@ def _runs(alias: str, condition: Sql, order: str, limit: int) -> list[Run]:
         + ") AS r LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = r.run_id "
         + f"ORDER BY r.run_id {order}, e.run_entity_id"
     )
-    return _grouped(rows(alias, statement))
-
-
-def _grouped(found: list[Row]) -> list[Run]:
     # READ UNCOMMITTED may return a row twice when a page splits during the scan, so rows are keyed by id.
     runs: dict[int, Run] = {}
     executions: dict[int, dict[int, Execution]] = {}
-    for row in found:
-        run = _run_from(row[:_RUN_WIDTH])
-        if run is None:
+    for row in rows(alias, statement):
+        if (run := _run_from(row[:_RUN_WIDTH])) is None:
             continue
         runs.setdefault(run.run_id, run)
         own = executions.setdefault(run.run_id, {})
-        execution = execution_from(row[_RUN_WIDTH:])
-        if execution is not None:
+        if (execution := execution_from(row[_RUN_WIDTH:])) is not None:
             own[execution.run_entity_id] = execution
     return [replace(run, executions=tuple(executions[run_id].values())) for run_id, run in runs.items()]
 
@@ -193,34 +187,26 @@ def read_control(alias: str = "dw") -> ControlReading:
 
     Raises ReadFailed when ctl.etl_control itself cannot be read.
     """
-    now = dialect_of(alias).now
     try:
-        return _reading(rows(alias, _with_audit(now)))
+        return _control(alias, _AUDIT_MAXIMUM, f", {EXECUTION_COLUMNS}", _AUDIT_JOIN)
     except ReadFailed as failure:
         if failure.problem.code in CONNECTION_CODES:
             raise
-        return _reading(rows(alias, _without_audit(now)), audit_problem=failure.problem)
+        return replace(_control(alias, "NULL", "", ""), audit_problem=failure.problem)
 
 
-def _with_audit(now: str) -> Sql:
+_AUDIT_MAXIMUM = "(SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r)"
+_AUDIT_JOIN = "LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = c.last_run_id AND e.entity_name = c.entity_name "
+
+
+def _control(alias: str, maximum: str, columns: str, join: str) -> ControlReading:
     # The LEFT JOIN starts from a row that always exists, so that an empty control table still returns the time.
-    return Sql(
-        f"SELECT k.clock, k.max_run_id, {_CONTROL_COLUMNS}, {EXECUTION_COLUMNS} "
-        f"FROM (SELECT {now} AS clock, (SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r) AS max_run_id) AS k "
-        "LEFT JOIN [ctl].[etl_control] AS c ON 1 = 1 "
-        "LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = c.last_run_id AND e.entity_name = c.entity_name "
-        "ORDER BY c.entity_name"
+    statement = (
+        f"SELECT k.clock, k.max_run_id, {_CONTROL_COLUMNS}{columns} "
+        f"FROM (SELECT {dialect_of(alias).now} AS clock, {maximum} AS max_run_id) AS k "
+        f"LEFT JOIN [ctl].[etl_control] AS c ON 1 = 1 {join}ORDER BY c.entity_name"
     )
-
-
-def _without_audit(now: str) -> Sql:
-    return Sql(
-        f"SELECT k.clock, NULL, {_CONTROL_COLUMNS} FROM (SELECT {now} AS clock) AS k "
-        "LEFT JOIN [ctl].[etl_control] AS c ON 1 = 1 ORDER BY c.entity_name"
-    )
-
-
-def _reading(found: list[Row], audit_problem: Problem | None = None) -> ControlReading:
+    found = rows(alias, Sql(statement))
     controls: list[ControlRow] = []
     executions: dict[str, Execution] = {}
     broken: dict[str, Problem] = {}
@@ -231,7 +217,7 @@ def _reading(found: list[Row], audit_problem: Problem | None = None) -> ControlR
         controls.append(control)
         if problem is not None:
             broken[control.entity_name] = problem
-        execution = execution_from(row[2 + _WIDTH :]) if len(row) > 2 + _WIDTH else None
+        execution = execution_from(row[2 + _WIDTH :]) if join else None
         if execution is not None:
             executions[control.entity_name] = execution
     return ControlReading(
@@ -240,7 +226,6 @@ def _reading(found: list[Row], audit_problem: Problem | None = None) -> ControlR
         rows=tuple(controls),
         executions=executions,
         broken=broken,
-        audit_problem=audit_problem,
     )
 
 
@@ -250,7 +235,10 @@ def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
     success, created, changed = times
     problem = None
     try:
-        watermark = Watermark(_required(updated_at), int(key_id))
+        moment = utc(updated_at)
+        if moment is None:
+            raise ValueError("watermark_updated_at is NULL")
+        watermark = Watermark(moment, int(key_id))
         cutoff, batch = int(cutoff), int(batch)
     except (TypeError, ValueError, OverflowError) as error:
         problem = Problem(code=ProblemCode.OTHER, detail=f"ctl.etl_control: {error}"[:200])
@@ -271,10 +259,3 @@ def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
         updated_at=_moment(changed),
     )
     return control, problem
-
-
-def _required(value: object) -> datetime:
-    moment = utc(value)
-    if moment is None:
-        raise ValueError("watermark_updated_at is NULL")
-    return moment

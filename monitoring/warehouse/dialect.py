@@ -46,9 +46,6 @@ class SqlServer:
     vendor = "microsoft"
     join_in_order = "INNER JOIN"
     now = "SYSUTCDATETIME()"
-    # SQL Server limits the number of parameters (2,100), not the length of a compound SELECT.
-    max_branches = 400
-    max_params = 2000
 
     def quote(self, name: str) -> str:
         return bracketed(name)
@@ -100,9 +97,6 @@ class Sqlite:
     # In SQLite, CROSS JOIN keeps the order of the tables, so the first one is read by its index.
     join_in_order = "CROSS JOIN"
     now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-    # SQLITE_MAX_COMPOUND_SELECT is 500.
-    max_branches = 400
-    max_params = 2000
 
     def quote(self, name: str) -> str:
         return double_quoted(name)

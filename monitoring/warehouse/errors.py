@@ -82,24 +82,17 @@ _BY_SQLITE_CODE = {
     23: Code.PERMISSION_DENIED,  # SQLITE_AUTH
     26: Code.DATABASE_UNAVAILABLE,  # SQLITE_NOTADB
 }
-_SQLITE_GENERIC = (
-    (re.compile(r"no such table"), Code.OBJECT_MISSING),
-    (re.compile(r"no such column|has no column"), Code.COLUMN_MISSING),
-    (re.compile(r"unknown database"), Code.OBJECT_MISSING),
-)
+_SQLITE_GENERIC = {
+    "no such table": Code.OBJECT_MISSING,
+    "unknown database": Code.OBJECT_MISSING,
+    "no such column": Code.COLUMN_MISSING,
+    "has no column": Code.COLUMN_MISSING,
+}
 
 CONNECTION_CODES = frozenset(
     {
-        Code.DRIVER_MISSING,
-        Code.UNREACHABLE,
-        Code.LOGIN_FAILED,
-        Code.LOGIN_BLOCKED,
-        Code.PASSWORD_EXPIRED,
-        Code.CERTIFICATE,
-        Code.ENCRYPTION,
-        Code.DATABASE_UNAVAILABLE,
-        Code.DATABASE_RESTORING,
-        Code.SERVER_BUSY,
+        *(Code.DRIVER_MISSING, Code.UNREACHABLE, Code.LOGIN_FAILED, Code.LOGIN_BLOCKED, Code.PASSWORD_EXPIRED),
+        *(Code.CERTIFICATE, Code.ENCRYPTION, Code.DATABASE_UNAVAILABLE, Code.DATABASE_RESTORING, Code.SERVER_BUSY),
     }
 )
 """Problems of the whole connection, not of one statement."""
@@ -125,13 +118,19 @@ def problem_from(error: BaseException, alias: str = "", *, connecting: bool = Fa
         reason = refused.reason
         found = reason if isinstance(reason, Problem) else problem_from(reason, alias, connecting=True)
         return replace(found, seen_at=refused.at)
-    detail = scrub(_text(error), alias)
+    # The arguments of an ODBC error are (SQLSTATE, message).
+    text = error.args[1] if len(error.args) > 1 else None
+    detail = scrub(text if isinstance(text, str) else str(error) or type(error).__name__, alias)
     odbc = next((each for each in chain if _is_odbc(each)), None)
     if odbc is not None:
         return _from_odbc(odbc, detail, connecting or any(getattr(each, "while_connecting", False) for each in chain))
     sqlite = next((each for each in chain if isinstance(each, sqlite3.Error)), None)
     if sqlite is not None:
-        return _from_sqlite(sqlite, detail)
+        # The low byte of an extended code is the primary code. Errors of Python's own module have no code.
+        number = getattr(sqlite, "sqlite_errorcode", None)
+        said = next((code for words, code in _SQLITE_GENERIC.items() if words in str(sqlite)), Code.OTHER)
+        code = said if number is None else _BY_SQLITE_CODE.get(number & 0xFF, said)
+        return Problem(code=code, detail=detail, native=number)
     code = next((code for kind, code in _BY_TYPE if any(isinstance(each, kind) for each in chain)), Code.OTHER)
     return Problem(code=code, detail=detail)
 
@@ -164,14 +163,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _text(error: BaseException) -> str:
-    """Return the driver's message: the arguments of an ODBC error are (SQLSTATE, message)."""
-    args: tuple[Any, ...] = error.args
-    if len(args) > 1 and isinstance(args[1], str):
-        return args[1]
-    return str(error) or type(error).__name__
-
-
 def _is_odbc(error: BaseException) -> bool:
     args: tuple[Any, ...] = error.args
     return len(args) > 1 and isinstance(args[0], str) and bool(_ODBC_SHAPE.fullmatch(args[0]))
@@ -185,33 +176,14 @@ def _from_odbc(error: BaseException, detail: str, connecting: bool) -> Problem:
     known = sorted((n for n in natives if n in _BY_NUMBER), key=_COMPANIONS.__contains__)
     native = known[0] if known else None
     shown = native if native is not None else next((n for n in natives if n not in (0, *_COMPANIONS)), None)
-    code = _odbc_code(sqlstate, native, message, connecting and shown is None)
-    return Problem(code=code, detail=detail, sqlstate=sqlstate, native=shown)
-
-
-def _odbc_code(sqlstate: str, native: int | None, message: str, nothing_known: bool) -> Code:
-    """`nothing_known`: connecting failed without an error number."""
     if native is not None and (_BY_NUMBER[native] not in _OF_THE_NETWORK or sqlstate.startswith(("08", "HYT"))):
-        return _tls(message) if _BY_NUMBER[native] is Code.ENCRYPTION else _BY_NUMBER[native]
-    if nothing_known and sqlstate in _BY_SQLSTATE_CONNECTING:
-        return _BY_SQLSTATE_CONNECTING[sqlstate]
-    if sqlstate.startswith("08"):
-        return Code.UNREACHABLE
-    return _BY_SQLSTATE.get(sqlstate, Code.OTHER)
-
-
-def _tls(message: str) -> Code:
-    """Return CERTIFICATE if verification failed. The low 12 bits of OpenSSL's number are the reason."""
-    found = _OPENSSL.search(message)
-    reason = int(found[1], 16) & 0xFFF if found else None
-    return Code.CERTIFICATE if reason == _CERTIFICATE_VERIFY_FAILED else Code.ENCRYPTION
-
-
-def _from_sqlite(error: sqlite3.Error, detail: str) -> Problem:
-    # The low byte of an extended code is the primary code. Errors of Python's own module have no code.
-    number = getattr(error, "sqlite_errorcode", None)
-    code = _BY_SQLITE_CODE.get(number & 0xFF) if number is not None else None
-    if code is None:
-        message = str(error)
-        code = next((found for pattern, found in _SQLITE_GENERIC if pattern.search(message)), Code.OTHER)
-    return Problem(code=code, detail=detail, native=number)
+        code = _BY_NUMBER[native]
+        tls = _OPENSSL.search(message) if code is Code.ENCRYPTION else None
+        # The low 12 bits of OpenSSL's number are the reason.
+        if tls is not None and int(tls[1], 16) & 0xFFF == _CERTIFICATE_VERIFY_FAILED:
+            code = Code.CERTIFICATE
+    elif connecting and shown is None and sqlstate in _BY_SQLSTATE_CONNECTING:
+        code = _BY_SQLSTATE_CONNECTING[sqlstate]
+    else:
+        code = Code.UNREACHABLE if sqlstate.startswith("08") else _BY_SQLSTATE.get(sqlstate, Code.OTHER)
+    return Problem(code=code, detail=detail, sqlstate=sqlstate, native=shown)

@@ -158,17 +158,6 @@ def _group(row: tuple[Any, ...]) -> EventGroup:
     )
 
 
-def newest_key() -> int:
-    """Return the newest key, or 0 when the table is empty. Raises ReadFailed."""
-    found = rows(ALIAS, _end("DESC"))
-    return int(found[0][0]) if found else 0
-
-
-def count_after(key: int) -> int:
-    """Return the number of events after `key`: a range at the end of the primary key. Raises ReadFailed."""
-    return int(rows(ALIAS, Sql(f"SELECT COUNT(*) FROM {_TABLE} WHERE connection_event_id > %s", (key,)))[0][0])
-
-
 FACTORS = ("login_name", "host_name", "program_name", "database_name")
 """Columns of the index on event_time_utc, so that a query for a few minutes reads only the index."""
 MOST_FACTORS = 500
@@ -223,6 +212,7 @@ def capture_snapshot() -> int:
 
     Events that a runner adds at the same moment count too.
     """
-    before = newest_key()
+    newest = rows(ALIAS, _end("DESC"))
     execute_snapshot(ALIAS)
-    return count_after(before)
+    added = Sql(f"SELECT COUNT(*) FROM {_TABLE} WHERE connection_event_id > %s", newest[0] if newest else (0,))
+    return int(rows(ALIAS, added)[0][0])

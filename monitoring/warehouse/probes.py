@@ -54,6 +54,8 @@ Answer = TypeVar("Answer")
 
 FALLBACK_SECONDS = 10.0
 """Maximum seconds per tick to search for the failing part of a statement."""
+MAX_BRANCHES, MAX_PARAMS = 400, 2000
+"""Limits of one statement: SQLite accepts 500 parts of a compound SELECT, SQL Server 2,100 parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,7 @@ def _answers(
     """Read all together, and one by one if that fails, so that only the failing part stays unknown."""
     answers: dict[str, Answer | Problem] = {}
     singly = [name for name in parts if name in alone]
-    for chunk in _chunks(dialect_of(alias), {name: own for name, own in parts.items() if name not in alone}):
+    for chunk in _chunks({name: own for name, own in parts.items() if name not in alone}):
         try:
             answers.update(_ask(alias, chunk, read))
         except ReadFailed as failure:
@@ -243,13 +245,13 @@ def _answers(
     return answers
 
 
-def _chunks(dialect: Dialect, parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
+def _chunks(parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
     """Split parts that exceed one statement's limits: about 280 pipelines of one table each."""
     chunks: list[dict[str, list[Sql]]] = [{}] if parts else []
     branches = params = 0
     for name, own in parts.items():
         more = sum(len(part.params) for part in own)
-        if chunks[-1] and (branches + len(own) > dialect.max_branches or params + more > dialect.max_params):
+        if chunks[-1] and (branches + len(own) > MAX_BRANCHES or params + more > MAX_PARAMS):
             chunks.append({})
             branches = params = 0
         chunks[-1][name] = own

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from django.db import Error, connections
@@ -38,14 +39,18 @@ def rows(alias: str, sql: Sql) -> list[Row]:
     """Run one SELECT and return its rows. Raises ReadFailed.
 
     A persistent connection fails on first use after a server restart. The SELECT is then retried once on a new
-    connection.
+    connection, outside of a transaction.
     """
-    kept = _kept(alias)
+    try:
+        kept = connections[alias].connection is not None and not connections[alias].in_atomic_block
+    except Exception:
+        kept = False  # _connect raises the same error
     try:
         _connect(alias)
         return _fetched(alias, sql)
     except ReadFailed as failure:
-        if not kept or not _link_died(failure.problem):
+        # SQLSTATE class 08 is a connection exception; IMC is the driver's failure to restore a session.
+        if not kept or not (failure.problem.sqlstate or "").startswith(("08", "IMC")):
             raise
     connections[alias].close()
     _connect(alias)
@@ -53,19 +58,12 @@ def rows(alias: str, sql: Sql) -> list[Row]:
 
 
 def _fetched(alias: str, sql: Sql) -> list[Row]:
-    try:
-        with connections[alias].cursor() as cursor:
-            if sql.params:
-                cursor.execute(sql.text, list[Any](sql.params))
-            else:
-                cursor.execute(sql.text.replace("%%", "%"))
-            found: list[Row] = [tuple(row) for row in cursor.fetchall()]
-            return found
-    except WarehouseReadOnly:
-        raise
-    except Error as error:
-        # The base class, because pyodbc raises it for a deadlock and for HY000.
-        raise ReadFailed(problem_from(error, alias)) from error
+    with _failing(alias), connections[alias].cursor() as cursor:
+        if sql.params:
+            cursor.execute(sql.text, list[Any](sql.params))
+        else:
+            cursor.execute(sql.text.replace("%%", "%"))
+        return [tuple(row) for row in cursor.fetchall()]
 
 
 def execute_snapshot(alias: str) -> None:
@@ -73,27 +71,20 @@ def execute_snapshot(alias: str) -> None:
 
     The guard permits exactly this statement, and only inside the block.
     """
+    with _failing(alias), connections[alias].cursor() as cursor, snapshot_allowed():
+        cursor.execute(SNAPSHOT_PROCEDURE)
+
+
+@contextmanager
+def _failing(alias: str) -> Iterator[None]:
+    """Raise ReadFailed for an error of the database."""
     try:
-        with connections[alias].cursor() as cursor, snapshot_allowed():
-            cursor.execute(SNAPSHOT_PROCEDURE)
+        yield
     except WarehouseReadOnly:
         raise
     except Error as error:
+        # The base class, because pyodbc raises it for a deadlock and for HY000.
         raise ReadFailed(problem_from(error, alias)) from error
-
-
-def _kept(alias: str) -> bool:
-    """Return whether a connection is open and not in a transaction, which a new connection would lose."""
-    try:
-        wrapper = connections[alias]
-    except Exception:
-        return False  # _connect raises the same error
-    return wrapper.connection is not None and not wrapper.in_atomic_block
-
-
-def _link_died(problem: Problem) -> bool:
-    """SQLSTATE class 08 is a connection exception; IMC is the driver's failure to restore a session."""
-    return (problem.sqlstate or "").startswith(("08", "IMC"))
 
 
 def release(*aliases: str) -> None:
@@ -138,23 +129,16 @@ def connection_reading(alias: str) -> ConnectionReading:
     described["database"] = database or described["database"]
     if described.get("terms") is not None:
         described["terms"] = replace(described["terms"], isolation=getattr(connections[alias], "isolation", None) or "")
-    return ConnectionReading(
-        alias=alias,
-        reachable=True,
-        latency_ms=round(elapsed * 1000, 2),
-        clock_skew_seconds=_skew(utc(clock), asked_at, elapsed),
-        **described,
-    )
+    # Our clock at the middle of the round trip.
+    there = utc(clock)
+    skew = None if there is None else round((there - asked_at).total_seconds() - elapsed / 2, 3)
+    latency = round(elapsed * 1000, 2)
+    return ConnectionReading(alias=alias, reachable=True, latency_ms=latency, clock_skew_seconds=skew, **described)
 
 
 def failed_reading(alias: str, problem: Problem) -> ConnectionReading:
     """Return the reading of a connection that has just failed, without another attempt."""
     return ConnectionReading(alias=alias, reachable=False, problem=problem, **_described(alias))
-
-
-def _skew(clock: datetime | None, asked_at: datetime, elapsed: float) -> float | None:
-    """Return the database's clock minus ours in seconds, at the middle of the round trip."""
-    return None if clock is None else round((clock - asked_at).total_seconds() - elapsed / 2, 3)
 
 
 def _described(alias: str) -> dict[str, Any]:

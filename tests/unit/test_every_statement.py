@@ -134,6 +134,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Recorder:
         if hasattr(module, "patience") and callable(module.patience):
             monkeypatch.setattr(module, "patience", lambda alias, seconds: nullcontext())
     monkeypatch.setattr(reader, "_connect", lambda alias: None)
+    monkeypatch.setattr(login_events, "execute_snapshot", lambda alias: None)
     return recorder
 
 
@@ -176,8 +177,7 @@ def audit_statements(server: Recorder) -> None:
     login_events.hours(5, W.updated_at)
     login_events.bounds_between(W.updated_at, NOW)
     login_events.hours(5, W.updated_at, 9, NOW)
-    login_events.newest_key()
-    login_events.count_after(5)
+    login_events.capture_snapshot()
     login_events.server_offset()
     login_events.ends()
     login_events.seen_between(5, 20_004)

@@ -36,8 +36,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Sql]:
     monkeypatch.setattr(login_events, "dialect_of", lambda alias: SqlServer())
     assert login_events.bounds(24).offset == timedelta(hours=-3)
     login_events.hours(5, NOW)
-    login_events.newest_key()
-    login_events.count_after(5)
+    monkeypatch.setattr(login_events, "execute_snapshot", lambda alias: None)
+    assert login_events.capture_snapshot() == 7
     between = login_events.bounds_between(NOW - timedelta(days=1), NOW)
     assert (between.first, between.newest, between.offset) == (1, 2, timedelta(hours=-3))
     login_events.hours(5, NOW - timedelta(days=1), 9, NOW)

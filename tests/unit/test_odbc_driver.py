@@ -6,7 +6,9 @@ import importlib
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,35 +47,47 @@ def system(tmp_path: Path) -> Path:
     return path
 
 
-def libs(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return folder
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Return the library (relative to the package) that is found on such a machine, of those in the package."""
+    package = tmp_path / "package"
+
+    def find(*names: str, system: str, machine: str, release: dict[str, str] | None = None) -> str | None:
+        for name in names:
+            (package / "libs" / name).parent.mkdir(parents=True, exist_ok=True)
+            (package / "libs" / name).touch()
+        with monkeypatch.context() as patch:
+            spec = ModuleSpec("driver", None, origin=str(package / "__init__.py"))
+            patch.setattr(odbc.importlib.util, "find_spec", lambda name: spec)
+            patch.setattr(odbc.platform, "system", lambda: system)
+            patch.setattr(odbc.platform, "machine", lambda: machine)
+            patch.setattr(odbc.platform, "freedesktop_os_release", lambda: release or {})
+            library = odbc.packaged_library()
+        return None if library is None else library.relative_to(package / "libs").as_posix()
+
+    return find
 
 
 @pytest.mark.parametrize(("release", "family"), RELEASES.values(), ids=RELEASES)
-def test_each_distribution_has_its_own(tmp_path: Path, release: dict[str, str], family: str) -> None:
+def test_each_distribution_has_its_own(found: Any, release: dict[str, str], family: str) -> None:
     families = ("debian_ubuntu", "rhel", "suse", "alpine")
     names = [f"linux/{each}/x86_64/lib/libmsodbcsql-18.6.so.2.1" for each in families]
-    found = odbc.packaged_library(libs(tmp_path, *names), system="Linux", machine="AMD64", release=release)
-    assert found == tmp_path / f"linux/{family}/x86_64/lib/libmsodbcsql-18.6.so.2.1"
+    library = found(*names, system="Linux", machine="AMD64", release=release)
+    assert library == f"linux/{family}/x86_64/lib/libmsodbcsql-18.6.so.2.1"
 
 
-def test_a_package_with_one_distribution_gives_that_one(tmp_path: Path) -> None:
+def test_a_package_with_one_distribution_gives_that_one(found: Any) -> None:
     """The wheel for musl has one folder only, independent of os-release."""
-    folder = libs(tmp_path, "linux/alpine/arm64/lib/libmsodbcsql-18.6.so.2.1")
-    found = odbc.packaged_library(folder, system="Linux", machine="aarch64", release={"ID": "wolfi"})
-    assert found is not None
-    assert found.is_relative_to(tmp_path / "linux/alpine/arm64")
-    assert odbc.packaged_library(folder, system="Linux", machine="riscv64", release={}) is None
+    name = "linux/alpine/arm64/lib/libmsodbcsql-18.6.so.2.1"
+    assert found(name, system="Linux", machine="aarch64", release={"ID": "wolfi"}) == name
+    assert found(name, system="Linux", machine="riscv64") is None
 
 
-def test_macs_and_windows(tmp_path: Path) -> None:
-    folder = libs(tmp_path, "macos/arm64/lib/libmsodbcsql.18.dylib")
-    assert odbc.packaged_library(folder, system="Darwin", machine="arm64") == next(folder.rglob("*.dylib"))
+def test_macs_and_windows(found: Any) -> None:
+    name = "macos/arm64/lib/libmsodbcsql.18.dylib"
+    assert found(name, system="Darwin", machine="arm64") == name
     # Windows' drivers are in its registry: a file makes none.
-    assert odbc.packaged_library(folder, system="Windows", machine="AMD64") is None
+    assert found(name, system="Windows", machine="AMD64") is None
 
 
 def test_it_is_the_one_that_the_package_itself_would_take() -> None:

@@ -116,9 +116,9 @@ def test_two_hundred_pipelines_are_one_statement() -> None:
         name: probes.source_parts(SqlServer(), source_probe(*links.get(name, ())), 10)
         for name in (f"p{number}" for number in range(250))
     }
-    assert len(probes._chunks(SqlServer(), parts)) == 1
+    assert len(probes._chunks(parts)) == 1
     targets = {name: [probes.target_part(SqlServer(), (table("x"), None))] for name in parts}
-    assert len(probes._chunks(SqlServer(), targets)) == 1
+    assert len(probes._chunks(targets)) == 1
 
 
 def test_names_are_quoted(asked: list[Sql]) -> None:
@@ -162,10 +162,10 @@ def test_the_rows_of_a_synonyms_table_are_counted_where_it_is() -> None:
 
 def test_long_statements_are_cut_before_the_parameters_run_out() -> None:
     parts = {f"p{number}": probes.source_parts(SqlServer(), source_probe(*LINKS), 10) for number in range(200)}
-    chunks = probes._chunks(SqlServer(), parts)
+    chunks = probes._chunks(parts)
     assert [name for chunk in chunks for name in chunk] == list(parts)
     for chunk in chunks:
         assert sum(len(part.params) for own in chunk.values() for part in own) <= 2000
         assert sum(len(own) for own in chunk.values()) <= 400
-    assert len(probes._chunks(SqlServer(), dict(list(parts.items())[:50]))) <= 3
-    assert probes._chunks(SqlServer(), {}) == []
+    assert len(probes._chunks(dict(list(parts.items())[:50]))) <= 3
+    assert probes._chunks({}) == []

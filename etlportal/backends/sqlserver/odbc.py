@@ -55,17 +55,12 @@ def driver_manager_problem() -> str | None:
             "The ODBC driver manager is missing, without which no SQL Server can be reached. Debian, Ubuntu: "
             "apt-get install libodbc2; Red Hat: dnf install unixODBC; Alpine: apk add unixodbc"
         )
-    return _driver_problem()
-
-
-def _driver_problem() -> str | None:
-    """Return what pip's driver lacks if no other is installed: it needs the Kerberos libraries."""
     library = packaged_library()
-    if library is None or installed(_system_ini()) is not None:
+    if library is None or installed() is not None:
         return None
     try:
         ctypes.CDLL(str(library))
-    except OSError as error:
+    except OSError as error:  # it needs the Kerberos libraries
         return (
             f"Microsoft's ODBC driver cannot be loaded ({error}). Debian, Ubuntu: apt-get install libgssapi-krb5-2; "
             "Red Hat: dnf install krb5-libs; Alpine: apk add krb5-libs"
@@ -78,92 +73,22 @@ def register(folder: Path) -> None:
 
     Writes odbcinst.ini to `folder`, or to a private temporary folder if that is read-only, and sets ODBCSYSINI.
     """
-    system = _system_ini()
     library = packaged_library()
-    if library is None or installed(system) is not None:
+    if library is None or installed() is not None:
         return
-    listed = system.read_text(encoding="utf-8", errors="replace").strip() if system else ""
+    listed = _system_drivers().strip()
     content = f"{listed}\n\n" if listed else ""
     content += f"[{NAMES[0]}]\nDescription=Microsoft's driver, installed by pip\nDriver={library}\nUsageCount=1\n"
-    os.environ["ODBCSYSINI"] = str(_written(folder, content))
+    try:
+        _write(folder, content)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="etlportal-odbc-"))
+        _write(folder, content)
+    os.environ["ODBCSYSINI"] = str(folder)
     os.environ["ODBCINSTINI"] = "odbcinst.ini"
 
 
-def driver_name(explicit: str = "") -> str:
-    """Return the configured driver, else an installed one, else pip's."""
-    return explicit or installed(_system_ini()) or NAMES[0]
-
-
-def installed(ini: Path | None) -> str | None:
-    if ini is None:
-        return None
-    parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
-    try:
-        parser.read_string(ini.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, configparser.Error):
-        return None
-    return next((name for name in NAMES if name in parser and Path(parser[name].get("driver") or "").is_file()), None)
-
-
-def packaged_library(
-    libs: Path | None = None,
-    *,
-    system: str | None = None,
-    machine: str | None = None,
-    release: Mapping[str, str] | None = None,
-) -> Path | None:
-    """Return the driver library in pip's package. The package's own resolver is in mssql-python, not installed here."""
-    libs = libs or _libs()
-    system, machine = system or platform.system(), (machine or platform.machine()).lower()
-    machine = _MACHINES.get(machine, machine)
-    if libs is None or system not in {"Linux", "Darwin"}:
-        return None
-    if system == "Darwin":
-        return _library(libs / "macos" / machine / "lib", "libmsodbcsql*.dylib")
-    families = [_family(release if release is not None else _os_release()), *_FAMILIES]
-    found = (_library(libs / "linux" / family / machine / "lib", "libmsodbcsql*.so*") for family in families)
-    return next(filter(None, found), None)
-
-
-def _family(release: Mapping[str, str]) -> str:
-    """Return the package's folder for a distribution, from ID and ID_LIKE of os-release."""
-    names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
-    names |= {name.split("-")[0] for name in names}
-    return next((family for family, members in _FAMILIES.items() if names & members), "debian_ubuntu")
-
-
-def _os_release() -> dict[str, str]:
-    try:
-        return platform.freedesktop_os_release()
-    except OSError:
-        return {}
-
-
-def _libs() -> Path | None:
-    spec = importlib.util.find_spec(PACKAGE)
-    return Path(spec.origin).parent / "libs" if spec and spec.origin else None
-
-
-def _library(folder: Path, pattern: str) -> Path | None:
-    return max(folder.glob(pattern), default=None)
-
-
-def _system_ini() -> Path | None:
-    name = os.environ.get("ODBCINSTINI") or "odbcinst.ini"
-    chosen = os.environ.get("ODBCSYSINI")
-    folders = (chosen,) if chosen else SYSTEM_FOLDERS
-    return next((path for path in (Path(folder) / name for folder in folders) if path.is_file()), None)
-
-
-def _written(folder: Path, content: str) -> Path:
-    """Write odbcinst.ini to `folder`, or to a private one if that is read-only. Return the folder."""
-    try:
-        return _write(folder, content)
-    except OSError:
-        return _write(Path(tempfile.mkdtemp(prefix="etlportal-odbc-")), content)
-
-
-def _write(folder: Path, content: str) -> Path:
+def _write(folder: Path, content: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "odbcinst.ini"
     if not path.is_file() or path.read_text(encoding="utf-8") != content:
@@ -172,7 +97,54 @@ def _write(folder: Path, content: str) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(content)
         Path(name).replace(path)
-    return folder
+
+
+def driver_name(explicit: str = "") -> str:
+    """Return the configured driver, else an installed one, else pip's."""
+    return explicit or installed() or NAMES[0]
+
+
+def installed() -> str | None:
+    """Return the Microsoft driver that is registered on this machine."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+    try:
+        parser.read_string(_system_drivers())
+    except configparser.Error:
+        return None
+    return next((name for name in NAMES if name in parser and Path(parser[name].get("driver") or "").is_file()), None)
+
+
+def _system_drivers() -> str:
+    """Return the text of the driver manager's odbcinst.ini, empty without one."""
+    name = os.environ.get("ODBCINSTINI") or "odbcinst.ini"
+    chosen = os.environ.get("ODBCSYSINI")
+    for folder in (chosen,) if chosen else SYSTEM_FOLDERS:
+        if (path := Path(folder) / name).is_file():
+            return path.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def packaged_library() -> Path | None:
+    """Return the driver library in pip's package. The package's own resolver is in mssql-python, not installed here."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    libs, machine = Path(spec.origin).parent / "libs", platform.machine().lower()
+    machine = _MACHINES.get(machine, machine)
+    if platform.system() == "Darwin":
+        return max((libs / "macos" / machine / "lib").glob("libmsodbcsql*.dylib"), default=None)
+    if platform.system() != "Linux":
+        return None
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    names = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
+    names |= {name.split("-")[0] for name in names}
+    # The distribution's own first; for an unknown one Debian's, and what there is.
+    families = sorted(_FAMILIES, key=lambda family: not names & _FAMILIES[family])
+    folders = (libs / "linux" / family / machine / "lib" for family in families)
+    return next((max(found) for folder in folders if (found := list(folder.glob("libmsodbcsql*.so*")))), None)
 
 
 class ConnectionValueError(ValueError):
@@ -207,7 +179,11 @@ def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -
         "DRIVER": driver,
         "SERVER": f"{host},{port}" if port else host,
         "DATABASE": str(settings.get("NAME") or "master"),
-        **_identity(str(settings.get("USER") or ""), str(settings.get("PASSWORD") or ""), options),
+        **_identity(
+            str(settings.get("USER") or ""),
+            str(settings.get("PASSWORD") or ""),
+            str(options.get("authentication") or ""),
+        ),
         "Encrypt": str(options.get("encrypt", "yes")),
         "TrustServerCertificate": str(options.get("trust_server_certificate", "no")),
         "APP": application,
@@ -227,18 +203,14 @@ def masked(keywords: Mapping[str, str]) -> str:
     )
 
 
-def _identity(user: str, password: str, options: Mapping[str, Any]) -> dict[str, str]:
-    authentication = str(options.get("authentication") or "")
-    if not authentication:
-        return {"UID": user, "PWD": password} if user else {"Trusted_Connection": "yes"}
-    found = {"Authentication": authentication}
+def _identity(user: str, password: str, authentication: str) -> dict[str, str]:
+    found = {"Authentication": authentication} if authentication else {}
     if user:
         found["UID"] = user
-    if user and authentication.lower() not in WITHOUT_PASSWORD:
-        found["PWD"] = password
-    return found
+        if authentication.lower() not in WITHOUT_PASSWORD:
+            found["PWD"] = password
+    return found or {"Trusted_Connection": "yes"}
 
 
 if __name__ == "__main__":
-    problem = driver_manager_problem()
-    sys.exit(problem)
+    sys.exit(driver_manager_problem())
