@@ -14,6 +14,7 @@ from monitoring.runs import views as runs
 from monitoring.summary import views as summary
 from monitoring.web import health, metrics
 from monitoring.web.blocks import Block
+from monitoring.web.export import Listing, TableExport
 from monitoring.web.links import EntityConverter
 from monitoring.web.preflight import OPENING
 
@@ -37,6 +38,10 @@ def blocks(*classes: type[Block], prefix: str = "") -> list[URLPattern]:
     return [path(f"{prefix}blocks/{block.name}/", block.as_view(), name=block.name) for block in classes]
 
 
+def download(address: str, listing: Listing, file_name: str, *, name: str) -> URLPattern:
+    return path(f"{address}.<str:kind>", TableExport.as_view(listing=listing, file_name=file_name), name=name)
+
+
 urlpatterns = [
     # The pages first: whoever has one open asks for it every few seconds, and addresses are tried in this order.
     path("", summary.SummaryPage.as_view(), name="summary"),
@@ -49,11 +54,11 @@ urlpatterns = [
     path("connections/", connections.ConnectionsPage.as_view(), name="connections"),
     *blocks(*OPENING),
     *blocks(*summary.BLOCKS),
-    path("summary/pipelines.<str:kind>", summary.MatrixExport.as_view(), name="summary-matrix-export"),
-    path("summary/failures.<str:kind>", summary.FailuresExport.as_view(), name="summary-failures-export"),
+    download("summary/pipelines", summary.matrix_table, "pipelines", name="summary-matrix-export"),
+    download("summary/failures", summary.failures_table, "failures", name="summary-failures-export"),
     *blocks(pipelines.PipelinesList),
     path("pipelines/find", pipelines.FindPipeline.as_view(), name="pipeline-find"),
-    path("pipelines/health.<str:kind>", pipelines.PipelinesExport.as_view(), name="pipelines-export"),
+    download("pipelines/health", pipelines.pipelines_table, "pipeline-health", name="pipelines-export"),
     *blocks(*pipelines.BLOCKS, prefix=PIPELINE),
     path(f"{PIPELINE}settings/", pipelines.PipelineSettingsLink.as_view(), name="pipeline-settings"),
     path(f"{PIPELINE}checks/run/", pipelines_checks.RunChecks.as_view(), name="pipeline-checks-run"),
@@ -67,9 +72,9 @@ urlpatterns = [
     ),
     *blocks(*runs.BLOCKS),
     path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),
-    path("runs/control.<str:kind>", runs.ControlExport.as_view(), name="runs-control-export"),
+    download("runs/control", runs.control_table, "etl-control", name="runs-control-export"),
     *blocks(failure_groups.FailureGroupsBlock, prefix="runs/failures/"),
-    path("runs/failures/groups.<str:kind>", failure_groups.FailureGroupsExport.as_view(), name="failure-groups-export"),
+    download("runs/failures/groups", failure_groups.groups_table, "failure-groups", name="failure-groups-export"),
     *blocks(*failure_groups.GROUP_BLOCKS, prefix=FAILURE),
     path(f"{FAILURE}unmask/", failure_groups.FailureUnmask.as_view(), name="failure-unmask"),
     path(

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.rules.enums import FailureState
 from monitoring.web import graphics, parts
 from monitoring.web.failure_groups import FailureGroup, days_sentence
-from monitoring.web.filters import TEXT_LENGTH, TableForm, class_choices, search_field
+from monitoring.web.filters import TableForm, choices, kind_field, pipeline_field, search_field
 from monitoring.web.labels import label
-from monitoring.web.parts import pipeline_link, run_link
+from monitoring.web.parts import pipeline_link
 from monitoring.web.problems import advice_for
 from monitoring.web.tables import (
     Column,
@@ -30,6 +30,7 @@ from monitoring.web.tables import (
     StatusColumn,
     TimeColumn,
     WordsColumn,
+    YesNoColumn,
 )
 
 PIPELINES_SHOWN = 3
@@ -78,18 +79,12 @@ class DaysColumn(Column):
         return " ".join(str(day.number) for day in record.days)
 
 
-class ErrorPartColumn(Column):
-    """Exports only: the page shows this part inside another column."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, visible=False, orderable=False, **kwargs)
-
-    def value(self, value: Any) -> Any:
-        return "" if value is None else value
+EXPORT_ONLY: dict[str, Any] = {"visible": False, "orderable": False}
 
 
 class FailureGroupsTable(PortalTable):
     key = staticmethod(lambda row: row.fingerprint)
+    caption = _("Failures, grouped")
 
     kind = GroupColumn(verbose_name=_("Failure"), help="failure_group", rank=lambda row: label(row.kind).casefold())
     state = GroupStateColumn(verbose_name=_("State"), help="failure_state")
@@ -100,17 +95,17 @@ class FailureGroupsTable(PortalTable):
     last_seen = TimeColumn(verbose_name=_("Last seen"), unit="UTC")
     last_run_id = RunIdColumn(verbose_name=_("Last run"))
     days = DaysColumn(verbose_name=_("Per day"), orderable=False)
-    unresolved = ErrorPartColumn(verbose_name=_("Unresolved in"))
+    unresolved = Column(verbose_name=_("Unresolved in"), **EXPORT_ONLY)
     meaning = WordsColumn("meaning", accessor="error", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", accessor="error", verbose_name=_("What to do"))
-    native = ErrorPartColumn(verbose_name=_("Error number"), accessor="error__number")
-    sqlstate = ErrorPartColumn(verbose_name=_("SQLSTATE"), accessor="error__sqlstate")
-    severity = ErrorPartColumn(verbose_name=_("Severity"), accessor="error__severity")
-    constraint = ErrorPartColumn(verbose_name=_("Constraint"), accessor="error__constraint")
-    object = ErrorPartColumn(verbose_name=_("Table or object"), accessor="error__object")
-    column = ErrorPartColumn(verbose_name=_("Column"), accessor="error__column")
-    message = ErrorPartColumn(verbose_name=_("Latest message"), accessor="error__text")
-    fingerprint = ErrorPartColumn(verbose_name=_("Fingerprint"))
+    native = Column(verbose_name=_("Error number"), accessor="error__number", **EXPORT_ONLY)
+    sqlstate = Column(verbose_name=_("SQLSTATE"), accessor="error__sqlstate", **EXPORT_ONLY)
+    severity = Column(verbose_name=_("Severity"), accessor="error__severity", **EXPORT_ONLY)
+    constraint = Column(verbose_name=_("Constraint"), accessor="error__constraint", **EXPORT_ONLY)
+    object = Column(verbose_name=_("Table or object"), accessor="error__object", **EXPORT_ONLY)
+    column = Column(verbose_name=_("Column"), accessor="error__column", **EXPORT_ONLY)
+    message = Column(verbose_name=_("Latest message"), accessor="error__text", **EXPORT_ONLY)
+    fingerprint = Column(verbose_name=_("Fingerprint"), **EXPORT_ONLY)
 
     class Meta:
         order_by = "-last_seen"
@@ -121,6 +116,8 @@ class FailureGroupsTable(PortalTable):
 
 
 class GroupExecutionsTable(PagedTable):
+    caption = _("Executions that failed like this")
+
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)
     started_at = TimeColumn(verbose_name=_("Started"), orderable=False)
@@ -136,45 +133,24 @@ class GroupExecutionsTable(PagedTable):
 
 class GroupPartsTable(PortalTable):
     key = staticmethod(lambda row: row.entity_name)
+    caption = _("Pipelines with this failure")
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), orderable=False)
-    still = Column(verbose_name=_("Unresolved"), help="failure_unresolved", orderable=False)
+    still = YesNoColumn(verbose_name=_("Unresolved"), help="failure_unresolved", orderable=False)
     count = CountColumn(verbose_name=_("Executions"), orderable=False)
     first_seen = TimeColumn(verbose_name=_("First seen"), orderable=False)
     last_seen = TimeColumn(verbose_name=_("Last seen"), orderable=False)
-    last_run_id = Column(verbose_name=_("Last run"), orderable=False)
-
-    def render_still(self, value: bool | None) -> SafeString | str:
-        if value is None:
-            return parts.unknown()
-        return gettext("yes") if value else gettext("no")
-
-    def render_last_run_id(self, value: int) -> SafeString:
-        return run_link(value)
-
-
-def state_choices() -> list[tuple[str, str]]:
-    return [(each.value, label(each)) for each in FailureState]
+    last_run_id = RunIdColumn(verbose_name=_("Last run"), orderable=False)
 
 
 class FailureGroupsForm(TableForm):
     q = search_field()
-    kind = forms.ChoiceField(
-        label=_("Kind"),
-        required=False,
-        choices=lazy(class_choices, list)(),
-        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
-    )
-    pipeline = forms.CharField(
-        label=_("Pipeline"),
-        required=False,
-        max_length=TEXT_LENGTH,
-        widget=forms.TextInput(attrs={"list": "failure-pipelines"}),
-    )
+    kind = kind_field()
+    pipeline = pipeline_field("failure-pipelines")
     state = forms.MultipleChoiceField(
         label=_("State"),
         required=False,
-        choices=lazy(state_choices, list)(),
+        choices=lazy(choices, list)(FailureState),
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": _("There is no state “%(value)s”. Showing all states.")},
     )

@@ -47,7 +47,6 @@ class FailureGroupsBlock(Block):
 
     def context(self, current: Current) -> dict[str, Any]:
         form, table, found = groups_table(self.request, current)
-        table.caption = gettext("Failures, grouped")
         return {
             **filters(self.request, form, gettext("Filter the failures"), reverse("monitoring:failures")),
             "table": table,
@@ -61,13 +60,6 @@ class FailuresPage(Page):
     name = "failures"
     template_name = "monitoring/failures.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, FailureGroupsBlock)
-
-
-class FailureGroupsExport(export.TableExport):
-    file_name = "failure-groups"
-
-    def get_table(self, current: Current) -> FailureGroupsTable:
-        return groups_table(self.request, current)[1]
 
 
 class GroupBlock(Block):
@@ -110,7 +102,6 @@ class FailureGroupDays(GroupBlock):
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
         table = GroupPartsTable(group.parts)
-        table.caption = gettext("Pipelines with this failure")
         return {
             "chart": days_chart(group.days),
             "rows": [(short_day(day.day), day.number) for day in reversed(group.days)],
@@ -139,7 +130,6 @@ class FailureGroupExecutions(GroupBlock):
         found = executions(group.fingerprint)
         listed = keyset.listed(request, here, found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN)
         table = GroupExecutionsTable(_executions(listed["page"].rows, request))
-        table.caption = gettext("Executions that failed like this")
         table.around = around_failed(request)
         return {
             **listed,

@@ -3,9 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django import forms
 from django.http import QueryDict
-from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
@@ -16,21 +14,16 @@ from monitoring.pipelines.trends import Trend, rounded
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.freshness_timeline import Timeline, Zone, ZoneCode
 from monitoring.web import parts
-from monitoring.web.filters import TableForm
-from monitoring.web.labels import label
-from monitoring.web.parts import sign_of
+from monitoring.web.filters import TableForm, status_field
 from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import (
     Column,
-    CountColumn,
-    MessageColumn,
-    MovedColumn,
+    ExecutionTable,
     PagedTable,
     PipelineNameColumn,
     PortalTable,
     ReadingColumn,
     RunIdColumn,
-    SecondsColumn,
     StatusColumn,
     ThroughputColumn,
     TimeColumn,
@@ -86,6 +79,7 @@ class StatePairColumn(StatusColumn):
 
 class PipelinesTable(PortalTable):
     key = staticmethod(lambda row: row.name)
+    caption = _("Table of the pipelines")
 
     name = PipelineNameColumn(verbose_name=_("Pipeline"))
     severity = StatusColumn(accessor="pipeline__severity", verbose_name=pgettext_lazy("pipelines", "Health"))
@@ -120,31 +114,16 @@ class PipelinesTable(PortalTable):
         return parts.value(value, why=gettext("no owner is set"))
 
 
-class PipelineExecutionsTable(PagedTable):
+class PipelineExecutionsTable(PagedTable, ExecutionTable):
+    caption = _("Table of the executions")
+
     run_id = RunIdColumn(verbose_name=_("Run"))
-    status = StatusColumn(verbose_name=_("Status"))
-    started_at = TimeColumn(verbose_name=_("Started"))
-    finished_at = TimeColumn(verbose_name=_("Finished"))
-    seconds = SecondsColumn(verbose_name=_("Duration"), help="duration")
-    extracted = CountColumn(verbose_name=_("Extracted"))
-    upserted = CountColumn(verbose_name=_("Upserted"))
-    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"))
     throughput = ThroughputColumn(verbose_name=_("Throughput"), unit=_("rows/s"))
-    moved = MovedColumn(verbose_name=_("Watermark moved"))
-    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"))
-    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"))
-    error_class = Column(verbose_name=_("Kind of failure"))
-    error_message = MessageColumn(verbose_name=_("Error"))
 
     class Meta:
         orderable = False
+        sequence = ("run_id", "...", "moved", "watermark_from", "watermark_to", "error_class", "error_message")
         row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
-
-    def render_error_class(self, value: Any) -> SafeString:
-        return parts.none(gettext("no error")) if value is None else format_html("{}", label(value))
-
-    def value_error_class(self, value: Any) -> str:
-        return "" if value is None else label(value)
 
 
 class TrendsTable(PagedTable):
@@ -176,18 +155,8 @@ def trend_rows(trends: Iterable[Trend]) -> list[dict[str, Any]]:
     ]
 
 
-def execution_status_choices() -> list[tuple[str, str]]:
-    return [(status.value, str(sign_of(status).word)) for status in ExecutionStatus]
-
-
 class ExecutionsForm(TableForm):
-    status = forms.MultipleChoiceField(
-        label=_("Status"),
-        required=False,
-        choices=lazy(execution_status_choices, list)(),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
-    )
+    status = status_field(ExecutionStatus)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, prefix="x", sortable=frozenset())

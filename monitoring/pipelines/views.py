@@ -25,13 +25,13 @@ from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES
 from monitoring.pipelines.trends import chart, trends
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
-from monitoring.rules.figures import DEFAULT_RANGE, RANGES
+from monitoring.rules.figures import RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
 from monitoring.web.blocks import Block, Page
 from monitoring.web.failure_groups import in_short
-from monitoring.web.filters import RANGE_LABELS, MatrixForm, filters
+from monitoring.web.filters import MatrixForm, filters, range_choice
 from monitoring.web.formats import duration
 from monitoring.web.labels import label
 from monitoring.web.links import around_failed
@@ -147,30 +147,19 @@ class PipelineTrends(PipelineBlock):
     template_name = "monitoring/pipelines/_trends.html"
 
     def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
-        asked, window, now = self.request.GET.get("window", ""), window_of(self.request), snapshot.sampled_at
+        choice = range_choice(self.request, "window", reverse("monitoring:pipeline", args=(pipeline.name,)))
+        window, now = choice["window"], snapshot.sampled_at
         return {
-            "window": window,
-            "windows": [(key, label, self._url(pipeline.name, key)) for key, label in RANGE_LABELS.items()],
-            "unknown_window": asked[:20] if asked and asked != window else "",
+            **choice,
             "charts": [chart(trend, now - RANGES[window], now) for trend in trends(pipeline, window, now)],
             "exports": export.links(self.request, "monitoring:pipeline-trends-export", entity=pipeline.name),
         }
-
-    def _url(self, name: str, window: str) -> str:
-        query = self.request.GET.copy()
-        query["window"] = window
-        return f"{reverse('monitoring:pipeline', args=(name,))}?{query.urlencode()}"
-
-
-def window_of(request: HttpRequest) -> str:
-    asked = request.GET.get("window", "")
-    return asked if asked in RANGES else DEFAULT_RANGE
 
 
 class PipelineTrendsExport(export.TableExport):
     def get_table(self, current: Current) -> TrendsTable:
         subject = subject_or_404(self.request, current, self.kwargs["entity"])
-        window = window_of(self.request)
+        window = range_choice(self.request, "window", "")["window"]
         self.file_name = f"trends-{window}-{subject.name}"
         if subject.pipeline is None or current.snapshot is None:
             return TrendsTable([])
@@ -248,7 +237,6 @@ class PipelineExecutions(PipelineBlock):
         if listed["lost"]:
             form.add_error(None, gettext("That page no longer exists. Showing the first page."))
         table = PipelineExecutionsTable(_as_facts(listed["page"].rows, request.user))
-        table.caption = gettext("Table of the executions")
         table.around = around_failed(request)
         return {
             **filters(request, form, gettext("Filter the executions"), here),
@@ -282,7 +270,6 @@ class PipelinesList(Block):
 
     def context(self, current: Current) -> Context:
         form, table, total = pipelines_table(self.request, current)
-        table.caption = gettext("Table of the pipelines")
         return {
             **filters(self.request, form, gettext("Filter the pipelines"), reverse("monitoring:pipelines")),
             "empty": current.snapshot is None,
@@ -309,13 +296,6 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
     table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or WORST_FIRST)
     return form, table, len(rows)
-
-
-class PipelinesExport(export.TableExport):
-    file_name = "pipeline-health"
-
-    def get_table(self, current: Current) -> PipelinesTable:
-        return pipelines_table(self.request, current)[1]
 
 
 class FindPipeline(View):

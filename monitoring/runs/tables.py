@@ -6,8 +6,6 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
-from django.utils.functional import lazy
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -16,25 +14,22 @@ from monitoring.models import RunCopy, scope
 from monitoring.models.managers import of_status
 from monitoring.rules.enums import RunStatus
 from monitoring.web import parts
-from monitoring.web.filters import TEXT_LENGTH, TableForm
-from monitoring.web.labels import label
-from monitoring.web.parts import sign_of
-from monitoring.web.problems import class_text
+from monitoring.web.filters import TEXT_LENGTH, TableForm, pipeline_field, status_field
 from monitoring.web.tables import (
     ERROR_SHOWN,
     Column,
     CountColumn,
+    ExecutionTable,
     MessageColumn,
-    MovedColumn,
     PagedTable,
     PipelineColumn,
     PortalTable,
     RunIdColumn,
     SecondsColumn,
     StatusColumn,
-    ThroughputColumn,
     TimeColumn,
     WatermarkColumn,
+    YesNoColumn,
 )
 
 
@@ -48,6 +43,8 @@ class RequestedColumn(Column):
 
 class RunsTable(PagedTable):
     """Only columns with an index can be sorted."""
+
+    caption = _("Runs")
 
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")
     status = StatusColumn(verbose_name=_("Status"))
@@ -66,13 +63,12 @@ class RunsTable(PagedTable):
 
 class ControlTable(PortalTable):
     key = staticmethod(lambda row: row.name)
+    caption = _("Incremental control")
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), accessor="name", css="sticky")
     status = StatusColumn(verbose_name=_("Status"), help="status")
-    active = Column(verbose_name=_("Active"), accessor="control__is_active")
-    watermark = WatermarkColumn(
-        verbose_name=_("Watermark"), accessor="control__watermark", rank=lambda row: row.control.watermark
-    )
+    active = YesNoColumn(verbose_name=_("Active"), accessor="control__is_active")
+    watermark = WatermarkColumn(verbose_name=_("Watermark"), accessor="control__watermark")
     watermark_state = StatusColumn(verbose_name=_("Watermark state"), help="watermark_state")
     last_run_id = RunIdColumn(verbose_name=_("Last run"), accessor="control__last_run_id")
     last_status = Column(verbose_name=_("Last status written"), accessor="control__last_status")
@@ -90,46 +86,19 @@ class ControlTable(PortalTable):
         prefix = "control-"
         row_attrs = {"data-row": lambda record: record.name}
 
-    def render_active(self, value: bool) -> str:
-        return gettext("yes") if value else gettext("no")
-
-    def value_active(self, value: bool) -> str:
-        return gettext("yes") if value else gettext("no")
-
     def render_last_status(self, value: str | None) -> SafeString:
         return parts.value(value, why=gettext("no run has finished yet"))
 
 
-class ExecutionsTable(PortalTable):
-    key = staticmethod(lambda row: row.run_entity_id)
+class ExecutionsTable(ExecutionTable):
+    caption = _("Executions of this run")
 
     entity_name = PipelineColumn(verbose_name=_("Pipeline"), css="sticky")
-    status = StatusColumn(verbose_name=_("Status"))
-    started_at = TimeColumn(verbose_name=_("Started"))
-    finished_at = TimeColumn(verbose_name=_("Finished"))
-    seconds = SecondsColumn(verbose_name=_("Duration"), help="duration")
-    extracted = CountColumn(verbose_name=_("Extracted"))
-    upserted = CountColumn(verbose_name=_("Upserted"))
-    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"))
-    throughput = ThroughputColumn(verbose_name=_("Throughput"))
-    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"), rank=lambda row: row.watermark_from)
-    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"), rank=lambda row: row.watermark_to)
-    moved = MovedColumn(verbose_name=_("Watermark moved"))
-    error_class = Column(verbose_name=_("Kind of failure"))
-    error_message = MessageColumn(verbose_name=_("Error"))
 
     class Meta:
         order_by = "started_at"
+        sequence = ("entity_name", "...")
         row_attrs = {"data-row": lambda record: record.entity_name}
-
-    def render_error_class(self, value: Any) -> SafeString:
-        if value is None:
-            return parts.none(gettext("no error"))
-        _, advice = class_text(value)
-        return format_html('<span data-tip="{}" tabindex="0">{}</span>', advice, label(value))
-
-    def value_error_class(self, value: Any) -> str:
-        return "" if value is None else label(value)
 
 
 BIGINT = 2**63 - 1
@@ -145,10 +114,6 @@ def sortable(*, logins: bool) -> list[str]:
     if not logins:
         hidden.add("started_by")
     return [name for name in SORTABLE if name not in hidden]
-
-
-def run_status_choices() -> list[tuple[str, str]]:
-    return [(status.value, str(sign_of(status).word)) for status in RunStatus if status is not RunStatus.UNKNOWN]
 
 
 class RunsForm(TableForm):
@@ -172,20 +137,9 @@ class RunsForm(TableForm):
             "max_value": _("Run numbers are not that large. The filter was ignored."),
         },
     )
-    status = forms.MultipleChoiceField(
-        label=_("Status"),
-        required=False,
-        choices=lazy(run_status_choices, list)(),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
-    )
+    status = status_field([status for status in RunStatus if status is not RunStatus.UNKNOWN])
     by = forms.CharField(label=_("Started by"), required=False, max_length=TEXT_LENGTH)
-    pipeline = forms.CharField(
-        label=_("Pipeline"),
-        required=False,
-        max_length=TEXT_LENGTH,
-        widget=forms.TextInput(attrs={"list": "pipeline-names"}),
-    )
+    pipeline = pipeline_field("pipeline-names")
     period = forms.ChoiceField(
         label=_("Period"),
         required=False,

@@ -52,7 +52,6 @@ class RunsControl(Block):
         if current.snapshot is None:
             return {"table": None}
         form, table = control_table(self.request, current)
-        table.caption = gettext("Incremental control")
         return {
             "form": form,
             "table": table,
@@ -105,7 +104,6 @@ class RunsList(Block):
         table = RunsTable(listed_runs(listed["page"].rows, logins=logins), order_by=form.order)
         for name in set(SORTABLE) - set(sortable(logins=logins)):
             table.columns[name].column.orderable = False
-        table.caption = gettext("Runs")
         table.around = around_failed(request)
         return {
             **filters(request, form, gettext("Filter the runs"), here),
@@ -124,13 +122,6 @@ class RunsPage(Page):
     name = "runs"
     template_name = "monitoring/runs.html"
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
-
-
-class ControlExport(export.TableExport):
-    file_name = "etl-control"
-
-    def get_table(self, current: Current) -> ControlTable:
-        return control_table(self.request, current)[1]
 
 
 class RunsExport(export.TableExport):
@@ -193,7 +184,6 @@ class RunEntities(RunBlock):
 
     def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
         form, table = executions_table(self.request, detail)
-        table.caption = gettext("Executions of this run")
         return {
             "form": form,
             "table": table,

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django import forms
-from django.utils.functional import lazy
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -16,7 +14,7 @@ from monitoring.rules.enums import ProblemCode, Structure
 from monitoring.rules.error_text import ErrorText, parse
 from monitoring.rules.facts import Execution
 from monitoring.web import parts, readings
-from monitoring.web.filters import TableForm, class_choices, search_field
+from monitoring.web.filters import TableForm, kind_field, search_field
 from monitoring.web.labels import label
 from monitoring.web.problems import advice_for, problem_text
 from monitoring.web.readings import Missing, PipelineReadings, Reading
@@ -31,19 +29,10 @@ from monitoring.web.tables import (
     TimeColumn,
     WatermarkColumn,
     WordsColumn,
+    YesNoColumn,
 )
 
 ERROR_SHOWN = 60
-
-
-class ActiveColumn(Column):
-    def render(self, value: bool) -> SafeString:
-        if value:
-            return format_html("{}", gettext("yes"))
-        return format_html('<span class="muted">{}</span>', gettext("no"))
-
-    def value(self, value: bool) -> str:
-        return gettext("yes") if value else gettext("no")
 
 
 class StructureColumn(StatusColumn):
@@ -100,10 +89,11 @@ class UnreadColumn(Column):
 
 class MatrixTable(PortalTable):
     key = staticmethod(lambda row: row.name)
+    caption = _("Pipeline matrix")
 
     name = PipelineNameColumn(verbose_name=_("Pipeline"))
     status = StatusColumn(accessor="pipeline__status", verbose_name=_("Status"), help="status")
-    active = ActiveColumn(accessor="pipeline__control__is_active", verbose_name=_("Active"), help="active")
+    active = YesNoColumn(accessor="pipeline__control__is_active", verbose_name=_("Active"), help="active")
     structure = StructureColumn(accessor="pipeline__structure", verbose_name=_("Structure"), help="structure")
     eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
     cooling = ReadingColumn("rows", verbose_name=_("Cooling"), help="cooling", unit=_("rows"))
@@ -188,6 +178,7 @@ class MessageColumn(Column):
 
 class FailuresTable(PortalTable):
     key = staticmethod(lambda row: -row.run_entity_id)
+    caption = _("Recent failures")
 
     at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
     entity_name = PipelineColumn(verbose_name=_("Pipeline"))
@@ -212,12 +203,7 @@ class FailuresForm(TableForm):
     PREFIX = "f"
 
     q = search_field()
-    kind = forms.ChoiceField(
-        label=_("Kind"),
-        required=False,
-        choices=lazy(class_choices, list)(),
-        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
-    )
+    kind = kind_field()
 
     def apply(self, rows: Iterable[Execution]) -> list[Execution]:
         kind, needle = self.values.get("kind", ""), self.values.get("q", "").strip().casefold()

@@ -12,7 +12,7 @@ from monitoring.access import CONNECTIONS, may
 from monitoring.collector.snapshot import Current
 from monitoring.rules.enums import PipelineStatus
 from monitoring.rules.facts import Execution, Snapshot, Verdict
-from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES
+from monitoring.rules.figures import CHART_DAYS
 from monitoring.rules.running import running_now
 from monitoring.summary import charts
 from monitoring.summary.cards import cards, rolled_up_note
@@ -30,7 +30,7 @@ from monitoring.web.alert_texts import verdict_clause, verdict_next, verdict_tex
 from monitoring.web.blocks import Block, Page
 from monitoring.web.cache import cached_once
 from monitoring.web.failure_groups import in_short
-from monitoring.web.filters import RANGE_LABELS, MatrixForm, filters
+from monitoring.web.filters import MatrixForm, filters, range_choice
 from monitoring.web.graphics import run_grid
 from monitoring.web.links import around_failed
 from monitoring.web.parts import sign_of
@@ -109,19 +109,12 @@ class SummaryKpis(SummaryBlock):
 
     def filled(self, current: Current, snapshot: Snapshot) -> dict[str, Any]:
         now, page = snapshot.sampled_at, reverse("monitoring:summary")
-        asked = self.request.GET.get("trend", "")
-        window = asked if asked in RANGES else DEFAULT_RANGE
+        choice = range_choice(self.request, "trend", page)
+        window = choice["window"]
         trend = _per_version(current, f"sample-trend:{window}", lambda: sample_trend(now, window))
-        query = self.request.GET.copy()
-        windows = []
-        for key, label in RANGE_LABELS.items():
-            query["trend"] = key
-            windows.append((key, label, f"{page}?{query.urlencode()}"))
         return {
             "cards": cards(snapshot, trend, _runs_by_day(current, snapshot), at=current.ticked_at or now, page=page),
-            "windows": windows,
-            "window": window,
-            "unknown_window": asked[:20] if asked and asked != window else "",
+            **choice,
             "rolled_up": rolled_up_note(trend.grain),
         }
 
@@ -142,7 +135,6 @@ class SummaryMatrix(SummaryBlock):
 
     def filled(self, current: Current, snapshot: Snapshot) -> dict[str, Any]:
         form, table, total = matrix_table(self.request, current)
-        table.caption = gettext("Pipeline matrix")
         return {
             **filters(self.request, form, gettext("Filter the pipelines"), reverse("monitoring:summary")),
             "table": table,
@@ -179,7 +171,6 @@ class SummaryFailures(SummaryBlock):
 
     def filled(self, current: Current, snapshot: Snapshot) -> dict[str, Any]:
         form, table, found = failures_table(self.request, current)
-        table.caption = gettext("Recent failures")
         table.around = around_failed(self.request)
         table.stop_at(FAILURES_SHOWN)
         return {
@@ -234,13 +225,6 @@ def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, Ma
     return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
 
 
-class MatrixExport(export.TableExport):
-    file_name = "pipelines"
-
-    def get_table(self, current: Current) -> MatrixTable:
-        return matrix_table(self.request, current)[1]
-
-
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, list[Execution]]:
     """Return the form, the table of the failures that match it, and all recent failures."""
     at = current.snapshot.sampled_at if current.snapshot else current.now
@@ -248,10 +232,3 @@ def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm
     found = _per_version(current, f"failures-{logins}", lambda: recent_failures(at, logins=logins))
     form = FailuresForm(request.GET, prefix=FailuresForm.PREFIX, sortable=FailuresTable.sortable())
     return form, FailuresTable(form.apply(found), order_by=form.values.get("sort") or "-at"), found
-
-
-class FailuresExport(export.TableExport):
-    file_name = "failures"
-
-    def get_table(self, current: Current) -> FailuresTable:
-        return failures_table(self.request, current)[1]

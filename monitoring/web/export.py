@@ -44,6 +44,9 @@ SLOT_SECONDS = 300
 AT_ONCE_ROWS = 1_000
 """A file of fewer rows is sent whole and has a length; a longer one is streamed."""
 
+Listing = Callable[[HttpRequest, Current], tuple[Any, ...]]
+"""Returns the form, then the table of a block."""
+
 
 class Busy(Exception):
     """No slot is free. `own`: because another file of the same user is being made."""
@@ -138,15 +141,22 @@ class Unreadable(Exception):
 
 
 class TableExport(PermissionRequiredMixin, View):
-    """Download the table of `get_table`, which may set `file_name` and `sampled_at`, and may raise Unreadable."""
+    """Download the table of `get_table`, which may set `file_name` and `sampled_at`, and may raise Unreadable.
+
+    The URLs may set `file_name` and `listing` instead.
+    """
 
     file_name = ""
+    listing: Listing | None = None
     permission_required: str | Sequence[str] = ()
     raise_exception = True
     sampled_at: datetime | None
 
     def get_table(self, current: Current) -> PortalTable:
-        raise NotImplementedError
+        if self.listing is None:
+            raise NotImplementedError
+        table: PortalTable = self.listing(self.request, current)[1]
+        return table
 
     def get(self, request: HttpRequest, *args: Any, kind: str, **kwargs: Any) -> HttpResponseBase:
         """Raises Busy and Unreadable: the middleware answers with a 429 or a 503."""

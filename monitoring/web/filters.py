@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,14 +14,39 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from monitoring.rules.enums import ErrorClass, PipelineStatus, Severity
+from monitoring.rules.figures import DEFAULT_RANGE, RANGES
 from monitoring.web.labels import label
 from monitoring.web.readings import PipelineReadings
 
 TEXT_LENGTH = 100
 
 
-def status_choices() -> list[tuple[str, str]]:
-    return [(status.value, label(status)) for status in PipelineStatus]
+def choices(members: Iterable[StrEnum]) -> list[tuple[str, str]]:
+    return [(member.value, label(member)) for member in members]
+
+
+def status_field(members: Iterable[StrEnum]) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=_("Status"),
+        required=False,
+        choices=lazy(choices, list)(members),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
+    )
+
+
+def kind_field() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        label=_("Kind"),
+        required=False,
+        choices=lazy(lambda: [("", str(pgettext_lazy("failures", "All"))), *choices(ErrorClass)], list)(),
+        error_messages={"invalid_choice": _("There is no kind of failure “%(value)s”. Showing all kinds.")},
+    )
+
+
+def pipeline_field(datalist: str) -> forms.CharField:
+    widget = forms.TextInput(attrs={"list": datalist})
+    return forms.CharField(label=_("Pipeline"), required=False, max_length=TEXT_LENGTH, widget=widget)
 
 
 def search_field() -> forms.CharField:
@@ -89,13 +116,7 @@ class MatrixForm(TableForm):
     )
 
     q = search_field()
-    status = forms.MultipleChoiceField(
-        label=_("Status"),
-        required=False,
-        choices=lazy(status_choices, list)(),
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("There is no status “%(value)s”. Showing all statuses.")},
-    )
+    status = status_field(PipelineStatus)
     show = forms.ChoiceField(
         label=_("Show"),
         required=False,
@@ -122,11 +143,6 @@ class MatrixForm(TableForm):
         ]
 
 
-def class_choices() -> list[tuple[str, str]]:
-    classes = [(each.value, label(each)) for each in ErrorClass]
-    return [("", str(pgettext_lazy("failures", "All"))), *classes]
-
-
 def filters(request: HttpRequest, form: TableForm, label: str, page: str) -> dict[str, Any]:
     """Return the template's variables. `label` is for screen readers, `carried` are other blocks' parameters."""
     # Without the page in the list: it belongs to the previous filters.
@@ -143,3 +159,14 @@ RANGE_LABELS = {
     "1y": _("1 year"),
     "5y": _("5 years"),
 }
+
+
+def range_choice(request: HttpRequest, parameter: str, page: str) -> dict[str, Any]:
+    """Return the template's variables for a choice of RANGES in a parameter of the page's URL."""
+    asked = request.GET.get(parameter, "")
+    window = asked if asked in RANGES else DEFAULT_RANGE
+    query, windows = request.GET.copy(), []
+    for key, words in RANGE_LABELS.items():
+        query[parameter] = key
+        windows.append((key, words, f"{page}?{query.urlencode()}"))
+    return {"window": window, "windows": windows, "unknown_window": asked[:20] if asked and asked != window else ""}

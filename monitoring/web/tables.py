@@ -12,15 +12,18 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_tables2.data import TableListData
 from django_tables2.utils import OrderBy
 
+from monitoring.rules.enums import ErrorClass
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Execution, Run, Watermark
 from monitoring.web import parts, readings
 from monitoring.web.formats import TimeStyle, utc_text
+from monitoring.web.labels import label
 from monitoring.web.parts import pipeline_link, run_link, sign_of
-from monitoring.web.problems import advice_for
+from monitoring.web.problems import advice_for, class_text
 from monitoring.web.readings import PipelineReadings, Reading
 
 Rank = Callable[[Any], Any]
@@ -108,14 +111,19 @@ class TimeColumn(Column):
 
     options: ClassVar[dict[str, Any]] = {"css": "nowrap"}
 
+    def __init__(self, *args: Any, style: TimeStyle = "short", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.style = style
+
     def render(self, value: datetime | None) -> SafeString:
-        return parts.when(value)
+        return parts.when(value, self.style)
 
 
 class PortalTable(django_tables2.Table):
     """Base of the portal's tables. `key` returns what identifies a row, in a stable order."""
 
     key: Callable[[Any], Any]
+    caption: str | Promise = ""
     around: Callable[[Any], str] | None = None
     """Returns the URL of the connections around a failed row, "" for other rows. None: the user may not see them."""
 
@@ -219,14 +227,21 @@ class PipelineColumn(Column):
         return pipeline_link(value)
 
 
-class MovedColumn(Column):
-    options: ClassVar[dict[str, Any]] = {"accessor": "watermark_moved"}
-
-    def render(self, record: Execution) -> SafeString:
-        return moved_text(record)
+class YesNoColumn(Column):
+    def render(self, value: bool | None) -> SafeString:
+        if value is None:
+            return parts.unknown()
+        return format_html("{}" if value else '<span class="muted">{}</span>', self.value(value))
 
     def value(self, value: bool | None) -> str:
         return "" if value is None else gettext("yes") if value else gettext("no")
+
+
+class MovedColumn(YesNoColumn):
+    options: ClassVar[dict[str, Any]] = {"accessor": "watermark_moved"}
+
+    def render(self, record: Execution) -> SafeString:  # type: ignore[override]
+        return moved_text(record)
 
 
 class ThroughputColumn(Column):
@@ -237,6 +252,18 @@ class ThroughputColumn(Column):
 
     def value(self, value: float | None) -> str:
         return strip_tags(self.render(value))
+
+
+class KindColumn(Column):
+    """The class of a failure, with what to do in the tooltip."""
+
+    def render(self, value: ErrorClass | None) -> SafeString:
+        if value is None:
+            return parts.none(gettext("no error"))
+        return format_html('<span data-tip="{}" tabindex="0">{}</span>', class_text(value)[1], label(value))
+
+    def value(self, value: ErrorClass | None) -> str:
+        return "" if value is None else label(value)
 
 
 class WordsColumn(Column):
@@ -261,3 +288,21 @@ def moved_text(execution: Execution) -> SafeString:
     if moved:
         return format_html("{}", gettext("moved"))
     return format_html('<strong class="tone-text-warning">{}</strong>', gettext("unchanged"))
+
+
+class ExecutionTable(PortalTable):
+    key = staticmethod(lambda row: row.run_entity_id)
+
+    status = StatusColumn(verbose_name=_("Status"))
+    started_at = TimeColumn(verbose_name=_("Started"))
+    finished_at = TimeColumn(verbose_name=_("Finished"))
+    seconds = SecondsColumn(verbose_name=_("Duration"), help="duration")
+    extracted = CountColumn(verbose_name=_("Extracted"))
+    upserted = CountColumn(verbose_name=_("Upserted"))
+    soft_deleted = CountColumn(verbose_name=_("Soft-deleted"))
+    throughput = ThroughputColumn(verbose_name=_("Throughput"))
+    watermark_from = WatermarkColumn(verbose_name=_("Watermark from"))
+    watermark_to = WatermarkColumn(verbose_name=_("Watermark to"))
+    moved = MovedColumn(verbose_name=_("Watermark moved"))
+    error_class = KindColumn(verbose_name=_("Kind of failure"))
+    error_message = MessageColumn(verbose_name=_("Error"))
