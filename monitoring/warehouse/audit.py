@@ -14,7 +14,7 @@ from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 STATUS_LENGTH = 20
 
-EXECUTION_COLUMNS = (
+_EXECUTION_COLUMNS = (
     "e.run_entity_id, e.run_id, e.entity_name, e.entity_started_at, e.entity_finished_at, e.status, "
     "e.extracted_count, e.upserted_count, e.soft_deleted_count, e.watermark_from_updated_at, e.watermark_from_id, "
     "e.watermark_to_updated_at, e.watermark_to_id, e.error_message"
@@ -59,28 +59,17 @@ def runs_before(alias: str, before_run_id: int, since: datetime, limit: int) -> 
 
 def session_samples(alias: str, limit: int) -> list[tuple[datetime, str]]:
     """Return (time, program name) of the newest `limit` login events, newest first. Raises ReadFailed."""
-    found = rows(
-        alias,
-        dialect_of(alias).first(
-            limit,
-            "event_time_utc, program_name",
-            "FROM [audit].[connection_login_events] ORDER BY event_time_utc DESC",
-        ),
-    )
+    rest = "FROM [audit].[connection_login_events] ORDER BY event_time_utc DESC"
+    found = rows(alias, dialect_of(alias).first(limit, "event_time_utc, program_name", rest))
     return [(when, str(program or "")) for moment, program in found if (when := _moment(moment)) is not None]
 
 
 def _runs(alias: str, condition: Sql, order: str, limit: int) -> list[Run]:
-    bounded = dialect_of(alias).first(
-        limit, _RUN_COLUMNS, "FROM [audit].[etl_run] " + condition + f" ORDER BY run_id {order}"
-    )
+    rest = "FROM [audit].[etl_run] " + condition + f" ORDER BY run_id {order}"
     columns = ", ".join(f"r.{name}" for name in _RUN_COLUMNS.split(", "))
-    statement = (
-        f"SELECT {columns}, {EXECUTION_COLUMNS} FROM ("
-        + bounded
-        + ") AS r LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = r.run_id "
-        + f"ORDER BY r.run_id {order}, e.run_entity_id"
-    )
+    statement = f"SELECT {columns}, {_EXECUTION_COLUMNS} FROM (" + dialect_of(alias).first(limit, _RUN_COLUMNS, rest)
+    statement += ") AS r LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = r.run_id "
+    statement += f"ORDER BY r.run_id {order}, e.run_entity_id"
     # READ UNCOMMITTED may return a row twice when a page splits during the scan, so rows are keyed by id.
     runs: dict[int, Run] = {}
     executions: dict[int, dict[int, Execution]] = {}
@@ -89,7 +78,7 @@ def _runs(alias: str, condition: Sql, order: str, limit: int) -> list[Run]:
             continue
         runs.setdefault(run.run_id, run)
         own = executions.setdefault(run.run_id, {})
-        if (execution := execution_from(row[_RUN_WIDTH:])) is not None:
+        if (execution := _execution_from(row[_RUN_WIDTH:])) is not None:
             own[execution.run_entity_id] = execution
     return [replace(run, executions=tuple(executions[run_id].values())) for run_id, run in runs.items()]
 
@@ -113,8 +102,8 @@ def _run_from(row: Row) -> Run | None:
     )
 
 
-def execution_from(row: Row) -> Execution | None:
-    """Return the execution in a row of EXECUTION_COLUMNS, or None if the outer join found none."""
+def _execution_from(row: Row) -> Execution | None:
+    """Return the execution in a row of _EXECUTION_COLUMNS, or None if the outer join found none."""
     entity_id, run_id, name, started, finished, status, *rest = row
     started_at = _moment(started) if entity_id is not None else None
     if started_at is None:
@@ -188,18 +177,18 @@ def read_control(alias: str = "dw") -> ControlReading:
     Raises ReadFailed when ctl.etl_control itself cannot be read.
     """
     try:
-        return _control(alias, _AUDIT_MAXIMUM, f", {EXECUTION_COLUMNS}", _AUDIT_JOIN)
+        return _control(alias, audit=True)
     except ReadFailed as failure:
         if failure.problem.code in CONNECTION_CODES:
             raise
-        return replace(_control(alias, "NULL", "", ""), audit_problem=failure.problem)
+        return replace(_control(alias, audit=False), audit_problem=failure.problem)
 
 
-_AUDIT_MAXIMUM = "(SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r)"
-_AUDIT_JOIN = "LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = c.last_run_id AND e.entity_name = c.entity_name "
-
-
-def _control(alias: str, maximum: str, columns: str, join: str) -> ControlReading:
+def _control(alias: str, *, audit: bool) -> ControlReading:
+    maximum, columns, join = "NULL", "", ""
+    if audit:
+        maximum, columns = "(SELECT MAX(r.run_id) FROM [audit].[etl_run] AS r)", f", {_EXECUTION_COLUMNS}"
+        join = "LEFT JOIN [audit].[etl_run_entity] AS e ON e.run_id = c.last_run_id AND e.entity_name = c.entity_name "
     # The LEFT JOIN starts from a row that always exists, so that an empty control table still returns the time.
     statement = (
         f"SELECT k.clock, k.max_run_id, {_CONTROL_COLUMNS}{columns} "
@@ -217,8 +206,7 @@ def _control(alias: str, maximum: str, columns: str, join: str) -> ControlReadin
         controls.append(control)
         if problem is not None:
             broken[control.entity_name] = problem
-        execution = execution_from(row[2 + _WIDTH :]) if join else None
-        if execution is not None:
+        if audit and (execution := _execution_from(row[2 + _WIDTH :])) is not None:
             executions[control.entity_name] = execution
     return ControlReading(
         now=utc(found[0][0]) or datetime.now(UTC),
@@ -232,7 +220,7 @@ def _control(alias: str, maximum: str, columns: str, join: str) -> ControlReadin
 def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
     """Return the row and, if it cannot be used, the problem: SQLite columns accept any value."""
     name, source, target, key, updated_at, key_id, cutoff, batch, active, run_id, status, *times = row
-    success, created, changed = times
+    success, created, changed = (_moment(each) for each in times)
     problem = None
     try:
         moment = utc(updated_at)
@@ -254,8 +242,8 @@ def _control_from(row: Row) -> tuple[ControlRow, Problem | None]:
         is_active=bool(active),
         last_run_id=run_id,
         last_status=status,
-        last_success_at=_moment(success),
-        created_at=_moment(created),
-        updated_at=_moment(changed),
+        last_success_at=success,
+        created_at=created,
+        updated_at=changed,
     )
     return control, problem

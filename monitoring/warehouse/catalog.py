@@ -19,7 +19,7 @@ from django.db import connections
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, values
-from monitoring.warehouse.names import MAX_PART, USUAL, TableName, folding
+from monitoring.warehouse.names import MAX_PART, USUAL, InvalidName, TableName, folding, parse_column
 from monitoring.warehouse.reader import ReadFailed, Row, rows
 
 _NUMBERS = {"TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMERIC"}
@@ -118,7 +118,7 @@ def read_catalog(alias: str, wanted: Iterable[TableName]) -> Catalog:
             catalog.refused[name] = base
         else:
             bases.setdefault(base.database, {})[name] = base
-    for _, own in sorted(bases.items()):
+    for own in bases.values():
         try:
             found, _ = _assembled(_read_sqlserver(alias, sorted(set(own.values()))))
         except ReadFailed as failure:
@@ -141,6 +141,17 @@ def describe(alias: str, name: TableName) -> Table | None:
     if problem is not None and problem.code is not ProblemCode.OBJECT_MISSING:
         raise ReadFailed(problem)
     return catalog.find(name)
+
+
+def named(table: Table, name: str) -> Column:
+    """Return the column with this name, written as in a control row. Raises ReadFailed."""
+    try:
+        column = table.column(parse_column(name))
+    except InvalidName:
+        column = None
+    if column is None:
+        raise ReadFailed(Problem(code=ProblemCode.COLUMN_MISSING, detail=f"{table.name}: {name[:128]}"))
+    return column
 
 
 def _assembled(found: list[Row]) -> tuple[Catalog, dict[TableName, TableName | Problem]]:
@@ -284,24 +295,21 @@ def base_of(synonym: TableName, text: str, default_schema: str | None) -> TableN
     return name
 
 
-# The embedded warehouse stores times as TEXT and other texts as VARCHAR.
-_SQLITE_TYPE = "CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END"
-# An INTEGER PRIMARY KEY is the rowid: unique and never NULL, but without an index. A part of an index that is an
-# expression has no name.
-_SQLITE = f"""
-SELECT 'column', %s, m.name, 0, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL,
+# The embedded warehouse stores times as TEXT and other texts as VARCHAR. An INTEGER PRIMARY KEY is the rowid: unique
+# and never NULL, but without an index. A part of an index that is an expression has no name.
+_SQLITE = """
+SELECT 'column', %s, m.name, m.type = 'view', 1, '', c.cid, c.name,
+  CASE c.type WHEN 'TEXT' THEN 'DATETIME2(0)' ELSE c.type END, NULL,
   CASE WHEN c."notnull" = 1 OR (c.pk = 1 AND UPPER(c.type) = 'INTEGER') THEN 0 ELSE 1 END
-FROM {{master}} AS m JOIN pragma_table_info(m.name, %s) AS c
-WHERE m.type = 'table' AND substr(m.name, 1, 7) <> 'sqlite_'
-UNION ALL
-SELECT 'view', %s, m.name, 1, 1, '', 0, '', NULL, NULL, 0 FROM {{master}} AS m WHERE m.type = 'view'
+FROM {master} AS m JOIN pragma_table_info(m.name, %s) AS c
+WHERE m.type IN ('table', 'view') AND substr(m.name, 1, 7) <> 'sqlite_'
 UNION ALL
 SELECT 'index', %s, m.name, 0, 1, i.name, k.seqno, COALESCE(k.name, ''), NULL, NULL, i."unique"
-FROM {{master}} AS m JOIN pragma_index_list(m.name, %s) AS i JOIN pragma_index_info(i.name, %s) AS k
+FROM {master} AS m JOIN pragma_index_list(m.name, %s) AS i JOIN pragma_index_info(i.name, %s) AS k
 WHERE m.type = 'table' AND i.partial = 0
 UNION ALL
 SELECT 'index', %s, m.name, 0, 1, '', 0, c.name, NULL, NULL, 1
-FROM {{master}} AS m JOIN pragma_table_info(m.name, %s) AS c
+FROM {master} AS m JOIN pragma_table_info(m.name, %s) AS c
 WHERE m.type = 'table' AND c.pk = 1 AND UPPER(c.type) = 'INTEGER'
 """
 
@@ -311,31 +319,15 @@ def _read_sqlite(alias: str, wanted: list[TableName]) -> list[Row]:
     by_key: dict[tuple[str, str], list[TableName]] = {}
     for name in wanted:
         by_key.setdefault(name.key, []).append(name)
-    dialect = dialect_of(alias)
     asked = {schema for schema, _ in by_key}
     parts: list[Sql] = []
     for schema in sorted(connections.settings[alias]["OPTIONS"]["schemas"]):
         parts.append(Sql("SELECT 'schema', %s, '', 0, 1, '', 0, '', NULL, NULL, 0", (schema,)))
         if schema.casefold() in asked:
-            text = _SQLITE.format(master=f"{dialect.quote(schema)}.sqlite_master")
+            text = _SQLITE.format(master=f"{dialect_of(alias).quote(schema)}.sqlite_master")
             parts.append(Sql(text, (schema,) * text.count("%s")))
-    read = rows(alias, joined(parts, " UNION ALL "))
-    for row in [row for row in read if row[0] == "view" and TableName(row[1], row[2]).key in by_key]:
-        read += _sqlite_view(alias, TableName(row[1], row[2]))
-    found: list[Row] = [(None, *row) for row in read if row[0] == "schema"]
-    for row in read:
-        found += [(name, *row) for name in by_key.get((row[1].casefold(), row[2].casefold()), ()) if row[0] != "view"]
+    found: list[Row] = []
+    for row in rows(alias, joined(parts, " UNION ALL ")):
+        names = [None] if row[0] == "schema" else by_key.get(TableName(row[1], row[2]).key, [])
+        found += [(name, *row) for name in names]
     return found
-
-
-def _sqlite_view(alias: str, view: TableName) -> list[Row]:
-    """Return the columns of one view. Read separately, because a broken view makes the whole statement fail."""
-    statement = Sql(
-        f"SELECT 'column', %s, %s, 1, 1, '', c.cid, c.name, {_SQLITE_TYPE}, NULL, 1 "
-        "FROM pragma_table_info(%s, %s) AS c",
-        (view.schema, view.table, view.table, view.schema),
-    )
-    try:
-        return rows(alias, statement)
-    except ReadFailed:
-        return [("column", view.schema, view.table, 1, 1, "", 0, "", None, None, 1)]

@@ -40,6 +40,15 @@ def values(items: Iterable[object]) -> Sql:
     return Sql(", ".join(["%s"] * len(listed)), listed)
 
 
+_CARRIED = frozenset(
+    {
+        *("BIT", "TINYINT", "SMALLINT", "INT", "BIGINT", "DECIMAL", "NUMERIC", "MONEY", "SMALLMONEY", "FLOAT", "REAL"),
+        *("DATE", "TIME", "DATETIME", "DATETIME2", "SMALLDATETIME", "UNIQUEIDENTIFIER"),
+    }
+)
+"""Types that the driver returns unchanged and that are never long."""
+
+
 class SqlServer:
     """T-SQL for SQL Server 2017 to 2025 and Azure SQL."""
 
@@ -89,6 +98,32 @@ class SqlServer:
             (self.table(name).replace("%%", "%"),),
         )
 
+    def cut(self, name: str, declared: str, *, text: int, binary: int) -> str:
+        """Return the column `name` of type `declared`, cut at `text` characters and `binary` bytes.
+
+        Types that the driver cannot return (geography, sql_variant) are cast to text.
+        """
+        if declared in _CARRIED:
+            return name
+        match declared:
+            case "CHAR" | "VARCHAR" | "NCHAR" | "NVARCHAR" | "TEXT" | "NTEXT" | "XML":
+                expression = f"LEFT(CAST({name} AS NVARCHAR(MAX)), {text})"
+            case "BINARY" | "VARBINARY" | "IMAGE" | "TIMESTAMP" | "ROWVERSION":
+                expression = f"SUBSTRING(CAST({name} AS VARBINARY(MAX)), 1, {binary})"
+            case "CLR" | "GEOGRAPHY" | "GEOMETRY" | "HIERARCHYID":
+                expression = f"LEFT({name}.ToString(), {text})"
+            case "DATETIMEOFFSET":
+                expression = f"CAST({name} AS NVARCHAR(40))"
+            case "SQL_VARIANT":  # binary values are written as hexadecimal digits
+                expression = (
+                    f"CASE WHEN SQL_VARIANT_PROPERTY({name}, 'BaseType') IN ('binary', 'varbinary', 'timestamp')"
+                    f" THEN CONVERT(NVARCHAR({text}), CONVERT(VARBINARY({binary}), {name}), 1)"
+                    f" ELSE TRY_CAST({name} AS NVARCHAR({text})) END"
+                )
+            case _:  # a newer type (json, vector): text if the server can convert it, else NULL
+                expression = f"LEFT(TRY_CAST({name} AS NVARCHAR(MAX)), {text})"
+        return expression
+
 
 class Sqlite:
     """The embedded warehouse: datetimes are text, `YYYY-MM-DD HH:MM:SS`, UTC."""
@@ -120,6 +155,13 @@ class Sqlite:
     def row_count(self, name: TableName) -> Sql:
         """SQLite stores no row count and scans the smallest index."""
         return Sql(f"(SELECT COUNT(*) FROM {self.table(name)})")
+
+    def cut(self, name: str, declared: str, *, text: int, binary: int) -> str:
+        """A SQLite column may contain values of any type."""
+        return (
+            f"CASE typeof({name}) WHEN 'text' THEN substr({name}, 1, {text})"
+            f" WHEN 'blob' THEN substr({name}, 1, {binary}) ELSE {name} END"
+        )
 
 
 Dialect = SqlServer | Sqlite

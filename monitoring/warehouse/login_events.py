@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from monitoring.rules.audit import REMEMBERED, Sampled
 from monitoring.rules.login_events import FACETS, EventGroup, combined, session_number
 from monitoring.warehouse.dialect import Sql, dialect_of, joined, utc
-from monitoring.warehouse.reader import execute_snapshot, rows
+from monitoring.warehouse.reader import Row, execute_snapshot, rows
 
 ALIAS = "dw"
 
@@ -76,13 +75,10 @@ def bounds(hours: int) -> Bounds:
     since = Sql(_SINCE[dialect.vendor], (hours - 1,))
     first_time = f"SELECT MIN(event_time_utc) FROM {_TABLE} WHERE event_time_utc >= " + since
     first = f"SELECT MIN(connection_event_id) FROM {_TABLE} WHERE event_time_utc = (" + first_time + ")"
-    (clock, start, first_id, newest_id, minutes), *_ = rows(
-        ALIAS,
-        f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + _end("DESC") + f"), {_OFFSET[dialect.vendor]}",
-    )
-    return Bounds(
-        now=_time(clock), since=_time(start), first=first_id, newest=newest_id, offset=timedelta(minutes=minutes)
-    )
+    sql = f"SELECT {dialect.now}, " + since + ", (" + first + "), (" + _end("DESC") + f"), {_OFFSET[dialect.vendor]}"
+    (clock, start, first_id, newest_id, minutes), *_ = rows(ALIAS, sql)
+    offset = timedelta(minutes=minutes)
+    return Bounds(now=_time(clock), since=_time(start), first=first_id, newest=newest_id, offset=offset)
 
 
 def bounds_between(since: datetime, until: datetime) -> Bounds:
@@ -90,16 +86,13 @@ def bounds_between(since: datetime, until: datetime) -> Bounds:
     dialect = dialect_of(ALIAS)
     inside = "event_time_utc >= " + dialect.moment(since, "DATETIME2(3)")
     inside += " AND event_time_utc < " + dialect.moment(until, "DATETIME2(3)")
-    ends = [
-        f"(SELECT {end}(connection_event_id) FROM {_TABLE} "
-        f"WHERE event_time_utc = (SELECT {end}(event_time_utc) FROM {_TABLE} WHERE " + inside + "))"
-        for end in ("MIN", "MAX")
-    ]
-    sql = f"SELECT {dialect.now}, " + ends[0] + ", " + ends[1] + f", {_OFFSET[dialect.vendor]}"
-    (clock, first, last, minutes), *_ = rows(ALIAS, sql)
-    return Bounds(
-        now=_time(clock), since=since, first=first, newest=last, offset=timedelta(minutes=minutes), until=until
-    )
+    sql = Sql(f"SELECT {dialect.now}, ")
+    for end in ("MIN", "MAX"):
+        time = f"(SELECT {end}(event_time_utc) FROM {_TABLE} WHERE " + inside + ")"
+        sql += f"(SELECT {end}(connection_event_id) FROM {_TABLE} WHERE event_time_utc = " + time + "), "
+    (clock, first, last, minutes), *_ = rows(ALIAS, sql + _OFFSET[dialect.vendor])
+    offset = timedelta(minutes=minutes)
+    return Bounds(now=_time(clock), since=since, first=first, newest=last, offset=offset, until=until)
 
 
 def server_offset() -> timedelta:
@@ -141,7 +134,7 @@ def hours(
     return combined(found, by_hour=True), cut
 
 
-def _group(row: tuple[Any, ...]) -> EventGroup:
+def _group(row: Row) -> EventGroup:
     number, events, first_key, last_key, first, last, *values, session_id, login_time = row
     login, last_sample = utc(login_time), _time(last)
     sessions = {} if session_id is None or login is None else {session_number(session_id, login): last_sample}
@@ -201,7 +194,7 @@ def factors_in(windows: Sequence[tuple[datetime, datetime]]) -> list[Sampled]:
         inner = dialect.first(MOST_FACTORS, f"{number} AS part, {columns}", rest + f" GROUP BY {columns}")
         parts.append("SELECT * FROM (" + inner + ") AS q")
     found: list[Sampled] = [set() for _ in windows]
-    answered: list[tuple[Any, ...]] = rows(ALIAS, joined(parts, " UNION ALL ")) if parts else []
+    answered: list[Row] = rows(ALIAS, joined(parts, " UNION ALL ")) if parts else []
     for part, *values in answered:
         found[part].add(tuple(values))
     return found

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from etlportal.budget import budget
 from monitoring.rules.enums import ProblemCode
@@ -58,8 +58,7 @@ MAX_BRANCHES, MAX_PARAMS = 400, 2000
 """Limits of one statement: SQLite accepts 500 parts of a compound SELECT, SQL Server 2,100 parameters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
+class Linked(NamedTuple):
     """One table of a source: `ts` is its update column, `on` the column that joins it to the table before it."""
 
     table: Table
@@ -89,8 +88,7 @@ def probe_sources(
     Pending rows are counted up to `cap`. Names in `alone` failed recently and are read one by one. Raises ReadFailed
     only when the database as a whole does not answer.
     """
-    dialect = dialect_of(alias)
-    parts = {name: source_parts(dialect, probe, cap) for name, probe in probes.items()}
+    parts = {name: source_parts(dialect_of(alias), probe, cap) for name, probe in probes.items()}
     return _answers(alias, parts, alone, lambda found: _source_answer(found, cap))
 
 
@@ -98,16 +96,13 @@ def probe_targets(
     alias: str, probes: Mapping[str, TargetProbe], alone: frozenset[str] = frozenset()
 ) -> dict[str, TargetReading | Problem]:
     """Return the reading or the problem for every name in `probes`. Raises as `probe_sources` does."""
-    dialect = dialect_of(alias)
-    parts = {name: [target_part(dialect, probe)] for name, probe in probes.items()}
-    return _answers(
-        alias,
-        parts,
-        alone,
-        lambda found: TargetReading(
-            total=None if found[0][0] is None else int(found[0][0]), newest_at=utc(found[0][1])
-        ),
-    )
+    parts = {name: [target_part(dialect_of(alias), probe)] for name, probe in probes.items()}
+
+    def read(found: list[Row]) -> TargetReading:
+        total, newest = found[0]
+        return TargetReading(total=None if total is None else int(total), newest_at=utc(newest))
+
+    return _answers(alias, parts, alone, read)
 
 
 def source_parts(dialect: Dialect, probe: SourceProbe, cap: int) -> list[Sql]:
@@ -133,21 +128,12 @@ def _case(dialect: Dialect, probe: SourceProbe, leader: int, cap: int) -> Sql:
     cutoff = dialect.cutoff(probe.cutoff_minutes, declared)
     # The newest time over all rows is the newest of the tables' newest times, whichever table leads.
     newest = dialect.first(1, ts, f"FROM {_from(dialect, probe, leader)} ORDER BY {ts} DESC")
-    return (
-        "SELECT "
-        + total
-        + " AS total, "
-        + dialect.read_moment("(" + newest + ")", declared)
-        + " AS newest, e.examined AS e_examined, e.found AS e_found, "
-        + dialect.read_moment(Sql("e.oldest"), declared)
-        + " AS e_oldest, c.examined AS c_examined, c.found AS c_found, "
-        + dialect.read_moment(Sql("c.oldest"), declared)
-        + " AS c_oldest FROM ("
-        + _waiting(dialect, probe, leader, cap, f"{ts} <= " + cutoff)
-        + ") AS e CROSS JOIN ("
-        + _waiting(dialect, probe, leader, cap, f"{ts} > " + cutoff)
-        + ") AS c"
-    )
+    sql = "SELECT " + total + " AS total, " + dialect.read_moment("(" + newest + ")", declared) + " AS newest"
+    for side in ("e", "c"):
+        oldest = dialect.read_moment(Sql(f"{side}.oldest"), declared)
+        sql += f", {side}.examined AS {side}_examined, {side}.found AS {side}_found, " + oldest + f" AS {side}_oldest"
+    sql += " FROM (" + _waiting(dialect, probe, leader, cap, f"{ts} <= " + cutoff) + ") AS e"
+    return sql + " CROSS JOIN (" + _waiting(dialect, probe, leader, cap, f"{ts} > " + cutoff) + ") AS c"
 
 
 def _waiting(dialect: Dialect, probe: SourceProbe, leader: int, cap: int, age: Sql) -> Sql:
@@ -161,11 +147,8 @@ def _waiting(dialect: Dialect, probe: SourceProbe, leader: int, cap: int, age: S
         f"{ts} AS ts, {_leads(dialect, probe, leader)} AS leads",
         f"FROM {_from(dialect, probe, leader)} WHERE " + past + " AND " + age + f" ORDER BY {ts}",
     )
-    return (
-        "SELECT COUNT(*) AS examined, SUM(x.leads) AS found, MIN(CASE WHEN x.leads = 1 THEN x.ts END) AS oldest FROM ("
-        + inner
-        + ") AS x"
-    )
+    counted = "COUNT(*) AS examined, SUM(x.leads) AS found, MIN(CASE WHEN x.leads = 1 THEN x.ts END) AS oldest"
+    return f"SELECT {counted} FROM (" + inner + ") AS x"
 
 
 def _ts(dialect: Dialect, probe: SourceProbe, index: int) -> str:
@@ -209,8 +192,7 @@ def _source_answer(found: list[Row], cap: int) -> SourceReading:
 def _count(cases: list[tuple[int, int | None]], cap: int) -> Count:
     """Add up the cases. The count is capped ("at least") if one case was not read to its end."""
     value = sum(found or 0 for _, found in cases)
-    capped = value > cap or any(examined > cap for examined, _ in cases)
-    return Count(min(value, cap), capped)
+    return Count(min(value, cap), value > cap or any(examined > cap for examined, _ in cases))
 
 
 def _times(moments: Iterable[object]) -> list[datetime]:
@@ -222,26 +204,17 @@ def _answers(
 ) -> dict[str, Answer | Problem]:
     """Read all together, and one by one if that fails, so that only the failing part stays unknown."""
     answers: dict[str, Answer | Problem] = {}
-    singly = [name for name in parts if name in alone]
+    singly = [{name: own} for name, own in parts.items() if name in alone]
     for chunk in _chunks({name: own for name, own in parts.items() if name not in alone}):
-        try:
-            answers.update(_ask(alias, chunk, read))
-        except ReadFailed as failure:
-            if failure.problem.code in CONNECTION_CODES:
-                raise
-            if len(chunk) == 1:
-                answers.update(dict.fromkeys(chunk, failure.problem))
-            else:
-                singly += chunk
+        found, failed = _ask(alias, chunk, read)
+        if failed and len(chunk) > 1:
+            singly += [{name: own} for name, own in chunk.items()]
+        else:
+            answers |= found
     with budget(FALLBACK_SECONDS):
-        for name in singly:
-            try:
-                answers.update(_ask(alias, {name: parts[name]}, read))
-            except ReadFailed as failure:
-                if failure.problem.code in CONNECTION_CODES:
-                    raise
-                # After the budget no statement is sent: NOT_READ.
-                answers[name] = failure.problem
+        # After the budget no statement is sent: NOT_READ.
+        for part in singly:
+            answers |= _ask(alias, part, read)[0]
     return answers
 
 
@@ -261,14 +234,21 @@ def _chunks(parts: Mapping[str, list[Sql]]) -> list[dict[str, list[Sql]]]:
 
 def _ask(
     alias: str, parts: Mapping[str, list[Sql]], read: Callable[[list[Row]], Answer]
-) -> dict[str, Answer | Problem]:
+) -> tuple[dict[str, Answer | Problem], bool]:
+    """Return the answers of one statement, and whether it failed: then all of them are its problem."""
     selects = [
         f"SELECT {number} AS part, q.* FROM (" + part + ") AS q"
         for number, own in enumerate(parts.values())
         for part in own
     ]
+    try:
+        answered = rows(alias, joined(selects, " UNION ALL "))
+    except ReadFailed as failure:
+        if failure.problem.code in CONNECTION_CODES:
+            raise
+        return dict.fromkeys(parts, failure.problem), True
     found: dict[int, list[Row]] = {}
-    for row in rows(alias, joined(selects, " UNION ALL ")):
+    for row in answered:
         found.setdefault(row[0], []).append(row[1:])
     answers: dict[str, Answer | Problem] = {}
     for number, name in enumerate(parts):
@@ -276,4 +256,4 @@ def _ask(
             answers[name] = read(found[number])
         except (ValueError, TypeError, OverflowError) as error:
             answers[name] = Problem(code=ProblemCode.OTHER, detail=str(error)[:200])
-    return answers
+    return answers, False

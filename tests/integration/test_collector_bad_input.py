@@ -126,11 +126,11 @@ def test_any_name_of_a_pipeline(watcher: Watcher, warehouse: Warehouse, name: st
         ("CREATE TABLE core.odd (updated_at TEXT)", "odd_id", ProblemCode.COLUMN_MISSING),
         ("CREATE TABLE core.odd (odd_id VARCHAR(9), updated_at TEXT)", "odd_id", ProblemCode.OTHER),
         ("CREATE TABLE core.odd (odd_id INT, updated_at INT)", "odd_id", ProblemCode.OTHER),
-        ("CREATE VIEW core.odd AS SELECT 1 AS odd_id, gone.updated_at FROM gone", "odd_id", None),
+        ("CREATE VIEW core.odd AS SELECT customer_id AS odd_id FROM customers", "odd_id", ProblemCode.COLUMN_MISSING),
     ],
 )
 def test_a_source_without_what_it_needs(
-    watcher: Watcher, warehouse: Warehouse, ddl: str, key: str, code: ProblemCode | None
+    watcher: Watcher, warehouse: Warehouse, ddl: str, key: str, code: ProblemCode
 ) -> None:
     warehouse.control("odd", source_table="core.odd", source_pk_column=key, target_table="dim.DIM_CLIENTE")
     watcher.tick()
@@ -139,11 +139,10 @@ def test_a_source_without_what_it_needs(
     assert found.source.eligible is None
     assert found.figures.served_lag_seconds is None
     assert found.severity is not Severity.OK
-    if code is not None:
-        assert found.source.exists is True
-        assert found.source.problem is not None
-        assert found.source.problem.code is code
-        assert "core.odd" in found.source.problem.detail
+    assert found.source.exists is True
+    assert found.source.problem is not None
+    assert found.source.problem.code is code
+    assert "core.odd" in found.source.problem.detail
     others_are_fine(watcher)
 
 

@@ -46,7 +46,7 @@ from tests.support import tsql
 FOLDER = Path(warehouse.__file__).parent
 W = Watermark(datetime(2026, 3, 10, 12, 34, 56, tzinfo=UTC), 987654321)
 NOW = datetime(2026, 3, 10, 12, 40, 0, tzinfo=UTC)
-EMBEDDED = {"_read_sqlite", "_sqlite_view"}
+EMBEDDED = {"_read_sqlite"}
 """Functions that ask SQLite only."""
 MANY = 600
 """Parameters of a statement about many pipelines."""
