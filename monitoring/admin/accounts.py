@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from monitoring.admin import filters
-from monitoring.admin.readonly import UnrestrictedUsersAdmin, never
+from monitoring.admin.readonly import never
 from monitoring.models import GroupPolicy, GroupScope, PortalSettings
 from monitoring.rules.enums import TrailAction
 from monitoring.web.activity import note
@@ -121,7 +121,7 @@ class GroupScopeForm(forms.ModelForm):
 
 
 @admin.register(GroupScope)
-class GroupScopeAdmin(UnrestrictedUsersAdmin):
+class GroupScopeAdmin(admin.ModelAdmin):
     form = GroupScopeForm
     list_display = ("group", "names")
     list_select_related = ("group",)

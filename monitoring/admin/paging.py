@@ -36,22 +36,13 @@ EXPORT_CHUNK = 1_000
 EXPORT_LABELS = {"csv": "CSV", "xlsx": "XLSX", "jsonl": "JSON lines"}
 
 
-class Period(NamedTuple):
-    """From `since` to `until`, both included and aware; None: open on that side."""
-
-    since: datetime | None = None
-    until: datetime | None = None
+Keys = tuple[int | None, int | None]
+"""The first and the last key, both included; None: open on that side."""
 
 
-class Keys(NamedTuple):
-    """Keys from `first` to `last`, both included; None: open on that side."""
-
-    first: int | None = None
-    last: int | None = None
-
-    def lookups(self, column: str) -> dict[str, int]:
-        ends = {f"{column}__gte": self.first, f"{column}__lte": self.last}
-        return {name: key for name, key in ends.items() if key is not None}
+def _within(column: str, keys: Keys) -> dict[str, int]:
+    ends = {f"{column}__gte": keys[0], f"{column}__lte": keys[1]}
+    return {name: key for name, key in ends.items() if key is not None}
 
 
 class Place(NamedTuple):
@@ -80,8 +71,8 @@ class Place(NamedTuple):
         window = query.get(WINDOW)
         return cls(**values, moment=moment, window=window if window in WINDOWS else None), unread
 
-    def period(self, *, filtered: bool) -> Period:
-        """Return the period to look through.
+    def period(self, *, filtered: bool) -> tuple[datetime | None, datetime | None]:
+        """Return the first and the last moment to look through, both included; None: open on that side.
 
         An unfiltered list is open. A filtered one has a start at most LONGEST before its end, because only the key
         is indexed. Around `moment` it reaches as far to both sides.
@@ -89,13 +80,13 @@ class Place(NamedTuple):
         reach = WINDOWS[self.window or DEFAULT_WINDOW]
         bounded = filtered or self.window is not None
         if self.moment is not None and self.since is None and self.until is None:
-            return Period(_shifted(self.moment, -reach), _shifted(self.moment, reach)) if bounded else Period()
+            return (_shifted(self.moment, -reach), _shifted(self.moment, reach)) if bounded else (None, None)
         since, end = self.since, self.until or timezone.now()
         if since is None and bounded:
             since = _shifted(end, -reach)
         if since is not None and filtered:
             since = max(since, _shifted(end, -LONGEST) or since)
-        return Period(since, self.until)
+        return since, self.until
 
 
 class UncountedPaginator(Paginator):
@@ -135,18 +126,23 @@ class KeysetPaginator(UncountedPaginator):
         self.filtered: QuerySet[Any] = object_list
         self.admin, self.place, self.key = admin, place, admin.key
         self.of_run = place.run if admin.period_key else None
-        self.period = Period() if self.of_run is not None else place.period(filtered=filtered)
-        found = self._keys_in(self.period)
+        self.since = self.until = None
+        self.keys: Keys = (None, None)
+        if self.of_run is not None:
+            self.filtered = object_list.filter(**{admin.period_key: self.of_run})
+            return
+        self.since, self.until = place.period(filtered=filtered)
+        found = self._keys_in(self.since, self.until)
         if found is None:
             self.filtered = object_list.none()
-        self.bounds, self.keys = found or ({}, Keys())
-        if self.of_run is not None:
-            self.bounds = {admin.period_key: self.of_run}
+        else:
+            bounds, self.keys = found
+            self.filtered = object_list.filter(**bounds)
 
     def page(self, number: Any) -> Page[Any]:
         newer, older, moment = self.place.newer, self.place.older, self.place.moment
         if newer is not None:
-            found = list(self._between(Keys(first=min(newer + 1, BIGGEST_KEY))).order_by(self.key)[: self.per_page + 1])
+            found = list(self._between((min(newer + 1, BIGGEST_KEY), None)).order_by(self.key)[: self.per_page + 1])
             rows, self.has_more, has_newer = found[: self.per_page][::-1], True, len(found) > self.per_page
         else:
             found = list(self.rows_below()[: self.per_page + 1])
@@ -165,10 +161,10 @@ class KeysetPaginator(UncountedPaginator):
         """Return the rows below a key, newest first; without a key from the requested position."""
         key = self.place.older if key is None else key
         if key is not None:
-            return self._between(Keys(last=key - 1))
+            return self._between((None, key - 1))
         if self.place.moment is None:
-            return self._between(Keys())
-        found = self._keys_in(Period(until=self.place.moment))
+            return self._between((None, None))
+        found = self._keys_in(None, self.place.moment)
         return self.filtered.none() if found is None else self._between(found[1])
 
     def all_rows(self) -> Iterator[Any]:
@@ -188,19 +184,19 @@ class KeysetPaginator(UncountedPaginator):
 
         Of two bounds SQL Server would take one for its seek, perhaps the wider, and walk from there.
         """
-        firsts = [key for key in (keys.first, self.keys.first) if key is not None]
-        lasts = [key for key in (keys.last, self.keys.last) if key is not None]
-        both = Keys(max(firsts, default=None), min(lasts, default=None))
-        return self.filtered.filter(**self.bounds, **both.lookups(self.key)).order_by(f"-{self.key}")
+        firsts, lasts = zip(keys, self.keys, strict=True)
+        first = max((key for key in firsts if key is not None), default=None)
+        last = min((key for key in lasts if key is not None), default=None)
+        return self.filtered.filter(**_within(self.key, (first, last))).order_by(f"-{self.key}")
 
-    def _keys_in(self, period: Period) -> tuple[dict[str, int], Keys] | None:
+    def _keys_in(self, since: datetime | None, until: datetime | None) -> tuple[dict[str, int], Keys] | None:
         """Return the period as a filter on `period_key` (of another table) and as a range of the list's own keys.
 
         None: nothing is in the period.
         """
         ends: list[int | None] = []
         own_ends: list[int | None] = []
-        for moment, newest in ((period.since, False), (period.until, True)):
+        for moment, newest in ((since, False), (until, True)):
             key = own = None if moment is None else self._key_at(moment, newest=newest)
             if self.admin.period_key and key is not None:
                 own = self._own_key_at(key, newest=newest)
@@ -208,7 +204,8 @@ class KeysetPaginator(UncountedPaginator):
                 return None
             ends.append(key)
             own_ends.append(own)
-        return Keys(*ends).lookups(self.admin.period_key) if self.admin.period_key else {}, Keys(*own_ends)
+        first, last = own_ends
+        return _within(self.admin.period_key, (ends[0], ends[1])) if self.admin.period_key else {}, (first, last)
 
     def _key_at(self, moment: datetime, *, newest: bool) -> int | None:
         """Return the outermost key of the outermost time in range: several rows may share one time."""

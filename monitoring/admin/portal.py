@@ -13,8 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.admin import filters
-from monitoring.admin.readonly import KeyedAdmin, ReadOnlyAdmin, UnrestrictedUsersAdmin
-from monitoring.admin.related import Links, detail_url
+from monitoring.admin.readonly import KeyedAdmin, Links, ReadOnlyAdmin, detail_url
 from monitoring.models import (
     CollectorState,
     EtlRun,
@@ -104,7 +103,7 @@ class PipelineSettingsAdmin(admin.ModelAdmin):
 
 
 @admin.register(CollectorState)
-class CollectorStateAdmin(ReadOnlyAdmin, UnrestrictedUsersAdmin):
+class CollectorStateAdmin(ReadOnlyAdmin):
     list_display = ("lease_holder", "lease_until", "ticked_at", "tick_milliseconds", "sampled_at", "version")
     hidden_fields = ("payload",)
     more_fields = ("snapshot_bytes",)
@@ -179,7 +178,7 @@ class UserPreferencesAdmin(admin.ModelAdmin):
 
 
 @admin.register(TrailEntry)
-class TrailEntryAdmin(KeyedAdmin, UnrestrictedUsersAdmin):
+class TrailEntryAdmin(KeyedAdmin):
     period_at = "at"
     list_display = ("id", "at", "user_name", "address", "action_words", "object", "outcome_words")
     list_filter = (filters.WindowFilter, filters.ActionFilter, filters.OutcomeFilter)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import SimpleTemplateResponse, TemplateResponse
-from django.urls import path
+from django.urls import NoReverseMatch, path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
@@ -21,14 +22,13 @@ from django.utils.translation import gettext_lazy as _
 
 from etlportal.budget import budget
 from monitoring.admin import fields, paging
-from monitoring.admin.related import Links, Related, detail_url
 from monitoring.collector.snapshot import current
-from monitoring.models import scope
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import export
 from monitoring.web.problems import problem_text
 from monitoring.web.sheets import MEDIA_TYPES, Sheet
 
+Links = list[tuple[Any, str | None]]
 View = Callable[..., Any]
 
 
@@ -36,23 +36,36 @@ def never(self: admin.ModelAdmin, request: HttpRequest, obj: Model | None = None
     return False
 
 
-class UnrestrictedUsersAdmin(admin.ModelAdmin):
-    """Closed to users limited to some pipelines, because the table names every pipeline."""
+class Related(NamedTuple):
+    """A small table under a row. `rows`: (URL or None, name, cells). `note`: the limits of the search."""
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return scope.pipelines() is None and super().has_module_permission(request)
+    title: Any
+    headers: list[Any]
+    rows: list[tuple[str | None, str, list[Any]]]
+    note: str = ""
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope.pipelines() is None and super().has_view_permission(request, obj)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return scope.pipelines() is None and super().has_add_permission(request)
+def url_or_none(name: str, *args: Any) -> str | None:
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return None
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope.pipelines() is None and super().has_change_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return scope.pipelines() is None and super().has_delete_permission(request, obj)
+def may_see(request: HttpRequest, model: type[Model]) -> bool:
+    return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+
+
+def list_url(request: HttpRequest, model: type[Model], **query: Any) -> str | None:
+    if not may_see(request, model):
+        return None
+    return f"{reverse(f'admin:{model._meta.app_label}_{model._meta.model_name}_changelist')}?{urlencode(query)}"
+
+
+def detail_url(request: HttpRequest, model: type[Model], key: Any) -> str | None:
+    if key in (None, "") or not may_see(request, model):
+        return None
+    return url_or_none(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", quote(key))
 
 
 def reads(status: int = 200) -> Callable[[View], View]:

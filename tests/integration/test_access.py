@@ -34,11 +34,9 @@ from monitoring.access import (
     RIGHTS_SECONDS,
     UNMASK,
     VIEW,
-    WHOLE_ONLY,
     may,
 )
 from monitoring.admin.fields import MASKS
-from monitoring.admin.readonly import UnrestrictedUsersAdmin
 from monitoring.collector.copies import execution_error_columns, run_error_columns
 from monitoring.models import GroupPolicy, GroupScope, UserPreferences
 from monitoring.rules.enums import ExecutionStatus, TrailAction
@@ -145,7 +143,6 @@ def test_every_column_with_a_login_is_listed_and_masked() -> None:
 def test_the_admins_tables_are_the_list() -> None:
     registered = {model._meta.label_lower: own for model, own in admin.site._registry.items()}
     assert set(registered) == set(ADMIN)
-    assert {name for name, own in registered.items() if isinstance(own, UnrestrictedUsersAdmin)} == WHOLE_ONLY
 
 
 def test_the_document_is_the_list() -> None:

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bench.build import Size, statements
-from monitoring.admin import related
+from monitoring.admin import warehouse as related
 from tests.support.tsql_queries import heard
 from tests.support.warehouse import NOW, Warehouse
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from monitoring.admin import fields
-from monitoring.admin import related as related_tables
+from monitoring.admin import warehouse as related_tables
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, TrailEntry
 from tests.support import ddl
 from tests.support.html import audit

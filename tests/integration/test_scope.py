@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
+from monitoring import access
 from monitoring.connections.queries import failures_between
 from monitoring.models import (
     EtlRun,
@@ -161,6 +162,19 @@ def test_no_page_of_the_admin_names_another_pipeline(
                 if "logout" not in href and "password" not in href
             ]
     assert any("/admin/monitoring/etlrun/4/change/" in address for address in seen)
+
+
+def test_tables_about_the_whole_portal_are_closed_to_a_limited_user(
+    client_as: Clients, users: dict[str, User], both: None
+) -> None:
+    client = client_as("admin")
+    tables = [f"/admin/{table.replace('.', '/')}/" for table in sorted(access.WHOLE_ONLY)]
+    assert [client.get(table).status_code for table in tables] == [200, 200, 200]
+    limit("admin", *SCOPE)
+    assert [client.get(table).status_code for table in tables] == [403, 403, 403]
+    index = told(client.get("/admin/"))
+    assert "/admin/monitoring/runcopy/" in index
+    assert not [table for table in tables if table in index]
 
 
 @pytest.mark.parametrize("role", ["viewer", "admin"])
