@@ -11,7 +11,7 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from etlportal.refused import refuse
+    from etlportal.environment import refuse
 
     try:
         if sys.argv[1:2] == ["doctor"]:

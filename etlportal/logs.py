@@ -1,15 +1,76 @@
-"""Log formatters. Every event is one line, except for a traceback. docs/monitoring/README.md lists the JSON fields."""
+"""The request or tick that this process works on, and the log formatters that name it.
+
+Every event is one line, except for a traceback. docs/monitoring/README.md lists the JSON fields.
+"""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
-from etlportal import correlation
-from etlportal.correlation import role
+Role = Literal["web", "collector", "doctor"]
+
+_role: Role = "web"
+_ACCEPTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def name_process(role: Role) -> None:
+    """Set the role, before the first connection. The default is the web server."""
+    global _role  # noqa: PLW0603 - a process has one name
+    _role = role
+
+
+def role() -> Role:
+    return _role
+
+
+def application_name() -> str:
+    """Return the program name (`APP=`), by which the connection audit recognises the portal (CONTRACT 6)."""
+    return f"etlportal-{_role}"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One request or tick. `page` is one of a fixed set of names, `id` is unique."""
+
+    kind: Literal["request", "tick"]
+    page: str
+    id: str
+
+
+_work: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+def current() -> Work | None:
+    return _work.get()
+
+
+@contextmanager
+def working(work: Work) -> Iterator[Work]:
+    token = _work.set(work)
+    try:
+        yield work
+    finally:
+        _work.reset(token)
+
+
+def new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def accepted(given: str | None) -> str:
+    """Return a proxy's id if it has at most 64 safe characters, else a new id."""
+    return given if given and _ACCEPTED.fullmatch(given) else new_id()
+
 
 FORMATS = ("line", "json")
 
@@ -17,10 +78,10 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85, 0x2028, 0
 _CONTROL[ord("\n")], _CONTROL[ord("\r")] = "\\n", "\\r"
 
 
-def work_of(record: logging.LogRecord) -> correlation.Work | None:
+def work_of(record: logging.LogRecord) -> Work | None:
     """Return the request or tick of the event. Django logs some answers after the request, and attaches it."""
-    found: correlation.Work | None = getattr(getattr(record, "request", None), "work", None)
-    return found or correlation.current()
+    found: Work | None = getattr(getattr(record, "request", None), "work", None)
+    return found or current()
 
 
 class LineFormatter(logging.Formatter):

@@ -114,7 +114,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "etlportal.middleware.RequestMiddleware",
+    "etlportal.serving.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -236,7 +236,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.str("PORTAL_STATIC_ROOT", default=str(DATA_DIR / "static")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "etlportal.storage.StaticStorage"},
+    "staticfiles": {"BACKEND": "etlportal.serving.StaticStorage"},
 }
 WHITENOISE_USE_FINDERS = True  # a clone without collectstatic serves its files under their plain names
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

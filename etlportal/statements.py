@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from etlportal import metrics
-from etlportal.correlation import Work, current
 from etlportal.databases import WATCHED
+from etlportal.logs import Work, current
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.models import Q
 
-from etlportal.correlation import Work, new_id, working
+from etlportal.logs import Work, new_id, working
 from monitoring.models import CollectorState
 from monitoring.models.lookups import DatabaseTime
 from monitoring.warehouse.reader import release

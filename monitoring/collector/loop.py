@@ -15,8 +15,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from etlportal import breaker, metrics
 from etlportal.budget import budget
-from etlportal.correlation import Work, new_id, working
 from etlportal.databases import WATCHED
+from etlportal.logs import Work, new_id, working
 from monitoring.collector.lease import (
     Heartbeat,
     LeaseLost,

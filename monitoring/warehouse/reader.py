@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from etlportal.backends.sqlserver.odbc import UNENCRYPTED, driver_name, keywords_of, masked
 from etlportal.budget import budget
-from etlportal.correlation import application_name
 from etlportal.databases import READ_UNCOMMITTED
 from etlportal.guard import SNAPSHOT_PROCEDURE, WarehouseReadOnly, snapshot_allowed
+from etlportal.logs import application_name
 from monitoring.rules.facts import ConnectionReading, Problem, Terms
 from monitoring.warehouse.dialect import Sql, dialect_of, utc
 from monitoring.warehouse.errors import problem_from, scrub

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from etlportal import refused
+from etlportal import environment
 from etlportal.guard import is_read
 from monitoring.collector.doctor import Doctor, read_portal
 from monitoring.management.commands import doctor
@@ -166,7 +166,7 @@ def test_the_keys_of_the_json_are_a_promise(ready: Warehouse, monkeypatch: pytes
     assert {each["group"] for each in found["checks"]} == {"connections", "tables", "pipelines", "portal"}
     promised = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
     assert [key for key in TOP | CONNECTION | CHECK | PROBLEM if f"`{key}`" not in promised] == []
-    said = refused.as_json("why")
+    said = environment.as_json("why")
     assert set(said) == TOP and set(said["checks"][0]) == CHECK
 
 

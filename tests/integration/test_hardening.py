@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from etlportal.middleware import HEADERS
+from etlportal.serving import HEADERS
 from tests.factories import healthy_snapshot
 
 Clients = Callable[[str], Client]

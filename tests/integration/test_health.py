@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from etlportal.correlation import Work, current
+from etlportal.logs import Work, current
 from monitoring.web import health
 from tests import factories
 

@@ -476,7 +476,7 @@ def test_the_command_serves_them_where_a_port_is_set(
     monkeypatch.setattr(metrics, "serve", lambda *arguments: found.append(arguments))
     monkeypatch.setattr(Collector, "run", lambda _: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    monkeypatch.setattr("etlportal.correlation._role", "web")
+    monkeypatch.setattr("etlportal.logs._role", "web")
     call_command("collect")
     assert found == served
 

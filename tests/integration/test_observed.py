@@ -17,10 +17,9 @@ from django.db import DatabaseError, connection, connections
 from django.http import StreamingHttpResponse
 from django.test import Client
 
-from etlportal import correlation, guard, middleware, statements
+from etlportal import guard, logs, serving, statements
 from etlportal.apps import wrap_statements
-from etlportal.correlation import Work, role, working
-from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, gunicorn_config
+from etlportal.logs import AccessFormatter, JsonFormatter, LineFormatter, Work, gunicorn_config, role, working
 from monitoring.collector import lease as heartbeat
 from monitoring.collector.loop import Collector
 from monitoring.web.middleware import ReaderMiddleware
@@ -114,10 +113,10 @@ def test_a_statement_on_the_warehouse_carries_it_by_default(
 def test_what_streams_after_the_request_still_belongs_to_it(rf: Any) -> None:
     request = rf.get("/runs/runs.csv")
     request.user, request.session = AnonymousUser(), {}
-    pieces = (correlation.current() for _ in range(1))
+    pieces = (logs.current() for _ in range(1))
     reader = ReaderMiddleware(lambda _: StreamingHttpResponse(pieces))
-    response = middleware.RequestMiddleware(reader)(request)
-    assert correlation.current() is None
+    response = serving.RequestMiddleware(reader)(request)
+    assert logs.current() is None
     (found,) = response.streaming_content  # type: ignore[attr-defined]
     assert str(request.work.id) in found.decode()
 
@@ -137,7 +136,7 @@ def test_the_leases_heartbeat_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
     came, seen = threading.Event(), []
 
     def beat(_: Any) -> None:
-        seen.append(correlation.current())
+        seen.append(logs.current())
         came.set()
 
     monkeypatch.setattr(heartbeat, "renew_seconds", lambda: 0.01)
@@ -148,10 +147,10 @@ def test_the_leases_heartbeat_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_a_page_has_no_name_for_is_none(client: Client) -> None:
-    assert middleware.page_of("/") == PAGE
-    assert middleware.page_of("/pipelines/dim_cliente/") == "monitoring:pipeline"
-    assert middleware.page_of("/nowhere/") == middleware.page_of("/" + "x" * 5000) == "none"
-    assert middleware.page_of("/static/css/site.css") == "static"
+    assert serving.page_of("/") == PAGE
+    assert serving.page_of("/pipelines/dim_cliente/") == "monitoring:pipeline"
+    assert serving.page_of("/nowhere/") == serving.page_of("/" + "x" * 5000) == "none"
+    assert serving.page_of("/static/css/site.css") == "static"
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, transaction
 
-from etlportal import correlation
+from etlportal import logs
 from etlportal.backends.sqlserver.odbc import MASK
 from etlportal.budget import budget
 from monitoring.rules.enums import ProblemCode
@@ -65,7 +65,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator
         monkeypatch.setattr(connections._connections, "dw", wrapper, raising=False)  # type: ignore[attr-defined]
         return wrapper
 
-    monkeypatch.setattr(correlation, "_role", "web")
+    monkeypatch.setattr(logs, "_role", "web")
     with django_db_blocker.unblock():
         yield make
         for wrapper in made:
@@ -111,7 +111,7 @@ def test_a_readable_secondary_is_asked_for(connect: Connect) -> None:
 @pytest.mark.parametrize("role", ["web", "collector", "doctor"])
 def test_the_process_names_itself(connect: Connect, role: Any) -> None:
     with pretended(answer) as server:
-        correlation.name_process(role)
+        logs.name_process(role)
         connect(server.port).ensure_connection()
     assert server.logins[0].application == f"etlportal-{role}"
 
@@ -124,7 +124,7 @@ def test_the_collector_says_that_it_is_one(connect: Connect, monkeypatch: pytest
     monkeypatch.setattr(Collector, "run", lambda self: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     call_command("collect")
-    assert correlation.application_name() == "etlportal-collector"
+    assert logs.application_name() == "etlportal-collector"
 
 
 def test_a_session_begins_with_one_statement(connect: Connect) -> None:

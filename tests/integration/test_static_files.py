@@ -10,7 +10,7 @@ import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 
-from etlportal.storage import StaticStorage
+from etlportal.serving import StaticStorage
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,8 +12,8 @@ from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etlportal.correlation import Work, accepted, current, new_id, working
 from etlportal.guard import is_read
+from etlportal.logs import Work, accepted, current, new_id, working
 from etlportal.statements import commented, id_comment, page_comment, safe
 
 READS = (

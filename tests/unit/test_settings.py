@@ -16,7 +16,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from etlportal import checks
+from etlportal import apps
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -356,42 +356,42 @@ def _ids(messages: list[Any]) -> list[str]:
 
 def test_the_data_folder_must_be_writable(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
-    assert checks.data_folder(None) == []
+    assert apps.data_folder(None) == []
     settings.DATA_DIR = tmp_path / "absent"
-    assert _ids(checks.data_folder(None)) == ["etlportal.E001"]
+    assert _ids(apps.data_folder(None)) == ["etlportal.E001"]
 
 
-@pytest.mark.parametrize("name", checks.POSITIVE)
+@pytest.mark.parametrize("name", apps.POSITIVE)
 def test_numbers_must_be_positive(settings: Any, name: str) -> None:
-    assert checks.positive_numbers(None) == []
+    assert apps.positive_numbers(None) == []
     setattr(settings, name, 0)
-    assert _ids(checks.positive_numbers(None)) == ["etlportal.E003"]
+    assert _ids(apps.positive_numbers(None)) == ["etlportal.E003"]
 
 
 def test_demo_users_are_an_error_beside_a_real_warehouse(settings: Any, users: dict[str, Any]) -> None:
-    assert checks.no_demo_users(None, databases=["default"]) == []
+    assert apps.no_demo_users(None, databases=["default"]) == []
     settings.EMBEDDED = False
-    assert _ids(checks.no_demo_users(None, databases=["default"])) == ["etlportal.E002"]
-    assert checks.no_demo_users(None) == []
+    assert _ids(apps.no_demo_users(None, databases=["default"])) == ["etlportal.E002"]
+    assert apps.no_demo_users(None) == []
     for user in users.values():
         user.set_password("another one")
         user.save()
-    assert checks.no_demo_users(None, databases=["default"]) == []
+    assert apps.no_demo_users(None, databases=["default"]) == []
 
 
 def test_the_demonstration_is_no_deployment(settings: Any) -> None:
-    assert _ids(checks.deployment(None)) == ["etlportal.W001"]
+    assert _ids(apps.deployment(None)) == ["etlportal.W001"]
     settings.EMBEDDED = False
     options = {"encrypt": "yes", "trust_server_certificate": "no"}
     with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options}}):
-        assert checks.deployment(None) == []
+        assert apps.deployment(None) == []
 
 
 def test_any_host_is_told(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["portal.example.com"]
-    assert "etlportal.W002" not in _ids(checks.deployment(None))
+    assert "etlportal.W002" not in _ids(apps.deployment(None))
     settings.ALLOWED_HOSTS = ["*"]
-    assert "etlportal.W002" in _ids(checks.deployment(None))
+    assert "etlportal.W002" in _ids(apps.deployment(None))
 
 
 @pytest.mark.parametrize(
@@ -408,14 +408,14 @@ def test_unverified_traffic_is_told(settings: Any, encrypt: str, trust: str, ids
     # The setting is replaced, not the connection: the tests keep theirs.
     options = {"encrypt": encrypt, "trust_server_certificate": trust}
     with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options, "USER": ""}}):
-        assert _ids(checks.deployment(None)) == ["etlportal.W001"]
+        assert _ids(apps.deployment(None)) == ["etlportal.W001"]
         settings.EMBEDDED = False
-        assert _ids(checks.deployment(None)) == ids
+        assert _ids(apps.deployment(None)) == ids
 
 
 def test_the_administrator_is_told(settings: Any) -> None:
     options = {"encrypt": "yes", "trust_server_certificate": "no"}
     with mock.patch.dict(settings.DATABASES, {"dw": {"OPTIONS": options, "USER": "SA"}}):
-        assert _ids(checks.deployment(None)) == ["etlportal.W001"]
+        assert _ids(apps.deployment(None)) == ["etlportal.W001"]
         settings.EMBEDDED = False
-        assert _ids(checks.deployment(None)) == ["etlportal.W004"]
+        assert _ids(apps.deployment(None)) == ["etlportal.W004"]

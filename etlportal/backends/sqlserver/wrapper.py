@@ -25,8 +25,8 @@ from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seco
 from etlportal.backends.sqlserver import odbc
 from etlportal.backends.sqlserver.odbc import MASK, ConnectionValueError, connection_string, keywords_of
 from etlportal.budget import OutOfTime, budget
-from etlportal.correlation import application_name
 from etlportal.databases import CONNECT_SECONDS, READ_UNCOMMITTED, SNAPSHOT, WATCHED
+from etlportal.logs import application_name
 
 # Django keeps connections and checks them itself. The driver manager's pool would return dead ones, and sessions with
 # the settings of another alias.

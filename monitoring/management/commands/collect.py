@@ -8,7 +8,7 @@ from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from etlportal import metrics
-from etlportal.correlation import name_process
+from etlportal.logs import name_process
 from monitoring.collector.loop import Collector
 
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import translation
 
-from etlportal.correlation import name_process
-from etlportal.refused import FORMAT, refuse
+from etlportal.environment import FORMAT, refuse
+from etlportal.logs import name_process
 from monitoring.collector.doctor import Doctor
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check, Problem

@@ -1,4 +1,4 @@
-"""The outermost middleware: id, metrics and response headers of each request."""
+"""How responses are served: the outermost middleware (id, metrics and headers of each request) and static files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from functools import lru_cache
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from etlportal import metrics
-from etlportal.correlation import Work, accepted, new_id, working
+from etlportal.logs import Work, accepted, new_id, working
 
 NO_PAGE = "none"
 STATIC = "static"
@@ -62,3 +63,18 @@ def page_of(path: str) -> str:
         return resolve(path).view_name or NO_PAGE
     except Resolver404:
         return NO_PAGE
+
+
+class StaticStorage(CompressedManifestStaticFilesStorage):
+    """Files missing in the manifest keep their plain names, so that a clone and error pages need no build step."""
+
+    manifest_strict = False
+    # The portal's own modules import each other by hashed names. Django's support_js_module_import_aggregation would
+    # also read the comments of libraries, and fail for the files that they mention.
+    patterns = (
+        *CompressedManifestStaticFilesStorage.patterns,
+        ("js/*.js", ((r"""(?P<matched>from "(?P<url>\./[^"]+)")""", 'from "%(url)s"'),)),
+    )
+
+    def stored_name(self, name: str) -> str:
+        return str(self.hashed_files.get(self.hash_key(self.clean_name(name)), name))
