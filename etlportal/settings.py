@@ -168,7 +168,7 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to an address that has no account
-ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.forms.ResetPasswordForm"}  # nosec B105 - a form
+ACCOUNT_FORMS = {"reset_password": "monitoring.accounts.adapter.ResetPasswordForm"}  # nosec B105 - a form
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # Passwords and second factors have limits of their own (monitoring/accounts/limits.py). allauth's limit for second
@@ -193,10 +193,10 @@ MFA_TOTP_ISSUER = "ETL Portal"
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
 MFA_FORMS = {
-    "authenticate": "monitoring.accounts.forms.AuthenticateForm",
-    "reauthenticate": "monitoring.accounts.forms.ReauthenticateForm",
-    "login_webauthn": "monitoring.accounts.forms.LoginWebAuthnForm",
-    "edit_webauthn": "monitoring.accounts.forms.EditWebAuthnForm",
+    "authenticate": "monitoring.accounts.second_factor.AuthenticateForm",
+    "reauthenticate": "monitoring.accounts.second_factor.ReauthenticateForm",
+    "login_webauthn": "monitoring.accounts.second_factor.LoginWebAuthnForm",
+    "edit_webauthn": "monitoring.accounts.second_factor.EditWebAuthnForm",
 }
 
 # Single sign-on with OpenID Connect.

@@ -29,8 +29,8 @@ DECIDE = "monitoring.change_pipelinesettings"
 Needs = tuple[str, ...]
 
 
-def _need(needs: Needs, names: str) -> dict[str, Needs]:
-    return {f"monitoring:{name}": needs for name in names.split()}
+def _need(needs: Needs, names: str, prefix: str = "monitoring:") -> dict[str, Needs]:
+    return {f"{prefix}{name}": needs for name in names.split()}
 
 
 def names(text: str) -> frozenset[str]:
@@ -123,23 +123,12 @@ READ = ("view",)
 EDIT = ("view", "add", "change", "delete")
 
 ADMIN: dict[str, tuple[str, ...]] = {
-    "auth.group": EDIT,
-    "auth.user": EDIT,
-    "monitoring.collectorstate": READ,
-    "monitoring.connectionloginevent": READ,
-    "monitoring.etlcontrol": READ,
-    "monitoring.etlrun": READ,
-    "monitoring.etlrunentity": READ,
-    "monitoring.grouppolicy": EDIT,
-    "monitoring.groupscope": EDIT,
-    "monitoring.pipelinerollup": READ,
-    "monitoring.pipelinesample": READ,
-    "monitoring.pipelinesettings": EDIT,
-    "monitoring.portalsettings": EDIT,
-    "monitoring.runcopy": READ,
-    "monitoring.runentitycopy": READ,
-    "monitoring.trailentry": READ,
-    "monitoring.userpreferences": EDIT,
+    **dict.fromkeys(("auth.group", "auth.user"), EDIT),
+    **_need(EDIT, "grouppolicy groupscope pipelinesettings portalsettings userpreferences", prefix="monitoring."),
+    **_need(READ, "connectionloginevent etlcontrol etlrun etlrunentity", prefix="monitoring."),
+    **_need(
+        READ, "collectorstate pipelinerollup pipelinesample runcopy runentitycopy trailentry", prefix="monitoring."
+    ),
 }
 """The admin's tables, each with what can be done there. Each needs Django's permission of that name for that table
 (`monitoring.view_etlrun`). The admin opens to staff and to users who may see runs (etlportal/admin_site.py)."""

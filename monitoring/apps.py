@@ -17,7 +17,7 @@ class MonitoringConfig(AppConfig):
 
         from monitoring import access
         from monitoring.accounts import limits
-        from monitoring.accounts.first_admin import after_migrate
+        from monitoring.accounts.first_admin import make_first_admin
         from monitoring.collector.snapshot import news
         from monitoring.web import activity
 
@@ -25,4 +25,4 @@ class MonitoringConfig(AppConfig):
         activity.connect()
         password_reset.connect(limits.clear_after_reset, dispatch_uid="monitoring.limits")
         access.connect()
-        post_migrate.connect(after_migrate, sender=self, dispatch_uid="monitoring.first_admin")
+        post_migrate.connect(make_first_admin, sender=self, dispatch_uid="monitoring.first_admin")

@@ -45,7 +45,7 @@ def matrix() -> str:
     parts.append(f"## Columns\n\n{_table(['', 'unmasked with', *GROUPS], columns)}")
     tables = [
         [f"`{table}`{' ¹' if table in WHOLE_ONLY else ''}", *(_does(group, table) for group in GROUPS)]
-        for table in ADMIN
+        for table in sorted(ADMIN)
     ]
     parts.append(f"## The admin\n\n{_table(['', *GROUPS], tables)}\n\n¹ closed to users limited to some pipelines")
     parts.append(f"## A user's own account\n\nEvery signed-in user: {_listed(ACCOUNT)}.")

@@ -6,6 +6,7 @@ import logging
 import secrets
 from typing import Any
 
+from allauth.account import forms as account
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -77,6 +78,17 @@ class PortalAccountAdapter(DefaultAccountAdapter):
         response = super().post_login(request, user, **kwargs)
         limits.remember_browser(request, response, user)
         return response
+
+
+class ResetPasswordForm(account.ResetPasswordForm):
+    """Send links only to users with a password. A provider's user cannot get a password by mail."""
+
+    users: Any
+
+    def clean_email(self) -> str:
+        email = super().clean_email()
+        self.users = [user for user in self.users if user.has_usable_password()]
+        return email
 
 
 class PortalMFAAdapter(DefaultMFAAdapter):

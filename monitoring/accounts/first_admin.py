@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group as AuthGroup
@@ -19,14 +19,11 @@ from monitoring.web.activity import record
 logger = logging.getLogger(__name__)
 
 
-def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
-    if settings.FIRST_ADMIN is not None and using == "default":
-        make_first_admin()
-
-
-def make_first_admin() -> User | None:
+def make_first_admin(sender: Any = None, using: str = "default", **kwargs: Any) -> User | None:
     """Return None if a superuser exists or the name is taken. Raises ImproperlyConfigured for invalid values."""
-    name, password, email = cast("tuple[str, str, str]", settings.FIRST_ADMIN)
+    if settings.FIRST_ADMIN is None or using != "default":
+        return None
+    name, password, email = settings.FIRST_ADMIN
     with transaction.atomic():
         if User.objects.filter(is_superuser=True).exists():
             return None

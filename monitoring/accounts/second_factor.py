@@ -1,17 +1,26 @@
-"""Redirect users who must set up a second factor to the security page."""
+"""Second factors: redirect users who must set one up, and limit guessing of codes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
+from allauth.core import context
+from allauth.mfa.base import forms as base
+from allauth.mfa.webauthn import forms as webauthn
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from monitoring.access import has_second_factor, names, rights_of
+from monitoring.accounts import limits
+from monitoring.rules.enums import TrailAction, TrailOutcome
+from monitoring.web import activity as trail
 
 OPEN = names(
     """
@@ -51,3 +60,47 @@ def missing(request: HttpRequest) -> bool:
         return True
     # The provider has asked for a second factor.
     return all(record.get("method") != "socialaccount" for record in get_authentication_records(request, user))
+
+
+class Limited:
+    """Apply the limits for passwords to codes (limits.py)."""
+
+    user: Any
+
+    def clean_code(self) -> str:
+        request = context.request
+        browser = limits.known_browser(request, user=self.user)
+        attempt = limits.attempt(request, "code", str(self.user.pk), browser)
+        if attempt is None:
+            refused, name = TrailOutcome.REFUSED, self.user.get_username()
+            trail.note(request, TrailAction.SECOND_FACTOR_FAILED, outcome=refused, by=name, reason="too many attempts")
+            raise get_adapter().validation_error("too_many_login_attempts")
+        code = super().clean_code()  # type: ignore[misc]
+        cache.delete_many(attempt)
+        return code
+
+
+class AuthenticateForm(Limited, base.AuthenticateForm):
+    pass
+
+
+class ReauthenticateForm(Limited, base.ReauthenticateForm):
+    pass
+
+
+class LoginWebAuthnForm(webauthn.LoginWebAuthnForm):
+    """Record a refused passkey without a name, because its owner is unknown."""
+
+    def clean_credential(self) -> Any:
+        try:
+            return super().clean_credential()
+        except ValidationError:
+            trail.sign_in_failed(context.request, "", method="passkey")
+            raise
+
+
+class EditWebAuthnForm(webauthn.EditWebAuthnForm):
+    """Limit the length of the name, which allauth does not."""
+
+    def clean_name(self) -> str:
+        return str(self.cleaned_data["name"])[:100]

@@ -81,8 +81,7 @@ class PortalSocialAdapter(DefaultSocialAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
         return True  # pre_social_login has refused all users without a group
 
-    def is_auto_signup_allowed(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
-        return True
+    is_auto_signup_allowed = is_open_for_signup
 
     @transaction.atomic
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:
@@ -242,8 +241,6 @@ def finish(request: HttpRequest, provider_id: str) -> HttpResponse:
         return OAuth2CallbackView.adapter_view(adapter)(request)
     except KeyError as error:
         return render_authentication_error(request, adapter.get_provider(), exception=error)
-    except ImmediateHttpResponse as answer:
-        return answer.response
 
 
 def _adapter(request: HttpRequest, provider_id: str) -> VerifyingAdapter:

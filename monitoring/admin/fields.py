@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
@@ -21,8 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.databases import WATCHED
 from monitoring.access import COLUMNS
 from monitoring.models import EtlRunEntity, scope
+from monitoring.models.executions import fill_in
 from monitoring.models.fields import ErrorTextField, UtcDateTimeField, VarCharField
-from monitoring.models.managers import HIDDEN, ScopedRun, fill_in
+from monitoring.models.managers import HIDDEN, ScopedRun
 from monitoring.rules.masking import mask_login, mask_logins
 from monitoring.warehouse import login_events
 from monitoring.warehouse.reader import ReadFailed
@@ -102,15 +103,6 @@ def server_offset() -> timedelta | None:
     return cached_once("admin:server-offset", read, fresh=lambda found: 5.0 if found is None else 60.0)
 
 
-class Stored(NamedTuple):
-    """One column of one row. `shown`: the value as HTML; `note`: a text's length and outer blanks."""
-
-    column: str
-    type: str
-    shown: SafeString
-    note: str
-
-
 def fields_of(model: type[Model]) -> list[Field[Any, Any]]:
     derived = (models.BinaryField, ErrorTextField)
     return [field for field in model._meta.concrete_fields if not isinstance(field, derived)]
@@ -137,11 +129,12 @@ def value_of(row: Model, field: Field[Any, Any]) -> Any:
     return value.replace(tzinfo=None) if isinstance(value, datetime) and _by_the_servers_clock(field) else value
 
 
-def stored(row: Model) -> Iterator[Stored]:
+def stored(row: Model) -> Iterator[dict[str, str]]:
+    """Yield each column's name, type, value as HTML, and note: a text's length and outer blanks."""
     for field in fields_of(type(row)):
         value = field.value_from_object(row)
-        null = "NULL" if field.null else "NOT NULL"
-        yield Stored(str(field.column), f"{sql_type(field)} {null}", _value(field, value), _note(value))
+        declared = f"{sql_type(field)} {'NULL' if field.null else 'NOT NULL'}"
+        yield {"column": str(field.column), "type": declared, "shown": _value(field, value), "note": _note(value)}
 
 
 def row_json(row: Model, *, types: bool = False) -> str:

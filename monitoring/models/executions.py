@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from monitoring.models import scope
 from monitoring.models.managers import executions_by_run
@@ -92,3 +93,15 @@ def with_executions(copies: Iterable[RunCopy], *, logins: bool) -> tuple[Run, ..
     listed = list(copies)
     own = executions_by_run(listed)
     return tuple(run_of(copy, own.get(copy.run_id, ()), logins=logins) for copy in listed)
+
+
+def fill_in(rows: Iterable[Any]) -> None:
+    """Set a limited reader's values of raw runs (managers.HIDDEN) from the visible executions."""
+    listed = list(rows)
+    own = executions_by_run(listed)
+    for row in listed:
+        if executions := own.get(row.pk, []):
+            run = run_of(row, executions, logins=True)
+            row.status, row.finished_at = run.status.value, run.finished_at
+            row.entities_succeeded, row.entities_failed = run.entities_succeeded, run.entities_failed
+            row.error_message = " | ".join(each.error_message for each in executions if each.error_message)[:4000]

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -10,6 +10,8 @@ from django.db.models import DateTimeField, Func, Lookup, lookups
 from django.db.models.expressions import Col
 
 Compiled = tuple[str, list[Any]]
+Compare = Callable[[str, Any, Any], Compiled]
+"""Of a column's SQL, its field and the value."""
 
 
 class DatabaseTime(Func):
@@ -39,132 +41,110 @@ AS_VARCHAR = "CAST(%s AS VARCHAR(8000))"
 _SURVIVES = f"CAST({AS_VARCHAR} AS NVARCHAR(4000)) = CAST(%s AS NVARCHAR(4000)) COLLATE Latin1_General_BIN2"
 
 
-class _Own:
-    """Mixin of a lookup: on SQL Server, compare a column with a value in the column's own type."""
+def _lookup(base: type[Lookup[Any]], compare: Compare, takes: type = str) -> type[Lookup[Any]]:
+    """Return the lookup that compares, on SQL Server, a column with a value in the column's own type."""
 
-    lhs: Any
-    rhs: Any
-    kind: type = str
+    class OwnType(base):  # type: ignore[valid-type, misc]
+        def as_sql(self, compiler: Any, connection: Any) -> Any:
+            column, value = self.lhs, self.rhs
+            if connection.vendor != "microsoft" or not isinstance(column, Col) or not isinstance(value, takes):
+                return super().as_sql(compiler, connection)
+            sql, params = compiler.compile(column)
+            compared, more = compare(sql, column.output_field, value)
+            return compared, [*params, *more]
 
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
-        if connection.vendor != "microsoft" or not self.applies():
-            return super().as_sql(compiler, connection)  # type: ignore[misc]
-        column, params = compiler.compile(self.lhs)
-        sql, more = self.compared(column, connection)
-        return sql, [*params, *more]
-
-    def applies(self) -> bool:
-        return isinstance(self.lhs, Col) and isinstance(self.rhs, self.kind)
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        raise NotImplementedError
-
-    def fits(self, text: str) -> bool:
-        """Return whether the column may hold the text. Comparisons ignore trailing blanks."""
-        return len(text.rstrip(" ")) <= self.lhs.output_field.max_length
+    return OwnType
 
 
-def _equal(column: str, text: str) -> Compiled:
+def _fits(field: Any, text: str) -> bool:
+    """Return whether the column may hold the text. Comparisons ignore trailing blanks."""
+    return len(text.rstrip(" ")) <= field.max_length
+
+
+def _equal_to(column: str, text: str) -> Compiled:
     if text.isascii():
         return f"{column} = {AS_VARCHAR}", [text]
     return f"({column} = {AS_VARCHAR} AND {_SURVIVES})", [text, text, text]
 
 
-class _Equal(_Own):
+def _equal(column: str, field: Any, text: str) -> Compiled:
     """The database's collation defines equality, for names and searches alike."""
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        if not self.fits(self.rhs):
-            raise EmptyResultSet
-        return _equal(column, self.rhs)
+    if not _fits(field, text):
+        raise EmptyResultSet
+    return _equal_to(column, text)
 
 
-class _Order(_Own):
-    sign = ""
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        return f"{column} {self.sign} {AS_VARCHAR}", [self.rhs]
-
-
-class _In(_Own):
-    def applies(self) -> bool:
-        return isinstance(self.lhs, Col) and isinstance(self.rhs, Iterable) and not hasattr(self.rhs, "as_sql")
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        texts = [text for text in dict.fromkeys(self.rhs) if isinstance(text, str) and self.fits(text)]
-        plain = [text for text in texts if text.isascii()]
-        parts = [_equal(column, text) for text in texts if not text.isascii()]
-        if plain:
-            parts.append((f"{column} IN ({', '.join([AS_VARCHAR] * len(plain))})", plain))
-        if not parts:
-            raise EmptyResultSet
-        sql = " OR ".join(part for part, _ in parts)
-        return (f"({sql})" if len(parts) > 1 else sql), [value for _, own in parts for value in own]
+def _in(column: str, field: Any, values: Iterable[Any]) -> Compiled:
+    texts = [text for text in dict.fromkeys(values) if isinstance(text, str) and _fits(field, text)]
+    plain = [text for text in texts if text.isascii()]
+    parts = [_equal_to(column, text) for text in texts if not text.isascii()]
+    if plain:
+        parts.append((f"{column} IN ({', '.join([AS_VARCHAR] * len(plain))})", plain))
+    if not parts:
+        raise EmptyResultSet
+    sql = " OR ".join(part for part, _ in parts)
+    return (f"({sql})" if len(parts) > 1 else sql), [value for _, own in parts for value in own]
 
 
-class _Like(_Own):
-    """The collation defines case sensitivity, so that no function wraps the column."""
-
-    before = after = "%"
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        text = self.rhs
-        if len(text) > self.lhs.output_field.max_length:
-            raise EmptyResultSet
-        like = f"{column} LIKE {AS_VARCHAR} ESCAPE '\\'"
-        pattern = f"{self.before}{text.translate(_ESCAPED)}{self.after}"
-        if text.isascii():
-            return like, [pattern]
-        return f"({like} AND {_SURVIVES})", [pattern, text, text]
+def _order(sign: str) -> Compare:
+    return lambda column, field, text: (f"{column} {sign} {AS_VARCHAR}", [text])
 
 
 _ESCAPED = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_", "[": "[[]"})
 """T-SQL's wildcards in a LIKE pattern with ESCAPE '\\'."""
 
 
-class _Moment(_Own):
+def _like(before: str = "%", after: str = "%") -> Compare:
+    """The collation defines case sensitivity, so that no function wraps the column."""
+
+    def compare(column: str, field: Any, text: str) -> Compiled:
+        if len(text) > field.max_length:
+            raise EmptyResultSet
+        like = f"{column} LIKE {AS_VARCHAR} ESCAPE '\\'"
+        pattern = f"{before}{text.translate(_ESCAPED)}{after}"
+        if text.isascii():
+            return like, [pattern]
+        return f"({like} AND {_SURVIVES})", [pattern, text, text]
+
+    return compare
+
+
+def _moment(sign: str, *, up: bool = False) -> Compare:
     """Compare a time with a column of whole seconds or milliseconds. CAST would round it and change the result.
 
     So the value is rounded here to the column's digits, in the direction that keeps every row's answer.
     """
 
-    kind = datetime
-    sign = ""
-    up = False
-
-    def compared(self, column: str, connection: Any) -> Compiled:
-        field = self.lhs.output_field
-        value: datetime = field.get_db_prep_value(self.rhs, connection, prepared=True)
+    def compare(column: str, field: Any, value: datetime) -> Compiled:
+        value = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         unit = 10 ** (6 - field.precision)
         rest = value.microsecond % unit
-        if rest and self.sign == "=":
+        if rest and sign == "=":
             raise EmptyResultSet
         value -= timedelta(microseconds=rest)
-        if rest and self.up:
+        if rest and up:
             with suppress(OverflowError):
                 value += timedelta(microseconds=unit)
-        return f"{column} {self.sign} CAST(%s AS DATETIME2({field.precision}))", [value]
+        return f"{column} {sign} CAST(%s AS DATETIME2({field.precision}))", [value]
 
-
-def _lookup(own: type[_Own], base: type[Lookup[Any]], **attributes: Any) -> type[Lookup[Any]]:
-    return type(base.__name__, (own, base), attributes)
+    return compare
 
 
 VARCHAR = (
-    *(_lookup(_Equal, base) for base in (lookups.Exact, lookups.IExact)),
-    _lookup(_In, lookups.In),
-    _lookup(_Order, lookups.GreaterThan, sign=">"),
-    _lookup(_Order, lookups.GreaterThanOrEqual, sign=">="),
-    _lookup(_Order, lookups.LessThan, sign="<"),
-    _lookup(_Order, lookups.LessThanOrEqual, sign="<="),
-    *(_lookup(_Like, base) for base in (lookups.Contains, lookups.IContains)),
-    *(_lookup(_Like, base, before="") for base in (lookups.StartsWith, lookups.IStartsWith)),
-    *(_lookup(_Like, base, after="") for base in (lookups.EndsWith, lookups.IEndsWith)),
+    *(_lookup(base, _equal) for base in (lookups.Exact, lookups.IExact)),
+    _lookup(lookups.In, _in, takes=Iterable),
+    _lookup(lookups.GreaterThan, _order(">")),
+    _lookup(lookups.GreaterThanOrEqual, _order(">=")),
+    _lookup(lookups.LessThan, _order("<")),
+    _lookup(lookups.LessThanOrEqual, _order("<=")),
+    *(_lookup(base, _like()) for base in (lookups.Contains, lookups.IContains)),
+    *(_lookup(base, _like(before="")) for base in (lookups.StartsWith, lookups.IStartsWith)),
+    *(_lookup(base, _like(after="")) for base in (lookups.EndsWith, lookups.IEndsWith)),
 )
 MOMENT = (
-    _lookup(_Moment, lookups.Exact, sign="="),
-    _lookup(_Moment, lookups.GreaterThan, sign=">"),
-    _lookup(_Moment, lookups.GreaterThanOrEqual, sign=">=", up=True),
-    _lookup(_Moment, lookups.LessThan, sign="<", up=True),
-    _lookup(_Moment, lookups.LessThanOrEqual, sign="<="),
+    _lookup(lookups.Exact, _moment("="), takes=datetime),
+    _lookup(lookups.GreaterThan, _moment(">"), takes=datetime),
+    _lookup(lookups.GreaterThanOrEqual, _moment(">=", up=True), takes=datetime),
+    _lookup(lookups.LessThan, _moment("<", up=True), takes=datetime),
+    _lookup(lookups.LessThanOrEqual, _moment("<="), takes=datetime),
 )

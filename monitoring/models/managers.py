@@ -79,8 +79,6 @@ def of_status(rows: QuerySet[Any], statuses: Iterable[str]) -> QuerySet[Any]:
 class ScopedRun(models.Model):
     """Mixin of a run's model. In a limited scope, rows load without values about all pipelines."""
 
-    entities_finish = "finished_at"
-
     class Meta:
         abstract = True
 
@@ -121,20 +119,3 @@ def executions_by_run(runs: Sequence[Any]) -> dict[int, list[Any]]:
         for row in _entities(type(runs[0])).filter(run_id__in=keys).order_by("run_id", "pk"):
             own.setdefault(row.run_id, []).append(row)
     return own
-
-
-def fill_in(runs: Iterable[Any]) -> None:
-    """Set the HIDDEN columns from the visible executions."""
-    listed = list(runs)
-    own = executions_by_run(listed)
-    for run in listed:
-        entities = own.get(run.pk, [])
-        if not entities:
-            continue
-        statuses = [ExecutionStatus.parse(each.status) for each in entities]
-        ends = [getattr(each, run.entities_finish) for each in entities]
-        run.status = RunStatus.of(statuses).value
-        run.finished_at = None if None in ends else max(ends)
-        run.entities_succeeded = statuses.count(ExecutionStatus.SUCCESS)
-        run.entities_failed = statuses.count(ExecutionStatus.FAILED)
-        run.error_message = " | ".join(each.error_message for each in entities if each.error_message)[:4000]

@@ -48,8 +48,6 @@ class EtlControl(WarehouseModel):
 
 
 class EtlRun(ScopedRun, WarehouseModel):
-    entities_finish = "entity_finished_at"
-
     run_id = models.BigAutoField(primary_key=True)
     entities_requested = VarCharField(max_length=500)
     started_by = VarCharField(max_length=128)

@@ -279,15 +279,15 @@ def test_the_row_as_it_is_stored(auditor: Any, warehouse: Any) -> None:
         started_by="  svc\t", entities_requested="", error_message=None, started_at=datetime(2026, 3, 10, 9, tzinfo=UTC)
     )
     text = auditor.get(row_url("etlrun", run)).content.decode()
-    stored = {each.column: each for each in auditor.get(row_url("etlrun", run)).context["stored"]}
+    stored = {each["column"]: each for each in auditor.get(row_url("etlrun", run)).context["stored"]}
     assert list(stored) == [field.column for field in EtlRun._meta.concrete_fields]
-    assert stored["started_by"].type == "VARCHAR(128) NOT NULL"
-    assert stored["started_by"].shown.count("raw__blank") == 3
-    assert "␣" in stored["started_by"].shown
-    assert stored["started_by"].note == "6 characters, 3 spaces around it"
-    assert ">NULL<" in stored["error_message"].shown
-    assert "(empty text)" in stored["entities_requested"].shown
-    assert "2026-03-10 09:00:00" in stored["started_at"].shown
+    assert stored["started_by"]["type"] == "VARCHAR(128) NOT NULL"
+    assert stored["started_by"]["shown"].count("raw__blank") == 3
+    assert "␣" in stored["started_by"]["shown"]
+    assert stored["started_by"]["note"] == "6 characters, 3 spaces around it"
+    assert ">NULL<" in stored["error_message"]["shown"]
+    assert "(empty text)" in stored["entities_requested"]["shown"]
+    assert "2026-03-10 09:00:00" in stored["started_at"]["shown"]
     assert "NULL" in text
     assert "VARCHAR(4000) NULL" in text
 

@@ -25,8 +25,8 @@ from monitoring.models import (
     TrailEntry,
     scope,
 )
-from monitoring.models.executions import listed_runs
-from monitoring.models.managers import fill_in, of_status
+from monitoring.models.executions import fill_in, listed_runs
+from monitoring.models.managers import of_status
 from monitoring.models.scope import ReaderScope, limited_to
 from monitoring.rules.enums import RunStatus
 from tests.conftest import ROLES

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from etlportal import environment
-from monitoring.accounts.forms import ResetPasswordForm
+from monitoring.accounts.adapter import ResetPasswordForm
 from monitoring.accounts.single_sign_on import PortalSocialAdapter
 from monitoring.models import GroupPolicy, TrailEntry
 from tests.integration.test_second_factor import add_key
