@@ -74,14 +74,7 @@ def is_read(sql: str) -> bool:
         return True
     # A quote or comment that is left over means that the text was not understood. A backtick quotes in SQLite, and a
     # quote inside it would hide code.
-    if re.search(r"['\"\[\]`]|/\*", code) or ";" in code.rstrip().rstrip(";"):
-        return False
-    return _only_reads(code)
-
-
-def _only_reads(code: str) -> bool:
-    """Return whether `code`, without literals, begins with SELECT or WITH and has no refused word."""
-    if _SEQUENCE.search(code):
+    if re.search(r"['\"\[\]`]|/\*", code) or ";" in code.rstrip().rstrip(";") or _SEQUENCE.search(code):
         return False
     first = ""
     for token in _TOKEN.finditer(code):

@@ -32,18 +32,6 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._:-]")
 _FIRST_WORD = re.compile(r"[\s(]*(?:SELECT|WITH|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
-def safe(text: str) -> str:
-    return _UNSAFE.sub("_", text)
-
-
-def page_comment(page: str) -> str:
-    return f"/* etlportal page={safe(page)[:PAGE_LENGTH]} */"
-
-
-def id_comment(work: Work) -> str:
-    return f"/* {work.kind}={safe(work.id)[:ID_LENGTH]} */"
-
-
 def commented(sql: str, work: Work | None, connection: BaseDatabaseWrapper) -> str:
     """Add the page and, where it is cheap, the id of the request or tick, which makes the text unique (ADR 17).
 
@@ -53,10 +41,11 @@ def commented(sql: str, work: Work | None, connection: BaseDatabaseWrapper) -> s
     # psycopg's composed statements are not strings (Django makes some for the schema).
     if work is None or not isinstance(sql, str) or (first := _FIRST_WORD.match(sql)) is None:
         return sql
-    named = f"{sql[: first.end()]} {page_comment(work.page)}{sql[first.end() :]}"
+    page, work_id = _UNSAFE.sub("_", work.page)[:PAGE_LENGTH], _UNSAFE.sub("_", work.id)[:ID_LENGTH]
+    named = f"{sql[: first.end()]} /* etlportal page={page} */{sql[first.end() :]}"
     cheap = connection.vendor == "postgresql" or (connection.alias in WATCHED and work.kind == "request")
     with_id = {"all": True, "none": False}.get(settings.SQL_COMMENT_IDS, cheap)
-    return f"{id_comment(work)} {named}" if with_id else named
+    return f"/* {work.kind}={work_id} */ {named}" if with_id else named
 
 
 def observe(send: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DatabaseErrorWrapper
 from django.utils.functional import cached_property
 
@@ -33,20 +34,16 @@ class NamedErrors(DatabaseErrorWrapper):
         try:
             super().__exit__(kind, error, traceback)
         except Error as translated:
-            translated.alias = self.wrapper.alias  # type: ignore[attr-defined]
+            error = translated
             raise
-        if isinstance(error, Error):
-            error.alias = self.wrapper.alias  # type: ignore[attr-defined]
+        finally:
+            if isinstance(error, Error):
+                error.alias = self.wrapper.alias  # type: ignore[attr-defined]
 
 
-class BoundedWrapper:
-    """Mixin for a DatabaseWrapper; must come before it in the bases."""
+class BoundedWrapper(BaseDatabaseWrapper):
+    """Must come before the database's own wrapper in the bases."""
 
-    alias: str
-    connection: Any
-    errors_occurred: bool
-    in_atomic_block: bool
-    close: Callable[[], None]
     _thread: CallThread | None = None
 
     @cached_property
@@ -64,7 +61,7 @@ class BoundedWrapper:
         seconds = math.inf if budget is None else budget.left()
         try:
             with budgets.spending():
-                super().connect()  # type: ignore[misc]
+                super().connect()
         except Exception as error:
             self.connection = None
             if seconds >= FAIR_SECONDS or not isinstance(error, OutOfTime):
@@ -77,7 +74,7 @@ class BoundedWrapper:
         """Close a connection that raised, without Django's health check, which a hanging server would delay."""
         if self.errors_occurred and not self.in_atomic_block:
             self.close()
-        super().close_if_unusable_or_obsolete()  # type: ignore[misc]
+        super().close_if_unusable_or_obsolete()
 
     def opened(self, connect: Callable[[], T]) -> T:
         """Return the driver's connection, opened within the budget.
@@ -138,24 +135,14 @@ def whole_seconds(limit: int) -> int:
 
 
 class BoundedCursor:
+    """A driver's cursor whose calls obey the budget."""
+
     def __init__(self, cursor: Any, wrapper: BoundedWrapper) -> None:
         self._cursor, self._wrapper, self._connection = cursor, wrapper, wrapper.connection
 
     def execute(self, *args: Any) -> BoundedCursor:
         self._wrapper.bounded(lambda: self._cursor.execute(*args))
         return self
-
-    def executemany(self, *args: Any) -> None:
-        self._wrapper.bounded(lambda: self._cursor.executemany(*args))
-
-    def fetchone(self) -> Any:
-        return self._wrapper.bounded(self._cursor.fetchone)
-
-    def fetchmany(self, *args: Any) -> Any:
-        return self._wrapper.bounded(lambda: self._cursor.fetchmany(*args))
-
-    def fetchall(self) -> Any:
-        return self._wrapper.bounded(self._cursor.fetchall)
 
     def __iter__(self) -> Any:
         return iter(self.fetchall())
@@ -166,4 +153,7 @@ class BoundedCursor:
             self._cursor.close()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
+        found = getattr(self._cursor, name)
+        if name not in ("executemany", "fetchone", "fetchmany", "fetchall"):
+            return found
+        return lambda *args: self._wrapper.bounded(lambda: found(*args))

@@ -16,6 +16,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from etlportal.backends.sqlserver.odbc import without_password
 from etlportal.breaker import NotAsked
 from etlportal.budget import NotBegun
 from monitoring.rules.enums import ProblemCode as Code
@@ -147,10 +148,7 @@ def scrub(text: str, alias: str = "") -> str:
     """Return `text` without passwords, on one line, cut at DETAIL_LENGTH."""
     text = _SECRET.sub(lambda match: f"{match[1]}=***", text)
     password = str(connections.settings[alias].get("PASSWORD") or "") if alias else ""
-    if password:
-        # As it is, and as it is escaped in a connection string.
-        text = text.replace(password.replace("}", "}}"), "***").replace(password, "***")
-    return " ".join(text.split())[:DETAIL_LENGTH]
+    return " ".join(without_password(text, password).split())[:DETAIL_LENGTH]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

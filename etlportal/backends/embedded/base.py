@@ -79,21 +79,17 @@ class DatabaseCreation(creation.DatabaseCreation):
 
 class Cursor(base.SQLiteCursorWrapper):
     def execute(self, query: str, params: Any = None) -> Any:
-        if query in PROCEDURES:
-            _call(query, self.connection)
-            return self
-        with spending():
-            return super().execute(query, params)
-
-
-def _call(statement: str, connection: sqlite3.Connection) -> None:
-    """Run a procedure. The connection refuses writes before and after it; the guard has allowed this statement."""
-    was_locked = connection.execute("PRAGMA query_only").fetchone()[0]
-    connection.execute("PRAGMA query_only = OFF")
-    try:
-        PROCEDURES[statement](connection)
-    finally:
-        connection.execute(f"PRAGMA query_only = {'ON' if was_locked else 'OFF'}")
+        if query not in PROCEDURES:
+            with spending():
+                return super().execute(query, params)
+        # The connection refuses writes before and after the procedure; the guard has allowed this statement.
+        was_locked = self.connection.execute("PRAGMA query_only").fetchone()[0]
+        self.connection.execute("PRAGMA query_only = OFF")
+        try:
+            PROCEDURES[query](self.connection)
+        finally:
+            self.connection.execute(f"PRAGMA query_only = {'ON' if was_locked else 'OFF'}")
+        return self
 
 
 class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):

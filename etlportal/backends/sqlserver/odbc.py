@@ -175,41 +175,37 @@ def keywords_of(settings: Mapping[str, Any], *, driver: str, application: str) -
     """Return the connection keywords for one alias of DATABASES. See wrapper.py for its OPTIONS; none is free text."""
     options = settings.get("OPTIONS", {})
     host, port = str(settings.get("HOST") or "localhost"), str(settings.get("PORT") or "")
+    user, authentication = str(settings.get("USER") or ""), str(options.get("authentication") or "")
+    identity = {"Authentication": authentication} if authentication else {}
+    if user:
+        identity["UID"] = user
+        if authentication.lower() not in WITHOUT_PASSWORD:
+            identity["PWD"] = str(settings.get("PASSWORD") or "")
     keywords = {
         "DRIVER": driver,
         "SERVER": f"{host},{port}" if port else host,
         "DATABASE": str(settings.get("NAME") or "master"),
-        **_identity(
-            str(settings.get("USER") or ""),
-            str(settings.get("PASSWORD") or ""),
-            str(options.get("authentication") or ""),
-        ),
+        **(identity or {"Trusted_Connection": "yes"}),
         "Encrypt": str(options.get("encrypt", "yes")),
         "TrustServerCertificate": str(options.get("trust_server_certificate", "no")),
         "APP": application,
         # Django opens a new connection when one has died. The driver's own retry would take ten seconds.
         "ConnectRetryCount": "0",
+        "ApplicationIntent": str(options.get("application_intent") or ""),
+        "MultiSubnetFailover": str(options.get("multi_subnet_failover") or ""),
     }
-    if options.get("application_intent"):
-        keywords["ApplicationIntent"] = str(options["application_intent"])
-    if options.get("multi_subnet_failover"):
-        keywords["MultiSubnetFailover"] = str(options["multi_subnet_failover"])
-    return keywords
+    return {keyword: value for keyword, value in keywords.items() if value or keyword == "PWD"}
+
+
+def without_password(text: str, password: str) -> str:
+    """Return `text` with the password masked, also as it is escaped in a connection string."""
+    return text.replace(password.replace("}", "}}"), MASK).replace(password, MASK) if password else text
 
 
 def masked(keywords: Mapping[str, str]) -> str:
     return ";".join(
         f"{keyword}={MASK}" if keyword == "PWD" else _pair(keyword, value) for keyword, value in keywords.items()
     )
-
-
-def _identity(user: str, password: str, authentication: str) -> dict[str, str]:
-    found = {"Authentication": authentication} if authentication else {}
-    if user:
-        found["UID"] = user
-        if authentication.lower() not in WITHOUT_PASSWORD:
-            found["PWD"] = password
-    return found or {"Trusted_Connection": "yes"}
 
 
 if __name__ == "__main__":

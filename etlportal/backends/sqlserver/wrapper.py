@@ -23,7 +23,7 @@ from mssql import base
 
 from etlportal.backends.bounded import BoundedCursor, BoundedWrapper, whole_seconds
 from etlportal.backends.sqlserver import odbc
-from etlportal.backends.sqlserver.odbc import MASK, ConnectionValueError, connection_string, keywords_of
+from etlportal.backends.sqlserver.odbc import ConnectionValueError, connection_string, keywords_of
 from etlportal.budget import OutOfTime, budget
 from etlportal.databases import CONNECT_SECONDS, READ_UNCOMMITTED, SNAPSHOT, WATCHED
 from etlportal.logs import application_name
@@ -167,10 +167,6 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _without(password: str, error: Exception) -> Exception:
-    if not password:
-        return error
-    texts = (password, password.replace("}", "}}"))
-    arguments = list(error.args)
-    for text in sorted(texts, key=len, reverse=True):
-        arguments = [each.replace(text, MASK) if isinstance(each, str) else each for each in arguments]
-    return type(error)(*arguments)
+    return type(error)(
+        *(odbc.without_password(each, password) if isinstance(each, str) else each for each in error.args)
+    )
