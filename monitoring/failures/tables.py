@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.enums import FailureState
+from monitoring.rules.enums import ErrorClass, FailureState
 from monitoring.web import graphics, parts
-from monitoring.web.failure_groups import FailureGroup, days_sentence
+from monitoring.web.failure_groups import DayCount, FailureGroup, days_sentence
 from monitoring.web.filters import TableForm, choices, kind_field, pipeline_field, search_field
 from monitoring.web.labels import label
 from monitoring.web.parts import pipeline_link
@@ -36,49 +36,6 @@ from monitoring.web.tables import (
 PIPELINES_SHOWN = 3
 
 
-class GroupColumn(Column):
-    def render(self, record: FailureGroup) -> SafeString:
-        words = advice_for(record.error)
-        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
-        return format_html(
-            '<div class="failure"><p class="failure__kind"><a href="{}">{}</a></p><p>{} {}</p></div>',
-            reverse("monitoring:failure-group", args=(record.fingerprint,)),
-            words.title,
-            words.meaning,
-            names,
-        )
-
-    def value(self, record: FailureGroup) -> str:
-        return label(record.kind)
-
-
-class GroupStateColumn(StatusColumn):
-    def render(self, record: FailureGroup) -> SafeString:  # type: ignore[override]
-        if not record.unresolved:
-            return parts.status(record.state)
-        return format_html('{} <span class="tag">{}</span>', parts.status(record.state), gettext("unresolved"))
-
-
-class PipelinesColumn(Column):
-    def render(self, value: tuple[str, ...]) -> SafeString:
-        links = format_html_join(", ", "{}", ((pipeline_link(name),) for name in value[:PIPELINES_SHOWN]))
-        more = len(value) - PIPELINES_SHOWN
-        if more <= 0:
-            return links
-        return format_html("{} {}", links, ngettext("and %(more)d more", "and %(more)d more", more) % {"more": more})
-
-    def value(self, value: tuple[str, ...]) -> str:
-        return ", ".join(value)
-
-
-class DaysColumn(Column):
-    def render(self, record: FailureGroup) -> SafeString:
-        return graphics.day_bars([day.number for day in record.days], days_sentence(record.days))
-
-    def value(self, record: FailureGroup) -> str:
-        return " ".join(str(day.number) for day in record.days)
-
-
 EXPORT_ONLY: dict[str, Any] = {"visible": False, "orderable": False}
 
 
@@ -86,15 +43,15 @@ class FailureGroupsTable(PortalTable):
     key = staticmethod(lambda row: row.fingerprint)
     caption = _("Failures, grouped")
 
-    kind = GroupColumn(verbose_name=_("Failure"), help="failure_group", rank=lambda row: label(row.kind).casefold())
-    state = GroupStateColumn(verbose_name=_("State"), help="failure_state")
+    kind = Column(verbose_name=_("Failure"), help="failure_group", rank=lambda row: label(row.kind).casefold())
+    state = StatusColumn(verbose_name=_("State"), help="failure_state")
     count = CountColumn(verbose_name=_("Executions"))
     runs = CountColumn(verbose_name=_("Runs"))
-    pipelines = PipelinesColumn(verbose_name=_("Pipelines"), rank=lambda row: len(row.pipelines))
+    pipelines = Column(verbose_name=_("Pipelines"), rank=lambda row: len(row.pipelines))
     first_seen = TimeColumn(verbose_name=_("First seen"), unit="UTC")
     last_seen = TimeColumn(verbose_name=_("Last seen"), unit="UTC")
     last_run_id = RunIdColumn(verbose_name=_("Last run"))
-    days = DaysColumn(verbose_name=_("Per day"), orderable=False)
+    days = Column(verbose_name=_("Per day"), orderable=False)
     unresolved = Column(verbose_name=_("Unresolved in"), **EXPORT_ONLY)
     meaning = WordsColumn("meaning", accessor="error", verbose_name=_("Meaning"))
     advice = WordsColumn("advice", accessor="error", verbose_name=_("What to do"))
@@ -110,6 +67,44 @@ class FailureGroupsTable(PortalTable):
     class Meta:
         order_by = "-last_seen"
         empty_text = _("No failure matches.")
+
+    def render_kind(self, record: FailureGroup) -> SafeString:
+        words = advice_for(record.error)
+        names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
+        return format_html(
+            '<div class="failure"><p class="failure__kind"><a href="{}">{}</a></p><p>{} {}</p></div>',
+            reverse("monitoring:failure-group", args=(record.fingerprint,)),
+            words.title,
+            words.meaning,
+            names,
+        )
+
+    def value_kind(self, value: ErrorClass) -> str:
+        return label(value)
+
+    def render_state(self, value: FailureState, record: FailureGroup) -> SafeString:
+        if not record.unresolved:
+            return parts.status(value)
+        return format_html('{} <span class="tag">{}</span>', parts.status(value), gettext("unresolved"))
+
+    def value_state(self, value: FailureState) -> str:
+        return label(value)
+
+    def render_pipelines(self, value: tuple[str, ...]) -> SafeString:
+        links = format_html_join(", ", "{}", ((pipeline_link(name),) for name in value[:PIPELINES_SHOWN]))
+        more = len(value) - PIPELINES_SHOWN
+        if more <= 0:
+            return links
+        return format_html("{} {}", links, ngettext("and %(more)d more", "and %(more)d more", more) % {"more": more})
+
+    def value_pipelines(self, value: tuple[str, ...]) -> str:
+        return ", ".join(value)
+
+    def render_days(self, value: tuple[DayCount, ...]) -> SafeString:
+        return graphics.day_bars([day.number for day in value], days_sentence(value))
+
+    def value_days(self, value: tuple[DayCount, ...]) -> str:
+        return " ".join(str(day.number) for day in value)
 
     def value_unresolved(self, value: tuple[str, ...]) -> str:
         return ", ".join(value)

@@ -35,7 +35,6 @@ from monitoring.web.preflight import OPENING
 from monitoring.web.problems import advice_for
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
-LAST_SEEN_FIRST = "-last_seen"
 EXECUTIONS_SHOWN = 25
 FIELD = "run_entity_id"
 
@@ -186,8 +185,7 @@ def groups_table(request: HttpRequest, current: Current) -> tuple[FailureGroupsF
     """Return the form, the table of the groups that match, and all groups."""
     found = failure_groups(current, logins=may(request.user, CONNECTIONS))
     form = FailureGroupsForm(request.GET, sortable=FailureGroupsTable.sortable())
-    order = form.values.get("sort") or LAST_SEEN_FIRST
-    return form, FailureGroupsTable(form.apply(found.rows), order_by=order), found
+    return form, FailureGroupsTable(form.apply(found.rows), order_by=form.order), found
 
 
 def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> FailureGroup:

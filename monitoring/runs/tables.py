@@ -33,14 +33,6 @@ from monitoring.web.tables import (
 )
 
 
-class RequestedColumn(Column):
-    def render(self, value: tuple[str, ...]) -> SafeString:
-        return parts.cut_text(", ".join(value), ERROR_SHOWN) if value else parts.none(gettext("no error"))
-
-    def value(self, value: tuple[str, ...]) -> str:
-        return ", ".join(value)
-
-
 class RunsTable(PagedTable):
     """Only columns with an index can be sorted."""
 
@@ -52,13 +44,19 @@ class RunsTable(PagedTable):
     finished_at = TimeColumn(verbose_name=_("Finished"), orderable=False)
     seconds = SecondsColumn(verbose_name=_("Duration"), orderable=False, help="duration")
     started_by = Column(verbose_name=_("Started by"))
-    entities_requested = RequestedColumn(verbose_name=_("Pipelines requested"), accessor="requested", orderable=False)
+    entities_requested = Column(verbose_name=_("Pipelines requested"), accessor="requested", orderable=False)
     entities_succeeded = CountColumn(verbose_name=_("Succeeded"), accessor="succeeded_count", orderable=False)
     entities_failed = CountColumn(verbose_name=_("Failed"), accessor="failed_count", orderable=False)
     error_message = MessageColumn(verbose_name=_("Error"), orderable=False)
 
     class Meta:
         row_attrs = {"data-row": lambda record: str(record.run_id)}
+
+    def render_entities_requested(self, value: tuple[str, ...]) -> SafeString:
+        return parts.cut_text(", ".join(value), ERROR_SHOWN) if value else parts.none(gettext("no error"))
+
+    def value_entities_requested(self, value: tuple[str, ...]) -> str:
+        return ", ".join(value)
 
 
 class ControlTable(PortalTable):

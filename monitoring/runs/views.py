@@ -137,7 +137,7 @@ class RunsExport(export.TableExport):
 def control_table(request: HttpRequest, current: Current) -> tuple[TableForm, ControlTable]:
     form = TableForm(request.GET, prefix="control", sortable=ControlTable.sortable())
     rows = current.snapshot.pipelines if current.snapshot else ()
-    return form, ControlTable(rows, order_by=form.values.get("sort") or "entity_name")
+    return form, ControlTable(rows, order_by=form.order)
 
 
 KEPT_SECONDS = 10
@@ -274,7 +274,7 @@ def _read(run_id: int, logins: bool) -> RunDetail:
 
 def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:
     form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
-    return form, ExecutionsTable(detail.run.executions, order_by=form.values.get("sort") or "started_at")
+    return form, ExecutionsTable(detail.run.executions, order_by=form.order)
 
 
 def _failure(execution: Execution, error: ErrorText, current: Current, *, copied: bool) -> dict[str, Any]:

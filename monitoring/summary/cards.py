@@ -13,16 +13,13 @@ from django.utils.translation import gettext, ngettext
 
 from monitoring.rules.enums import Grain, Rule, RunStatus, Severity
 from monitoring.rules.facts import Run, Snapshot
-from monitoring.summary.queries import DayRuns, Trend, TrendPoint, newest_point
+from monitoring.summary.queries import DayRuns, Trend, newest_point
 from monitoring.web import parts
 from monitoring.web.formats import duration_text, number_text, percent_text
 from monitoring.web.parts import sign_of
 from monitoring.web.readings import Missing, Reading, blind, draw, late_since, mark, reading, reason
 
 T = TypeVar("T")
-Format = Callable[[float], str]
-Spark = tuple[tuple[float | None, ...], str]
-"""Points, oldest first, None for a gap; and the text of their time span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,47 +40,44 @@ class Card:
 
 def cards(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str) -> list[Card]:
     """`at`: the sample's time by this machine's clock. `page`: the URL of the summary."""
-    return _Cards(snapshot, trend, days, at, page).all()
+    made = _Cards(snapshot, trend, days, at, page)
+    return [
+        made.active(),
+        made.success(),
+        made.failed(),
+        made.last_run(),
+        made.coverage(),
+        made.pending(),
+        made.latency(),
+        made.throughput(),
+    ]
 
 
 class _Cards:
     def __init__(self, snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], at: datetime, page: str) -> None:
         self.snapshot, self.overview = snapshot, snapshot.overview
         self.sources_unread, self.runs_unread = blind(snapshot)
-        self.trend, self.days, self.at, self.page = trend, days, at, page
-        self.points = trend.points
-        if trend.grain is not Grain.RAW:
-            # The newest roll-up ends before now.
-            self.points = (*trend.points, newest_point(snapshot))
-
-    def all(self) -> list[Card]:
-        return [
-            self.active(),
-            self.success(),
-            self.failed(),
-            self.last_run(),
-            self.coverage(),
-            self.pending(),
-            self.latency(),
-            self.throughput(),
-        ]
+        self.days, self.at, self.page = days, at, page
+        # The newest roll-up ends before now.
+        self.points = trend.points if trend.grain is Grain.RAW else (*trend.points, newest_point(snapshot))
+        self.runs = snapshot.recent_runs[::-1]
+        self.over_window = gettext("last %(window)s") % {"window": duration_text(trend.window.total_seconds())}
+        self.over_days = gettext("last %(days)d days") % {"days": len(days)}
+        self.over_runs = gettext("latest %(runs)d runs") % {"runs": len(self.runs)}
 
     def active(self) -> Card:
         overview = self.overview
         none = Missing.NO_ACTIVE_PIPELINE if overview.active == 0 else Missing.NOT_READ
-        complies = overview.sla_percent is None or overview.sla_percent >= 100
+        complies = reading(overview.sla_percent, none, self.runs_unread)
         return self._card(
-            self._samples(lambda point: point.active_ok),
-            number_text,
+            [point.active_ok for point in self.points],
+            self.over_window,
             label=gettext("Active pipelines"),
             value=format_html(
                 gettext("{active} of {all}"), active=self._rows(overview.active), all=self._rows(overview.pipelines)
             ),
-            note=format_html(
-                gettext("SLA compliance {percent}"),
-                percent=draw(reading(overview.sla_percent, none, self.runs_unread), "percent"),
-            ),
-            severity=Severity.OK if complies else Severity.WARNING,
+            note=format_html(gettext("SLA compliance {percent}"), percent=draw(complies, "percent")),
+            severity=Severity.WARNING if complies.value is not None and complies.value < 100 else Severity.OK,
             help="active_pipelines",
             url=f"{self.page}?show=active#summary-matrix",
         )
@@ -91,7 +85,8 @@ class _Cards:
     def success(self) -> Card:
         overview = self.overview
         return self._card(
-            self._days(lambda day: day.success_percent),
+            [day.success_percent for day in self.days],
+            self.over_days,
             percent_text,
             label=gettext("Run success, 24 h"),
             value=self._rate(overview.success_rate_24h, overview.finished_24h),
@@ -106,8 +101,8 @@ class _Cards:
 
     def failed(self) -> Card:
         return self._card(
-            self._days(lambda day: float(day.counts[RunStatus.FAILED])),
-            number_text,
+            [day.counts[RunStatus.FAILED] for day in self.days],
+            self.over_days,
             label=gettext("Failed runs, 24 h"),
             value=self._rows(self.overview.failed_24h),
             note=format_html(gettext("partial: {runs}"), runs=self._rows(self.overview.partial_24h)),
@@ -122,7 +117,6 @@ class _Cards:
             why = Missing.NEVER_RUN if self.snapshot.problem is None else Missing.NOT_READ
             missing: Reading[int] = reading(None, why, self.runs_unread)
             value, note, url = draw(missing, "rows"), reason(missing), f"{self.page}#summary-grid"
-            severity = Severity.OK
         else:
             value, url = parts.status(run.status), reverse("monitoring:run", args=(run.run_id,))
             note = format_html(
@@ -131,22 +125,23 @@ class _Cards:
                 age=parts.age(run.finished_at or run.started_at),
                 who=run.started_by,
             )
-            severities = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
-            severity = severities.get(run.status, Severity.OK)
+        severities = {RunStatus.FAILED: Severity.CRITICAL, RunStatus.PARTIAL: Severity.WARNING}
         return self._card(
-            self._runs(lambda run: run.seconds),
+            [run.seconds for run in self.runs],
+            self.over_runs,
             duration_text,
             label=gettext("Last run"),
             value=value,
             note=note,
-            severity=severity,
+            severity=severities.get(run.status, Severity.OK) if run else Severity.OK,
             help="last_run",
             url=url,
         )
 
     def coverage(self) -> Card:
         return self._card(
-            self._samples(lambda point: point.coverage_percent),
+            [point.coverage_percent for point in self.points],
+            self.over_window,
             percent_text,
             label=gettext("Coverage"),
             value=draw(self._over_pipelines(self.overview.coverage_percent), "percent"),
@@ -161,8 +156,8 @@ class _Cards:
         note = format_html(gettext("cooling: {rows}"), rows=cooling)
         left_out = self._left_out()
         return self._card(
-            self._samples(lambda point: point.eligible),
-            number_text,
+            [point.eligible for point in self.points],
+            self.over_window,
             label=gettext("Pending rows"),
             value=draw(self._over_pipelines(self.overview.eligible_total), "rows"),
             note=format_html("{} · {}", note, left_out) if left_out else note,
@@ -184,7 +179,8 @@ class _Cards:
             note = format_html(gettext("worst served lag {lag}"), lag=lag)
         late = [verdict for verdict in worst.verdicts if verdict.rule == Rule.LATE_WATERMARK] if worst else []
         return self._card(
-            self._samples(lambda point: point.mean_latency_seconds),
+            [point.mean_latency_seconds for point in self.points],
+            self.over_window,
             duration_text,
             label=gettext("Mean latency"),
             value=draw(self._over_pipelines(overview.mean_latency_seconds), "duration"),
@@ -197,15 +193,14 @@ class _Cards:
 
     def throughput(self) -> Card:
         value = self.overview.mean_throughput_24h
-        if value is None and self.overview.finished_24h is not None:
-            found: Reading[float] = Reading(None, Missing.NOTHING_LOADED)
-        else:
-            found = reading(value, problem=self.runs_unread)
+        nothing_loaded = value is None and self.overview.finished_24h is not None
+        found: Reading[float] = reading(value, problem=self.runs_unread)
         return self._card(
-            self._runs(_mean_throughput),
+            [_mean_throughput(run) for run in self.runs],
+            self.over_runs,
             lambda speed: gettext("%(rows)s rows/s") % {"rows": number_text(speed)},
             label=gettext("Mean throughput, 24 h"),
-            value=draw(found, "rate"),
+            value=draw(Reading(None, Missing.NOTHING_LOADED) if nothing_loaded else found, "rate"),
             note=gettext("of executions that moved rows"),
             help="mean_throughput_24h",
             url=f"{self.page}?sort=-throughput#summary-matrix",
@@ -213,40 +208,33 @@ class _Cards:
 
     def _card(
         self,
-        spark: Spark,
-        form: Format,
+        points: Sequence[float | None],
+        over: str,
+        form: Callable[[float], str] = number_text,
         *,
         note: SafeString | str,
         severity: Severity = Severity.OK,
         over_sources: bool = False,
         **card: Any,
     ) -> Card:
-        """`over_sources`: the figures also need the source databases."""
+        """`points`: oldest first, None for a gap, over the time span that `over` names.
+
+        `over_sources`: the figures also need the source databases.
+        """
         unread = self.sources_unread if over_sources else self.runs_unread
-        points, _ = spark
-        drawn = sum(point is not None for point in points) >= 2
+        known = [point for point in points if point is not None]
+        if len(known) >= 2:
+            words = {"first": known[0], "last": known[-1], "low": min(known), "high": max(known)}
+            label = gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s")
+            spoken = {name: form(value) for name, value in words.items()}
+            card.update(spark=tuple(points), spark_label=label % {"over": over, **spoken})
         return Card(
             age=self.snapshot.stale_since if unread else self.at,
             ticked=unread is None,
             note=format_html("{} {}", mark(unread), note) if unread else note,
             tone="" if severity is Severity.OK else sign_of(severity).tone,
-            spark=points if drawn else (),
-            spark_label=spark_text(spark, form) if drawn else "",
             **card,
         )
-
-    def _samples(self, figure: Callable[[TrendPoint], float | None]) -> Spark:
-        over = gettext("last %(window)s") % {"window": duration_text(self.trend.window.total_seconds())}
-        return tuple(map(figure, self.points)), over
-
-    def _days(self, figure: Callable[[DayRuns], float | None]) -> Spark:
-        over = gettext("last %(days)d days") % {"days": len(self.days)}
-        return tuple(map(figure, self.days)), over
-
-    def _runs(self, figure: Callable[[Run], float | None]) -> Spark:
-        runs = self.snapshot.recent_runs
-        over = gettext("latest %(runs)d runs") % {"runs": len(runs)}
-        return tuple(map(figure, reversed(runs))), over
 
     def _rows(self, value: int | None) -> SafeString:
         return draw(reading(value, problem=self.runs_unread), "rows")
@@ -278,21 +266,3 @@ class _Cards:
 def _mean_throughput(run: Run) -> float | None:
     known = [each.throughput for each in run.executions if each.upserted > 0 and each.throughput is not None]
     return fmean(known) if known else None
-
-
-def rolled_up_note(grain: Grain) -> str:
-    if grain is Grain.HOUR:
-        return gettext("hourly averages (roll-up)")
-    return gettext("daily averages (roll-up) of UTC days") if grain is Grain.DAY else ""
-
-
-def spark_text(spark: Spark, form: Format) -> str:
-    points, over = spark
-    known = [point for point in points if point is not None]
-    return gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s") % {
-        "over": over,
-        "first": form(known[0]),
-        "last": form(known[-1]),
-        "low": form(min(known)),
-        "high": form(max(known)),
-    }

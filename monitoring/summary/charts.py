@@ -26,7 +26,7 @@ FEW_BARS = 6
 
 
 def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
-    shown = _statuses(days)
+    shown = [status for status in STACK if status in ALWAYS_DRAWN or any(day.counts[status] for day in days)]
     return {
         "type": "bar",
         "stacked": True,
@@ -43,11 +43,11 @@ def runs_by_day_chart(days: Sequence[DayRuns]) -> dict[str, Any]:
     }
 
 
-def runs_by_day_rows(days: Sequence[DayRuns]) -> list[dict[str, Any]]:
-    shown = _statuses(days)
-    return [
-        {"label": short_day(day.day), "numbers": [day.counts[status] for status in shown]} for day in reversed(days)
-    ]
+def runs_by_day_rows(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the chart's table, newest day first."""
+    columns = [dataset["data"] for dataset in chart["datasets"]]
+    days = zip(chart["labels"], *columns, strict=True)
+    return [{"label": day, "numbers": numbers} for day, *numbers in days][::-1]
 
 
 def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
@@ -55,8 +55,8 @@ def runs_by_day_sentence(days: Sequence[DayRuns]) -> str:
     if not total:
         return gettext("No run started in these %(days)d days.") % {"days": len(days)}
     finished = sum(day.finished for day in days)
-    success = sum(day.counts[RunStatus.SUCCESS] for day in days)
-    failed, partial = (sum(day.counts[status] for day in days) for status in (RunStatus.FAILED, RunStatus.PARTIAL))
+    statuses = (RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.PARTIAL)
+    success, failed, partial = (sum(day.counts[status] for day in days) for status in statuses)
     sentence = ngettext(
         "%(total)s run in %(days)d days: %(failed)s failed, %(partial)s partial.",
         "%(total)s runs in %(days)d days: %(failed)s failed, %(partial)s partial.",
@@ -101,7 +101,3 @@ def volume_sentence(volumes: Sequence[dict[str, Any]], days: int) -> str:
         "name": most["entity_name"],
         "most": number_text(most["rows_upserted"]),
     }
-
-
-def _statuses(days: Sequence[DayRuns]) -> list[RunStatus]:
-    return [status for status in STACK if status in ALWAYS_DRAWN or any(day.counts[status] for day in days)]

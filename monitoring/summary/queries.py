@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet, Subquery, Sum
@@ -48,32 +48,23 @@ class DayRuns:
 def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[DayRuns, ...]:
     """Return the last `days` days, oldest first. One statement."""
     starts = days_until(now, zone, days)
-    if scope.pipelines() is not None:
-        return _tallied(starts)
-    ends = [start for _, start in starts[1:]] + [starts[-1][1] + timedelta(days=2)]
-    per_day = {
-        f"d{index}": Count("pk", filter=Q(started_at__gte=start, started_at__lt=end))
-        for index, ((_, start), end) in enumerate(zip(starts, ends, strict=True))
-    }
-    rows: list[Any] = list(
-        RunCopy.objects.filter(started_at__gte=starts[0][1]).order_by("status").values("status").annotate(**per_day)
-    )
-    result = []
-    for index, (day, _) in enumerate(starts):
-        counts = dict.fromkeys(RunStatus, 0)
-        for row in rows:
-            counts[RunStatus.parse(row["status"])] += row[f"d{index}"]
-        result.append(DayRuns(day=day, counts=counts))
-    return tuple(result)
-
-
-def _tallied(starts: Sequence[tuple[date, datetime]]) -> tuple[DayRuns, ...]:
-    """Take each run's status from the executions that the pipeline scope allows."""
-    counts = [dict.fromkeys(RunStatus, 0) for _ in starts]
     moments = [start for _, start in starts]
-    for started_at, status in run_tallies(moments[0]):
-        counts[bisect_right(moments, started_at) - 1][status] += 1
-    return tuple(DayRuns(day=day, counts=each) for (day, _), each in zip(starts, counts, strict=True))
+    counts = [dict.fromkeys(RunStatus, 0) for _ in starts]
+    if scope.pipelines() is None:
+        ends = [*moments[1:], moments[-1] + timedelta(days=2)]
+        per_day = {
+            f"d{index}": Count("pk", filter=Q(started_at__gte=start, started_at__lt=end))
+            for index, (start, end) in enumerate(zip(moments, ends, strict=True))
+        }
+        runs: QuerySet[Any, Any] = RunCopy.objects.filter(started_at__gte=moments[0]).order_by("status")
+        for row in runs.values("status").annotate(**per_day):
+            for index, count in enumerate(counts):
+                count[RunStatus.parse(row["status"])] += row[f"d{index}"]
+    else:
+        # The pipeline scope limits the executions, from which the run's status follows.
+        for started_at, status in run_tallies(moments[0]):
+            counts[bisect_right(moments, started_at) - 1][status] += 1
+    return tuple(DayRuns(day=day, counts=count) for (day, _), count in zip(starts, counts, strict=True))
 
 
 def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> list[Execution]:
@@ -104,8 +95,7 @@ WINDOWS = (timedelta(minutes=24), timedelta(hours=2), timedelta(hours=6), timede
 """Time spans of a trend of samples: the first that covers all samples, else the last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrendPoint:
+class TrendPoint(NamedTuple):
     """All pipelines at one sample, or over one hour or day. None: no pipeline had a value."""
 
     at: datetime
@@ -117,6 +107,8 @@ class TrendPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
+    """`points`: oldest first."""
+
     window: timedelta
     points: tuple[TrendPoint, ...]
     grain: Grain = Grain.RAW
@@ -126,66 +118,50 @@ _SAMPLED = ("is_active", "status", "source_total", "target_total", "eligible", "
 _ROLLED = ("is_active", "status_last", "source_total", "target_total", "eligible_avg", "latency_seconds_avg")
 
 
-def _rows_of(grain: Grain) -> QuerySet[Any]:
-    if grain is Grain.RAW:
-        return PipelineSample.objects.all()
-    # A day can hold executions only.
-    return PipelineRollup.objects.filter(grain=grain, samples__gt=0)
-
-
 def sample_trend(now: datetime, window: str = DEFAULT_RANGE) -> Trend:
     """Return the last sample, hour or day of each of POINTS slots before `now`, the time of the newest sample.
 
     Two or three statements. An index seek finds each slot's row, so that the cost does not grow with the history.
     """
+    rows: QuerySet[Any]
     grain, _step = resolution(RANGES[window], settings.SAMPLE_RETENTION_DAYS, settings.ROLLUP_RETENTION_DAYS)
-    reach = _held(now) if grain is Grain.RAW else RANGES[window]
-    if reach is None:
-        return Trend(window=WINDOWS[0], points=())
-    rows, step = _rows_of(grain), reach / POINTS
-    column, figures = ("sampled_at", _SAMPLED) if grain is Grain.RAW else ("start", _ROLLED)
-    times = _newest_per_slot(rows, column, _slot_ends(now, step), step)
+    if grain is Grain.RAW:
+        rows, column, figures = PipelineSample.objects.all(), "sampled_at", _SAMPLED
+        oldest = rows.order_by(column).values_list(column, flat=True).first()
+        if oldest is None:
+            return Trend(window=WINDOWS[0], points=())
+        reach = next((each for each in WINDOWS if now - oldest <= each), WINDOWS[-1])
+    else:
+        # A day can hold executions only.
+        rows, column, figures = PipelineRollup.objects.filter(grain=grain, samples__gt=0), "start", _ROLLED
+        reach = RANGES[window]
     by_time: dict[datetime, list[tuple[Any, ...]]] = {}
-    at_those = rows.filter(**{f"{column}__in": times}).order_by(column, "entity_name")
-    for at, *seen in at_those.values_list(column, *figures):
+    at_those = rows.filter(**{f"{column}__in": _newest_per_slot(rows, column, now, reach / POINTS)})
+    for at, *seen in at_those.order_by(column, "entity_name").values_list(column, *figures):
         by_time.setdefault(at, []).append(tuple(seen))
-    points = tuple(_point(at, seen) for at, seen in by_time.items())
-    return Trend(window=reach, points=points, grain=grain)
+    return Trend(window=reach, points=tuple(_point(at, seen) for at, seen in by_time.items()), grain=grain)
 
 
 def newest_point(snapshot: Snapshot) -> TrendPoint:
     overview = snapshot.overview
-    active = [pipeline for pipeline in snapshot.pipelines if pipeline.control.is_active]
     return TrendPoint(
         at=snapshot.sampled_at,
-        active_ok=sum(pipeline.status is PipelineStatus.OK for pipeline in active),
+        active_ok=sum(each.control.is_active and each.status is PipelineStatus.OK for each in snapshot.pipelines),
         coverage_percent=overview.coverage_percent,
         eligible=None if overview.eligible_total is None else overview.eligible_total.value,
         mean_latency_seconds=overview.mean_latency_seconds,
     )
 
 
-def _held(now: datetime) -> timedelta | None:
-    """Return the first of WINDOWS that covers all samples, or None without samples."""
-    oldest = PipelineSample.objects.order_by("sampled_at").values_list("sampled_at", flat=True).first()
-    if oldest is None:
-        return None
-    return next((window for window in WINDOWS if now - oldest <= window), WINDOWS[-1])
-
-
-def _slot_ends(now: datetime, step: timedelta) -> list[datetime]:
-    """Return the slots' ends, oldest first, as multiples of `step` since the epoch: a refresh must not move them."""
+def _newest_per_slot(rows: QuerySet[Any], column: str, now: datetime, step: timedelta) -> list[datetime]:
+    """Return the time of each slot's newest row. Slots count from the epoch, so that a refresh does not move them."""
     seconds = step.total_seconds()
     last = datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, tz=now.tzinfo)
-    return [last - step * back for back in reversed(range(POINTS))]
-
-
-def _newest_per_slot(rows: QuerySet[Any], column: str, ends: Sequence[datetime], step: timedelta) -> list[datetime]:
-    def newest(end: datetime) -> Subquery:
+    slots = {}
+    for back in reversed(range(POINTS)):
+        end = last - step * back
         slot = rows.filter(**{f"{column}__gte": end - step, f"{column}__lt": end})
-        return Subquery(slot.order_by(f"-{column}").values(column)[:1])
-
-    slots = {f"s{index}": newest(end) for index, end in enumerate(ends)}
+        slots[f"s{back}"] = Subquery(slot.order_by(f"-{column}").values(column)[:1])
     row = CollectorState.objects.filter(pk=CollectorState.SINGLETON).annotate(**slots)
     found = row.values_list(*slots).first() or ()
     return [at for at in found if at is not None]

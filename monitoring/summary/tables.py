@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from django.utils.html import format_html
@@ -33,58 +32,19 @@ from monitoring.web.tables import (
 )
 
 ERROR_SHOWN = 60
-
-
-class StructureColumn(StatusColumn):
-    def render(self, value: Structure, record: PipelineReadings) -> SafeString:  # type: ignore[override]
-        pipeline = record.pipeline
-        if value is Structure.UNKNOWN:
-            return parts.unknown(pipeline.source.problem or pipeline.target.problem or ProblemCode.NOT_READ)
-        tables = f"{pipeline.control.source_table} → {pipeline.control.target_table}"
-        unread = readings.mark(record.source_unread)
-        if value is Structure.COMPLETE:
-            return format_html('{} <span class="muted" data-tip="{}">{}</span>', unread, tables, label(value))
-        return format_html(
-            '{} <span class="status tone-structure" data-tip="{}"><span class="status__sign">{}</span>'
-            '<span class="status__word">{}</span></span>',
-            unread,
-            tables,
-            parts.icon("puzzle"),
-            label(value),
-        )
-
-    def value(self, value: StrEnum) -> str:
-        return label(value)
-
-
-class ErrorColumn(Column):
-    def render(self, record: PipelineReadings) -> SafeString:
-        unread, error = readings.mark(record.target_unread), record.error
-        drawn = parts.error_text(error, ERROR_SHOWN) if error and error.text else None
-        return format_html("{} {}", unread, drawn or parts.none(gettext("no error in the last execution")))
+FAILURES_SHOWN = 8
 
 
 class ServedLagColumn(ReadingColumn):
     def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
-        return parts.elapsed(record.late_since) if record.late_since else readings.draw(value, self.kind)
+        return parts.elapsed(record.late_since) if record.late_since else super().render(value)
 
 
 class DurationColumn(ReadingColumn):
     """The browser counts a running execution's duration, so that the server never renders "now"."""
 
     def render(self, value: Reading[Any], record: PipelineReadings) -> SafeString:  # type: ignore[override]
-        if record.running:
-            return parts.elapsed(record.last_started_at.value)
-        return readings.draw(value, self.kind)
-
-
-class UnreadColumn(Column):
-    """Exports only: why the last known values of the row are not newer."""
-
-    def value(self, record: PipelineReadings) -> str:
-        each = (record.source_total, record.target_total, record.eligible, record.last_started_at)
-        problems = {problem_text(reading.problem).what for reading in each if reading.problem}
-        return " ".join(sorted(problems))
+        return parts.elapsed(record.last_started_at.value) if record.running else super().render(value)
 
 
 class MatrixTable(PortalTable):
@@ -94,7 +54,7 @@ class MatrixTable(PortalTable):
     name = PipelineNameColumn(verbose_name=_("Pipeline"))
     status = StatusColumn(accessor="pipeline__status", verbose_name=_("Status"), help="status")
     active = YesNoColumn(accessor="pipeline__control__is_active", verbose_name=_("Active"), help="active")
-    structure = StructureColumn(accessor="pipeline__structure", verbose_name=_("Structure"), help="structure")
+    structure = StatusColumn(accessor="pipeline__structure", verbose_name=_("Structure"), help="structure")
     eligible = ReadingColumn("rows", verbose_name=_("Eligible"), help="eligible", unit=_("rows"))
     cooling = ReadingColumn("rows", verbose_name=_("Cooling"), help="cooling", unit=_("rows"))
     served_lag = ServedLagColumn("duration", verbose_name=_("Served lag"), help="served_lag", unit="s")
@@ -115,8 +75,8 @@ class MatrixTable(PortalTable):
     watermark_state = StatusColumn(
         accessor="pipeline__watermark_state", verbose_name=_("Watermark state"), help="watermark_state"
     )
-    unread = UnreadColumn(verbose_name=_("Could not be read"), accessor="name", visible=False, orderable=False)
-    last_error = ErrorColumn(
+    unread = Column(verbose_name=_("Could not be read"), accessor="name", visible=False, orderable=False)
+    last_error = Column(
         verbose_name=_("Last error"), help="last_error", rank=lambda row: row.last_error.casefold() or None
     )
 
@@ -125,12 +85,39 @@ class MatrixTable(PortalTable):
         empty_text = _("No pipeline matches.")
         row_attrs = {"data-row": lambda record: record.name}
 
+    def render_structure(self, value: Structure, record: PipelineReadings) -> SafeString:
+        pipeline = record.pipeline
+        if value is Structure.UNKNOWN:
+            return parts.unknown(pipeline.source.problem or pipeline.target.problem or ProblemCode.NOT_READ)
+        tables = f"{pipeline.control.source_table} → {pipeline.control.target_table}"
+        unread = readings.mark(record.source_unread)
+        if value is Structure.COMPLETE:
+            return format_html('{} <span class="muted" data-tip="{}">{}</span>', unread, tables, label(value))
+        return format_html(
+            '{} <span class="status tone-structure" data-tip="{}"><span class="status__sign">{}</span>'
+            '<span class="status__word">{}</span></span>',
+            unread,
+            tables,
+            parts.icon("puzzle"),
+            label(value),
+        )
 
-FAILURES_SHOWN = 8
+    def value_structure(self, value: Structure) -> str:
+        return label(value)
 
+    def value_unread(self, record: PipelineReadings) -> str:
+        """Why the last known values of the row are not newer."""
+        each = (record.source_total, record.target_total, record.eligible, record.last_started_at)
+        problems = {problem_text(reading.problem).what for reading in each if reading.problem}
+        return " ".join(sorted(problems))
 
-def _error(execution: Execution) -> ErrorText:
-    return execution.shown_error or parse("")
+    def render_last_error(self, record: PipelineReadings) -> SafeString:
+        unread, error = readings.mark(record.target_unread), record.error
+        drawn = parts.error_text(error, ERROR_SHOWN) if error and error.text else None
+        return format_html("{} {}", unread, drawn or parts.none(gettext("no error in the last execution")))
+
+    def value_last_error(self, value: str) -> str:
+        return value
 
 
 class FailedAtColumn(TimeColumn):
@@ -138,16 +125,33 @@ class FailedAtColumn(TimeColumn):
         return format_html("{} <br>{}", parts.when(value), parts.age(value))
 
 
-class FailureDurationColumn(Column):
-    def render(self, value: float | None) -> SafeString:
-        return readings.draw(readings.reading(value, Missing.NOT_FINISHED), "duration")
-
-    def value(self, value: float | None) -> Any:
-        return readings.export_value(readings.reading(value, Missing.NOT_FINISHED))
+def _error(execution: Execution) -> ErrorText:
+    return execution.shown_error or parse("")
 
 
-class MeaningColumn(Column):
-    def render(self, record: Execution) -> SafeString:
+class FailuresTable(PortalTable):
+    key = staticmethod(lambda row: -row.run_entity_id)
+    caption = _("Recent failures")
+
+    at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
+    entity_name = PipelineColumn(verbose_name=_("Pipeline"))
+    run_id = RunIdColumn(verbose_name=_("Run"))
+    kind = Column(
+        accessor="error_class",
+        verbose_name=_("What it means and what to do"),
+        rank=lambda row: label(_error(row).error_class).casefold(),
+    )
+    meaning = WordsColumn("meaning", accessor="shown_error", verbose_name=_("Meaning"))
+    advice = WordsColumn("advice", accessor="shown_error", verbose_name=_("What to do"))
+    duration = Column(accessor="seconds", verbose_name=_("Duration"), css="num", unit="s")
+    message = Column(accessor="error_text", verbose_name=_("Message"))
+
+    class Meta:
+        order_by = "-at"
+        prefix = "f-"
+        empty_text = _("No failure matches.")
+
+    def render_kind(self, record: Execution) -> SafeString:
         words = advice_for(_error(record))
         names = format_html('<span class="failure__names">{}</span>', words.names) if words.names else ""
         return format_html(
@@ -158,12 +162,16 @@ class MeaningColumn(Column):
             words.advice,
         )
 
-    def value(self, record: Execution) -> str:
+    def value_kind(self, record: Execution) -> str:
         return label(_error(record).error_class)
 
+    def render_duration(self, value: float | None) -> SafeString:
+        return readings.draw(readings.reading(value, Missing.NOT_FINISHED), "duration")
 
-class MessageColumn(Column):
-    def render(self, value: str, record: Execution) -> SafeString:
+    def value_duration(self, value: float | None) -> Any:
+        return readings.export_value(readings.reading(value, Missing.NOT_FINISHED))
+
+    def render_message(self, value: str, record: Execution) -> SafeString:
         if not value:
             return parts.none(gettext("the runner wrote no message"))
         return format_html(
@@ -175,28 +183,8 @@ class MessageColumn(Column):
             value,
         )
 
-
-class FailuresTable(PortalTable):
-    key = staticmethod(lambda row: -row.run_entity_id)
-    caption = _("Recent failures")
-
-    at = FailedAtColumn(accessor="ended_at", verbose_name=_("Failed at"), unit="UTC")
-    entity_name = PipelineColumn(verbose_name=_("Pipeline"))
-    run_id = RunIdColumn(verbose_name=_("Run"))
-    kind = MeaningColumn(
-        accessor="error_class",
-        verbose_name=_("What it means and what to do"),
-        rank=lambda row: label(_error(row).error_class).casefold(),
-    )
-    meaning = WordsColumn("meaning", accessor="shown_error", verbose_name=_("Meaning"))
-    advice = WordsColumn("advice", accessor="shown_error", verbose_name=_("What to do"))
-    duration = FailureDurationColumn(accessor="seconds", verbose_name=_("Duration"), css="num", unit="s")
-    message = MessageColumn(accessor="error_text", verbose_name=_("Message"))
-
-    class Meta:
-        order_by = "-at"
-        prefix = "f-"
-        empty_text = _("No failure matches.")
+    def value_message(self, value: str) -> str:
+        return value
 
 
 class FailuresForm(TableForm):

@@ -7,15 +7,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from monitoring.access import CONNECTIONS, may
 from monitoring.collector.snapshot import Current
-from monitoring.rules.enums import PipelineStatus
-from monitoring.rules.facts import Execution, Snapshot, Verdict
+from monitoring.rules.enums import Grain, PipelineStatus
+from monitoring.rules.facts import Execution, Snapshot
 from monitoring.rules.figures import CHART_DAYS
 from monitoring.rules.running import running_now
 from monitoring.summary import charts
-from monitoring.summary.cards import cards, rolled_up_note
+from monitoring.summary.cards import cards
 from monitoring.summary.queries import (
     FAILURES_DAYS,
     DayRuns,
@@ -43,6 +44,8 @@ HISTORY_SECONDS = 60
 """Cache time of figures over days, while the snapshot stays the same."""
 
 ATTENTION_SHOWN = 5
+
+ROLLED_UP = {Grain.HOUR: _("hourly averages (roll-up)"), Grain.DAY: _("daily averages (roll-up) of UTC days")}
 
 STATUSES = (
     PipelineStatus.FAILED,
@@ -78,19 +81,18 @@ class SummaryAttention(SummaryBlock):
             "total": total,
             "more": max(0, total - ATTENTION_SHOWN),
             "judged": any(pipeline.control.is_active for pipeline in snapshot.pipelines),
-            "items": [_worded(verdict) for verdict in snapshot.verdicts[:ATTENTION_SHOWN]],
+            "items": [
+                {
+                    "severity": verdict.severity,
+                    "tone": sign_of(verdict.severity).tone,
+                    "what": verdict_clause(verdict),
+                    "since": verdict.since,
+                    "why": verdict_text(verdict),
+                    "next": verdict_next(verdict),
+                }
+                for verdict in snapshot.verdicts[:ATTENTION_SHOWN]
+            ],
         }
-
-
-def _worded(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "severity": verdict.severity,
-        "tone": sign_of(verdict.severity).tone,
-        "what": verdict_clause(verdict),
-        "since": verdict.since,
-        "why": verdict_text(verdict),
-        "next": verdict_next(verdict),
-    }
 
 
 class SummaryRunning(SummaryBlock):
@@ -115,7 +117,7 @@ class SummaryKpis(SummaryBlock):
         return {
             "cards": cards(snapshot, trend, _runs_by_day(current, snapshot), at=current.ticked_at or now, page=page),
             **choice,
-            "rolled_up": rolled_up_note(trend.grain),
+            "rolled_up": ROLLED_UP.get(trend.grain, ""),
         }
 
 
@@ -151,10 +153,11 @@ class SummaryCharts(SummaryBlock):
     def filled(self, current: Current, snapshot: Snapshot) -> dict[str, Any]:
         now, zone = snapshot.sampled_at, timezone.get_current_timezone()
         days = _runs_by_day(current, snapshot)
+        runs_chart = charts.runs_by_day_chart(days)
         volumes = _per_version(current, f"volume:{zone}", lambda: volume_by_pipeline(now, zone))
         return {
-            "runs_chart": charts.runs_by_day_chart(days),
-            "runs_rows": charts.runs_by_day_rows(days),
+            "runs_chart": runs_chart,
+            "runs_rows": charts.runs_by_day_rows(runs_chart),
             "runs_sentence": charts.runs_by_day_sentence(days),
             "volumes": volumes,
             "volume_chart": charts.volume_chart(volumes),
@@ -210,7 +213,7 @@ class SummaryPage(Page):
 
 def _per_version(current: Current, name: str, make: Callable[[], T]) -> T:
     """Call `make` once per snapshot for all users."""
-    return cached_once(f"summary:{name}:{current.version}", make, fresh=lambda _: HISTORY_SECONDS)
+    return cached_once(f"summary:{name}:{current.version}", make, fresh=lambda value: HISTORY_SECONDS)
 
 
 def _runs_by_day(current: Current, snapshot: Snapshot) -> tuple[DayRuns, ...]:
@@ -222,7 +225,7 @@ def matrix_table(request: HttpRequest, current: Current) -> tuple[MatrixForm, Ma
     """Return the form, the table of the pipelines that match it, and the number of all pipelines."""
     rows = pipeline_readings(current.snapshot)
     form = MatrixForm(request.GET, sortable=MatrixTable.sortable())
-    return form, MatrixTable(form.apply(rows), order_by=form.values.get("sort") or "name"), len(rows)
+    return form, MatrixTable(form.apply(rows), order_by=form.order), len(rows)
 
 
 def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm, FailuresTable, list[Execution]]:
@@ -231,4 +234,4 @@ def failures_table(request: HttpRequest, current: Current) -> tuple[FailuresForm
     logins = may(request.user, CONNECTIONS)
     found = _per_version(current, f"failures-{logins}", lambda: recent_failures(at, logins=logins))
     form = FailuresForm(request.GET, prefix=FailuresForm.PREFIX, sortable=FailuresTable.sortable())
-    return form, FailuresTable(form.apply(found), order_by=form.values.get("sort") or "-at"), found
+    return form, FailuresTable(form.apply(found), order_by=form.order), found

@@ -67,7 +67,6 @@ def search_field() -> forms.CharField:
 class TableForm(forms.Form):
     """A table's filters and its sort. `sortable`: the names that `sort` may hold."""
 
-    required_css_class = ""
     use_required_attribute = False
 
     sort = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
@@ -90,6 +89,11 @@ class TableForm(forms.Form):
         """The valid values."""
         self.is_valid()
         return self.cleaned_data
+
+    @property
+    def order(self) -> str | None:
+        """The valid sort, or None: the table's own order."""
+        return self.values.get("sort") or None
 
     @property
     def problems(self) -> list[str]:

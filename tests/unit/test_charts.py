@@ -44,7 +44,8 @@ def test_runs_are_stacked_by_status_and_rare_layers_come_when_needed() -> None:
 
 def test_the_table_beside_has_the_charts_numbers_newest_day_first() -> None:
     days = _days({RunStatus.SUCCESS: 1}, {RunStatus.FAILED: 2})
-    chart, rows = charts.runs_by_day_chart(days), charts.runs_by_day_rows(days)
+    chart = charts.runs_by_day_chart(days)
+    rows = charts.runs_by_day_rows(chart)
     assert [row["label"] for row in rows] == chart["labels"][::-1] == ["3 May", "2 May"]
     assert [row["numbers"] for row in rows] == [[0, 0, 2], [1, 0, 0]]
 
