@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from django import forms
 from django.urls import reverse
@@ -19,10 +18,10 @@ from monitoring.web.labels import label
 from monitoring.web.parts import pipeline_link
 from monitoring.web.problems import advice_for
 from monitoring.web.tables import (
+    EXPORT_ONLY,
     Column,
     CountColumn,
     MessageColumn,
-    PagedTable,
     PipelineColumn,
     PortalTable,
     RunIdColumn,
@@ -34,9 +33,6 @@ from monitoring.web.tables import (
 )
 
 PIPELINES_SHOWN = 3
-
-
-EXPORT_ONLY: dict[str, Any] = {"visible": False, "orderable": False}
 
 
 class FailureGroupsTable(PortalTable):
@@ -110,7 +106,8 @@ class FailureGroupsTable(PortalTable):
         return ", ".join(value)
 
 
-class GroupExecutionsTable(PagedTable):
+class GroupExecutionsTable(PortalTable):
+    presorted = True
     caption = _("Executions that failed like this")
 
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")

@@ -29,7 +29,7 @@ from monitoring.warehouse.source_rows import COLUMNS, newest_rows
 from monitoring.web import export, parts
 from monitoring.web.cache import cached_once
 from monitoring.web.problems import problem_text
-from monitoring.web.tables import Column, PagedTable
+from monitoring.web.tables import Column, PortalTable
 from monitoring.web.unmask import UnmaskView, unmasked_until
 
 KEPT_SECONDS, PROBLEM_SECONDS = 15, 5
@@ -130,7 +130,9 @@ class CellColumn(Column):
         return None if value.text is None else value.text + ("…" if value.cut else "")
 
 
-class SourceRowsTable(PagedTable):
+class SourceRowsTable(PortalTable):
+    presorted = True
+
     class Meta:
         attrs = {"class": "table table--rows"}
 

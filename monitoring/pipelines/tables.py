@@ -19,7 +19,6 @@ from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import (
     Column,
     ExecutionTable,
-    PagedTable,
     PipelineNameColumn,
     PortalTable,
     ReadingColumn,
@@ -114,7 +113,8 @@ class PipelinesTable(PortalTable):
         return parts.value(value, why=gettext("no owner is set"))
 
 
-class PipelineExecutionsTable(PagedTable, ExecutionTable):
+class PipelineExecutionsTable(ExecutionTable):
+    presorted = True
     caption = _("Table of the executions")
 
     run_id = RunIdColumn(verbose_name=_("Run"))
@@ -126,9 +126,10 @@ class PipelineExecutionsTable(PagedTable, ExecutionTable):
         row_attrs = {"data-row": lambda record: str(record.run_entity_id)}
 
 
-class TrendsTable(PagedTable):
+class TrendsTable(PortalTable):
     """One row per point. Lowest and highest are empty if the point is a single value."""
 
+    presorted = True
     figure = Column(verbose_name=_("Figure"))
     at = TimeColumn(verbose_name=_("When"))
     value = Column(verbose_name=_("Value or average"))

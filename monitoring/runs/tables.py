@@ -21,7 +21,6 @@ from monitoring.web.tables import (
     CountColumn,
     ExecutionTable,
     MessageColumn,
-    PagedTable,
     PipelineColumn,
     PortalTable,
     RunIdColumn,
@@ -33,9 +32,10 @@ from monitoring.web.tables import (
 )
 
 
-class RunsTable(PagedTable):
+class RunsTable(PortalTable):
     """Only columns with an index can be sorted."""
 
+    presorted = True
     caption = _("Runs")
 
     run_id = RunIdColumn(verbose_name=_("Run"), css="sticky")

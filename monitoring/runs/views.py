@@ -15,9 +15,9 @@ from monitoring.models import RunCopy
 from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.error_text import ErrorText
-from monitoring.rules.facts import Execution, Problem
+from monitoring.rules.facts import Execution
 from monitoring.rules.running import running_now
-from monitoring.runs.queries import RunDetail, run_detail
+from monitoring.runs.queries import RunDetail, run_detail, timeline, timeline_chart, timeline_sentence
 from monitoring.runs.tables import (
     NEWEST_FIRST,
     SORTABLE,
@@ -27,9 +27,8 @@ from monitoring.runs.tables import (
     RunsTable,
     sortable,
 )
-from monitoring.runs.timeline import timeline, timeline_chart, timeline_sentence
 from monitoring.warehouse.errors import problem_from
-from monitoring.web import errors, export, keyset, readings
+from monitoring.web import export, keyset, readings
 from monitoring.web.blocks import VERSION_HEADER, Block, Page
 from monitoring.web.cache import cached_once
 from monitoring.web.errors import NothingHere
@@ -77,12 +76,13 @@ class RunsTimeline(Block):
 
     def context(self, current: Current) -> dict[str, Any]:
         if current.snapshot is None:
-            return {"timeline": None}
-        found = timeline(current.snapshot)
+            return {}
+        bars, left_out = timeline(current.snapshot)
         return {
-            "timeline": found,
-            "timeline_chart": timeline_chart(found),
-            "timeline_sentence": timeline_sentence(found),
+            "bars": bars,
+            "left_out": left_out,
+            "chart": timeline_chart(bars, current.snapshot.sampled_at),
+            "sentence": timeline_sentence(bars),
         }
 
 
@@ -148,10 +148,7 @@ class RunBlock(Block):
     same_for_all = True
 
     def replacement(self, state: Current) -> HttpResponse | None:
-        try:
-            run_or_404(self.request, state, self.kwargs["run_id"])
-        except RunUnread as unread:
-            return errors.unread(self.request, problem_text(unread.problem))
+        run_or_404(self.request, state, self.kwargs["run_id"])
         return None
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -170,10 +167,11 @@ class RunFacts(RunBlock):
     def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
         run = detail.run
         started = {execution.entity_name for execution in run.executions}
+        orphans = [each.run.run_id for each in running_now(current.snapshot) if each.orphan] if current.snapshot else []
         return {
             "run": run,
             "not_started": [name for name in run.requested if name not in started],
-            "orphan": run.running and _is_orphan(current, run.run_id),
+            "orphan": run.running and run.run_id in orphans,
             "connections_url": around_run(run) if may(self.request.user, CONNECTIONS) else "",
         }
 
@@ -207,9 +205,9 @@ class RunPage(Page):
     def replacement(self, state: Current) -> HttpResponse | None:
         try:
             run_or_404(self.request, state, self.kwargs["run_id"])
-        except RunUnread as unread:
+        except export.Unreadable as unread:
             page = UnreadRunPage()
-            page.setup(self.request, **self.kwargs, problem=unread.problem)
+            page.setup(self.request, **self.kwargs, words=unread.words)
             return page.get(self.request)
         return None
 
@@ -225,51 +223,39 @@ class UnreadRunPage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = OPENING
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"run_id": self.kwargs["run_id"], "words": problem_text(self.kwargs["problem"])}
+        return {"run_id": self.kwargs["run_id"], "words": self.kwargs["words"]}
 
 
 class RunEntitiesExport(export.TableExport):
     def get_table(self, current: Current) -> ExecutionsTable:
         run_id = self.kwargs["run_id"]
         self.file_name, self.sampled_at = f"run-{run_id}", current.sampled_at
-        try:
-            detail = run_or_404(self.request, current, run_id)
-        except RunUnread as unread:
-            raise export.Unreadable(problem_text(unread.problem)) from unread
-        return executions_table(self.request, detail)[1]
-
-
-class RunUnread(Exception):
-    """The run is not in the copy and the warehouse cannot be read (`problem`), so it may or may not exist."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
+        return executions_table(self.request, run_or_404(self.request, current, run_id))[1]
 
 
 def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail:
     """Return the run, cached for KEPT_SECONDS or until the next sample.
 
-    Raises NothingHere if there is none, RunUnread if the warehouse cannot be read, RenderInProgress if a refresh would
-    wait for another request that reads it.
+    Raises NothingHere if there is none, Unreadable if it is not in the copy and the warehouse cannot be read,
+    RenderInProgress if a refresh would wait for another request that reads it.
     """
+    logins = may(request.user, CONNECTIONS)
+
+    def read() -> RunDetail:
+        detail = run_detail(run_id, logins=logins)
+        if detail is None:  # raised here, so that it is not cached
+            raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
+        return detail
+
     cached: dict[int, RunDetail] = request.__dict__.setdefault("_runs", {})
     if run_id not in cached:
         try:
-            logins = may(request.user, CONNECTIONS)
             key = f"run:{run_id}:{logins}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
             wait = VERSION_HEADER not in request.headers
-            cached[run_id] = cached_once(key, lambda: _read(run_id, logins), fresh=lambda _: KEPT_SECONDS, wait=wait)
+            cached[run_id] = cached_once(key, read, fresh=lambda _: KEPT_SECONDS, wait=wait)
         except Error as error:
-            raise RunUnread(problem_from(error, "dw")) from error
+            raise export.Unreadable(problem_text(problem_from(error, "dw"))) from error
     return cached[run_id]
-
-
-def _read(run_id: int, logins: bool) -> RunDetail:
-    detail = run_detail(run_id, logins=logins)
-    if detail is None:  # raised here, so that it is not cached
-        raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
-    return detail
 
 
 def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:
@@ -291,9 +277,3 @@ def _failure(execution: Execution, error: ErrorText, current: Current, *, copied
         "unread": readings.blind(current.snapshot)[1] if current.snapshot else None,
         "stayed": None if control is None or start is None else control.watermark == start,
     }
-
-
-def _is_orphan(current: Current, run_id: int) -> bool:
-    if current.snapshot is None:
-        return False
-    return any(running.run.run_id == run_id and running.orphan for running in running_now(current.snapshot))

@@ -18,6 +18,7 @@ from monitoring.web.labels import label
 from monitoring.web.problems import advice_for, problem_text
 from monitoring.web.readings import Missing, PipelineReadings, Reading
 from monitoring.web.tables import (
+    EXPORT_ONLY,
     Column,
     PipelineColumn,
     PipelineNameColumn,
@@ -75,7 +76,7 @@ class MatrixTable(PortalTable):
     watermark_state = StatusColumn(
         accessor="pipeline__watermark_state", verbose_name=_("Watermark state"), help="watermark_state"
     )
-    unread = Column(verbose_name=_("Could not be read"), accessor="name", visible=False, orderable=False)
+    unread = Column(verbose_name=_("Could not be read"), accessor="name", **EXPORT_ONLY)
     last_error = Column(
         verbose_name=_("Last error"), help="last_error", rank=lambda row: row.last_error.casefold() or None
     )

@@ -38,6 +38,8 @@ class RankedRows(TableListData):
     data: list[Any]
 
     def order_by(self, aliases: Iterable[str]) -> None:
+        if self.table.presorted:
+            return
         rows = sorted(self.data, key=self.table.key)
         for alias in reversed(list(aliases)):
             rank = self.table.columns[OrderBy(alias).bare].column.rank
@@ -124,6 +126,8 @@ class PortalTable(django_tables2.Table):
 
     key: Callable[[Any], Any]
     caption: str | Promise = ""
+    presorted: ClassVar[bool] = False
+    """True: the rows are one page of a longer list, which the database has sorted."""
     around: Callable[[Any], str] | None = None
     """Returns the URL of the connections around a failed row, "" for other rows. None: the user may not see them."""
 
@@ -139,18 +143,6 @@ class PortalTable(django_tables2.Table):
         if len(self.data) > rows:
             self.data.data = self.data.data[:rows]
             self.cut = rows
-
-
-class KeptRows(TableListData):
-    def order_by(self, aliases: Iterable[str]) -> None:
-        pass
-
-
-class PagedTable(PortalTable):
-    """A table of one page of a longer list, which the database has sorted."""
-
-    def __init__(self, rows: Iterable[Any], **kwargs: Any) -> None:
-        django_tables2.Table.__init__(self, data=KeptRows(list(rows)), **kwargs)
 
 
 ERROR_SHOWN = 80
@@ -266,10 +258,13 @@ class KindColumn(Column):
         return "" if value is None else label(value)
 
 
+EXPORT_ONLY: dict[str, Any] = {"visible": False, "orderable": False}
+
+
 class WordsColumn(Column):
     """`part` of the advice for an error (FailureWords), only in exports: the page shows it in another column."""
 
-    options: ClassVar[dict[str, Any]] = {"visible": False, "orderable": False}
+    options: ClassVar[dict[str, Any]] = EXPORT_ONLY
 
     def __init__(self, part: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

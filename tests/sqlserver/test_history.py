@@ -58,15 +58,15 @@ def test_volume_by_pipeline(portal: Portal) -> None:
 
 
 def test_timeline_and_grid(portal: Portal) -> None:
-    from monitoring.runs.timeline import timeline
+    from monitoring.runs.queries import timeline
     from monitoring.web.graphics import run_grid
 
     runs = [run["run_id"] for run in expected.runs(portal.server)]
     wanted = {row["run_entity_id"]: row for row in expected.executions(portal.server, "run_id >= ?", runs[9])}
-    bars = {bar.execution.run_entity_id: bar for bar in timeline(portal.snapshot).bars}
+    bars = {bar.execution.run_entity_id: bar for bar in timeline(portal.snapshot)[0]}
     assert set(bars) == set(wanted)
     for number, bar in bars.items():
-        assert expected.naive(bar.start) == wanted[number]["entity_started_at"]
+        assert expected.naive(bar.execution.started_at) == wanted[number]["entity_started_at"]
         assert (bar.end and expected.naive(bar.end)) == wanted[number]["entity_finished_at"]
     grid = run_grid(portal.snapshot, 30)
     assert [run.run_id for run in grid.runs] == runs[:30][::-1]
