@@ -11,8 +11,7 @@ from django.conf import settings
 
 from monitoring.collector import store
 from monitoring.collector.memory import Memory, RunFigures
-from monitoring.collector.plan import DEFAULTS, DW, OLTP
-from monitoring.collector.read import WarehouseReading
+from monitoring.collector.read import DEFAULTS, DW, OLTP, WarehouseReading
 from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ExecutionStatus, PipelineStatus, ProblemCode, WatermarkState
 from monitoring.rules.error_text import execution_errors

@@ -28,7 +28,7 @@ from monitoring.collector.lease import (
     standby_seconds,
 )
 from monitoring.collector.memory import Memory
-from monitoring.collector.plan import DW
+from monitoring.collector.read import DW
 from monitoring.collector.snapshot import Current, current
 from monitoring.collector.tick import Ticked, tick
 from monitoring.models.scope import UNLIMITED, limited_to

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from monitoring.collector.plan import DW, OLTP
-from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading
+from monitoring.collector.read import CONTRACT_TABLES, DW, OLTP, WarehouseReading, needed_indexes
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ConnectionReading, PipelineReading, Preflight, Problem
 from monitoring.rules.preflight import ObjectReading, Rights, preflight
@@ -177,11 +176,7 @@ def _contract_indexes(catalog: Catalog | Problem) -> Iterator[tuple[Table, tuple
 
 def _source_indexes(reading: WarehouseReading) -> Iterator[tuple[Table, tuple[str, ...], str]]:
     """Yield (table, columns, pipeline) of each missing index."""
-    for entity, plan in reading.plans.items():
-        if plan.source_probe is None:
-            continue
-        first, *others = plan.source_probe.chain
-        needed = [(first.table, (first.ts.name, plan.source_probe.key)), *((o.table, (o.ts.name,)) for o in others)]
-        for table, columns in needed:
+    for entity, probe in reading.source_probes.items():
+        for table, columns in needed_indexes(probe):
             if not table.is_view and not table.indexed_by(*columns):
                 yield table, columns, entity

@@ -7,11 +7,10 @@ sessions) is read once a minute, and at once when a control row names a new tabl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -19,18 +18,29 @@ from django.utils import timezone
 from etlportal.budget import budget
 from monitoring.collector.copies import copy_runs
 from monitoring.collector.memory import Memory, Structure
-from monitoring.collector.plan import DEFAULTS, DW, OLTP, Plan, planned, wanted_tables
 from monitoring.models import ConnectionLoginEvent, EtlControl, EtlRun, EtlRunEntity, PipelineSettings
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ConnectionReading, ControlRow, PipelineReading, Problem, SourceReading, TargetReading
-from monitoring.rules.preflight import Rights
 from monitoring.warehouse.audit import ControlReading, read_control, session_samples
-from monitoring.warehouse.catalog import Catalog, read_catalog
+from monitoring.warehouse.catalog import Catalog, Column, Table, read_catalog
 from monitoring.warehouse.errors import CONNECTION_CODES
-from monitoring.warehouse.names import TableName, parse_table
+from monitoring.warehouse.names import InvalidName, TableName, parse_column, parse_table
 from monitoring.warehouse.permissions import read_rights
-from monitoring.warehouse.probes import SourceProbe, probe_sources, probe_targets
+from monitoring.warehouse.probes import (
+    LOAD_TIME_COLUMNS,
+    TARGET_COLUMNS,
+    UPDATED_AT,
+    Linked,
+    SourceProbe,
+    TargetProbe,
+    joins_of,
+    probe_sources,
+    probe_targets,
+)
 from monitoring.warehouse.reader import ReadFailed, connection_reading, failed_reading, release
+
+DW, OLTP = "dw", "oltp"
+DEFAULTS = PipelineSettings()
 
 READ_SECONDS = 40.0
 """Time limit for both databases together. Must be less than lease.HANGS_SECONDS."""
@@ -52,13 +62,15 @@ TRANSIENT = frozenset({ProblemCode.LOCKED, ProblemCode.DEADLOCK, ProblemCode.NOT
 
 Answer = TypeVar("Answer")
 Probe = TypeVar("Probe")
+Parsed = TypeVar("Parsed")
+Reading = TypeVar("Reading", SourceReading, TargetReading)
 
 
 @dataclass(slots=True)
 class WarehouseReading:
     """`problem`: why the control or audit tables could not be read. `down`: databases that do not answer, and why.
 
-    `control` None: `plans` and `pipelines` are empty.
+    `control` None: the dictionaries by pipeline are empty.
     """
 
     now: datetime
@@ -66,30 +78,30 @@ class WarehouseReading:
     control: ControlReading | None = None
     problem: Problem | None = None
     copied: bool = False
-    plans: dict[str, Plan] = field(default_factory=dict)
     pipelines: dict[str, PipelineReading] = field(default_factory=dict)
+    source_probes: dict[str, SourceProbe] = field(default_factory=dict)
+    target_probes: dict[str, TargetProbe] = field(default_factory=dict)
     down: dict[str, Problem] = field(default_factory=dict)
 
 
 def read_warehouse(
     memory: Memory,
     configured: Mapping[str, PipelineSettings],
-    between: Callable[[], None],
+    between: Callable[[], None] = lambda: None,
     *,
     copying: bool = True,
-    dead: Mapping[str, Problem] = MappingProxyType({}),
 ) -> WarehouseReading:
     """Read everything once. Never raises for database failures. `between` is called between the parts.
 
-    `copying` False: nothing is written. `dead`: unreachable databases with the reason; they are not tried.
+    `copying` False: nothing is written.
     """
     with budget(READ_SECONDS):
-        alive = [alias for alias in (DW, OLTP) if alias not in dead]
-        release(*alive)
-        control, problem = (None, dead[DW]) if DW in dead else _control()
+        release(DW, OLTP)
+        found = _tried(read_control, DW)
+        control, problem = (None, found) if isinstance(found, Problem) else (found, None)
         controls = control.rows if control is not None else tuple(each.control for each in memory.previous.values())
         between()
-        structure = _structure(memory, controls, configured, problem, dead.get(OLTP))
+        structure = _structure(memory, controls, configured, problem)
         reading = WarehouseReading(
             now=control.now if control is not None else timezone.now(),
             structure=structure,
@@ -100,44 +112,24 @@ def read_warehouse(
         between()
         if control is not None:
             if copying and control.audit_problem is None:
-                _copy(memory, control, reading)
-            reading.plans = {row.entity_name: _plan(row, control, structure, configured) for row in control.rows}
+                reading.problem = _tried(copy_runs, memory, control.max_run_id, control.now)
+                reading.copied = reading.problem is None
+            _plan(reading, control, configured)
             between()
-            targets = _targets(memory, reading)
-            between()
-            sources = _sources(memory, reading)
-            reading.pipelines = {
-                name: replace(plan.reading, source=sources[name], target=targets[name])
-                for name, plan in reading.plans.items()
-            }
-        release(*alive)
+            _probe(memory, reading, between)
+        release(DW, OLTP)
         return reading
 
 
-def _control() -> tuple[ControlReading | None, Problem | None]:
+def _tried(read: Callable[..., Answer], *arguments: object) -> Answer | Problem:
     try:
-        return read_control(DW), None
+        return read(*arguments)
     except ReadFailed as failure:
-        return None, failure.problem
+        return failure.problem
 
 
 def _why(connection: ConnectionReading) -> Problem:
     return connection.problem or Problem(code=ProblemCode.UNREACHABLE)
-
-
-def _plan(
-    row: ControlRow, control: ControlReading, structure: Structure, configured: Mapping[str, PipelineSettings]
-) -> Plan:
-    own, catalogs = configured.get(row.entity_name, DEFAULTS), structure.catalogs
-    return planned(row, own, catalogs[OLTP], catalogs[DW], control.broken.get(row.entity_name))
-
-
-def _copy(memory: Memory, control: ControlReading, reading: WarehouseReading) -> None:
-    try:
-        copy_runs(memory, control.max_run_id, control.now)
-        reading.copied = True
-    except ReadFailed as failure:
-        reading.problem = failure.problem
 
 
 def _structure(
@@ -145,16 +137,18 @@ def _structure(
     controls: tuple[ControlRow, ...],
     configured: Mapping[str, PipelineSettings],
     dw_problem: Problem | None,
-    oltp_problem: Problem | None,
 ) -> Structure:
     wanted = wanted_tables(controls, configured)
     wanted[DW] |= {parse_table(name) for name in CONTRACT_TABLES}
     known = memory.structure
-    if known is not None and dw_problem is None and _still_good(known, wanted):
-        return known
-    if known is not None and not known.covers(wanted):
-        memory.retry_failing_probes()  # a mapping changed, perhaps the one that failed
-    oltp = failed_reading(OLTP, oltp_problem) if oltp_problem else connection_reading(OLTP)
+    if known is not None:
+        recent = time.monotonic() - known.at < STRUCTURE_SECONDS
+        reachable = all(each.reachable for each in known.connections.values())
+        if dw_problem is None and recent and reachable and known.covers(wanted):
+            return known
+        if not known.covers(wanted):
+            memory.retry_failing_probes()  # a mapping changed, perhaps the one that failed
+    oltp = connection_reading(OLTP)
     if dw_problem is not None and dw_problem.code in CONNECTION_CODES:
         dw = failed_reading(DW, dw_problem)
     else:
@@ -163,40 +157,17 @@ def _structure(
     memory.structure = Structure(
         at=time.monotonic(),
         connections={DW: dw, OLTP: oltp},
-        catalogs={each.alias: _catalog(each, wanted[each.alias]) for each in (dw, oltp)},
+        catalogs={
+            each.alias: _tried(read_catalog, each.alias, wanted[each.alias]) if each.reachable else _why(each)
+            for each in (dw, oltp)
+        },
         wanted=wanted,
         checked_at=timezone.now(),
         runner_at=runner_at,
         sessions_sampled_at=sampled_at,
-        rights=_rights(dw),
+        rights=_tried(read_rights, DW) if dw.reachable else None,
     )
     return memory.structure
-
-
-def _still_good(known: Structure, wanted: dict[str, set[TableName]]) -> bool:
-    return (
-        time.monotonic() - known.at < STRUCTURE_SECONDS
-        and all(each.reachable for each in known.connections.values())
-        and known.covers(wanted)
-    )
-
-
-def _catalog(connection: ConnectionReading, wanted: set[TableName]) -> Catalog | Problem:
-    if not connection.reachable:
-        return _why(connection)
-    try:
-        return read_catalog(connection.alias, wanted)
-    except ReadFailed as failure:
-        return failure.problem
-
-
-def _rights(dw: ConnectionReading) -> Rights | Problem | None:
-    if not dw.reachable:
-        return None
-    try:
-        return read_rights(dw.alias)
-    except ReadFailed as failure:
-        return failure.problem
 
 
 def _runner_sessions(dw: ConnectionReading) -> tuple[datetime | None, tuple[datetime, ...]]:
@@ -205,10 +176,9 @@ def _runner_sessions(dw: ConnectionReading) -> tuple[datetime | None, tuple[date
     Without any session of the runner no samples are returned, because its program may have another name than the
     configured one.
     """
-    try:
-        events = session_samples(dw.alias, SESSION_EVENTS) if dw.reachable else []
-    except ReadFailed:
-        events = []  # the pre-flight reports that the table cannot be read
+    events = _tried(session_samples, DW, SESSION_EVENTS) if dw.reachable else []
+    if isinstance(events, Problem):
+        return None, ()  # the pre-flight reports that the table cannot be read
     programs = tuple(name.lower() for name in settings.RUNNER_PROGRAMS)
     runners = [when for when, program in events if program.lower().startswith(programs)]
     if not runners:
@@ -217,56 +187,65 @@ def _runner_sessions(dw: ConnectionReading) -> tuple[datetime | None, tuple[date
     return max(runners), tuple(times[:SESSION_SAMPLES])
 
 
-def _targets(memory: Memory, reading: WarehouseReading) -> dict[str, TargetReading]:
-    # With a dead database no plan has a probe: its reading holds the catalog's problem.
-    probes = {name: plan.target_probe for name, plan in reading.plans.items() if plan.target_probe is not None}
-    unchanged = {name for name in probes if not _newest_is_cheap(memory, name, reading.plans[name])}
-    probes |= {name: (probes[name][0], None) for name in unchanged}
-    answers = _answers(memory, DW, probes, reading, probe_targets)
-    found: dict[str, TargetReading] = {}
-    for name, plan in reading.plans.items():
-        known, answer = plan.reading.target, answers.get(name)
-        if isinstance(answer, TargetReading):
-            newest_at = memory.previous[name].target.newest_at if name in unchanged else answer.newest_at
-            found[name] = replace(known, total=answer.total, newest_at=newest_at)
-        elif answer is not None and DW in reading.down:
-            found[name] = TargetReading(problem=reading.down[DW], is_load_time=known.is_load_time)
+def _plan(reading: WarehouseReading, control: ControlReading, configured: Mapping[str, PipelineSettings]) -> None:
+    catalogs = reading.structure.catalogs
+    for row in control.rows:
+        name = row.entity_name
+        own, broken = configured.get(name, DEFAULTS), control.broken.get(name)
+        reading.pipelines[name], source, target = planned(row, own, catalogs[OLTP], catalogs[DW], broken)
+        if source is not None:
+            reading.source_probes[name] = source
+        if target is not None:
+            reading.target_probes[name] = target
+
+
+def _probe(memory: Memory, reading: WarehouseReading, between: Callable[[], None]) -> None:
+    # With a dead database there are no probes: the readings hold the catalog's problem.
+    unchanged = {name for name in reading.target_probes if not _newest_is_cheap(memory, name, reading)}
+    due: dict[str, TargetProbe] = {
+        name: (table, None if name in unchanged else column) for name, (table, column) in reading.target_probes.items()
+    }
+    targets = _answers(memory, DW, due, reading, probe_targets)
+    between()
+    sources = _answers(
+        memory,
+        OLTP,
+        reading.source_probes,
+        reading,
+        lambda alias, probes, alone: probe_sources(alias, probes, settings.PENDING_CAP, alone),
+    )
+    for name, known in reading.pipelines.items():
+        source, target = sources.get(name), targets.get(name)
+        if isinstance(source, SourceReading):
+            exists, indexed = known.source.exists, known.source.has_watermark_index
+            source = replace(source, exists=exists, has_watermark_index=indexed)
         else:
-            found[name] = known if answer is None else replace(known, problem=answer)
-    return found
+            source = _unread(known.source, source, reading.down.get(OLTP))
+        if isinstance(target, TargetReading):
+            newest_at = memory.previous[name].target.newest_at if name in unchanged else target.newest_at
+            target = replace(known.target, total=target.total, newest_at=newest_at)
+        else:
+            target = _unread(known.target, target, reading.down.get(DW))
+        reading.pipelines[name] = replace(known, source=source, target=target)
 
 
-def _newest_is_cheap(memory: Memory, name: str, plan: Plan) -> bool:
+def _unread(known: Reading, problem: Problem | None, down: Problem | None) -> Reading:
+    """Return the reading of a table without an answer. `problem` None: it was not probed."""
+    if problem is None:
+        return known
+    return replace(known, problem=problem) if down is None else type(known)(problem=down)
+
+
+def _newest_is_cheap(memory: Memory, name: str, reading: WarehouseReading) -> bool:
     """A big target without an index on the column is scanned once per run, because only runs change it."""
-    table, column = plan.target_probe or (None, None)
+    table, column = reading.target_probes[name]
     previous = memory.previous.get(name)
-    if table is None or column is None or previous is None or previous.control != plan.reading.control:
+    if column is None or previous is None or previous.control != reading.pipelines[name].control:
         return True
     before = previous.target
     if before.problem is not None or before.newest_at is None or (before.total or 0) < BIG_TARGET_ROWS:
         return True
     return table.indexed_by(column.name) or name in memory.changed
-
-
-def _sources(memory: Memory, reading: WarehouseReading) -> dict[str, SourceReading]:
-    probes = {name: plan.source_probe for name, plan in reading.plans.items() if plan.source_probe is not None}
-    answers = _answers(memory, OLTP, probes, reading, _probe_sources)
-    found: dict[str, SourceReading] = {}
-    for name, plan in reading.plans.items():
-        known, answer = plan.reading.source, answers.get(name)
-        if isinstance(answer, SourceReading):
-            found[name] = replace(answer, exists=known.exists, has_watermark_index=known.has_watermark_index)
-        elif answer is not None and OLTP in reading.down:
-            found[name] = SourceReading(problem=reading.down[OLTP])
-        else:
-            found[name] = known if answer is None else replace(known, problem=answer)
-    return found
-
-
-def _probe_sources(
-    alias: str, probes: Mapping[str, SourceProbe], alone: frozenset[str]
-) -> dict[str, SourceReading | Problem]:
-    return probe_sources(alias, probes, settings.PENDING_CAP, alone)
 
 
 def _answers(
@@ -298,3 +277,169 @@ def _answers(
         else:
             known.pop((alias, name), None)
     return answers | found
+
+
+class CannotRead(Exception):
+    """The figures of a table cannot be read. `exists` None: could not be found out."""
+
+    def __init__(self, problem: Problem, *, exists: bool | None = True) -> None:
+        super().__init__(problem.code)
+        self.problem, self.exists = problem, exists
+
+
+def wanted_tables(
+    controls: Iterable[ControlRow], configured: Mapping[str, PipelineSettings]
+) -> dict[str, set[TableName]]:
+    """Return the tables of all pipelines by alias. Sources include the tables joined to them."""
+    wanted: dict[str, set[TableName]] = {DW: set(), OLTP: set()}
+    for control in controls:
+        own = configured.get(control.entity_name, DEFAULTS)
+        if (source := _parsed(parse_table, control.source_table)) is not None:
+            wanted[OLTP] |= {source, *(table for table, _ in joins_of(source, own.watermark_expression.strip()))}
+        if (target := _parsed(parse_table, control.target_table)) is not None:
+            wanted[DW].add(target)
+    return wanted
+
+
+def planned(
+    control: ControlRow,
+    own: PipelineSettings,
+    oltp: Catalog | Problem,
+    dw: Catalog | Problem,
+    broken: Problem | None = None,
+) -> tuple[PipelineReading, SourceProbe | None, TargetProbe | None]:
+    """Return what the catalogs tell, and the probes. A probe is None where the reading gives the problem.
+
+    `broken`: why the control row cannot be used.
+    """
+    names = (
+        _parsed(parse_table, control.source_table),
+        _parsed(parse_column, control.source_pk_column),
+        _parsed(parse_table, control.target_table),
+    )
+    source, source_probe = _source(control, own, oltp)
+    target, target_probe = _target(control, own, dw)
+    if broken is not None:
+        source, source_probe = replace(source, problem=broken), None
+    reading = PipelineReading(control=control, mapping_valid=None not in names, source=source, target=target)
+    return reading, source_probe, target_probe
+
+
+def _source(
+    control: ControlRow, own: PipelineSettings, oltp: Catalog | Problem
+) -> tuple[SourceReading, SourceProbe | None]:
+    table = None
+    try:
+        table = _found(control.source_table, oltp)
+        key = _name(control.source_pk_column)
+        probe = SourceProbe(
+            chain=_chain(table, own, oltp),
+            key=_typed(table, key, "is_number", "a number").name,
+            watermark=control.watermark,
+            cutoff_minutes=control.cutoff_minutes,
+        )
+    except CannotRead as reason:
+        return SourceReading(exists=reason.exists if table is None else True, problem=reason.problem), None
+    indexed = all(each.indexed_by(*columns) for each, columns in needed_indexes(probe))
+    return SourceReading(exists=True, has_watermark_index=indexed), probe
+
+
+def _found(text: str, catalog: Catalog | Problem) -> Table:
+    name = _parsed(parse_table, text)
+    if name is None:
+        raise CannotRead(Problem(code=ProblemCode.NAME_INVALID, detail=text[:200]), exists=False)
+    if isinstance(catalog, Problem):
+        raise CannotRead(catalog, exists=None)
+    table = catalog.find(name)
+    if table is None:
+        raise CannotRead(_missing(catalog, name), exists=_exists(catalog, name))
+    return table
+
+
+def needed_indexes(probe: SourceProbe) -> list[tuple[Table, tuple[str, ...]]]:
+    """Return (table, first columns): (ts, key) for the source, ts for each joined table."""
+    first, *others = probe.chain
+    return [(first.table, (first.ts.name, probe.key)), *((each.table, (each.ts.name,)) for each in others)]
+
+
+def _chain(source: Table, own: PipelineSettings, oltp: Catalog | Problem) -> tuple[Linked, ...]:
+    configured = own.watermark_expression.strip()
+    column = _name(configured or UPDATED_AT)
+    chain = [Linked(table=_readable(source), ts=_typed(source, column, "is_moment", "a date and time"))]
+    for name, on in joins_of(source.name, configured):
+        table = _found(str(name), oltp)
+        _present(_readable(table), on)
+        _present(chain[-1].table, on)
+        chain.append(Linked(table=table, ts=_typed(table, UPDATED_AT, "is_moment", "a date and time"), on=on))
+    return tuple(chain)
+
+
+def _target(
+    control: ControlRow, own: PipelineSettings, dw: Catalog | Problem
+) -> tuple[TargetReading, TargetProbe | None]:
+    try:
+        table = _readable(_found(control.target_table, dw))
+    except CannotRead as reason:
+        return TargetReading(exists=reason.exists, problem=reason.problem), None
+    column = _update_column(table, own.target_updated_column.strip())
+    load_time = own.target_updated_is_load_time
+    if load_time is None:
+        load_time = column is not None and column.name.casefold() in LOAD_TIME_COLUMNS
+    # A load time says nothing about latency, so the newest one is not read.
+    read = column if column is not None and column.is_moment and not load_time else None
+    return TargetReading(exists=True, is_load_time=load_time), (table, read)
+
+
+def _update_column(table: Table, configured: str) -> Column | None:
+    for name in (configured,) if configured else TARGET_COLUMNS:
+        parsed = _parsed(parse_column, name)
+        column = table.column(parsed) if parsed is not None else None
+        if column is not None:
+            return column
+    return None
+
+
+def _readable(table: Table) -> Table:
+    if not table.readable:
+        raise CannotRead(Problem(code=ProblemCode.PERMISSION_DENIED, detail=f"SELECT {table.name}"))
+    return table
+
+
+def _present(table: Table, name: str) -> Column:
+    column = table.column(name)
+    if column is None:
+        raise CannotRead(Problem(code=ProblemCode.COLUMN_MISSING, detail=f"{table.name}.{name}"[:300]))
+    return column
+
+
+def _typed(table: Table, name: str, check: Literal["is_moment", "is_number"], kind: str) -> Column:
+    column = _present(table, name)
+    if not getattr(column, check):
+        detail = f"{table.name}.{name}: {column.declared} is not {kind}"
+        raise CannotRead(Problem(code=ProblemCode.OTHER, detail=detail))
+    return column
+
+
+def _name(text: str) -> str:
+    name = _parsed(parse_column, text)
+    if name is None:
+        raise CannotRead(Problem(code=ProblemCode.NAME_INVALID, detail=text[:200]))
+    return name
+
+
+def _parsed(parse: Callable[[str], Parsed], text: str) -> Parsed | None:
+    try:
+        return parse(text)
+    except InvalidName:
+        return None
+
+
+def _missing(catalog: Catalog, name: TableName) -> Problem:
+    """Return why the table is missing: it does not exist, or its synonym does not resolve."""
+    return catalog.refused.get(name) or Problem(code=ProblemCode.OBJECT_MISSING, detail=str(name)[:300])
+
+
+def _exists(catalog: Catalog, name: TableName) -> bool | None:
+    """Return False, or None if the database behind a synonym could not be read."""
+    problem = catalog.refused.get(name)
+    return None if problem and problem.code not in (ProblemCode.OBJECT_MISSING, ProblemCode.REMOTE_SYNONYM) else False

@@ -17,9 +17,8 @@ from monitoring.collector.judge import as_last_known, as_of, judge_all, run_figu
 from monitoring.collector.lease import collecting_as
 from monitoring.collector.login_history import remember_logins
 from monitoring.collector.memory import Memory
-from monitoring.collector.plan import DW, OLTP
 from monitoring.collector.preflight import preflight_of
-from monitoring.collector.read import WarehouseReading, read_warehouse
+from monitoring.collector.read import DW, OLTP, WarehouseReading, read_warehouse
 from monitoring.collector.rollup import expire_sessions, expire_trail, prune_rollups, prune_samples, roll_up
 from monitoring.collector.snapshot import decode, encode, version_of
 from monitoring.collector.store import pipeline_settings, required_names, store_tick

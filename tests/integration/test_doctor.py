@@ -21,7 +21,6 @@ from django.utils import timezone
 
 from etlportal import environment
 from etlportal.guard import is_read
-from monitoring.collector.doctor import Doctor, read_portal
 from monitoring.management.commands import doctor
 from monitoring.models import CollectorState
 from monitoring.rules.enums import ProblemCode
@@ -78,7 +77,7 @@ def ready(warehouse: Warehouse, snapshot_stored: Any, monkeypatch: pytest.Monkey
     snapshot_stored(factories.snapshot())
     if connection.vendor != "sqlite":
         # The doctor asks a server in a thread, whose connection sees nothing of this test's transaction.
-        monkeypatch.setattr(Doctor, "_portal", lambda self, deadline: read_portal())
+        monkeypatch.setattr(doctor, "read_portal_in_time", doctor.read_portal)
     return warehouse
 
 
@@ -309,10 +308,10 @@ def test_settings_that_cannot_be_used_are_told_in_the_same_shape(
 def test_a_doctor_that_fails_is_not_ready(
     ready: Warehouse, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    def fail(self: Any) -> None:
+    def fail() -> None:
         raise TypeError("s3cret")
 
-    monkeypatch.setattr(doctor.Doctor, "examine", fail)
+    monkeypatch.setattr(doctor, "examine", fail)
     code, text = run(*arguments)
     assert code == 2
     assert "TypeError" in text and "s3cret" not in text

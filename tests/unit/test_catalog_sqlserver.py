@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.collector import plan
+from monitoring.collector import read
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.warehouse import catalog
@@ -145,14 +145,14 @@ def test_a_synonym_that_leads_nowhere(server: Any, answer: Any, code: ProblemCod
     wanted = TableName("core", "s")
     server([naming(), synonym(0, "s", "[other].[dbo].[t]")], answer)
     found = read_catalog("oltp", [wanted])
-    assert plan._missing(found, wanted).code is code
-    assert plan._exists(found, wanted) is exists
+    assert read._missing(found, wanted).code is code
+    assert read._exists(found, wanted) is exists
 
 
 def test_a_name_that_is_nothing_is_missing() -> None:
-    problem = plan._missing(Catalog(), CUSTOMERS)
+    problem = read._missing(Catalog(), CUSTOMERS)
     assert problem == Problem(code=ProblemCode.OBJECT_MISSING, detail="core.customers")
-    assert plan._exists(Catalog(), CUSTOMERS) is False
+    assert read._exists(Catalog(), CUSTOMERS) is False
 
 
 def test_a_description_follows_a_synonym(server: Any) -> None:

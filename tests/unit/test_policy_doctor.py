@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.core import checks as django_checks
 
-from monitoring.collector import doctor
-from monitoring.collector.doctor import portal_checks
+from monitoring.management.commands import doctor
+from monitoring.management.commands.doctor import portal_checks
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check, Preflight
 from monitoring.rules.preflight import CheckGroup, ObjectReading, Readiness, group_of, preflight, readiness

@@ -12,9 +12,8 @@ from django.utils import timezone, translation
 
 from etlportal.guard import is_read
 from monitoring.collector.memory import Structure
-from monitoring.collector.plan import planned, wanted_tables
 from monitoring.collector.preflight import remedies
-from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading
+from monitoring.collector.read import CONTRACT_TABLES, WarehouseReading, planned, wanted_tables
 from monitoring.management.commands.doctor import script
 from monitoring.models import PipelineSettings
 from monitoring.rules.enums import ProblemCode
@@ -84,7 +83,9 @@ def looked(
     )
     found = WarehouseReading(now=timezone.now(), structure=structure)
     for row in controls or (control(),):
-        found.plans[row.entity_name] = planned(row, PipelineSettings(), catalogs["oltp"], catalogs["dw"])
+        _, probe, _ = planned(row, PipelineSettings(), catalogs["oltp"], catalogs["dw"])
+        if probe is not None:
+            found.source_probes[row.entity_name] = probe
     return found
 
 
@@ -229,7 +230,7 @@ def _down(problem: Problem) -> WarehouseReading:
     found = looked(rights=None)
     found.structure.catalogs["oltp"] = problem
     found.structure.connections["oltp"] = make.unreachable("oltp", problem=problem)
-    found.plans.clear()
+    found.source_probes.clear()
     return found
 
 
