@@ -55,9 +55,7 @@ class SqlServer:
     vendor = "microsoft"
     join_in_order = "INNER JOIN"
     now = "SYSUTCDATETIME()"
-
-    def quote(self, name: str) -> str:
-        return bracketed(name)
+    quote = staticmethod(bracketed)
 
     def table(self, name: TableName) -> str:
         parts = (name.database, name.schema, name.table) if name.database else (name.schema, name.table)
@@ -69,7 +67,7 @@ class SqlServer:
 
     def moment(self, value: datetime, declared: str = "DATETIME2(0)") -> Sql:
         """Return `value` as a parameter of the column's own type, so that the index is seeked, not scanned."""
-        return Sql(f"CAST(%s AS {declared})", (_naive(value),))
+        return Sql(f"CAST(%s AS {declared})", (value.astimezone(UTC).replace(tzinfo=None),))
 
     def cutoff(self, minutes: int, declared: str = "DATETIME2(0)") -> Sql:
         """Return now - minutes in whole seconds, rounded down.
@@ -132,9 +130,7 @@ class Sqlite:
     # In SQLite, CROSS JOIN keeps the order of the tables, so the first one is read by its index.
     join_in_order = "CROSS JOIN"
     now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
-
-    def quote(self, name: str) -> str:
-        return double_quoted(name)
+    quote = staticmethod(double_quoted)
 
     def table(self, name: TableName) -> str:
         return f"{self.quote(name.schema)}.{self.quote(name.table)}"
@@ -144,7 +140,7 @@ class Sqlite:
 
     def moment(self, value: datetime, declared: str = "") -> Sql:
         """Return `value` as text in the stored format, so that comparing text compares times."""
-        return Sql("%s", (_naive(value).isoformat(sep=" "),))
+        return Sql("%s", (value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" "),))
 
     def cutoff(self, minutes: int, declared: str = "") -> Sql:
         return Sql(f"strftime('%%Y-%%m-%%d %%H:%%M:%%S', 'now', '{-int(minutes)} minutes')")
@@ -185,7 +181,3 @@ def utc(value: object) -> datetime | None:
     if not isinstance(value, datetime):
         raise ValueError(f"not a date and time: {value!r}")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _naive(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value

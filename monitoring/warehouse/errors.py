@@ -53,9 +53,7 @@ _OF_THE_NETWORK = frozenset({Code.UNREACHABLE, Code.ENCRYPTION})
 """Outside SQLSTATE class 08 these small numbers have other meanings."""
 
 _BY_SQLSTATE = {
-    "IM002": Code.DRIVER_MISSING,
-    "IM003": Code.DRIVER_MISSING,
-    "IM004": Code.DRIVER_MISSING,
+    **dict.fromkeys(("IM002", "IM003", "IM004"), Code.DRIVER_MISSING),
     "28000": Code.LOGIN_FAILED,
     "42S02": Code.OBJECT_MISSING,
     "42S22": Code.COLUMN_MISSING,
@@ -72,16 +70,11 @@ _BY_SQLSTATE_CONNECTING = {
 """For a state without a number, before there is a connection."""
 
 _BY_SQLITE_CODE = {
-    3: Code.PERMISSION_DENIED,  # SQLITE_PERM
-    5: Code.LOCKED,  # SQLITE_BUSY
-    6: Code.LOCKED,  # SQLITE_LOCKED
-    8: Code.PERMISSION_DENIED,  # SQLITE_READONLY
-    9: Code.TIMEOUT,  # SQLITE_INTERRUPT
-    10: Code.DATABASE_UNAVAILABLE,  # SQLITE_IOERR
-    11: Code.DATABASE_UNAVAILABLE,  # SQLITE_CORRUPT
-    14: Code.DATABASE_UNAVAILABLE,  # SQLITE_CANTOPEN
-    23: Code.PERMISSION_DENIED,  # SQLITE_AUTH
-    26: Code.DATABASE_UNAVAILABLE,  # SQLITE_NOTADB
+    **dict.fromkeys((sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH), Code.PERMISSION_DENIED),
+    **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), Code.LOCKED),
+    **dict.fromkeys((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT), Code.DATABASE_UNAVAILABLE),
+    **dict.fromkeys((sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB), Code.DATABASE_UNAVAILABLE),
+    sqlite3.SQLITE_INTERRUPT: Code.TIMEOUT,
 }
 _SQLITE_GENERIC = {
     "no such table": Code.OBJECT_MISSING,

@@ -94,20 +94,16 @@ def _parts(pattern: re.Pattern[str], text: str | None, longest: int) -> list[str
 
 
 def bracketed(name: str) -> str:
-    _refuse_control(name)
-    return "[" + name.replace("]", "]]").replace("%", "%%") + "]"
+    return _quoted(name, "[", "]")
 
 
 def double_quoted(name: str) -> str:
     """Return a name quoted for SQLite, which has no escape inside brackets."""
-    _refuse_control(name)
-    return '"' + name.replace('"', '""').replace("%", "%%") + '"'
+    return _quoted(name, '"', '"')
 
 
-def _refuse_control(name: str) -> None:
-    """Refuse the same characters in names from a catalog, which are not parsed.
-
-    The callers double `%`, because every statement goes through Django's parameter style.
-    """
+def _quoted(name: str, opening: str, closing: str) -> str:
+    """Quote a name, which may be unparsed from a catalog. `%` is doubled for Django's parameter style."""
     if not name or len(name) > MAX_PART or not name.isprintable():
         raise InvalidName(name)
+    return opening + name.replace(closing, closing * 2).replace("%", "%%") + closing

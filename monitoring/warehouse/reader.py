@@ -46,18 +46,17 @@ def rows(alias: str, sql: Sql) -> list[Row]:
     except Exception:
         kept = False  # _connect raises the same error
     try:
-        _connect(alias)
         return _fetched(alias, sql)
     except ReadFailed as failure:
         # SQLSTATE class 08 is a connection exception; IMC is the driver's failure to restore a session.
         if not kept or not (failure.problem.sqlstate or "").startswith(("08", "IMC")):
             raise
     connections[alias].close()
-    _connect(alias)
     return _fetched(alias, sql)
 
 
 def _fetched(alias: str, sql: Sql) -> list[Row]:
+    _connect(alias)
     with _failing(alias), connections[alias].cursor() as cursor:
         if sql.params:
             cursor.execute(sql.text, list[Any](sql.params))
