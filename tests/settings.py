@@ -15,9 +15,13 @@ clean_room.enter()
 
 with mock.patch.object(environ.Env, "read_env"):
     from etlportal.settings import *  # noqa: F403
-    from etlportal.settings import STATIC_ROOT, STORAGES, TEMPLATES
+    from etlportal.settings import DATABASES, STATIC_ROOT, STORAGES, TEMPLATES
 
 os.environ.pop("DATABASE_URL", None)
+
+for config in DATABASES.values():
+    if config["ENGINE"] == "etlportal.backends.embedded":
+        config["ENGINE"] = "tests.support.embedded"
 
 # No collectstatic before the tests: files are served by their own names.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

@@ -6,16 +6,14 @@ is an attached file, so the same string works here.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from django.db.backends.sqlite3 import base, creation, features, operations
+from django.db.backends.sqlite3 import base, features, operations
 
 from etlportal.backends.bounded import BoundedWrapper
 from etlportal.budget import spending, used_up
@@ -44,8 +42,6 @@ class DatabaseFeatures(features.DatabaseFeatures):
     # RETURNING takes no schema-qualified column in SQLite.
     can_return_columns_from_insert = False
     can_return_rows_from_bulk_insert = False
-    # Django's tests would check the ETL's foreign keys with a PRAGMA that the guard refuses.
-    can_defer_constraint_checks = False
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -53,28 +49,6 @@ class DatabaseOperations(operations.DatabaseOperations):
         if name.startswith("[") and name.endswith("]"):
             return name
         return super().quote_name(name)
-
-
-class DatabaseCreation(creation.DatabaseCreation):
-    """In tests: empty files with the contract's tables in a temporary folder, no migrations."""
-
-    def create_test_db(self, *args: Any, **kwargs: Any) -> str:
-        self._folder = tempfile.mkdtemp(prefix=f"etlportal-test-{self.connection.alias}-")
-        self.connection.close()
-        options = self.connection.settings_dict["OPTIONS"]
-        options["schemas"] = {name: str(Path(self._folder) / f"{name}.sqlite3") for name in options["schemas"]}
-        for name, path in options["schemas"].items():
-            create_schema(Path(path), name)
-        self.connection.ensure_connection()
-        return ":memory:"
-
-    def destroy_test_db(self, *args: Any, **kwargs: Any) -> None:
-        self.connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def test_db_signature(self) -> tuple[str, str, str, str]:
-        # Both aliases have the same empty main database, so their names tell them apart.
-        return ("", "", self.connection.settings_dict["ENGINE"], self.connection.alias)
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -97,7 +71,6 @@ class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
 
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
-    creation_class = DatabaseCreation
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
