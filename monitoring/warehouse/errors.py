@@ -11,7 +11,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -91,7 +90,7 @@ CONNECTION_CODES = frozenset(
 )
 """Problems of the whole connection, not of one statement."""
 
-_ODBC_SHAPE = re.compile(r"^[0-9A-Z]{5}$")
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 _NATIVE = re.compile(r"\((-?\d+)\)(?= \(SQL\w+\)|; ?\[|$)")
 """pyodbc writes "[state] text (native) (SQLFunction); [state] text (native)". Numbers inside the text do not count."""
 _OPENSSL = re.compile(r"\[error:([0-9A-F]{8}):")
@@ -115,7 +114,7 @@ def problem_from(error: BaseException, alias: str = "", *, connecting: bool = Fa
     # The arguments of an ODBC error are (SQLSTATE, message).
     text = error.args[1] if len(error.args) > 1 else None
     detail = scrub(text if isinstance(text, str) else str(error) or type(error).__name__, alias)
-    odbc = next((each for each in chain if _is_odbc(each)), None)
+    odbc = next((each for each in chain if len(each.args) > 1 and _SQLSTATE.fullmatch(str(each.args[0]))), None)
     if odbc is not None:
         return _from_odbc(odbc, detail, connecting or any(getattr(each, "while_connecting", False) for each in chain))
     sqlite = next((each for each in chain if isinstance(each, sqlite3.Error)), None)
@@ -152,11 +151,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         current = current.__cause__ or current.__context__
-
-
-def _is_odbc(error: BaseException) -> bool:
-    args: tuple[Any, ...] = error.args
-    return len(args) > 1 and isinstance(args[0], str) and bool(_ODBC_SHAPE.fullmatch(args[0]))
 
 
 def _from_odbc(error: BaseException, detail: str, connecting: bool) -> Problem:

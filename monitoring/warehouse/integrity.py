@@ -41,12 +41,8 @@ KEYS_AT_ONCE = 1000
 NATURAL_KEYS = {("fact", "fact_metas"): ("vendedor_id", "data_id", "tipo_periodo")}
 """Targets whose natural key is not one column that ends in _original_id (CONTRACT, "Pipelines")."""
 MEASURES = ("valor_", "quantidade_", "percentual_")
-_NUMBERS = frozenset(
-    {
-        *("TINYINT", "SMALLINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "NUMERIC"),
-        *("MONEY", "SMALLMONEY", "FLOAT", "REAL", "DOUBLE"),
-    }
-)
+_OTHER_NUMBERS = frozenset({"MONEY", "SMALLMONEY", "FLOAT", "REAL", "DOUBLE"})
+"""Besides Column.is_number."""
 _VARCHAR = frozenset({"CHAR", "VARCHAR"})
 _TEXTS = _VARCHAR | {"NCHAR", "NVARCHAR"}
 
@@ -284,7 +280,7 @@ def check_negative(target: Side, entity_name: str) -> CheckResult:
     columns = [
         column
         for column in target.table.columns.values()
-        if column.name.casefold().startswith(MEASURES) and column.declared in _NUMBERS
+        if column.name.casefold().startswith(MEASURES) and (column.is_number or column.declared in _OTHER_NUMBERS)
     ]
     if not columns:
         raise CannotAsk(Reason.NO_MEASURES)

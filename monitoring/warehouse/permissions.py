@@ -80,10 +80,6 @@ def quoted(name: str) -> str:
     return bracketed(name).replace("%%", "%")
 
 
-def quoted_table(table: TableName) -> str:
-    return f"{quoted(table.schema)}.{quoted(table.table)}"
-
-
 def use(database: str) -> str:
     return f"USE {quoted(database)};"
 
@@ -93,7 +89,7 @@ def create_index(table: TableName, columns: Iterable[str], *, online: bool) -> s
     name = "_".join(("IX", table.table, *listed))[:MAX_PART]
     keys = ", ".join(quoted(column) for column in listed)
     option = " WITH (ONLINE = ON)" if online else ""
-    return f"CREATE INDEX {quoted(name)} ON {quoted_table(table)} ({keys}){option};"
+    return f"CREATE INDEX {quoted(name)} ON {quoted(table.schema)}.{quoted(table.table)} ({keys}){option};"
 
 
 def grant_schema(schema: str, user: str) -> str:
@@ -101,7 +97,7 @@ def grant_schema(schema: str, user: str) -> str:
 
 
 def grant_object(permission: str, table: TableName, user: str) -> str:
-    return f"GRANT {permission} ON OBJECT::{quoted_table(table)} TO {quoted(user)};"
+    return f"GRANT {permission} ON OBJECT::{quoted(table.schema)}.{quoted(table.table)} TO {quoted(user)};"
 
 
 def grant(permission: str, principal: str) -> str:

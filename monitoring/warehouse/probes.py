@@ -36,7 +36,6 @@ TARGET_COLUMNS = ("data_ultima_atualizacao", "data_atualizacao")
 LOAD_TIME_COLUMNS = frozenset({"data_atualizacao"})
 """Update columns with the time of the load, not of the change in the source: they give no latency."""
 
-
 _ORDERS = (TableName("core", "orders"), "order_id")
 JOINED_SOURCES = {
     TableName("core", "order_items").key: (_ORDERS,),
