@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from demo.build import build as build_demo
+from demo.simulation import build as build_demo
 
 MINUTES_APART = 10
 ENTITIES = (

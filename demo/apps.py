@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
-
 from django.apps import AppConfig
 
 from etlportal.guard import SNAPSHOT_PROCEDURE
@@ -11,13 +9,7 @@ class DemoConfig(AppConfig):
     name = "demo"
 
     def ready(self) -> None:
+        from demo.sessions import capture_connection_snapshot
         from etlportal.backends.embedded.base import PROCEDURES
 
-        PROCEDURES[SNAPSHOT_PROCEDURE] = _capture
-
-
-def _capture(connection: sqlite3.Connection) -> None:
-    # Imported when it is needed: a web worker should not hold the demo's modules in memory.
-    from demo.sessions import capture_connection_snapshot
-
-    capture_connection_snapshot(connection)
+        PROCEDURES[SNAPSHOT_PROCEDURE] = capture_connection_snapshot

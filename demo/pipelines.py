@@ -9,44 +9,61 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+SCHEDULER = "svc_etl"
+BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
+"""Who starts a run of all pipelines, and who starts which by hand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Surrogate keys: `columns` (target to source column) of the row in `table` whose `natural_key` is `expression`."""
+    """Surrogate keys: `columns` of the row in `table` whose `natural_key` is the source's `column`.
 
-    expression: str
+    Columns are separated by blanks; "target=source" names one that is called otherwise in the target.
+    """
+
+    column: str
     table: str
     natural_key: str
-    columns: dict[str, str]
+    columns: str
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Return the target's column names and those of `table`."""
+        pairs = (column.partition("=") for column in self.columns.split())
+        return {target: source or target for target, _, source in pairs}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """One pipeline. `columns`: target column to an expression over the source, whose alias is `s`.
 
-    `pending`: common table expressions to read instead of `source`, with a `?` for the watermark's time per
-    joined table (`seeks` of them). `loaded_at`: the target column that holds the load time.
+    `unique`: the target's natural key, if it is not the first column. `pending`: common table expressions to read
+    instead of `source`, with a `?` for the watermark's time per joined table. `loaded_at`: the target column that
+    holds the load time.
     """
 
     entity: str
     source: str
     key: str
     target: str
-    natural_key: tuple[str, ...]
     columns: dict[str, str]
     lookups: tuple[Lookup, ...] = ()
+    unique: tuple[str, ...] = ()
     pending: str = ""
-    seeks: int = 0
     loaded_at: str = ""
 
     @property
+    def natural_key(self) -> tuple[str, ...]:
+        return self.unique or (next(iter(self.columns)),)
+
+    @property
     def target_columns(self) -> tuple[str, ...]:
-        looked_up = [name for lookup in self.lookups for name in lookup.columns]
+        looked_up = [name for lookup in self.lookups for name in lookup.sources]
         return (*self.columns, *looked_up, *([self.loaded_at] if self.loaded_at else []))
 
     @property
     def extract(self) -> str:
-        expressions = ", ".join([*self.columns.values(), *(lookup.expression for lookup in self.lookups)])
+        expressions = ", ".join([*self.columns.values(), *(f"s.{lookup.column}" for lookup in self.lookups)])
         return (
             f"{self.pending}SELECT s.updated_at, s.{self.key}, s.deleted_at, {expressions} "
             f"FROM {'pending' if self.pending else self.source} AS s "
@@ -57,7 +74,7 @@ class Pipeline:
     def parameters(self, watermark: tuple[Any, int], newest: Any) -> tuple[Any, ...]:
         """Return the parameters of `extract`: rows after the watermark and not newer than `newest`."""
         ts, key = watermark
-        return (*[ts] * self.seeks, ts, ts, key, newest)
+        return (*[ts] * self.pending.count("?"), ts, ts, key, newest)
 
 
 def _columns(pairs: str, **expressions: str) -> dict[str, str]:
@@ -68,8 +85,8 @@ def _columns(pairs: str, **expressions: str) -> dict[str, str]:
 _ACTIVE = "CASE WHEN s.deleted_at IS NULL THEN 1 ELSE 0 END"
 _CANCELLED = "CASE WHEN s.deleted_at IS NULL THEN 0 ELSE 1 END"
 _LATER = "CASE WHEN {0} > {1} THEN {0} ELSE {1} END"
-_REGION = {"regiao_id": "regiao_id"}
-_SELLER = {"vendedor_id": "vendedor_id", "equipe_id": "equipe_id"}
+_REGION = Lookup("region_id", "dim.DIM_REGIAO", "regiao_original_id", "regiao_id")
+_SELLER = Lookup("seller_id", "dim.DIM_VENDEDOR", "vendedor_original_id", "vendedor_id equipe_id")
 
 # Index seeks find the candidates first. Comparing the joined times of every row would scan the tables for
 # each batch.
@@ -121,37 +138,25 @@ WITH changed AS (
 
 _ALL = (
     Pipeline(
-        entity="dim_regiao",
-        source="core.regions",
-        key="region_id",
-        target="dim.DIM_REGIAO",
-        natural_key=("regiao_original_id",),
-        columns=_columns(
+        *("dim_regiao", "core.regions", "region_id", "dim.DIM_REGIAO"),
+        _columns(
             "regiao_original_id=region_id nome_regiao=region_name nome_estado=state_name "
             "sigla_estado=state_code cidade=city data_ultima_atualizacao=updated_at",
             eh_ativo=_ACTIVE,
         ),
     ),
     Pipeline(
-        entity="dim_equipe",
-        source="core.teams",
-        key="team_id",
-        target="dim.DIM_EQUIPE",
-        natural_key=("equipe_original_id",),
-        columns=_columns(
+        *("dim_equipe", "core.teams", "team_id", "dim.DIM_EQUIPE"),
+        _columns(
             "equipe_original_id=team_id nome_equipe=team_name tipo_equipe=team_type situacao=status "
             "data_ultima_atualizacao=updated_at",
             eh_ativa=_ACTIVE,
         ),
-        lookups=(Lookup("s.region_id", "dim.DIM_REGIAO", "regiao_original_id", _REGION),),
+        (_REGION,),
     ),
     Pipeline(
-        entity="dim_cliente",
-        source="core.customers",
-        key="customer_id",
-        target="dim.DIM_CLIENTE",
-        natural_key=("cliente_original_id",),
-        columns=_columns(
+        *("dim_cliente", "core.customers", "customer_id", "dim.DIM_CLIENTE"),
+        _columns(
             "cliente_original_id=customer_id nome_cliente=full_name tipo_cliente=customer_type "
             "cpf_cnpj=document_number email=email telefone=phone data_nascimento=birth_date genero=gender "
             "score_credito=credit_score endereco_completo=address_line cidade=city estado=state_code "
@@ -160,12 +165,8 @@ _ALL = (
         ),
     ),
     Pipeline(
-        entity="dim_produto",
-        source="core.products",
-        key="product_id",
-        target="dim.DIM_PRODUTO",
-        natural_key=("produto_original_id",),
-        columns=_columns(
+        *("dim_produto", "core.products", "product_id", "dim.DIM_PRODUTO"),
+        _columns(
             "produto_original_id=product_id codigo_sku=sku nome_produto=product_name categoria=category "
             "marca=brand preco_custo=cost_price preco_tabela=list_price situacao=status "
             "data_ultima_atualizacao=updated_at",
@@ -173,26 +174,18 @@ _ALL = (
         ),
     ),
     Pipeline(
-        entity="dim_vendedor",
-        source="core.sellers",
-        key="seller_id",
-        target="dim.DIM_VENDEDOR",
-        natural_key=("vendedor_original_id",),
-        columns=_columns(
+        *("dim_vendedor", "core.sellers", "seller_id", "dim.DIM_VENDEDOR"),
+        _columns(
             "vendedor_original_id=seller_id nome_vendedor=full_name cpf=document_number email=email "
             "email_pessoal=personal_email telefone_celular=phone telefone_comercial=commercial_phone "
             "data_admissao=hired_on situacao=status data_ultima_atualizacao=updated_at",
             eh_ativo=_ACTIVE,
         ),
-        lookups=(Lookup("s.team_id", "dim.DIM_EQUIPE", "equipe_original_id", {"equipe_id": "equipe_id"}),),
+        (Lookup("team_id", "dim.DIM_EQUIPE", "equipe_original_id", "equipe_id"),),
     ),
     Pipeline(
-        entity="dim_desconto",
-        source="core.discount_campaigns",
-        key="discount_id",
-        target="dim.DIM_DESCONTO",
-        natural_key=("desconto_original_id",),
-        columns=_columns(
+        *("dim_desconto", "core.discount_campaigns", "discount_id", "dim.DIM_DESCONTO"),
+        _columns(
             "desconto_original_id=discount_id codigo_campanha=campaign_code nome_campanha=campaign_name "
             "tipo_desconto=discount_type percentual_desconto=percentage data_inicio=starts_on data_fim=ends_on "
             "situacao=status data_ultima_atualizacao=updated_at",
@@ -200,70 +193,49 @@ _ALL = (
         ),
     ),
     Pipeline(
-        entity="fact_vendas",
-        source="core.order_items",
-        key="order_item_id",
-        target="fact.FACT_VENDAS",
-        natural_key=("venda_original_id",),
-        pending=_SALES,
-        seeks=2,
-        columns=_columns(
+        *("fact_vendas", "core.order_items", "order_item_id", "fact.FACT_VENDAS"),
+        _columns(
             "venda_original_id=order_item_id data_id=ordered_at quantidade_vendida=quantity "
             "valor_unitario=unit_price valor_bruto=gross valor_desconto=discount valor_liquido=net "
             "percentual_desconto=percentage situacao_pedido=status",
             eh_cancelada=_CANCELLED,
         ),
-        lookups=(
-            Lookup("s.customer_id", "dim.DIM_CLIENTE", "cliente_original_id", {"cliente_id": "cliente_id"}),
-            Lookup("s.product_id", "dim.DIM_PRODUTO", "produto_original_id", {"produto_id": "produto_id"}),
-            Lookup("s.region_id", "dim.DIM_REGIAO", "regiao_original_id", _REGION),
-            Lookup("s.seller_id", "dim.DIM_VENDEDOR", "vendedor_original_id", _SELLER),
+        (
+            Lookup("customer_id", "dim.DIM_CLIENTE", "cliente_original_id", "cliente_id"),
+            Lookup("product_id", "dim.DIM_PRODUTO", "produto_original_id", "produto_id"),
+            _REGION,
+            _SELLER,
         ),
+        pending=_SALES,
         loaded_at="data_atualizacao",
     ),
     Pipeline(
-        entity="fact_metas",
-        source="core.seller_targets_monthly",
-        key="seller_target_id",
-        target="fact.FACT_METAS",
-        natural_key=("vendedor_id", "data_id", "tipo_periodo"),
-        columns=_columns(
+        *("fact_metas", "core.seller_targets_monthly", "seller_target_id", "fact.FACT_METAS"),
+        _columns(
             "data_id=month_start tipo_periodo=period_type valor_meta=target_amount "
             "valor_realizado=achieved_amount quantidade_meta=target_quantity "
             "data_ultima_atualizacao=updated_at",
             percentual_atingido="ROUND(100.0 * s.achieved_amount / s.target_amount, 2)",
             eh_cancelada=_CANCELLED,
         ),
-        lookups=(Lookup("s.seller_id", "dim.DIM_VENDEDOR", "vendedor_original_id", _SELLER),),
+        (_SELLER,),
+        unique=("vendedor_id", "data_id", "tipo_periodo"),
     ),
     Pipeline(
-        entity="fact_descontos",
-        source="core.order_item_discounts",
-        key="order_item_discount_id",
-        target="fact.FACT_DESCONTOS",
-        natural_key=("desconto_aplicado_original_id",),
-        pending=_DISCOUNTS,
-        seeks=3,
-        columns=_columns(
+        *("fact_descontos", "core.order_item_discounts", "order_item_discount_id", "fact.FACT_DESCONTOS"),
+        _columns(
             "desconto_aplicado_original_id=order_item_discount_id percentual_desconto=percentage "
             "valor_desconto=discount_amount",
             eh_cancelada=_CANCELLED,
         ),
-        lookups=(
+        (
             Lookup(
-                "s.order_item_id",
-                "fact.FACT_VENDAS",
-                "venda_original_id",
-                {
-                    "venda_id": "venda_id",
-                    "cliente_id": "cliente_id",
-                    "produto_id": "produto_id",
-                    "data_id": "data_id",
-                    "quantidade_itens": "quantidade_vendida",
-                },
+                *("order_item_id", "fact.FACT_VENDAS", "venda_original_id"),
+                "venda_id cliente_id produto_id data_id quantidade_itens=quantidade_vendida",
             ),
-            Lookup("s.discount_id", "dim.DIM_DESCONTO", "desconto_original_id", {"desconto_id": "desconto_id"}),
+            Lookup("discount_id", "dim.DIM_DESCONTO", "desconto_original_id", "desconto_id"),
         ),
+        pending=_DISCOUNTS,
         loaded_at="data_atualizacao",
     ),
 )

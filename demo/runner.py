@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from demo.dialects import Sqlite, marks
 from demo.faults import Fault, MissingDimensionRow
 from demo.pipelines import PIPELINES, Lookup, Pipeline
+from demo.warehouse import Sqlite, marks
 from monitoring.rules.enums import ExecutionStatus, RunStatus
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,16 @@ class Runner:
         """
         controls = self._controls(only)
         started = self.clock.now()
-        run_id: int = self._retry(lambda: self._begin(started_by, list(controls)))
+        row = {
+            "entities_requested": ",".join(controls)[:500],
+            "started_by": started_by[:128],
+            "started_at": self.dialect.time(started),
+            "status": RunStatus.RUNNING.value,
+            "entities_succeeded": 0,
+            "entities_failed": 0,
+            "created_at": self.dialect.time(started),
+        }
+        run_id: int = self._retry(lambda: self._insert("audit.etl_run", "run_id", row))
         self._retry(self.capture)
         loads = [self._load(run_id, PIPELINES[entity], control, started) for entity, control in controls.items()]
         self._retry(self.capture)
@@ -76,29 +85,18 @@ class Runner:
 
     def _controls(self, only: Iterable[str] | None) -> dict[str, dict[str, Any]]:
         names = ("entity_name", "watermark_updated_at", "watermark_id", "cutoff_minutes", "batch_size")
-        cursor = self.dw.cursor()
-        cursor.execute(f"SELECT {', '.join(names)} FROM ctl.etl_control WHERE is_active = 1")
-        rows = {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
+        found = self.dw.execute(f"SELECT {', '.join(names)} FROM ctl.etl_control WHERE is_active = 1").fetchall()
+        rows = {row[0]: dict(zip(names, row, strict=True)) for row in found}
         wanted = set(only) if only is not None else set(PIPELINES)
         return {entity: rows[entity] for entity in PIPELINES if entity in rows and entity in wanted}
 
+    def _insert(self, table: str, identity: str, row: dict[str, Any]) -> int:
+        key = self.dialect.insert(self.dw, table, identity, row)
+        self.dw.commit()
+        return key
+
     def _now(self) -> Any:
         return self.dialect.time(self.clock.now())
-
-    def _begin(self, started_by: str, entities: Sequence[str]) -> int:
-        now = self._now()
-        row = {
-            "entities_requested": ",".join(entities)[:500],
-            "started_by": started_by[:128],
-            "started_at": now,
-            "status": RunStatus.RUNNING.value,
-            "entities_succeeded": 0,
-            "entities_failed": 0,
-            "created_at": now,
-        }
-        run_id = self.dialect.insert(self.dw.cursor(), "audit.etl_run", "run_id", row)
-        self.dw.commit()
-        return run_id
 
     def _load(self, run_id: int, pipeline: Pipeline, control: dict[str, Any], started: datetime) -> Load:
         """Load one pipeline and record the result.
@@ -108,17 +106,6 @@ class Runner:
         """
         load = Load(pipeline.entity, (control["watermark_updated_at"], control["watermark_id"]))
         newest = self.dialect.time(started - timedelta(minutes=control["cutoff_minutes"]))
-        run_entity_id = self._retry(lambda: self._begin_load(run_id, load))
-        try:
-            self._move(pipeline, control["batch_size"], newest, load)
-        except Exception as error:  # any error is this pipeline's failure only
-            self.dw.rollback()
-            load.error = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
-            logger.warning("run %s, %s failed: %s", run_id, load.entity, load.error)
-        self._retry(lambda: self._finish_load(run_id, run_entity_id, load))
-        return load
-
-    def _begin_load(self, run_id: int, load: Load) -> int:
         now = self._now()
         row = {
             "run_id": run_id,
@@ -133,9 +120,15 @@ class Runner:
             "created_at": now,
             "updated_at": now,
         }
-        run_entity_id = self.dialect.insert(self.dw.cursor(), "audit.etl_run_entity", "run_entity_id", row)
-        self.dw.commit()
-        return run_entity_id
+        run_entity_id = self._retry(lambda: self._insert("audit.etl_run_entity", "run_entity_id", row))
+        try:
+            self._move(pipeline, control["batch_size"], newest, load)
+        except Exception as error:  # any error is this pipeline's failure only
+            self.dw.rollback()
+            load.error = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+            logger.warning("run %s, %s failed: %s", run_id, load.entity, load.error)
+        self._retry(lambda: self._finish_load(run_id, run_entity_id, load))
+        return load
 
     def _move(self, pipeline: Pipeline, batch_size: int, newest: Any, load: Load) -> None:
         """Commit each batch before the next is read. A fault strikes the last batch."""
@@ -161,8 +154,7 @@ class Runner:
         """Record the counts. The watermark in ctl moves only after a success."""
         now = self._now()
         status = (ExecutionStatus.FAILED if load.error else ExecutionStatus.SUCCESS).value
-        cursor = self.dw.cursor()
-        cursor.execute(
+        self.dw.execute(
             "UPDATE audit.etl_run_entity SET entity_finished_at = ?, status = ?, extracted_count = ?, "
             "upserted_count = ?, soft_deleted_count = ?, watermark_to_updated_at = ?, watermark_to_id = ?, "
             "error_message = ?, updated_at = ? WHERE run_entity_id = ?",
@@ -175,14 +167,14 @@ class Runner:
             changes |= {"watermark_updated_at": updated_at, "watermark_id": key, "last_success_at": now}
         assignments = ", ".join(f"{name} = ?" for name in changes)
         sql = f"UPDATE ctl.etl_control SET {assignments} WHERE entity_name = ?"
-        cursor.execute(sql, (*changes.values(), load.entity))
+        self.dw.execute(sql, (*changes.values(), load.entity))
         self.dw.commit()
 
     def _finish(self, run_id: int, loads: Sequence[Load]) -> None:
         errors = [load.error for load in loads if load.error]
         succeeded = len(loads) - len(errors)
         status = RunStatus.SUCCESS if not errors else RunStatus.PARTIAL if succeeded else RunStatus.FAILED
-        self.dw.cursor().execute(
+        self.dw.execute(
             "UPDATE audit.etl_run SET finished_at = ?, status = ?, entities_succeeded = ?, entities_failed = ?, "
             "error_message = ? WHERE run_id = ?",
             (self._now(), status.value, succeeded, len(errors), " | ".join(errors)[:ERROR_LENGTH] or None, run_id),
@@ -191,63 +183,57 @@ class Runner:
 
     def _retry(self, record: Callable[[], Any]) -> Any:
         """Write to the audit tables with retries: a short lock must not leave a run `running`."""
-        attempt = 1
-        while True:
+        for attempt in range(1, self.retries + 1):
             try:
                 return record()
             except Exception as error:
                 self.dw.rollback()
-                if attempt >= self.retries:
+                if attempt == self.retries:
                     raise
                 logger.warning("audit tables not written (%s), attempt %d of %d", error, attempt, self.retries)
                 self.clock.sleep(attempt)
-                attempt += 1
 
 
 def extract(
     oltp: Any, dialect: Sqlite, pipeline: Pipeline, *, watermark: tuple[Any, int], newest: Any, rows: int
 ) -> list[Row]:
-    cursor = oltp.cursor()
-    cursor.execute(f"{pipeline.extract} {dialect.limit(rows)}", pipeline.parameters(watermark, newest))
-    return [tuple(row) for row in cursor.fetchall()]
+    sql = f"{pipeline.extract} {dialect.limit(rows)}"
+    return [tuple(row) for row in oltp.execute(sql, pipeline.parameters(watermark, newest)).fetchall()]
 
 
 def write(dw: Any, dialect: Sqlite, pipeline: Pipeline, rows: Sequence[Row], loaded_at: Any) -> None:
     """Upsert extracted rows into the target without a commit. Raises MissingDimensionRow."""
-    cursor = dw.cursor()
     columns, first = list(pipeline.columns), 3 + len(pipeline.columns)
     found = [
-        _look_up(cursor, pipeline, lookup, {row[first + number] for row in rows})
+        _look_up(dw, pipeline, lookup, {row[first + number] for row in rows})
         for number, lookup in enumerate(pipeline.lookups)
     ]
     values = []
     for row in rows:
-        plain = [_day(value) if name == "data_id" else value for name, value in zip(columns, row[3:first], strict=True)]
+        plain = list(row[3:first])
+        if "data_id" in columns:  # the day as a number: 20260310
+            day = columns.index("data_id")
+            plain[day] = int(str(plain[day])[:10].replace("-", ""))
         keys = [key for known, natural in zip(found, row[first:], strict=True) for key in known[natural]]
         values.append((*plain, *keys, *([loaded_at] if pipeline.loaded_at else [])))
-    cursor.executemany(dialect.upsert(pipeline.target, pipeline.target_columns, pipeline.natural_key), values)
+    dw.cursor().executemany(dialect.upsert(pipeline.target, pipeline.target_columns, pipeline.natural_key), values)
 
 
-def _look_up(cursor: Any, pipeline: Pipeline, lookup: Lookup, natural_keys: set[Any]) -> dict[Any, Row]:
+def _look_up(dw: Any, pipeline: Pipeline, lookup: Lookup, natural_keys: set[Any]) -> dict[Any, Row]:
     """Return the lookup's columns by natural key. Raises MissingDimensionRow."""
     wanted = sorted(natural_keys)
     found: dict[Any, Row] = {}
     for start in range(0, len(wanted), _LOOKUP_CHUNK):
         chunk = wanted[start : start + _LOOKUP_CHUNK]
-        cursor.execute(
-            f"SELECT {lookup.natural_key}, {', '.join(lookup.columns.values())} FROM {lookup.table} "
+        rows = dw.execute(
+            f"SELECT {lookup.natural_key}, {', '.join(lookup.sources.values())} FROM {lookup.table} "
             f"WHERE {lookup.natural_key} IN ({marks(chunk)})",
             chunk,
         )
-        found.update((row[0], tuple(row[1:])) for row in cursor.fetchall())
-    for key in wanted:
-        if key not in found:
-            raise MissingDimensionRow(
-                f"{pipeline.entity}: no row in {lookup.table} with {lookup.natural_key} = {key}; "
-                "load the dimension first"
-            )
+        found.update((row[0], tuple(row[1:])) for row in rows.fetchall())
+    if missing := [key for key in wanted if key not in found]:
+        raise MissingDimensionRow(
+            f"{pipeline.entity}: no row in {lookup.table} with {lookup.natural_key} = {missing[0]}; "
+            "load the dimension first"
+        )
     return found
-
-
-def _day(moment: Any) -> int:
-    return int(str(moment)[:10].replace("-", ""))

@@ -119,12 +119,11 @@ def _turn(number: int, turn: int) -> tuple[datetime, datetime, Session]:
 
 def capture(dw: Any, now: datetime) -> None:
     """Insert one event per open session (for EXEC audit.sp_capture_connection_snapshot). The caller commits."""
-    cursor = dw.cursor()
-    cursor.execute(
+    running = dw.execute(
         "SELECT run_id, started_at FROM audit.etl_run WHERE started_at >= ? AND status = 'running'",
         ((now - LONGEST_RUN).isoformat(sep=" ", timespec="seconds"),),
     )
-    runners = [runner_session(datetime.fromisoformat(str(started)), run_id) for run_id, started in cursor.fetchall()]
+    runners = [runner_session(datetime.fromisoformat(str(started)), run_id) for run_id, started in running.fetchall()]
     insert_events(dw, [*sessions_at(now), *runners], now)
 
 
@@ -152,7 +151,6 @@ def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
 def clean_up(dw: Any, now: datetime) -> int:
     """Delete expired events and commit (for EXEC audit.sp_connection_audit_cleanup). Return their number."""
     before = (now - timedelta(days=RETENTION_DAYS)).isoformat(sep=" ", timespec="milliseconds")
-    cursor = dw.cursor()
-    cursor.execute("DELETE FROM audit.connection_login_events WHERE event_time_utc < ?", (before,))
+    deleted = dw.execute("DELETE FROM audit.connection_login_events WHERE event_time_utc < ?", (before,)).rowcount
     dw.commit()
-    return int(cursor.rowcount)
+    return int(deleted)

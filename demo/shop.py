@@ -1,4 +1,4 @@
-"""The source shop: draws random events from PER_DAY and writes them into `core`."""
+"""The source shop: draws random EVENTS and writes them into `core`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from demo.dialects import Sqlite
+from demo.warehouse import Sqlite
 
 Row = dict[str, Any]
-
-PER_DAY = {
-    "order": 120.0,
-    "order_moves": 360.0,
-    "customer_changes": 60.0,
-    "customer_leaves": 0.7,
-    "product_appears": 2.0,
-    "product_changes": 25.0,
-    "product_leaves": 0.4,
-    "seller_changes": 4.0,
-    "team_changes": 0.3,
-    "region_changes": 0.3,
-    "campaign_appears": 0.5,
-    "target_changes": 40.0,
-    "item_removed": 5.0,
-    "discount_removed": 2.0,
-}
-"""Events on an average day. An order moves three times."""
 
 KEYS = {
     "regions": "region_id",
@@ -92,24 +74,9 @@ class Shop:
         self.bustle, self.most = bustle, most
         self.month = str(self._value("SELECT MAX(month_start) FROM core.seller_targets_monthly") or "")[:10]
         self._due = 0.0  # events, with the fraction that is left for the next step
-        self._waiting = {status: deque(self._orders(status)) for status in _NEXT}
-        self._events: dict[str, Callable[[datetime], object]] = {
-            "order": self._order,
-            "order_moves": self._order_moves,
-            "customer_changes": lambda at: self._change_some("customers", at, credit_score=rng.randint(250, 990)),
-            "customer_leaves": lambda at: self._leave("customers", at, status="INATIVO"),
-            "product_appears": self._product,
-            "product_changes": lambda at: self._change_some("products", at, list_price=self._price()),
-            "product_leaves": lambda at: self._leave("products", at, status="DESCONTINUADO"),
-            "seller_changes": lambda at: self._change_some("sellers", at, phone=self._phone()),
-            "team_changes": lambda at: self._change_some("teams", at, team_type=rng.choice(_KINDS)),
-            "region_changes": lambda at: self._change_some("regions", at, city=rng.choice(_CITIES)),
-            "campaign_appears": self._campaign,
-            "target_changes": lambda at: self._change_some(
-                "seller_targets_monthly", at, achieved_amount=round(rng.uniform(5_000, 90_000), 2)
-            ),
-            "item_removed": lambda at: self._leave("order_items", at, recent=200),
-            "discount_removed": lambda at: self._leave("order_item_discounts", at, recent=60),
+        orders = "SELECT order_id FROM core.orders WHERE status = ? ORDER BY updated_at, order_id"
+        self._waiting = {
+            status: deque(row[0] for row in oltp.execute(orders, (status,)).fetchall()) for status in _NEXT
         }
 
     def open(self, customers: int = 600, products: int = 200) -> None:
@@ -140,45 +107,39 @@ class Shop:
             return
         if to.strftime("%Y-%m-01") > self.month:
             self._month_begins(to)
-        usual = sum(PER_DAY.values()) * seconds / 86_400 * _rhythm(to) * self.bustle
+        rhythm = 1 - 0.7 * math.cos(2 * math.pi * (to.hour - 6) / 24)  # lowest at 3 in the morning in São Paulo
+        weights = [per_day for per_day, _ in EVENTS.values()]
+        usual = sum(weights) * seconds / 86_400 * rhythm * self.bustle
         self._due += usual * self.rng.uniform(0.5, 1.5)
         count = min(self.most, int(self._due))
         self._due -= int(self._due)
         moments = sorted(self.rng.randint(1, seconds) for _ in range(count))
-        kinds = self.rng.choices(list(PER_DAY), list(PER_DAY.values()), k=count)
+        kinds = self.rng.choices(list(EVENTS), weights, k=count)
         for moment, kind in zip(moments, kinds, strict=True):
             self.happen(kind, self.now + timedelta(seconds=moment))
         self.now = to
         self.oltp.commit()
 
     def happen(self, kind: str, at: datetime) -> None:
-        self._events[kind](at)
+        EVENTS[kind][1](self, at)
 
     def tell_story(self, at: datetime) -> None:
         """Import a campaign that the ETL misses every STORY_EVERY, correct it STORY_LASTS later, and commit."""
-        cursor = self.oltp.cursor()
-        cursor.execute(
+        newest = self.oltp.execute(
             "SELECT discount_id, created_at, updated_at FROM core.discount_campaigns "
             "WHERE discount_type = 'IMPORTADO' ORDER BY discount_id DESC"
-        )
-        newest = cursor.fetchone()
+        ).fetchone()
         age = at - datetime.fromisoformat(str(newest[1])) if newest else STORY_EVERY
         if newest and age >= STORY_LASTS and newest[2] < newest[1]:
             self._change("discount_campaigns", newest[0], at)
         elif age >= STORY_EVERY:
-            self.import_campaign(at)
+            # With the update time of its old system. The watermark of dim_desconto is already past that time, so the
+            # row is never loaded, and fact_descontos fails at the campaign's first discount until the row is changed.
+            campaign = self._campaign(at)
+            self._change("discount_campaigns", campaign, at - timedelta(days=90), discount_type="IMPORTADO")
+            discount = self._value("SELECT MAX(order_item_discount_id) FROM core.order_item_discounts")
+            self._change("order_item_discounts", discount, at, discount_id=campaign)
         self.oltp.commit()
-
-    def import_campaign(self, at: datetime) -> None:
-        """Import a campaign with the update time of its old system, without a commit.
-
-        The watermark of dim_desconto is already past that time, so the row is never loaded. fact_descontos fails at the
-        first discount of the campaign until the row is changed.
-        """
-        campaign = self._campaign(at)
-        self._change("discount_campaigns", campaign, at - timedelta(days=90), discount_type="IMPORTADO")
-        newest = self._value("SELECT MAX(order_item_discount_id) FROM core.order_item_discounts")
-        self._change("order_item_discounts", newest, at, discount_id=campaign)
 
     def _order(self, at: datetime) -> None:
         rng = self.rng
@@ -249,11 +210,13 @@ class Shop:
             ends_on=(at + timedelta(days=self.rng.randint(3, 30))).date().isoformat(), status="ATIVA",
         )  # fmt: skip
 
+    def _target_changes(self, at: datetime) -> None:
+        self._change_some("seller_targets_monthly", at, achieved_amount=round(self.rng.uniform(5_000, 90_000), 2))
+
     def _month_begins(self, at: datetime) -> None:
         self.month = at.strftime("%Y-%m-01")
-        cursor = self.oltp.cursor()
-        cursor.execute("SELECT seller_id FROM core.sellers WHERE deleted_at IS NULL ORDER BY seller_id")
-        for (seller_id,) in cursor.fetchall():
+        sellers = "SELECT seller_id FROM core.sellers WHERE deleted_at IS NULL ORDER BY seller_id"
+        for (seller_id,) in self.oltp.execute(sellers).fetchall():
             self._add("seller_targets_monthly", at, seller_id=seller_id, month_start=self.month, period_type="MENSAL",
                       target_amount=self.rng.randint(20, 90) * 1000, target_quantity=self.rng.randint(80, 400),
                       achieved_amount=0)  # fmt: skip
@@ -261,12 +224,12 @@ class Shop:
     def _add(self, table: str, at: datetime, **values: Any) -> int:
         moment = self.dialect.time(at)
         row = {**values, "created_at": moment, "updated_at": moment}
-        return self.dialect.insert(self.oltp.cursor(), f"core.{table}", KEYS[table], row)
+        return self.dialect.insert(self.oltp, f"core.{table}", KEYS[table], row)
 
     def _change(self, table: str, key: int, at: datetime, **values: Any) -> None:
         values["updated_at"] = self.dialect.time(at)
         sql = f"UPDATE core.{table} SET {', '.join(f'{name} = ?' for name in values)} WHERE {KEYS[table]} = ?"
-        self.oltp.cursor().execute(sql, (*values.values(), key))
+        self.oltp.execute(sql, (*values.values(), key))
 
     def _change_some(self, table: str, at: datetime, **values: Any) -> None:
         self._change(table, self._some(table, at)[KEYS[table]], at, **values)
@@ -280,34 +243,26 @@ class Shop:
         """Return a random live row that an ETL with a cutoff has already loaded."""
         key = KEYS[table]
         newest = self._value(f"SELECT MAX({key}) FROM core.{table}") or 1
-        cursor = self.oltp.cursor()
         first = self.rng.randint(max(1, newest - recent) if recent else 1, newest)
         old = self.dialect.time(at - timedelta(hours=1))
         for start, created in ((first, old), (1, old), (1, self.dialect.time(at))):
-            cursor.execute(
+            found = self.oltp.execute(
                 f"SELECT * FROM core.{table} WHERE {key} >= ? AND deleted_at IS NULL AND created_at <= ? "
                 f"ORDER BY {key} {self.dialect.limit(1)}",
                 (start, created),
             )
-            if row := cursor.fetchone():
-                return dict(zip((column[0] for column in cursor.description), row, strict=True))
+            if row := found.fetchone():
+                return dict(zip((column[0] for column in found.description), row, strict=True))
         raise LookupError(f"core.{table} has no living row")
 
-    def _orders(self, status: str) -> list[int]:
-        cursor = self.oltp.cursor()
-        cursor.execute("SELECT order_id FROM core.orders WHERE status = ? ORDER BY updated_at, order_id", (status,))
-        return [row[0] for row in cursor.fetchall()]
-
     def _value(self, sql: str) -> Any:
-        cursor = self.oltp.cursor()
-        cursor.execute(sql)
-        return cursor.fetchone()[0]
+        return self.oltp.execute(sql).fetchone()[0]
 
     def _next_number(self, table: str) -> int:
         return int(self._value(f"SELECT MAX({KEYS[table]}) FROM core.{table}") or 0) + 1
 
     def _person(self, number: int, domain: str) -> Row:
-        """Return name, document, e-mail and phone. The domains are reserved, so no mail is delivered."""
+        """The domains are reserved, so no mail is delivered."""
         first, last = self.rng.choice(_FIRST), self.rng.choice(_LAST)
         return {
             "full_name": f"{first} {last}",
@@ -323,6 +278,23 @@ class Shop:
         return round(self.rng.lognormvariate(4.3, 0.9) + 9, 2)
 
 
-def _rhythm(moment: datetime) -> float:
-    """Return the activity factor: 0.3 at 3 in the morning in São Paulo, 1.7 in the afternoon."""
-    return 1 - 0.7 * math.cos(2 * math.pi * (moment.hour - 6) / 24)
+EVENTS: dict[str, tuple[float, Callable[[Shop, datetime], object]]] = {
+    "order": (120.0, Shop._order),
+    "order_moves": (360.0, Shop._order_moves),
+    "customer_changes": (
+        60.0,
+        lambda shop, at: shop._change_some("customers", at, credit_score=shop.rng.randint(250, 990)),
+    ),
+    "customer_leaves": (0.7, lambda shop, at: shop._leave("customers", at, status="INATIVO")),
+    "product_appears": (2.0, Shop._product),
+    "product_changes": (25.0, lambda shop, at: shop._change_some("products", at, list_price=shop._price())),
+    "product_leaves": (0.4, lambda shop, at: shop._leave("products", at, status="DESCONTINUADO")),
+    "seller_changes": (4.0, lambda shop, at: shop._change_some("sellers", at, phone=shop._phone())),
+    "team_changes": (0.3, lambda shop, at: shop._change_some("teams", at, team_type=shop.rng.choice(_KINDS))),
+    "region_changes": (0.3, lambda shop, at: shop._change_some("regions", at, city=shop.rng.choice(_CITIES))),
+    "campaign_appears": (0.5, Shop._campaign),
+    "target_changes": (40.0, Shop._target_changes),
+    "item_removed": (5.0, lambda shop, at: shop._leave("order_items", at, recent=200)),
+    "discount_removed": (2.0, lambda shop, at: shop._leave("order_item_discounts", at, recent=60)),
+}
+"""Events on an average day, and what happens. An order moves three times."""

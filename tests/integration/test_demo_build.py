@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from demo.build import DAYS, SWITCHED_OFF, Built, build
-from demo.dialects import Sqlite
-from demo.files import WarehouseFiles
 from demo.pipelines import PIPELINES
 from demo.runner import extract
+from demo.simulation import DAYS, SWITCHED_OFF, build
+from demo.warehouse import EmbeddedWarehouse, Sqlite
 from monitoring.rules.enums import ErrorClass
 from monitoring.rules.error_text import parse
 
@@ -27,7 +26,8 @@ TEXT = NOW.isoformat(sep=" ")
 
 @dataclass
 class Warehouse:
-    built: Built
+    runs: int
+    executions: int
     cpu_seconds: float
     dw: sqlite3.Connection
     oltp: sqlite3.Connection
@@ -51,11 +51,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """The demo's own warehouse, once for this module."""
     folder = tmp_path_factory.mktemp("built") / "warehouse"
     before = os.times()
-    built = build(folder, NOW)
+    runs, executions = build(folder, NOW)
     after = os.times()
-    files = WarehouseFiles(folder)
+    files = EmbeddedWarehouse(folder)
     cpu = after.user - before.user + after.system - before.system
-    made = Warehouse(built, cpu, files.connect("dw"), files.connect("oltp"))
+    made = Warehouse(runs, executions, cpu, files.connect("dw"), files.connect("oltp"))
     yield made
     made.dw.close()
     made.oltp.close()
@@ -64,11 +64,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 def test_it_is_built_in_time(warehouse: Warehouse) -> None:
     """Processor time, so that a busy machine does not fail the test: about 3 s, 8 s are allowed."""
     assert warehouse.cpu_seconds < 8
-    assert (warehouse.built.runs, warehouse.built.executions) == (
+    assert (warehouse.runs, warehouse.executions) == (
         warehouse.rows("SELECT COUNT(*) FROM audit.etl_run")[0][0],
         warehouse.rows("SELECT COUNT(*) FROM audit.etl_run_entity")[0][0],
     )
-    assert warehouse.built.runs == DAYS * 48 + 1
+    assert warehouse.runs == DAYS * 48 + 1
 
 
 def test_its_history_ends_now(warehouse: Warehouse) -> None:
@@ -128,7 +128,7 @@ def test_failures_of_every_kind_are_in_the_history(warehouse: Warehouse) -> None
     }  # fmt: skip
     statuses = dict(warehouse.rows("SELECT status, COUNT(*) FROM audit.etl_run GROUP BY status"))
     assert statuses["failed"] >= 2
-    assert 0.75 < statuses["success"] / warehouse.built.runs < 0.95
+    assert 0.75 < statuses["success"] / warehouse.runs < 0.95
     ((episodes,),) = warehouse.rows(
         "SELECT COUNT(DISTINCT substr(entity_started_at, 1, 10)) FROM audit.etl_run_entity "
         "WHERE error_message LIKE '%DIM_DESCONTO%'"
@@ -201,13 +201,13 @@ def test_sessions_are_fewer_than_samples(warehouse: Warehouse) -> None:
         "SELECT COUNT(DISTINCT session_id || login_time) FROM audit.connection_login_events "
         "WHERE program_name = 'etl-runner'"
     )
-    assert runner == warehouse.built.runs
+    assert runner == warehouse.runs
 
 
 def test_no_file_is_left_beside(warehouse: Warehouse) -> None:
     (folder,) = {Path(row[2]).parent.parent for row in warehouse.oltp.execute("PRAGMA database_list") if row[2]}
     assert [path.name for path in folder.parent.iterdir()] == ["warehouse"]
-    for _, path in WarehouseFiles(folder).all().items():
+    for _, path in EmbeddedWarehouse(folder).files().items():
         connection = sqlite3.connect(path)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         connection.close()
@@ -215,7 +215,7 @@ def test_no_file_is_left_beside(warehouse: Warehouse) -> None:
 
 def dump(folder: Path) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for schema, path in WarehouseFiles(folder).all().items():
+    for schema, path in EmbeddedWarehouse(folder).files().items():
         connection = sqlite3.connect(path)
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             found[f"{schema}.{name}"] = connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
@@ -235,5 +235,5 @@ def test_building_replaces_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "w" / "dw").mkdir(parents=True)
     (tmp_path / "w" / "dw" / "ctl.sqlite3").write_text("not a database")
     build(tmp_path / "w", NOW, days=1)
-    assert WarehouseFiles(tmp_path / "w").missing() == []
+    assert EmbeddedWarehouse(tmp_path / "w").missing() == []
     assert len(dump(tmp_path / "w")["ctl.etl_control"]) == 9

@@ -18,9 +18,9 @@ from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 
 from demo import processes as processes_module
-from demo.files import exclusive
+from demo.management.commands.demo import create_demo_users, forget_copies
 from demo.processes import KeepsEnding, Processes, on_stop
-from demo.users import DemoRefused, create_demo_users, forget_copies
+from demo.warehouse import DemoRefused, exclusive
 from monitoring.models import CollectorState, RunCopy, UserPreferences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ django.setup()
 from django.db import connections
 import etlportal.wsgi, etlportal.urls, monitoring.urls
 import demo.management.commands.demo, demo.management.commands.demo_etl
-import monitoring.management.commands.collect, demo.build, demo.live
+import monitoring.management.commands.collect, demo.simulation
 for alias in connections:
     connections[alias].vendor
 print(sorted(name for name in sys.modules if name.split(".")[0] in {"pyodbc", "mssql", "mssql_python"}))

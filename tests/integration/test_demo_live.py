@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from demo.build import build
-from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.live import RealClock, embedded
+from demo.simulation import RealClock, build, run_live
+from demo.warehouse import AlreadyHeld, EmbeddedWarehouse, exclusive
 
 PACE = 400.0
 
@@ -29,16 +28,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def files(made: Path, tmp_path: Path) -> WarehouseFiles:
-    return WarehouseFiles(Path(shutil.copytree(made, tmp_path / "warehouse")))
+def files(made: Path, tmp_path: Path) -> EmbeddedWarehouse:
+    return EmbeddedWarehouse(Path(shutil.copytree(made, tmp_path / "warehouse")))
 
 
 class Background:
     """The live ETL in a thread of this process."""
 
-    def __init__(self, files: WarehouseFiles) -> None:
+    def __init__(self, files: EmbeddedWarehouse) -> None:
         self.clock = RealClock(PACE)
-        self._thread = threading.Thread(target=embedded(files, self.clock, PACE).run_forever)
+        self._thread = threading.Thread(target=run_live, args=(files, self.clock))
 
     def __enter__(self) -> Background:
         self._thread.start()
@@ -57,7 +56,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         sleep(0.02)
 
 
-def value(files: WarehouseFiles, sql: str, alias: str = "dw") -> Any:
+def value(files: EmbeddedWarehouse, sql: str, alias: str = "dw") -> Any:
     connection = files.connect(alias)
     try:
         return connection.execute(sql).fetchone()[0]
@@ -65,11 +64,11 @@ def value(files: WarehouseFiles, sql: str, alias: str = "dw") -> Any:
         connection.close()
 
 
-def runs(files: WarehouseFiles) -> int:
+def runs(files: EmbeddedWarehouse) -> int:
     return int(value(files, "SELECT COUNT(*) FROM audit.etl_run WHERE status <> 'running'"))
 
 
-def test_it_runs_again_and_again_and_the_shop_sells(files: WarehouseFiles) -> None:
+def test_it_runs_again_and_again_and_the_shop_sells(files: EmbeddedWarehouse) -> None:
     before = runs(files)
     orders = "SELECT COUNT(*) FROM core.orders"
     sold = value(files, orders, "oltp")
@@ -79,9 +78,9 @@ def test_it_runs_again_and_again_and_the_shop_sells(files: WarehouseFiles) -> No
     assert value(files, "SELECT COUNT(*) FROM audit.etl_run WHERE status = 'running'") == 0
 
 
-def test_stopping_finishes_the_run_that_is_under_way(files: WarehouseFiles) -> None:
+def test_stopping_finishes_the_run_that_is_under_way(files: EmbeddedWarehouse) -> None:
     slow = RealClock(1.0)
-    thread = threading.Thread(target=embedded(files, slow).run_forever)
+    thread = threading.Thread(target=run_live, args=(files, slow))
     thread.start()
     running = "SELECT COUNT(*) FROM audit.etl_run WHERE status = 'running'"
     until(lambda: value(files, running) == 1)
@@ -92,10 +91,10 @@ def test_stopping_finishes_the_run_that_is_under_way(files: WarehouseFiles) -> N
 
 
 def test_a_deleted_warehouse_is_reported_and_waited_for(
-    files: WarehouseFiles, caplog: pytest.LogCaptureFixture
+    files: EmbeddedWarehouse, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = files.folder.with_name("away")
-    caplog.set_level(logging.ERROR, "demo.live")
+    caplog.set_level(logging.ERROR, "demo.simulation")
     with Background(files):
         before = runs(files)
         until(lambda: runs(files) > before)
@@ -108,8 +107,8 @@ def test_a_deleted_warehouse_is_reported_and_waited_for(
     assert "demo --reset" in caplog.text
 
 
-def test_a_replaced_warehouse_is_noticed(files: WarehouseFiles, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "demo.live")
+def test_a_replaced_warehouse_is_noticed(files: EmbeddedWarehouse, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "demo.simulation")
     copy = Path(shutil.copytree(files.folder, files.folder.with_name("copy")))
     with Background(files):
         before = runs(files)
@@ -122,9 +121,9 @@ def test_a_replaced_warehouse_is_noticed(files: WarehouseFiles, caplog: pytest.L
 
 
 def test_a_locked_file_ends_nothing(
-    files: WarehouseFiles, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    files: EmbeddedWarehouse, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("demo.files.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("demo.warehouse.BUSY_SECONDS", 0.05)
     with Background(files):
         before = runs(files)
         until(lambda: runs(files) > before)
@@ -135,7 +134,7 @@ def test_a_locked_file_ends_nothing(
         blocker.close()
         before = runs(files)
         until(lambda: runs(files) > before)
-    for schema, path in files.all().items():
+    for schema, path in files.files().items():
         connection = sqlite3.connect(path)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",), schema
         connection.close()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from demo import faults
-from demo.build import VirtualClock
-from demo.files import WarehouseFiles
 from demo.pipelines import PIPELINES
 from demo.runner import ERROR_LENGTH
 from demo.sessions import capture, clean_up
+from demo.simulation import VirtualClock
+from demo.warehouse import EmbeddedWarehouse
 from tests.support.demo_warehouse import DAY, NOON, SmallWarehouse
 
 WHILE_RUNNING = ("status", "extracted_count", "watermark_from_updated_at", "watermark_to_updated_at")
@@ -370,7 +370,7 @@ def test_the_guard_of_the_portal_is_not_in_the_way(tmp_path: Path) -> None:
 
 
 def test_opening_creates_nothing(tmp_path: Path) -> None:
-    files = WarehouseFiles(tmp_path / "nowhere")
+    files = EmbeddedWarehouse(tmp_path / "nowhere")
     with pytest.raises(Exception, match=r"ctl\.sqlite3"):
         files.connect("dw")
     assert list(tmp_path.iterdir()) == []

@@ -14,13 +14,9 @@ from django.core.management import CommandError, call_command
 from sqlglot import exp
 
 import demo
-from demo.build import add_pipelines
-from demo.dialects import Sqlite
-from demo.files import WarehouseFiles
-from demo.live import LiveEtl, RealClock
 from demo.pipelines import PIPELINES
-from demo.sqlserver import MARK, odbc_text, refuse_others, target
-from demo.users import DemoRefused
+from demo.simulation import RealClock, add_pipelines, run_live
+from demo.warehouse import MARK, DemoRefused, EmbeddedWarehouse, ServerWarehouse, odbc_text, target
 from etlportal.backends.embedded.base import create_schema
 
 COMPLETE = {
@@ -64,7 +60,7 @@ def test_the_connection_is_the_runners_own() -> None:
 
 
 class Server:
-    """Answers what `refuse_others` asks."""
+    """Answers what `ServerWarehouse.admit` asks."""
 
     def __init__(
         self, *, mark: bool = True, pipelines: tuple[str, ...] = (), starters: tuple[str, ...] = (), lock: int = 0
@@ -77,12 +73,10 @@ class Server:
         }
         self.statements: list[str] = []
 
-    def cursor(self) -> Any:
-        return self
-
-    def execute(self, sql: str, params: Any = ()) -> None:
+    def execute(self, sql: str, params: Any = ()) -> Server:
         self.statements.append(sql)
         assert sql.count("?") == len(params)
+        return self
 
     def commit(self) -> None:
         self.statements.append("COMMIT")
@@ -93,7 +87,7 @@ class Server:
 
 def test_databases_of_the_demonstrations_are_taken() -> None:
     dw = Server(pipelines=tuple(PIPELINES))
-    refuse_others(dw, Server())
+    ServerWarehouse.admit(dw, Server())
     for statement in dw.statements[:3]:
         assert isinstance(sqlglot.parse_one(statement, read="tsql"), exp.Select)
 
@@ -110,7 +104,7 @@ def test_databases_of_the_demonstrations_are_taken() -> None:
 )
 def test_anybody_elses_are_refused(dw: Server, oltp: Server, why: str) -> None:
     with pytest.raises(DemoRefused, match=why):
-        refuse_others(dw, oltp)
+        ServerWarehouse.admit(dw, oltp)
 
 
 def test_the_mark_is_the_one_that_the_trials_databases_get() -> None:
@@ -118,40 +112,27 @@ def test_the_mark_is_the_one_that_the_trials_databases_get() -> None:
     assert text.count(f"@name = N'{MARK}'") == 2
 
 
-def etl(clock: RealClock, **changes: Any) -> LiveEtl:
-    parts: dict[str, Any] = {
-        "errors": (sqlite3.Error,),
-        "clock": clock,
-        "pace": 1000.0,
-        "dialect": Sqlite(),
-        "admit": lambda dw, oltp: None,
-        "check": lambda: None,
-        "sample": lambda dw: None,
-        "prune": lambda dw: None,
-    }
-    return LiveEtl(**{**parts, **changes})
-
-
 def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
     """The loop, on the embedded tables; its statements for SQL Server are tested above."""
-    files = WarehouseFiles(tmp_path / "warehouse")
-    for schema, path in files.all().items():
+    clock = RealClock(pace=1000.0)
+    samples: list[int] = []
+
+    class Sampled(EmbeddedWarehouse):
+        def sample(self, dw: Any, now: datetime) -> None:
+            samples.append(1)
+            if len(samples) == 2:  # the end of the first run
+                clock.stop()
+
+    warehouse = Sampled(tmp_path / "warehouse")
+    for schema, path in warehouse.files().items():
         create_schema(path, schema)
-    with closing(files.connect("dw")) as dw:
+    with closing(warehouse.connect("dw")) as dw:
         add_pipelines(dw, datetime.fromisoformat("2026-01-01"))
         # No cutoff: a customer who changed a minute ago is loaded before the orders that name him.
         dw.execute("UPDATE ctl.etl_control SET cutoff_minutes = 0")
         dw.commit()
-    clock = RealClock(pace=1000.0)
-    samples: list[int] = []
-
-    def sample(dw: Any) -> None:
-        samples.append(1)
-        if len(samples) == 2:  # the end of the first run
-            clock.stop()
-
-    etl(clock, connect=files.connect, sample=sample).run_forever()
-    with closing(files.connect("dw")) as dw:
+    run_live(warehouse, clock)
+    with closing(warehouse.connect("dw")) as dw:
         runs = dw.execute("SELECT status, entities_succeeded + entities_failed FROM audit.etl_run").fetchall()
         loaded = {
             name: dw.execute(f"SELECT COUNT(*) FROM {pipeline.target}").fetchone()[0]
@@ -161,14 +142,15 @@ def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
     assert loaded["dim_regiao"] == 27 and loaded["dim_cliente"] >= 600 and loaded["fact_vendas"] > 50
 
 
-def test_a_server_that_is_away_is_tried_again() -> None:
+def test_a_server_that_is_away_is_tried_again(tmp_path: Path) -> None:
     clock, tried = RealClock(pace=1000.0), []
 
-    def connect(alias: str) -> Any:
-        tried.append(alias)
-        if len(tried) == 3:
-            clock.stop()
-        raise sqlite3.OperationalError("away")
+    class Away(EmbeddedWarehouse):
+        def connect(self, alias: str, *, building: bool = False) -> Any:
+            tried.append(alias)
+            if len(tried) == 3:
+                clock.stop()
+            raise sqlite3.OperationalError("away")
 
-    etl(clock, connect=connect).run_forever()
+    run_live(Away(tmp_path), clock)
     assert tried == ["dw"] * 3

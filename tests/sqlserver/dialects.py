@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from demo.dialects import SqlServer
+from demo.warehouse import SqlServer
 from tests.support.ddl import Column, tables
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from demo.build import VirtualClock
-from demo.dialects import SqlServer
 from demo.pipelines import PIPELINES
 from demo.runner import Runner
 from demo.sessions import insert_events, runner_session, sessions_at
 from demo.shop import Shop
+from demo.simulation import VirtualClock
+from demo.warehouse import SqlServer
 from tests.sqlserver.dialects import WithoutMerge, dialect_for
 from tests.sqlserver.server import DW, EXTRAS, LOGIN, OLTP, RUNNER_PROGRAM, Server, batches, run_batch
 
@@ -106,7 +106,7 @@ class Loading:
     def _carrier(self, at: datetime) -> None:
         time = self.dialect.time(at)
         row = {"carrier_name": "Transportes", "status": "ATIVA", "created_at": time, "updated_at": time}
-        self.dialect.insert(self.oltp.cursor(), "core.carriers", "carrier_id", row)
+        self.dialect.insert(self.oltp, "core.carriers", "carrier_id", row)
 
     def pause(self, until: datetime) -> None:
         """Nothing changes until then: what was due in between happens at its end."""

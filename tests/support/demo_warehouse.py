@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from demo.build import VirtualClock
-from demo.dialects import Sqlite
 from demo.faults import Fault
-from demo.files import WarehouseFiles
 from demo.runner import Runner
+from demo.simulation import VirtualClock
+from demo.warehouse import EmbeddedWarehouse, Sqlite
 from etlportal.backends.embedded.base import create_schema
 from tests.support.warehouse import PIPELINES
 
@@ -25,8 +24,8 @@ class SmallWarehouse:
     """`core` rows by hand, nine control rows, a virtual clock at noon. Times are naive UTC."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = WarehouseFiles(folder)
-        for schema, path in self.files.all().items():
+        self.files = EmbeddedWarehouse(folder)
+        for schema, path in self.files.files().items():
             create_schema(path, schema)
         self.dw = self.files.connect("dw")
         self.oltp = self.files.connect("oltp")

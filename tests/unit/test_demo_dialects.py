@@ -9,8 +9,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from demo.dialects import Sqlite, SqlServer
 from demo.pipelines import PIPELINES, Pipeline
+from demo.warehouse import Sqlite, SqlServer
 from tests.support import ddl
 
 AT = datetime.fromisoformat("2026-03-10 12:00:00.900000")
@@ -61,8 +61,9 @@ class Cursor:
     def __init__(self) -> None:
         self.executed: list[tuple[str, Any]] = []
 
-    def execute(self, sql: str, params: Any) -> None:
+    def execute(self, sql: str, params: Any) -> Cursor:
         self.executed.append((sql, params))
+        return self
 
     def fetchone(self) -> tuple[int]:
         return (8,)

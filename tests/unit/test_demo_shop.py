@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.dialects import Sqlite
-from demo.files import WarehouseFiles
-from demo.shop import KEYS, PER_DAY, STORY_EVERY, STORY_LASTS, Shop
+from demo.shop import EVENTS, KEYS, STORY_EVERY, STORY_LASTS, Shop
+from demo.warehouse import EmbeddedWarehouse, Sqlite
 from etlportal.backends.embedded.base import create_schema
 
 START = datetime.fromisoformat("2026-03-09 03:00")
@@ -21,7 +20,7 @@ START = datetime.fromisoformat("2026-03-09 03:00")
 
 @pytest.fixture
 def oltp(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    files = WarehouseFiles(tmp_path)
+    files = EmbeddedWarehouse(tmp_path)
     create_schema(files.path("oltp", "core"), "core")
     connection = files.connect("oltp", building=True)
     yield connection
@@ -51,7 +50,7 @@ def test_inserts_updates_and_soft_deletes(oltp: sqlite3.Connection) -> None:
     assert not count(oltp, "orders", "updated_at > '2026-03-15 03:00:00'")
 
 
-@pytest.mark.parametrize("kind", PER_DAY)
+@pytest.mark.parametrize("kind", EVENTS)
 def test_everything_that_may_happen_changes_something(oltp: sqlite3.Connection, kind: str) -> None:
     shop = opened(oltp, bustle=8)
     shop.advance(START + timedelta(hours=12))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -13,28 +14,27 @@ from argparse import ArgumentParser
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group as AuthGroup
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
 
-from demo.build import DAYS, build
-from demo.files import AlreadyHeld, WarehouseFiles, exclusive
 from demo.processes import WINDOWS, KeepsEnding, Processes, on_stop
-from demo.users import (
-    PASSWORD,
-    DemoRefused,
-    create_demo_users,
-    forget_copies,
-    forget_everything,
-    refuse_real_warehouse,
-)
+from demo.simulation import DAYS, build
+from demo.warehouse import AlreadyHeld, DemoRefused, EmbeddedWarehouse, exclusive, refuse_real_warehouse
+from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
+from monitoring.rules.enums import Group
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
+PASSWORD = "demo"  # noqa: S105 # nosec B105 - public on purpose: it opens the pretended warehouse only
 
 
 class Command(BaseCommand):
@@ -70,20 +70,21 @@ class Command(BaseCommand):
 
     def _prepare(self, reset: bool) -> None:
         """Migrate, create the users, build a missing warehouse, and collect static files that changed."""
-        files = WarehouseFiles(settings.DATA_DIR / "warehouse")
+        warehouse = EmbeddedWarehouse(settings.DATA_DIR / "warehouse")
         if reset:
             self._say("Starting afresh.")
-            forget_everything(files.folder)
+            _forget_everything(warehouse.folder)
         call_command("migrate", verbosity=0, interactive=False)
         create_demo_users()
-        if missing := files.missing():
-            if files.folder.exists():
+        if missing := warehouse.missing():
+            if warehouse.folder.exists():
                 self._say(f"The embedded warehouse lacks {', '.join(missing)}: building another.")
             else:
                 self._say(f"Building the embedded warehouse with {DAYS} days of history ...")
-            built = build(files.folder, datetime.now(UTC).replace(tzinfo=None))
+            began = perf_counter()
+            runs, executions = build(warehouse.folder, datetime.now(UTC).replace(tzinfo=None))
             forget_copies()
-            self._say(f"Built in {built.seconds:.1f} s: {built.runs:,} runs, {built.executions:,} executions.")
+            self._say(f"Built in {perf_counter() - began:.1f} s: {runs:,} runs, {executions:,} executions.")
         _gather_static_files()
 
     def _run(self, port: int, pace: float, stopped: threading.Event) -> None:
@@ -100,7 +101,10 @@ class Command(BaseCommand):
         )
         try:
             if self._wait_until_ready(processes, port, stopped):
-                self._welcome(port)
+                names = ", ".join(create_demo_users())
+                self._say(f"\n  ETL Portal:  http://{HOST}:{port}/")
+                self._say(f"  Users:       {names} (password: {PASSWORD})")
+                self._say("  Ctrl-C ends it.\n")
                 processes.watch(stopped)
         finally:
             processes.stop()
@@ -117,12 +121,6 @@ class Command(BaseCommand):
             if monotonic() > deadline:
                 raise CommandError(f"The web server does not answer after {READY_SECONDS:g} s.")
         return True
-
-    def _welcome(self, port: int) -> None:
-        names = ", ".join(create_demo_users())
-        self._say(f"\n  ETL Portal:  http://{HOST}:{port}/")
-        self._say(f"  Users:       {names} (password: {PASSWORD})")
-        self._say("  Ctrl-C ends it.\n")
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
@@ -178,3 +176,37 @@ def _gather_static_files() -> None:
         return
     call_command("collectstatic", interactive=False, verbosity=0, clear=True)
     stamp.write_text(digest.hexdigest())
+
+
+def create_demo_users() -> list[str]:
+    refuse_real_warehouse()
+    names = [group.value for group in Group]
+    users = get_user_model().objects
+    missing = sorted(set(names) - set(users.values_list("username", flat=True)), key=names.index)
+    hashed = make_password(PASSWORD) if missing else ""  # once: a hash takes half a second
+    for name in missing:
+        admin = name == Group.ADMIN.value
+        with transaction.atomic():
+            user = users.create(
+                username=name, email=f"{name}@example.com", password=hashed, is_staff=admin, is_superuser=admin
+            )
+            user.groups.add(AuthGroup.objects.get_or_create(name=name)[0])
+    return names
+
+
+def forget_copies() -> None:
+    """Delete all copies: a new warehouse restarts run ids at 1. Raises DemoRefused over a real warehouse."""
+    refuse_real_warehouse()
+    for model in (CollectorState, PipelineSample, PipelineRollup, RunEntityCopy, RunCopy):
+        model._base_manager.all().delete()
+
+
+def _forget_everything(warehouse: Path) -> None:
+    """Delete the embedded warehouse and a SQLite `default`."""
+    shutil.rmtree(warehouse, ignore_errors=True)
+    if connection.vendor != "sqlite":
+        return  # the copies are forgotten when the new warehouse is built
+    name = Path(str(connection.settings_dict["NAME"]))
+    connection.close()
+    for suffix in ("", "-wal", "-shm"):
+        name.with_name(name.name + suffix).unlink(missing_ok=True)

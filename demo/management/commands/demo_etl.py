@@ -7,10 +7,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from demo.files import AlreadyHeld, WarehouseFiles, exclusive
-from demo.live import RealClock, embedded
 from demo.processes import on_stop
-from demo.users import DemoRefused, refuse_real_warehouse
+from demo.simulation import RealClock, run_live
+from demo.warehouse import (
+    AlreadyHeld,
+    DemoRefused,
+    EmbeddedWarehouse,
+    ServerWarehouse,
+    exclusive,
+    refuse_real_warehouse,
+)
 
 
 class Command(BaseCommand):
@@ -32,20 +38,13 @@ class Command(BaseCommand):
         clock = RealClock(pace)
         try:
             with on_stop(clock.stop):
-                self._on_server(clock, pace) if sqlserver else self._embedded(clock, pace)
+                if sqlserver:
+                    run_live(ServerWarehouse(os.environ, settings.DATA_DIR / "odbc"), clock)
+                    return
+                refuse_real_warehouse()
+                with exclusive(settings.DATA_DIR / "demo-etl.lock"):
+                    run_live(EmbeddedWarehouse(settings.DATA_DIR / "warehouse"), clock)
         except DemoRefused as error:
             raise CommandError(str(error)) from error
-
-    def _embedded(self, clock: RealClock, pace: float) -> None:
-        files = WarehouseFiles(settings.DATA_DIR / "warehouse")
-        refuse_real_warehouse()
-        try:
-            with exclusive(settings.DATA_DIR / "demo-etl.lock"):
-                embedded(files, clock, pace).run_forever()
         except AlreadyHeld as error:
-            raise CommandError(f"Another demo ETL runs over {files.folder}.") from error
-
-    def _on_server(self, clock: RealClock, pace: float) -> None:
-        from demo.sqlserver import on_server  # imports the SQL Server backend
-
-        on_server(os.environ, settings.DATA_DIR / "odbc", clock, pace).run_forever()
+            raise CommandError(f"Another demo ETL runs over {settings.DATA_DIR / 'warehouse'}.") from error
