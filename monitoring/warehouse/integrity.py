@@ -216,8 +216,7 @@ def check_soft_delete(source: Side, target: Side, watermark: Watermark) -> Check
     if len(target.key) != 1:
         raise CannotAsk(Reason.COMPOSITE_KEY)
     gone = source.ask(_deleted(source, deleted, watermark))
-    key = target.key[0]
-    name = target.dialect.quote(key.name)
+    key, name = target.key[0], target.listed(target.key)
     still: list[Row] = []
     for start in range(0, min(len(gone), DELETED_CAP), KEYS_AT_ONCE):
         keys = [row[0] for row in gone[start : min(start + KEYS_AT_ONCE, DELETED_CAP)]]
@@ -257,17 +256,14 @@ def check_required_null(target: Side, entity_name: str) -> CheckResult:
     Foreign keys are the columns that end in _id, without the fact's own two keys. A foreign key may be part of the
     natural key. A column that is unique by itself is the row's own key.
     """
-    _refuse_others(target, entity_name)
     alone = {keys[0] for keys in target.table.unique if len(keys) == 1}
-    columns = [
-        column
-        for folded, column in target.table.columns.items()
-        if (lower := column.name.casefold()).endswith("_id")
-        and not lower.endswith("_original_id")
-        and folded not in alone
-    ]
-    if not columns:
-        raise CannotAsk(Reason.NO_REQUIRED_KEYS)
+
+    def required(column: Column) -> bool:
+        name = column.name.casefold()
+        own = name.endswith("_original_id") or target.table.fold(column.name) in alone
+        return name.endswith("_id") and not own
+
+    columns = _fact_columns(target, entity_name, required, Reason.NO_REQUIRED_KEYS)
     nullable = [column for column in columns if column.nullable]
     if not nullable:
         return policy.guaranteed(CheckCode.FACT_REQUIRED_NULL, _names(columns))
@@ -276,21 +272,21 @@ def check_required_null(target: Side, entity_name: str) -> CheckResult:
 
 
 def check_negative(target: Side, entity_name: str) -> CheckResult:
-    _refuse_others(target, entity_name)
-    columns = [
-        column
-        for column in target.table.columns.values()
-        if column.name.casefold().startswith(MEASURES) and (column.is_number or column.declared in _OTHER_NUMBERS)
-    ]
-    if not columns:
-        raise CannotAsk(Reason.NO_MEASURES)
+    def measure(column: Column) -> bool:
+        return column.name.casefold().startswith(MEASURES) and (column.is_number or column.declared in _OTHER_NUMBERS)
+
+    columns = _fact_columns(target, entity_name, measure, Reason.NO_MEASURES)
     texts = _wrong(target, columns, "< 0", lambda value: value is not None and value < 0)
     return policy.found(CheckCode.FACT_NEGATIVE, texts, _names(columns), looked_at=target.cut_at)
 
 
-def _refuse_others(target: Side, entity_name: str) -> None:
+def _fact_columns(target: Side, entity_name: str, wanted: Callable[[Column], bool], missing: Reason) -> list[Column]:
     if target.table.name.schema.casefold() != "fact" and not entity_name.casefold().startswith("fact"):
         raise CannotAsk(Reason.NOT_A_FACT)
+    columns = [column for column in target.table.columns.values() if wanted(column)]
+    if not columns:
+        raise CannotAsk(missing)
+    return columns
 
 
 def _wrong(target: Side, columns: Sequence[Column], condition: str, wrong: Callable[..., bool]) -> list[str]:
