@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from statistics import fmean
 
-from monitoring.rules.alerts import pipeline_verdicts
+from monitoring.rules.alerts import pipeline_verdicts, worst_first
 from monitoring.rules.enums import PipelineStatus, SentenceCode, Severity
 from monitoring.rules.facts import (
     Count,
@@ -25,8 +27,6 @@ from monitoring.rules.facts import (
 from monitoring.rules.figures import figures, usable
 from monitoring.rules.status import pipeline_status, watermark_state
 
-NO_THRESHOLDS_CHANGED = Thresholds()
-
 
 def judged(
     reading: PipelineReading,
@@ -34,7 +34,7 @@ def judged(
     newest: Execution | None,
     history: History,
     now: datetime,
-    thresholds: Thresholds = NO_THRESHOLDS_CHANGED,
+    thresholds: Thresholds,
     owner: str = "",
     required: bool = False,
     newest_read: bool = True,
@@ -58,6 +58,10 @@ def judged(
 
 
 ALERTING = frozenset({Severity.WARNING, Severity.CRITICAL})
+
+
+def needs_attention(pipeline: Pipeline) -> bool:
+    return any(verdict.severity in ALERTING for verdict in pipeline.verdicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +97,13 @@ def overview(
     """
     known = pipelines or ()
     active = [pipeline for pipeline in known if pipeline.control.is_active]
-    worst = _worst_lag(active)
+    lags = [(lag, pipeline.name) for pipeline in active if (lag := pipeline.figures.served_lag_seconds) is not None]
+    worst_lag, worst_name = max(lags, key=itemgetter(0), default=(None, ""))
     latencies = usable(pipeline.figures.latency_seconds for pipeline in active)
+    speeds = [upserted / max(1.0, seconds) for upserted, seconds in throughputs or () if upserted > 0 and seconds >= 0]
+    # A pipeline that cannot be judged does not comply.
+    healthy = sum(pipeline.severity is Severity.OK for pipeline in active)
+    statuses = Counter(pipeline.status for pipeline in known)
     return Overview(
         active=None if pipelines is None else len(active),
         pipelines=None if pipelines is None else len(known),
@@ -106,65 +115,30 @@ def overview(
         partial_24h=day.partial if day else None,
         last_run=last_run,
         coverage_percent=_coverage(known),
-        eligible_total=_total([pipeline.source.eligible for pipeline in known]),
-        cooling_total=_total([pipeline.source.cooling for pipeline in known]),
+        eligible_total=_total(pipeline.source.eligible for pipeline in known),
+        cooling_total=_total(pipeline.source.cooling for pipeline in known),
         mean_latency_seconds=fmean(latencies) if latencies else None,
-        worst_lag_seconds=worst[0] if worst else None,
-        worst_lag_entity=worst[1] if worst else "",
-        mean_throughput_24h=_mean_throughput(throughputs),
-        by_status=() if pipelines is None else tuple((status, _count(known, status)) for status in PipelineStatus),
-        sla_percent=_compliance(active),
+        worst_lag_seconds=worst_lag,
+        worst_lag_entity=worst_name,
+        mean_throughput_24h=fmean(speeds) if speeds else None,
+        by_status=() if pipelines is None else tuple((status, statuses[status]) for status in PipelineStatus),
+        sla_percent=100 * healthy / len(active) if active else None,
         unread=tuple(pipeline.name for pipeline in known if _unread(pipeline)),
     )
 
 
-def needs_attention(pipeline: Pipeline) -> bool:
-    return any(verdict.severity in ALERTING for verdict in pipeline.verdicts)
-
-
 def _coverage(pipelines: Sequence[Pipeline]) -> float | None:
     """Sum of target totals / sum of source totals over the pipelines that have both, in percent."""
-    both = [
-        (pipeline.source.total, pipeline.target.total)
-        for pipeline in pipelines
-        if pipeline.source.total is not None and pipeline.target.total is not None
-    ]
-    source = sum(pair[0] for pair in both)
-    return 100 * sum(pair[1] for pair in both) / source if source > 0 else None
+    totals = [(pipeline.source.total, pipeline.target.total) for pipeline in pipelines]
+    both = [(source, target) for source, target in totals if source is not None and target is not None]
+    rows = sum(source for source, _ in both)
+    return 100 * sum(target for _, target in both) / rows if rows > 0 else None
 
 
-def _total(counts: Sequence[Count | None]) -> Count | None:
+def _total(counts: Iterable[Count | None]) -> Count | None:
     """Sum what is known, at least that many when one was capped; None when nothing is known."""
     known = [count for count in counts if count is not None]
-    if not known:
-        return None
-    return Count(sum(count.value for count in known), any(count.capped for count in known))
-
-
-def _worst_lag(active: Sequence[Pipeline]) -> tuple[float, str] | None:
-    lags = [
-        (pipeline.figures.served_lag_seconds, pipeline.name)
-        for pipeline in active
-        if pipeline.figures.served_lag_seconds is not None
-    ]
-    return max(lags, key=lambda pair: pair[0], default=None)
-
-
-def _mean_throughput(rows: Iterable[tuple[int, float]] | None) -> float | None:
-    """Mean of upserted / max(1, seconds) over those that moved rows; None when none did."""
-    speeds = [upserted / max(1.0, seconds) for upserted, seconds in rows or () if upserted > 0 and seconds >= 0]
-    return fmean(speeds) if speeds else None
-
-
-def _compliance(active: Sequence[Pipeline]) -> float | None:
-    """Active pipelines without an open alert / active, in percent; one that cannot be judged does not comply."""
-    if not active:
-        return None
-    return 100 * sum(pipeline.severity is Severity.OK for pipeline in active) / len(active)
-
-
-def _count(pipelines: Sequence[Pipeline], status: PipelineStatus) -> int:
-    return sum(pipeline.status is status for pipeline in pipelines)
+    return Count(sum(each.value for each in known), any(each.capped for each in known)) if known else None
 
 
 def _unread(pipeline: Pipeline) -> bool:
@@ -200,71 +174,54 @@ def verdict_sentence(snapshot: Snapshot | None, *, stale: bool = False) -> Sente
     if snapshot is None:
         return Sentence(code=SentenceCode.NOTHING_SAMPLED, severity=Severity.UNKNOWN)
     active = [pipeline for pipeline in snapshot.pipelines if pipeline.control.is_active]
+    attention = [pipeline for pipeline in active if needs_attention(pipeline)]
+    counted = Sentence(
+        code=SentenceCode.ALL_WELL,
+        severity=Severity.OK,
+        attention=len(attention),
+        unknown=sum(pipeline.severity is Severity.UNKNOWN for pipeline in active),
+        active=len(active),
+        worst=worst_first(worst_first(pipeline.verdicts)[0] for pipeline in attention)[:WORST_NAMED],
+    )
+    unsure = replace(counted, severity=Severity.UNKNOWN)
     if stale:
-        return _say(SentenceCode.STALE, Severity.UNKNOWN, active, since=snapshot.sampled_at)
+        return replace(unsure, code=SentenceCode.STALE, since=snapshot.sampled_at)
     down = [reading for reading in snapshot.connections if not reading.reachable]
     if down:
-        return _say(
-            SentenceCode.UNREACHABLE,
-            Severity.CRITICAL,
-            active,
+        return replace(
+            counted,
+            code=SentenceCode.UNREACHABLE,
+            severity=Severity.CRITICAL,
             since=snapshot.stale_since,
             names=tuple(reading.alias for reading in down),
             problem=down[0].problem,
         )
     if snapshot.problem is not None:
-        return _say(
-            SentenceCode.NOT_READ, Severity.UNKNOWN, active, since=snapshot.stale_since, problem=snapshot.problem
-        )
-    if not snapshot.pipelines:
-        return Sentence(code=SentenceCode.NO_PIPELINES, severity=Severity.UNKNOWN)
-    return _judged(snapshot, active)
-
-
-def _judged(snapshot: Snapshot, active: list[Pipeline]) -> Sentence:
+        return replace(unsure, code=SentenceCode.NOT_READ, since=snapshot.stale_since, problem=snapshot.problem)
     if not active:
-        return _say(SentenceCode.NONE_ACTIVE, Severity.UNKNOWN, active)
-    if any(needs_attention(pipeline) for pipeline in active):
-        worst = max((pipeline.severity for pipeline in active), key=lambda severity: severity.rank)
-        return _say(SentenceCode.ATTENTION, worst, active)
-    unread = tuple(pipeline.name for pipeline in active if pipeline.severity is Severity.UNKNOWN)
-    if unread:
-        return _say(SentenceCode.UNKNOWN, Severity.UNKNOWN, active, names=unread)
-    portal = [verdict for verdict in snapshot.verdicts if verdict.severity in ALERTING]
-    if portal:
-        return Sentence(
-            code=SentenceCode.PREFLIGHT,
-            severity=max((verdict.severity for verdict in portal), key=lambda severity: severity.rank),
-            active=len(active),
-            checks=len(portal),
-            worst=tuple(portal[:WORST_NAMED]),
+        return replace(unsure, code=SentenceCode.NONE_ACTIVE if snapshot.pipelines else SentenceCode.NO_PIPELINES)
+    return _judged(snapshot, active, counted)
+
+
+def _judged(snapshot: Snapshot, active: list[Pipeline], counted: Sentence) -> Sentence:
+    if counted.attention:
+        return replace(
+            counted, code=SentenceCode.ATTENTION, severity=_highest(pipeline.severity for pipeline in active)
         )
-    return _say(SentenceCode.ALL_WELL, Severity.OK, active)
-
-
-def _say(
-    code: SentenceCode,
-    severity: Severity,
-    active: list[Pipeline],
-    *,
-    since: datetime | None = None,
-    names: tuple[str, ...] = (),
-    problem: Problem | None = None,
-) -> Sentence:
-    attention = [pipeline for pipeline in active if needs_attention(pipeline)]
-    return Sentence(
-        code=code,
-        severity=severity,
-        attention=len(attention),
-        unknown=sum(pipeline.severity is Severity.UNKNOWN for pipeline in active),
-        active=len(active),
-        worst=_worst(attention),
-        since=since,
-        names=names,
-        problem=problem,
+    if counted.unknown:
+        names = tuple(pipeline.name for pipeline in active if pipeline.severity is Severity.UNKNOWN)
+        return replace(counted, code=SentenceCode.UNKNOWN, severity=Severity.UNKNOWN, names=names)
+    portal = [verdict for verdict in snapshot.verdicts if verdict.severity in ALERTING]
+    if not portal:
+        return counted
+    return replace(
+        counted,
+        code=SentenceCode.PREFLIGHT,
+        severity=_highest(verdict.severity for verdict in portal),
+        checks=len(portal),
+        worst=tuple(portal[:WORST_NAMED]),
     )
 
 
-def _worst(pipelines: list[Pipeline]) -> tuple[Verdict, ...]:
-    each = [min(pipeline.verdicts, key=lambda verdict: verdict.order) for pipeline in pipelines]
-    return tuple(sorted(each, key=lambda verdict: verdict.order)[:WORST_NAMED])
+def _highest(severities: Iterable[Severity]) -> Severity:
+    return max(severities, key=lambda severity: severity.rank)

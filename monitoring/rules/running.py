@@ -50,27 +50,39 @@ def running_now(snapshot: Snapshot) -> tuple[RunningRun, ...]:
 
 
 def _running(snapshot: Snapshot, run: Run) -> RunningRun:
-    executions = tuple(_execution(snapshot, each) for each in run.executions if each.running)
+    executions = tuple(_execution(snapshot.pipeline(each.entity_name), each) for each in run.executions if each.running)
     if executions:
         orphan = all(each.orphan for each in executions)
     else:
         orphan = any(other.run_id > run.run_id and other.status in RUN_FINISHED for other in snapshot.recent_runs)
+    done = sum(execution.status in FINISHED for execution in run.executions)
+    total = max(len(set(run.requested)), len(run.executions))
+    # The newest successful runs over the same pipelines.
+    seconds = [
+        (other.finished_at - other.started_at).total_seconds()
+        for other in snapshot.recent_runs
+        if other.status is RunStatus.SUCCESS
+        and other.finished_at is not None
+        and other.entities_requested == run.entities_requested
+    ]
     return RunningRun(
         run=run,
-        usual_seconds=_usual_seconds(snapshot, run),
-        pipelines=_pipelines_done(run),
+        usual_seconds=median(seconds) if len(seconds) >= ENOUGH else None,
+        pipelines=(done, total) if total and len(run.entities_requested) < CUT_AT else None,
         executions=executions,
         orphan=orphan,
     )
 
 
-def _execution(snapshot: Snapshot, execution: Execution) -> RunningExecution:
-    pipeline = snapshot.pipeline(execution.entity_name)
+def _execution(pipeline: Pipeline | None, execution: Execution) -> RunningExecution:
     severity, orphan = _stuck(pipeline, execution)
+    # The runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a figure. The
+    # watermark moves at the end too, so the sampled backlog is still that of this execution.
+    done, eligible = execution.upserted, pipeline.source.eligible if pipeline else None
     return RunningExecution(
         execution=execution,
         usual=pipeline.figures.usual_duration if pipeline else None,
-        rows=_rows(pipeline, execution),
+        rows=(done, eligible.value) if eligible and not eligible.capped and eligible.value >= done > 0 else None,
         severity=severity,
         orphan=orphan,
     )
@@ -86,37 +98,3 @@ def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, b
     newest = pipeline.newest
     later = newest is not None and newest.run_id > execution.run_id and newest.status in FINISHED
     return (Severity.CRITICAL, True) if later else (Severity.OK, False)
-
-
-def _rows(pipeline: Pipeline | None, execution: Execution) -> Progress | None:
-    """Return rows done and to do, or None.
-
-    The runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a figure. The
-    watermark moves at the end too, so the sampled backlog is still that of this execution.
-    """
-    done = execution.upserted
-    eligible = pipeline.source.eligible if pipeline else None
-    if done <= 0 or eligible is None or eligible.capped or eligible.value < done:
-        return None
-    return done, eligible.value
-
-
-def _pipelines_done(run: Run) -> Progress | None:
-    if len(run.entities_requested) >= CUT_AT:
-        return None
-    requested = {name.strip() for name in run.entities_requested.split(",") if name.strip()}
-    done = sum(execution.status in FINISHED for execution in run.executions)
-    total = max(len(requested), len(run.executions))
-    return (done, total) if total else None
-
-
-def _usual_seconds(snapshot: Snapshot, run: Run) -> float | None:
-    """Return the median duration of the newest successful runs over the same pipelines, if there are ENOUGH."""
-    seconds = [
-        (other.finished_at - other.started_at).total_seconds()
-        for other in snapshot.recent_runs
-        if other.status is RunStatus.SUCCESS
-        and other.finished_at is not None
-        and other.entities_requested == run.entities_requested
-    ]
-    return median(seconds) if len(seconds) >= ENOUGH else None

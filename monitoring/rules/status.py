@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -37,19 +38,14 @@ def pipeline_status(reading: PipelineReading, newest: Execution | None, *, newes
         return PipelineStatus.STRUCTURE_MISSING
     if reading.source.exists is None or reading.target.exists is None:
         return PipelineStatus.UNKNOWN
-    if not (reading.source.exists and reading.target.exists):
+    if not reading.structure_ready:
         return PipelineStatus.STRUCTURE_MISSING
-    return _by_execution(reading.control, newest, newest_read)
-
-
-def _by_execution(control: ControlRow, newest: Execution | None, newest_read: bool) -> PipelineStatus:
     if newest is not None:
         return _OF_EXECUTION[newest.status]
     if not newest_read:
         return PipelineStatus.UNKNOWN
-    if not (control.last_status or "").strip():
-        return PipelineStatus.NEVER_RUN
-    return _OF_LAST_STATUS[RunStatus.parse(control.last_status)]
+    last_status = (reading.control.last_status or "").strip()
+    return _OF_LAST_STATUS[RunStatus.parse(last_status)] if last_status else PipelineStatus.NEVER_RUN
 
 
 WINDOW_RUNS = 10
@@ -81,12 +77,6 @@ def watermark_state(
         return WatermarkState.REWOUND
     if _stopped(ended, samples, history, now):
         return WatermarkState.STOPPED
-    return _progress(control, source, ended, samples)
-
-
-def _progress(
-    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
-) -> WatermarkState:
     recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
     if any(eligible <= 0 for _, eligible, _ in recent):
         return WatermarkState.CURRENT
@@ -94,7 +84,7 @@ def _progress(
     if unchanged_since(control, newest, recent) is not None and eligible_throughout(control, source, newest, recent):
         return WatermarkState.STALLED
     window = [sample for sample in samples if sample[0] >= ended[-1].started_at]
-    return _direction(window, capped=source.eligible is not None and source.eligible.capped)
+    return _direction(window, capped=source.eligible.capped)
 
 
 def unchanged_since(
@@ -131,12 +121,8 @@ def eligible_throughout(
     if source.oldest_eligible_at is not None and source.oldest_eligible_at <= first - cutoff:
         return True
     starts = [execution.started_at for execution in reversed(ended)]
-    ends = [*starts[1:], None]
-    covered = all(
-        any(start <= when and (end is None or when < end) for when, _, _ in seen)
-        for start, end in zip(starts, ends, strict=True)
-    )
-    return True if covered else None
+    covered = {bisect_right(starts, when) for when, _, _ in seen}
+    return True if len(covered) == len(starts) else None
 
 
 def samples_until(control: ControlRow, source: SourceReading, history: History, now: datetime) -> list[EligibleSample]:
@@ -153,18 +139,15 @@ def _rewound(ended: tuple[Execution, ...], samples: list[EligibleSample]) -> boo
     seen += [(run.started_at, run.watermark_from) for run in ended if run.watermark_from is not None]
     seen.sort(key=lambda pair: pair[0])
     back = [later[0] for earlier, later in pairwise(seen) if later[1] < earlier[1]]
-    if not back:
-        return False
-    return not any(eligible <= 0 for when, eligible, _ in samples if when >= back[-1])
+    return bool(back) and not any(eligible <= 0 for when, eligible, _ in samples if when >= back[-1])
 
 
 def _stopped(ended: tuple[Execution, ...], samples: list[EligibleSample], history: History, now: datetime) -> bool:
     """Return whether two samples have eligible rows and no run finished for much longer than usual."""
     ninetieth = percentile(usable(history.gaps), 90, MINIMUM_GAPS)
     finish = newest_finish(ended)
-    if ninetieth is None or finish is None or len(samples) < 2:
-        return False
-    if any(eligible <= 0 for _, eligible, _ in samples[:2]):
+    waiting = [eligible > 0 for _, eligible, _ in samples[:2]]
+    if ninetieth is None or finish is None or waiting != [True, True]:
         return False
     return seconds_between(finish, now) > max(STOPPED_FACTOR * ninetieth, STOPPED_FLOOR_SECONDS)
 
@@ -182,8 +165,7 @@ def _direction(window: list[EligibleSample], *, capped: bool) -> WatermarkState:
         shrank = any(later[1] < earlier[1] for later, earlier in pairwise(window))
     if shrank:
         return WatermarkState.DRAINING
-    moved = marks[0][1] > marks[-1][1]
-    return WatermarkState.FALLING_BEHIND if moved else WatermarkState.UNKNOWN
+    return WatermarkState.FALLING_BEHIND if marks[0][1] > marks[-1][1] else WatermarkState.UNKNOWN
 
 
 NEW_FOR = timedelta(hours=24)
@@ -205,14 +187,11 @@ def state_of(
     """`last_runs`: newest failed run per pipeline. UNKNOWN if the newest runs could not be read (`standings` None)."""
     if standings is None:
         return FailureState.UNKNOWN
-    if last_runs and all(_over(standings.get(name), run_id) for name, run_id in last_runs.items()):
+    successes = {name: standing.success_run_id for name, standing in standings.items()}
+    if last_runs and all((successes.get(name) or -1) > run_id for name, run_id in last_runs.items()):
         return FailureState.GONE
     return FailureState.NEW if now - first_seen <= NEW_FOR else FailureState.RECURRING
 
 
 def unresolved_in(fingerprint: str, names: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name in standings and standings[name].fails_with == fingerprint))
-
-
-def _over(standing: Standing | None, last_run_id: int) -> bool:
-    return standing is not None and standing.success_run_id is not None and standing.success_run_id > last_run_id

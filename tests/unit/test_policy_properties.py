@@ -23,6 +23,7 @@ from monitoring.rules.facts import (
     Snapshot,
     SourceReading,
     TargetReading,
+    Thresholds,
     Watermark,
 )
 from monitoring.rules.overview import judged, overview, verdict_sentence
@@ -121,6 +122,7 @@ def pipelines(draw: st.DrawFn) -> tuple[Pipeline, History]:
         newest=draw(maybe() | executions),
         history=history,
         now=NOW,
+        thresholds=Thresholds(),
         newest_read=draw(st.booleans()),
     )
     return pipeline, history
