@@ -77,6 +77,12 @@ def watermark_state(
         return WatermarkState.REWOUND
     if _stopped(ended, samples, history, now):
         return WatermarkState.STOPPED
+    return _progress(control, source, ended, samples)
+
+
+def _progress(
+    control: ControlRow, source: SourceReading, ended: tuple[Execution, ...], samples: list[EligibleSample]
+) -> WatermarkState:
     recent = [sample for sample in samples if sample[0] >= ended[MINIMUM_RUNS - 1].started_at]
     if any(eligible <= 0 for _, eligible, _ in recent):
         return WatermarkState.CURRENT
@@ -84,7 +90,7 @@ def watermark_state(
     if unchanged_since(control, newest, recent) is not None and eligible_throughout(control, source, newest, recent):
         return WatermarkState.STALLED
     window = [sample for sample in samples if sample[0] >= ended[-1].started_at]
-    return _direction(window, capped=source.eligible.capped)
+    return _direction(window, capped=source.eligible is not None and source.eligible.capped)
 
 
 def unchanged_since(
