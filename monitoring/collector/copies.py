@@ -33,6 +33,15 @@ ORPHAN_AGE = timedelta(hours=48)
 ORPHAN_EVERY_SECONDS = 3600
 OPEN_LIMIT = 200
 
+RUN_COLUMNS = (
+    *("run_id", "entities_requested", "started_by", "started_at", "finished_at"),
+    *("entities_succeeded", "entities_failed", "error_message"),
+)
+EXECUTION_COLUMNS = (
+    *("run_entity_id", "run_id", "entity_name", "started_at", "finished_at"),
+    *("extracted", "upserted", "soft_deleted", "error_message"),
+)
+"""The columns of a copy that hold a value of the run or execution as it is."""
 RUN_ERRORS = ("error", "error_with_logins")
 EXECUTION_ERRORS = (*RUN_ERRORS, "error_class", "fingerprint")
 
@@ -43,39 +52,48 @@ def copy_runs(memory: Memory, max_run_id: int | None, now: datetime) -> None:
     """Raises ReadFailed. Pipelines whose executions changed are added to memory.changed."""
     deadline = time.monotonic() + BUDGET_SECONDS
     state = CollectorState.objects.filter(pk=CollectorState.SINGLETON).defer("payload").first() or CollectorState()
-    if state.copied_to_run_id is not None and (max_run_id is None or max_run_id < state.copied_to_run_id):
-        _warehouse_lost_runs(memory, state, max_run_id)
-    if state.copied_to_run_id is None:
+    newest = state.copied_to_run_id
+    if newest is not None and (max_run_id is None or max_run_id < newest):
+        # The newest runs were rolled back. If one of them had finished, the warehouse was reset.
+        gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
+        if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
+            newest = None
+        else:
+            _forget(memory, set(gone.values_list("run_id", flat=True)))
+            set_cursors(state, copied_to_run_id=max_run_id)
+            newest = max_run_id
+    if newest is None:
         _first_batch(memory, state)
     else:
-        _forward(memory, state, state.copied_to_run_id, now, deadline)
+        _forward(memory, state, newest, now, deadline)
     while not state.copied_all and state.copied_from_run_id is not None and time.monotonic() < deadline:
         _backward(memory, state, state.copied_from_run_id, now)
 
 
 @transaction.atomic
-def set_cursors(state: CollectorState, *, copied_from: int | None, copied_to: int | None, copied_all: bool) -> None:
+def set_cursors(state: CollectorState, **cursors: int | bool | None) -> None:
     fence()
-    state.copied_from_run_id, state.copied_to_run_id, state.copied_all = copied_from, copied_to, copied_all
-    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(
-        copied_from_run_id=copied_from, copied_to_run_id=copied_to, copied_all=copied_all
-    )
+    for name, value in cursors.items():
+        setattr(state, name, value)
+    CollectorState.objects.filter(pk=CollectorState.SINGLETON).update(**cursors)
 
 
 def _first_batch(memory: Memory, state: CollectorState) -> None:
+    if state.copied_to_run_id is not None:  # another warehouse
+        drop_copies()
+        memory.forget_runs()
     _store_part(memory, newest_runs(ALIAS, RUNS_AT_ONCE))
     ids = RunCopy.objects.order_by("run_id").values_list("run_id", flat=True)
     oldest, newest = ids.first(), ids.last()
-    set_cursors(state, copied_from=oldest, copied_to=newest, copied_all=newest is None)
+    set_cursors(state, copied_from_run_id=oldest, copied_to_run_id=newest, copied_all=newest is None)
 
 
 def _forward(memory: Memory, state: CollectorState, newest: int, now: datetime, deadline: float) -> None:
     still_open = _open_ids(memory, now)
-    # Read the newest one again, to check that it is still the copied run.
+    # Read the newest one again, to check that it is still the copied run: a rebuilt warehouse reuses ids.
     found = runs_since(ALIAS, newest, still_open | _gaps(newest), RUNS_AT_ONCE)
-    if _another_warehouse(found, newest):
-        drop_copies()
-        memory.forget_runs()
+    copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
+    if copy is not None and any(run.run_id == newest and run.started_at != copy for run in found):
         _first_batch(memory, state)
         return
     _forget(memory, still_open - {run.run_id for run in found})
@@ -85,7 +103,7 @@ def _forward(memory: Memory, state: CollectorState, newest: int, now: datetime, 
         _store_part(memory, found)
     last = max((run.run_id for run in found), default=newest)
     if last > newest:
-        set_cursors(state, copied_from=state.copied_from_run_id, copied_to=last, copied_all=state.copied_all)
+        set_cursors(state, copied_to_run_id=last)
 
 
 def _gaps(newest: int) -> set[int]:
@@ -100,31 +118,8 @@ def _backward(memory: Memory, state: CollectorState, oldest: int, now: datetime)
     since = day_of(now - timedelta(days=settings.COPY_RETENTION_DAYS))
     found = runs_before(ALIAS, oldest, since, RUNS_AT_ONCE)
     _store_part(memory, found)
-    set_cursors(
-        state,
-        copied_from=min((run.run_id for run in found), default=oldest),
-        copied_to=state.copied_to_run_id,
-        copied_all=len(found) < RUNS_AT_ONCE,
-    )
-
-
-def _another_warehouse(found: Collection[Run], newest: int) -> bool:
-    """Return whether the newest copied run differs in the warehouse. A rebuilt warehouse reuses ids."""
-    copy = RunCopy.objects.filter(run_id=newest).values_list("started_at", flat=True).first()
-    there = next((run.started_at for run in found if run.run_id == newest), None)
-    return copy is not None and there is not None and copy != there
-
-
-def _warehouse_lost_runs(memory: Memory, state: CollectorState, max_run_id: int | None) -> None:
-    """Forget unfinished newest runs, which were rolled back. If one had finished, the warehouse was reset."""
-    gone = RunCopy.objects.filter(run_id__gt=max_run_id or 0)
-    if max_run_id is None or gone.filter(finished_at__isnull=False).exists():
-        drop_copies()
-        memory.forget_runs()
-        state.copied_from_run_id, state.copied_to_run_id, state.copied_all = None, None, False
-        return
-    _forget(memory, set(gone.values_list("run_id", flat=True)))
-    set_cursors(state, copied_from=state.copied_from_run_id, copied_to=max_run_id, copied_all=state.copied_all)
+    reached = min((run.run_id for run in found), default=oldest)
+    set_cursors(state, copied_from_run_id=reached, copied_all=len(found) < RUNS_AT_ONCE)
 
 
 def _open_ids(memory: Memory, now: datetime) -> set[int]:
@@ -162,9 +157,9 @@ def store_runs(*, runs: Iterable[Run]) -> tuple[int, frozenset[str]]:
     """Insert or update the copies of runs and executions. Return the number of changed rows, and the pipelines."""
     fence()
     listed = list(runs)
-    changed = _store(RunCopy, [run_copy(run) for run in listed])
+    changed = _store(RunCopy, [_run_copy(run) for run in listed])
     executions = list(chain.from_iterable(run.executions for run in listed))
-    changed_entities = _store(RunEntityCopy, [execution_copy(execution) for execution in executions])
+    changed_entities = _store(RunEntityCopy, [_execution_copy(execution) for execution in executions])
     _roll_up_again(min((copy.started_at for copy in changed_entities), default=None))
     run_ids = {copy.run_id for copy in changed}
     names = {copy.entity_name for copy in changed_entities}
@@ -222,38 +217,23 @@ def _roll_up_again(since: datetime | None) -> None:
     )
 
 
-def run_copy(run: Run) -> RunCopy:
+def _run_copy(run: Run) -> RunCopy:
     return RunCopy(
-        run_id=run.run_id,
-        entities_requested=run.entities_requested,
-        started_by=run.started_by,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
+        **{name: getattr(run, name) for name in RUN_COLUMNS},
         status=_status(run.status, run.status_text),
-        entities_succeeded=run.entities_succeeded,
-        entities_failed=run.entities_failed,
-        error_message=run.error_message,
         **run_error_columns(run.error_message),
     )
 
 
-def execution_copy(execution: Execution) -> RunEntityCopy:
+def _execution_copy(execution: Execution) -> RunEntityCopy:
     start, end = execution.watermark_from, execution.watermark_to
     return RunEntityCopy(
-        run_entity_id=execution.run_entity_id,
-        run_id=execution.run_id,
-        entity_name=execution.entity_name,
-        started_at=execution.started_at,
-        finished_at=execution.finished_at,
+        **{name: getattr(execution, name) for name in EXECUTION_COLUMNS},
         status=_status(execution.status, execution.status_text),
-        extracted=execution.extracted,
-        upserted=execution.upserted,
-        soft_deleted=execution.soft_deleted,
         watermark_from_updated_at=start.updated_at if start else None,
         watermark_from_id=start.id if start else None,
         watermark_to_updated_at=end.updated_at if end else None,
         watermark_to_id=end.id if end else None,
-        error_message=execution.error_message,
         **execution_error_columns(execution.status, execution.error_message),
     )
 

@@ -12,14 +12,13 @@ from django.db import transaction
 from etlportal.budget import budget
 from monitoring.collector.lease import fence
 from monitoring.collector.memory import Memory
+from monitoring.collector.store import BATCH, delete_oldest
 from monitoring.models import SeenDay, SeenHistory
 from monitoring.rules.audit import REMEMBERED, digest_of
 from monitoring.rules.login_events import FACETS
 from monitoring.warehouse.login_events import Seen, ends, seen_between
 from monitoring.warehouse.reader import ReadFailed
 
-BATCH = 200
-"""Rows per INSERT or UPDATE, and digests per IN list."""
 EVERY_SECONDS = 300.0
 BEHIND_SECONDS = 60.0
 """Interval while older events are still unread."""
@@ -149,7 +148,4 @@ def forget_seen() -> None:
 
 
 def prune_seen(*, before: date, limit: int) -> int:
-    keys = list(SeenDay.objects.filter(day__lt=before).order_by("day", "pk").values_list("pk", flat=True)[:limit])
-    for start in range(0, len(keys), BATCH):
-        SeenDay.objects.filter(pk__in=keys[start : start + BATCH]).delete()
-    return len(keys)
+    return delete_oldest(SeenDay.objects.filter(day__lt=before), "day", limit)

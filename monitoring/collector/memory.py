@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitoring.rules.facts import ConnectionReading, History, Pipeline, Problem, Run, Snapshot
-from monitoring.rules.overview import RunCounts
+from monitoring.collector.store import RunFigures
+from monitoring.rules.facts import ConnectionReading, History, Pipeline, Problem, Snapshot
 from monitoring.rules.preflight import Rights
 from monitoring.rules.status import EligibleSample
 from monitoring.warehouse.catalog import Catalog
@@ -32,18 +32,6 @@ class Structure:
 
     def covers(self, wanted: dict[str, set[TableName]]) -> bool:
         return all(names <= self.wanted.get(alias, set()) for alias, names in wanted.items())
-
-
-@dataclass(slots=True)
-class RunFigures:
-    """Figures over all runs at `at`."""
-
-    at: datetime
-    day: RunCounts
-    week: RunCounts
-    throughputs: list[tuple[int, float]]
-    recent: tuple[Run, ...]
-    running: tuple[Run, ...]
 
 
 @dataclass(slots=True)

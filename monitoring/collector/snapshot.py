@@ -28,9 +28,6 @@ STALE_AFTER = timedelta(seconds=60)
 TAKEOVER = timedelta(seconds=30)
 """A lease that ended less than this ago is about to be renewed. Longer than a lease plus clock differences."""
 
-RECENT_RUNS = 30
-OPEN_RUNS = 50
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
@@ -204,16 +201,17 @@ def seen(snapshot: Snapshot, scope: ReaderScope) -> Snapshot:
 
 
 def _narrowed(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
-    recent = runs_within(store.newest_runs(RECENT_RUNS), names)
+    # Without control rows the figures are those of the last good sample (collector/tick.py, as_of).
+    until = snapshot.stale_since if snapshot.problem is not None and snapshot.stale_since else snapshot.sampled_at
+    runs = store.run_figures(until)
+    recent = runs_within(runs.recent, names)
     figures = Overview()
     if snapshot.overview.pipelines is not None:
-        # Without control rows the figures are those of the last good sample (collector/judge.py).
-        until = snapshot.stale_since if snapshot.problem is not None and snapshot.stale_since else snapshot.sampled_at
         figures = overview(
             pipelines_within(snapshot, names),
-            day=store.run_counts(until - store.DAY),
-            week=store.run_counts(until - store.WEEK),
-            throughputs=store.throughputs(until - store.DAY),
+            day=runs.day,
+            week=runs.week,
+            throughputs=runs.throughputs,
             last_run=recent[0] if recent else None,
         )
-    return within(snapshot, names, overview=figures, recent=recent, running=store.open_runs(OPEN_RUNS))
+    return within(snapshot, names, overview=figures, recent=recent, running=runs.running)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, Count, DateTimeField, F, Max, Q, Value, When
+from django.db.models import Case, Count, DateTimeField, F, Max, Q, QuerySet, Value, When
 
 from monitoring.collector.lease import LeaseLost
 from monitoring.models import (
@@ -56,6 +56,14 @@ def note_kept(column: str, moment: datetime) -> None:
     """Record that rows older than `moment` may be deleted, so they are never rolled up again."""
     unset_or_earlier = Q(**{f"{column}__isnull": True}) | Q(**{f"{column}__lt": moment})
     CollectorState.objects.filter(unset_or_earlier, pk=CollectorState.SINGLETON).update(**{column: moment})
+
+
+def delete_oldest(rows: QuerySet[Any], column: str, limit: int) -> int:
+    """Delete up to `limit` of the rows, those with the lowest `column` first. Return their number."""
+    keys = list(rows.order_by(column, "pk").values_list("pk", flat=True)[:limit])
+    for start in range(0, len(keys), BATCH):
+        rows.model._default_manager.filter(pk__in=keys[start : start + BATCH]).delete()
+    return len(keys)
 
 
 @transaction.atomic
@@ -122,6 +130,8 @@ EXAMINED = 100
 USUAL = 30
 """METRICS: the number of executions, and of successes, that define typical values."""
 OPEN_LIMIT = 500
+RECENT_RUNS, OPEN_RUNS = 30, 50
+"""Runs in the snapshot: the newest, and the unfinished."""
 WINDOW_EDGE = 20
 """Runs at the edge of a window that are searched for the smallest run_id. Ids follow the clock, except for races."""
 WEEK = timedelta(days=7)
@@ -191,13 +201,27 @@ def open_executions() -> dict[str, tuple[Execution, ...]]:
     return found
 
 
-def newest_runs(limit: int) -> tuple[Run, ...]:
-    return with_executions(RunCopy.objects.order_by("-run_id")[:limit], logins=True)
+class RunFigures(NamedTuple):
+    """Figures over all runs at `at`. `throughputs`: (upserted rows, seconds) of successes of the last day."""
+
+    at: datetime
+    day: RunCounts
+    week: RunCounts
+    throughputs: list[tuple[int, float]]
+    recent: tuple[Run, ...]
+    running: tuple[Run, ...]
 
 
-def open_runs(limit: int) -> tuple[Run, ...]:
-    copies = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
-    return with_executions(copies[:limit], logins=True)
+def run_figures(at: datetime) -> RunFigures:
+    running = RunCopy.objects.filter(finished_at__isnull=True, status=RunStatus.RUNNING).order_by("-run_id")
+    return RunFigures(
+        at=at,
+        day=run_counts(at - DAY),
+        week=run_counts(at - WEEK),
+        throughputs=throughputs(at - DAY),
+        recent=with_executions(RunCopy.objects.order_by("-run_id")[:RECENT_RUNS], logins=True),
+        running=with_executions(running[:OPEN_RUNS], logins=True),
+    )
 
 
 def run_counts(since: datetime) -> RunCounts:

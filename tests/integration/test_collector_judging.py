@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from monitoring.collector import judge as judging
 from monitoring.collector import read as reading
+from monitoring.collector import tick as judging
 from monitoring.models import PipelineRollup, PipelineSample
 from monitoring.rules import overview as rules_overview
 from monitoring.rules.enums import PipelineStatus, ProblemCode, Rule, Severity
@@ -56,12 +56,14 @@ def test_one_that_cannot_be_judged_spoils_no_other(
 
 def test_what_nobody_can_see_does_not_grow_older(watcher: Watcher, warehouse: Warehouse) -> None:
     """While the control rows cannot be read, pipelines are judged as of the last time they could."""
-    watcher.tick()
-    looked = reading.read_warehouse(watcher.memory, {}, lambda: None)
-    before = looked.now - timedelta(days=5)
+    snapshot = watcher.snapshot()
+    looked = reading.read_warehouse(watcher.memory, {})
+    earlier = looked.now - timedelta(days=5)
+    before = replace(snapshot, sampled_at=earlier)
     assert judging.as_of(looked, before) == looked.now
     blind = replace(looked, control=None)
-    assert judging.as_of(blind, before) == before
+    assert judging.as_of(blind, before) == earlier
+    assert judging.as_of(blind, replace(snapshot, stale_since=earlier)) == earlier
     assert judging.as_of(blind, None) == looked.now
 
 

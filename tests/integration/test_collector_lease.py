@@ -175,7 +175,7 @@ WRITES: dict[str, Callable[[], object]] = {
     "store_runs": lambda: copies.store_runs(runs=[run(run_id=7)]),
     "forget_runs": lambda: copies.forget_runs(run_ids=[7]),
     "drop_copies": copies.drop_copies,
-    "set_cursors": lambda: copies.set_cursors(CollectorState(), copied_from=1, copied_to=1, copied_all=True),
+    "set_cursors": lambda: copies.set_cursors(CollectorState(), copied_to_run_id=1, copied_all=True),
     "store_seen": lambda: seen.store_seen(
         found=[], history=SeenHistory(from_key=1, to_key=1, read_until=timezone.now())
     ),

@@ -155,18 +155,18 @@ def test_a_collector_that_is_killed_between_two_steps_loses_and_doubles_nothing(
 
 def test_two_collectors_that_swap_the_lease_write_each_hour_once(monkeypatch: pytest.MonkeyPatch) -> None:
     samples(T0, 4)
-    real, lost = rollups._Hours.read, []
+    real, lost = rollups.read_hour, []
 
-    def swapped(kind: Any, start: datetime) -> Any:
+    def swapped(start: datetime) -> Any:
         """While one collector reads, the other takes over and does the same hour."""
-        found = real(kind, start)
+        found = real(start)
         if not lost:
             lost.append(start)
             CollectorState.objects.update(lease_holder=B)
             roll(T0 + HOUR, holder=B)
         return found
 
-    monkeypatch.setattr(rollups._Hours, "read", swapped)
+    monkeypatch.setattr(rollups, "read_hour", swapped)
     with pytest.raises(LeaseLost):
         roll(T0 + 4 * HOUR, holder=A)
     assert hours().count() == 1
@@ -179,13 +179,13 @@ def test_a_step_that_another_did_meanwhile_is_not_done_again_by_the_same_holder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     samples(T0, 2)
-    real = rollups._Hours.read
+    real = rollups.read_hour
 
-    def moved(kind: Any, start: datetime) -> Any:
+    def moved(start: datetime) -> Any:
         CollectorState.objects.update(hours_rolled_to=start + HOUR)
-        return real(kind, start)
+        return real(start)
 
-    monkeypatch.setattr(rollups._Hours, "read", moved)
+    monkeypatch.setattr(rollups, "read_hour", moved)
     with pytest.raises(LeaseLost):
         roll(T0 + 2 * HOUR)
     assert not hours().exists()

@@ -80,18 +80,18 @@ def build(names: Collection[str] = EVERY) -> Snapshot:
 def build_snapshot(names: Collection[str]) -> Snapshot:
     """Return the snapshot that belongs to what the tables hold of these pipelines."""
     pipelines = tuple(_pipeline(name) for name in sorted(names))
-    recent = history.newest_runs(30)
+    runs = history.run_figures(NOW)
     return factories.snapshot(
         *pipelines,
         overview=overview(
             pipelines,
-            day=history.run_counts(NOW - history.DAY),
-            week=history.run_counts(NOW - history.WEEK),
-            throughputs=history.throughputs(NOW - history.DAY),
-            last_run=recent[0],
+            day=runs.day,
+            week=runs.week,
+            throughputs=runs.throughputs,
+            last_run=runs.recent[0],
         ),
-        recent_runs=recent,
-        running=history.open_runs(50),
+        recent_runs=runs.recent,
+        running=runs.running,
     )
 
 

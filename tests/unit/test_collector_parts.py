@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.collector.judge import arrival_per_second
 from monitoring.collector.memory import SAMPLES_KEPT, Memory
 from monitoring.collector.snapshot import version_of
+from monitoring.collector.tick import arrival_per_second
 from monitoring.rules.facts import Count, Watermark
 from tests.factories import NOW, ago, healthy_snapshot, running_pipeline, snapshot, troubled_snapshot
 
