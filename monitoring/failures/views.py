@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,7 +20,6 @@ from monitoring.web import export, keyset
 from monitoring.web.blocks import Block, Page
 from monitoring.web.errors import NothingHere
 from monitoring.web.failure_groups import (
-    DayCount,
     FailureGroup,
     FailureGroups,
     days_sentence,
@@ -100,22 +99,19 @@ class FailureGroupDays(GroupBlock):
     same_for_all = True
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
-        table = GroupPartsTable(group.parts)
+        days = [(short_day(day.day), day.number) for day in group.days]
+        labels, numbers = zip(*days, strict=True)
         return {
-            "chart": days_chart(group.days),
-            "rows": [(short_day(day.day), day.number) for day in reversed(group.days)],
+            "chart": {
+                "type": "bar",
+                "unit": gettext("failures"),
+                "labels": labels,
+                "datasets": [{"label": gettext("Failures"), "tone": "failed", "data": numbers}],
+            },
+            "rows": days[::-1],
             "sentence": days_sentence(group.days),
-            "table": table,
+            "table": GroupPartsTable(group.parts),
         }
-
-
-def days_chart(days: Sequence[DayCount]) -> dict[str, Any]:
-    return {
-        "type": "bar",
-        "unit": gettext("failures"),
-        "labels": [short_day(day.day) for day in days],
-        "datasets": [{"label": gettext("Failures"), "tone": "failed", "data": [day.number for day in days]}],
-    }
 
 
 class FailureGroupExecutions(GroupBlock):

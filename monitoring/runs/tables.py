@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.models import RunCopy, scope
 from monitoring.models.managers import of_status
 from monitoring.rules.enums import RunStatus
+from monitoring.rules.figures import RANGES
 from monitoring.web import parts
-from monitoring.web.filters import TEXT_LENGTH, TableForm, pipeline_field, status_field
+from monitoring.web.filters import RANGE_LABELS, TEXT_LENGTH, TableForm, pipeline_field, status_field
 from monitoring.web.tables import (
     ERROR_SHOWN,
     Column,
@@ -100,7 +101,7 @@ class ExecutionsTable(ExecutionTable):
 
 
 BIGINT = 2**63 - 1
-PERIODS = {"24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+PERIODS = ("24h", "7d", "30d")
 SORTABLE = ("run_id", "started_at", "status", "started_by")
 """The sortable columns of the list, none of them nullable."""
 NEWEST_FIRST = "-run_id"
@@ -115,19 +116,11 @@ def sortable(*, logins: bool) -> list[str]:
 
 
 class RunsForm(TableForm):
-    PERIOD_CHOICES = (
-        ("24h", _("24 hours")),
-        ("7d", _("7 days")),
-        ("30d", _("30 days")),
-        ("", pgettext_lazy("period", "All that the portal keeps")),
-    )
-
     run = forms.IntegerField(
         label=_("Run"),
         required=False,
         min_value=1,
         max_value=BIGINT,
-        localize=False,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
             "invalid": _("Enter a run number. The filter was ignored."),
@@ -141,7 +134,10 @@ class RunsForm(TableForm):
     period = forms.ChoiceField(
         label=_("Period"),
         required=False,
-        choices=PERIOD_CHOICES,
+        choices=[
+            *((key, RANGE_LABELS[key]) for key in PERIODS),
+            ("", pgettext_lazy("period", "All that the portal keeps")),
+        ],
         error_messages={"invalid_choice": _("There is no period “%(value)s”. Showing all periods.")},
     )
 
@@ -166,7 +162,7 @@ class RunsForm(TableForm):
         if login := values.get("by"):
             found = found.filter(started_by__icontains=login)
         if period := values.get("period"):
-            found = found.filter(started_at__gte=now - PERIODS[period])
+            found = found.filter(started_at__gte=now - RANGES[period])
         if name := values.get("pipeline"):
             found = found.filter(run_entities__entity_name=name) if scope.within(name) else found.none()
         return found

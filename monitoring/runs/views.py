@@ -48,8 +48,6 @@ class RunsControl(Block):
     template_name = "monitoring/runs/_control.html"
 
     def context(self, current: Current) -> dict[str, Any]:
-        if current.snapshot is None:
-            return {"table": None}
         form, table = control_table(self.request, current)
         return {
             "form": form,
@@ -247,15 +245,11 @@ def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail
             raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
         return detail
 
-    cached: dict[int, RunDetail] = request.__dict__.setdefault("_runs", {})
-    if run_id not in cached:
-        try:
-            key = f"run:{run_id}:{logins}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
-            wait = VERSION_HEADER not in request.headers
-            cached[run_id] = cached_once(key, read, fresh=lambda _: KEPT_SECONDS, wait=wait)
-        except Error as error:
-            raise export.Unreadable(problem_text(problem_from(error, "dw"))) from error
-    return cached[run_id]
+    key = f"run:{run_id}:{logins}:{current.version}:{current.ticked_at and current.ticked_at.isoformat()}"
+    try:
+        return cached_once(key, read, fresh=lambda _: KEPT_SECONDS, wait=VERSION_HEADER not in request.headers)
+    except Error as error:
+        raise export.Unreadable(problem_text(problem_from(error, "dw"))) from error
 
 
 def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:

@@ -15,8 +15,7 @@ from monitoring.rules.enums import Grain, PipelineStatus
 from monitoring.rules.facts import Execution, Snapshot
 from monitoring.rules.figures import CHART_DAYS
 from monitoring.rules.running import running_now
-from monitoring.summary import charts
-from monitoring.summary.cards import cards
+from monitoring.summary import figures
 from monitoring.summary.queries import (
     FAILURES_DAYS,
     DayRuns,
@@ -115,7 +114,9 @@ class SummaryKpis(SummaryBlock):
         window = choice["window"]
         trend = _per_version(current, f"sample-trend:{window}", lambda: sample_trend(now, window))
         return {
-            "cards": cards(snapshot, trend, _runs_by_day(current, snapshot), at=current.ticked_at or now, page=page),
+            "cards": figures.cards(
+                snapshot, trend, _runs_by_day(current, snapshot), at=current.ticked_at or now, page=page
+            ),
             **choice,
             "rolled_up": ROLLED_UP.get(trend.grain, ""),
         }
@@ -153,17 +154,17 @@ class SummaryCharts(SummaryBlock):
     def filled(self, current: Current, snapshot: Snapshot) -> dict[str, Any]:
         now, zone = snapshot.sampled_at, timezone.get_current_timezone()
         days = _runs_by_day(current, snapshot)
-        runs_chart = charts.runs_by_day_chart(days)
+        runs_chart = figures.runs_by_day_chart(days)
         volumes = _per_version(current, f"volume:{zone}", lambda: volume_by_pipeline(now, zone))
         return {
             "runs_chart": runs_chart,
-            "runs_rows": charts.runs_by_day_rows(runs_chart),
-            "runs_sentence": charts.runs_by_day_sentence(days),
+            "runs_rows": figures.runs_by_day_rows(runs_chart),
+            "runs_sentence": figures.runs_by_day_sentence(days),
             "volumes": volumes,
-            "volume_chart": charts.volume_chart(volumes),
-            "volume_sentence": charts.volume_sentence(volumes, CHART_DAYS),
-            "height": "md" if len(volumes) <= charts.FEW_BARS else "lg",
-            "drawn": charts.BARS,
+            "volume_chart": figures.volume_chart(volumes),
+            "volume_sentence": figures.volume_sentence(volumes, CHART_DAYS),
+            "height": "md" if len(volumes) <= figures.FEW_BARS else "lg",
+            "drawn": figures.BARS,
         }
 
 

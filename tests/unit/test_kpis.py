@@ -10,7 +10,7 @@ from django.utils import translation
 
 from monitoring.rules.enums import RunStatus
 from monitoring.rules.facts import Count, Overview, Snapshot
-from monitoring.summary.cards import Card, cards
+from monitoring.summary.figures import Card, cards
 from monitoring.summary.queries import DayRuns, Trend, TrendPoint
 from monitoring.web.readings import REASONS, Missing
 from tests import factories
