@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from django.core.management.base import CommandError
+
 STOP_SECONDS = 10.0
 SHORT_LIFE_SECONDS = 20.0
 MOST_SHORT_LIVES = 4
 WINDOWS = sys.platform == "win32"
 
 
-class KeepsEnding(Exception):
+class KeepsEnding(CommandError):
     """A process ended repeatedly soon after its start."""
 
 
@@ -36,16 +38,9 @@ class Process:
 class Processes:
     """Runs `commands` (name to argument list) in `folder`. `say` receives a message when one ends."""
 
-    def __init__(
-        self,
-        commands: Mapping[str, list[str]],
-        folder: Path,
-        environment: Mapping[str, str],
-        say: Callable[[str], object],
-    ) -> None:
+    def __init__(self, commands: Mapping[str, list[str]], folder: Path, say: Callable[[str], object]) -> None:
         self.processes = [Process(name, command) for name, command in commands.items()]
         self._folder = folder
-        self._environment = environment
         self._say = say
 
     def watch(self, stopped: threading.Event) -> None:
@@ -76,7 +71,7 @@ class Processes:
         process.running = subprocess.Popen(  # noqa: S603 # nosec B603 - our own commands
             process.command,
             cwd=self._folder,
-            env={**os.environ, **self._environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             # In a group of its own: Ctrl-C in the terminal reaches only the parent, which stops the others.
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -89,7 +84,10 @@ class Processes:
         short = monotonic() - process.started < SHORT_LIFE_SECONDS
         process.short_lives = process.short_lives + 1 if short else 0
         if process.short_lives >= MOST_SHORT_LIVES:
-            raise KeepsEnding(f"{process.name} ended {process.short_lives} times in a row (last with code {code}).")
+            raise KeepsEnding(
+                f"{process.name} ended {process.short_lives} times in a row (last with code {code}). "
+                "Its output is above; everything was stopped."
+            )
         wait = 2.0**process.short_lives - 1
         self._say(f"{process.name} ended with code {code}; it starts again" + (f" in {wait:g} s." if wait else "."))
         process.start_at = monotonic() + wait

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from demo.faults import Fault, MissingDimensionRow
 from demo.pipelines import PIPELINES, Lookup, Pipeline
@@ -22,12 +23,39 @@ _LOOKUP_CHUNK = 1000
 Row = tuple[Any, ...]
 
 
-class Clock(Protocol):
-    """The system clock or a virtual one. All times are naive UTC, as in the tables."""
+class VirtualClock:
+    """A clock that moves only when it sleeps or is set. All times are naive UTC, as in the tables."""
 
-    def now(self) -> datetime: ...
+    def __init__(self, start: datetime) -> None:
+        self._now = start
 
-    def sleep(self, seconds: float) -> None: ...
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=max(0.0, seconds))
+
+    def advance_to(self, moment: datetime) -> None:
+        self._now = max(self._now, moment)
+
+
+class RealClock:
+    """The system clock. With `pace` 2 waits take half as long; after `stop` they take no time."""
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self.pace = pace
+        self.stopped = threading.Event()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC).replace(tzinfo=None)
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.stopped.wait(seconds / self.pace)
+
+    def stop(self) -> None:
+        """End the current and all later waits, so that the run in progress finishes at once."""
+        self.stopped.set()
 
 
 @dataclass(slots=True)
@@ -46,15 +74,15 @@ class Load:
 class Runner:
     """Loads the active pipelines, once per call of `run`.
 
-    `capture` stands for EXEC audit.sp_capture_connection_snapshot: it samples the open sessions and commits.
+    `capture` stands for EXEC audit.sp_capture_connection_snapshot: it samples the open sessions in `dw` and commits.
     `pause` returns the seconds that a pipeline's load takes (batch 0) or one of its batches (1, 2, ...).
     """
 
     dw: Any
     oltp: Any
     dialect: Sqlite
-    clock: Clock
-    capture: Callable[[], None]
+    clock: VirtualClock | RealClock
+    capture: Callable[[Any, datetime], None]
     fault: Callable[[str], Fault | None] = lambda entity: None
     pause: Callable[[str, int], float] = lambda entity, batch: 0.0
     retries: int = 5
@@ -77,9 +105,9 @@ class Runner:
             "created_at": self.dialect.time(started),
         }
         run_id: int = self._retry(lambda: self._insert("audit.etl_run", "run_id", row))
-        self._retry(self.capture)
+        self._retry(lambda: self.capture(self.dw, self.clock.now()))
         loads = [self._load(run_id, PIPELINES[entity], control, started) for entity, control in controls.items()]
-        self._retry(self.capture)
+        self._retry(lambda: self.capture(self.dw, self.clock.now()))
         self._retry(lambda: self._finish(run_id, loads))
         return run_id
 

@@ -127,6 +127,11 @@ def capture(dw: Any, now: datetime) -> None:
     insert_events(dw, [*sessions_at(now), *runners], now)
 
 
+def sample(dw: Any, now: datetime) -> None:
+    capture(dw, now)
+    dw.commit()
+
+
 def insert_events(dw: Any, sessions: Iterable[Session], seen: datetime) -> None:
     names, values = ", ".join(EVENT_COLUMNS), ", ".join("?" for _ in EVENT_COLUMNS)
     sql = f"INSERT INTO audit.connection_login_events ({names}) VALUES ({values})"
@@ -140,12 +145,8 @@ def capture_connection_snapshot(connection: sqlite3.Connection) -> None:
         capture(connection, now)
         return
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:
         capture(connection, now)
-    except sqlite3.Error:
-        connection.rollback()
-        raise
-    connection.commit()
 
 
 def clean_up(dw: Any, now: datetime) -> int:

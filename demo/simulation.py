@@ -6,10 +6,9 @@ import logging
 import random
 import shutil
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 from demo import faults
 from demo.faults import Fault
 from demo.pipelines import BY_HAND, PIPELINES, SCHEDULER
-from demo.runner import Runner
-from demo.sessions import SEED, capture
+from demo.runner import RealClock, Runner, VirtualClock
+from demo.sessions import SEED, sample
 from demo.shop import STORY_EVERY, Shop
 from demo.warehouse import EmbeddedWarehouse, ServerWarehouse, Sqlite, WarehouseGone
 from etlportal.backends.embedded.base import create_schema
@@ -58,45 +57,6 @@ MOST_AT_ONCE = 300
 CALM_RUNS = 10
 
 
-class VirtualClock:
-    """A clock that moves only when it sleeps or is set."""
-
-    def __init__(self, start: datetime) -> None:
-        self._now = start
-
-    def now(self) -> datetime:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self._now += timedelta(seconds=max(0.0, seconds))
-
-    def advance_to(self, moment: datetime) -> None:
-        self._now = max(self._now, moment)
-
-
-class RealClock:
-    """The system clock. With `pace` 2 waits take half as long; after `stop` they take no time."""
-
-    def __init__(self, pace: float = 1.0) -> None:
-        self.pace = pace
-        self._stopped = threading.Event()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC).replace(tzinfo=None)
-
-    def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self._stopped.wait(seconds / self.pace)
-
-    def stop(self) -> None:
-        """End the current and all later waits, so that the run in progress finishes at once."""
-        self._stopped.set()
-
-    @property
-    def stopped(self) -> bool:
-        return self._stopped.is_set()
-
-
 def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> tuple[int, int]:
     """Replace the warehouse in `folder`; its history ends at `now` (naive UTC). Return its runs and executions.
 
@@ -108,17 +68,18 @@ def build(folder: Path, now: datetime, seed: int = SEED, days: int = DAYS) -> tu
     warehouse = EmbeddedWarehouse(beside)
     for schema, path in warehouse.files().items():
         create_schema(path, schema)
-    dw, oltp = warehouse.connect("dw", building=True), warehouse.connect("oltp", building=True)
     runner_log = logging.getLogger("demo.runner")
     runner_log.disabled = True  # the failures of the history are wanted
     try:
-        _live_through(dw, oltp, now.replace(microsecond=0), seed, days)
-        runs = dw.execute("SELECT COUNT(*) FROM audit.etl_run").fetchone()[0]
-        executions = dw.execute("SELECT COUNT(*) FROM audit.etl_run_entity").fetchone()[0]
+        with (
+            closing(warehouse.connect("dw", building=True)) as dw,
+            closing(warehouse.connect("oltp", building=True)) as oltp,
+        ):
+            _live_through(dw, oltp, now.replace(microsecond=0), seed, days)
+            runs = dw.execute("SELECT COUNT(*) FROM audit.etl_run").fetchone()[0]
+            executions = dw.execute("SELECT COUNT(*) FROM audit.etl_run_entity").fetchone()[0]
     finally:
         runner_log.disabled = False
-        dw.close()
-        oltp.close()
     for path in warehouse.files().values():
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -148,13 +109,8 @@ def _live_through(dw: sqlite3.Connection, oltp: sqlite3.Connection, now: datetim
                 return found
         return stray.get(entity)
 
-    def sample() -> None:
-        capture(dw, clock.now())
-        dw.commit()
-
-    runner = Runner(
-        dw=dw, oltp=oltp, dialect=dialect, clock=clock, capture=sample, fault=fault, pause=partial(_pause, rng)
-    )
+    pause = partial(_pause, rng)
+    runner = Runner(dw=dw, oltp=oltp, dialect=dialect, clock=clock, capture=sample, fault=fault, pause=pause)
     at = start
     while at <= last:
         clock.advance_to(at)
@@ -204,7 +160,7 @@ def _pause(rng: random.Random, entity: str, batch: int) -> float:
 def run_live(warehouse: EmbeddedWarehouse | ServerWarehouse, clock: RealClock) -> None:
     """Alternate the shop and the ETL until the clock is stopped. With a pace of 2 a run starts every 30 s."""
     failures = 0
-    while not clock.stopped:
+    while not clock.stopped.is_set():
         try:
             with closing(warehouse.connect("dw")) as dw, closing(warehouse.connect("oltp")) as oltp:
                 for _ in _live_runs(warehouse, clock, dw, oltp):
@@ -227,12 +183,12 @@ def _live_runs(warehouse: EmbeddedWarehouse | ServerWarehouse, clock: RealClock,
         oltp=oltp,
         dialect=warehouse.dialect,
         clock=clock,
-        capture=lambda: warehouse.sample(dw, clock.now()),
+        capture=warehouse.sample,
         pause=partial(_pause, rng),
     )
     logger.info("The ETL runs every %g s.", LIVE_SECONDS / clock.pace)
     runs, next_run = 0, clock.now()
-    while not clock.stopped:
+    while not clock.stopped.is_set():
         warehouse.check()
         shop.advance(clock.now())
         if clock.now() >= next_run:

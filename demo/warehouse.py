@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.core.management.base import CommandError
 
 from demo.pipelines import BY_HAND, PIPELINES, SCHEDULER
-from demo.sessions import RETENTION_DAYS, RUNNER_PROGRAM, capture, clean_up
+from demo.sessions import RETENTION_DAYS, RUNNER_PROGRAM, clean_up, sample
 from etlportal.backends.sqlserver import odbc
 from etlportal.databases import EMBEDDED_SCHEMAS
 
@@ -26,16 +27,12 @@ MARK = "etlportal_demo"
 _NEEDED = ("ETL_RUNNER_SERVER", "ETL_RUNNER_USER", "ETL_RUNNER_PASSWORD", "ETL_RUNNER_DW_DB", "ETL_RUNNER_OLTP_DB")
 
 
-class DemoRefused(Exception):
+class DemoRefused(CommandError):
     """The demo may not change this portal or server."""
 
 
 class WarehouseGone(Exception):
     """A file of the embedded warehouse is missing or was replaced."""
-
-
-class AlreadyHeld(Exception):
-    """Another process holds this lock."""
 
 
 def refuse_real_warehouse() -> None:
@@ -144,12 +141,8 @@ class EmbeddedWarehouse:
             raise WarehouseGone(f"{error.filename}: {error.strerror}") from error
         return [(stat.st_dev, stat.st_ino) for stat in stats]
 
-    def sample(self, dw: Any, now: datetime) -> None:
-        capture(dw, now)
-        dw.commit()
-
-    def prune(self, dw: Any, now: datetime) -> None:
-        clean_up(dw, now)
+    sample = staticmethod(sample)
+    prune = staticmethod(clean_up)
 
 
 class ServerWarehouse:
@@ -239,15 +232,15 @@ def odbc_text(found: Mapping[str, str], alias: str, driver: str) -> str:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold SQLite's lock on an empty database `path`, which ends with the process. Raises AlreadyHeld."""
+def exclusive(path: Path, refusal: str) -> Iterator[None]:
+    """Hold SQLite's lock on an empty database `path`, which ends with the process. Raises DemoRefused(refusal)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=0.2, isolation_level=None)
     try:
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            raise AlreadyHeld(str(path)) from error
+            raise DemoRefused(refusal) from error
         yield
     finally:
         connection.close()

@@ -126,9 +126,9 @@ def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_demo_over_the_same_folder(settings: Any, tmp_path: Path) -> None:
     settings.DATA_DIR = tmp_path
-    with exclusive(tmp_path / "demo.lock"), pytest.raises(CommandError, match="already runs"):
+    with exclusive(tmp_path / "demo.lock", ""), pytest.raises(CommandError, match="already runs"):
         call_command("demo")
-    with exclusive(tmp_path / "demo-etl.lock"), pytest.raises(CommandError, match="Another demo ETL"):
+    with exclusive(tmp_path / "demo-etl.lock", ""), pytest.raises(CommandError, match="Another demo ETL"):
         call_command("demo_etl")
 
 
@@ -156,7 +156,7 @@ def said() -> list[str]:
 
 def family(said: list[str], **programs: str) -> Processes:
     commands = {name: [sys.executable, "-c", program] for name, program in programs.items()}
-    return Processes(commands=commands, folder=ROOT, environment={}, say=said.append)
+    return Processes(commands=commands, folder=ROOT, say=said.append)
 
 
 def test_processes_are_stopped_together(said: list[str]) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from demo.simulation import RealClock, build, run_live
-from demo.warehouse import AlreadyHeld, EmbeddedWarehouse, exclusive
+from demo.runner import RealClock
+from demo.simulation import build, run_live
+from demo.warehouse import DemoRefused, EmbeddedWarehouse, exclusive
 
 PACE = 400.0
 
@@ -141,9 +142,10 @@ def test_a_locked_file_ends_nothing(
 
 
 def test_one_lock_at_a_time(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "x.lock"), pytest.raises(AlreadyHeld), exclusive(tmp_path / "x.lock"):
+    path = tmp_path / "x.lock"
+    with exclusive(path, ""), pytest.raises(DemoRefused, match="held"), exclusive(path, "held"):
         pass
-    with exclusive(tmp_path / "x.lock"):
+    with exclusive(path, ""):
         pass
 
 

@@ -12,9 +12,8 @@ import pytest
 
 from demo import faults
 from demo.pipelines import PIPELINES
-from demo.runner import ERROR_LENGTH
-from demo.sessions import capture, clean_up
-from demo.simulation import VirtualClock
+from demo.runner import ERROR_LENGTH, VirtualClock
+from demo.sessions import clean_up
 from demo.warehouse import EmbeddedWarehouse
 from tests.support.demo_warehouse import DAY, NOON, SmallWarehouse
 
@@ -346,11 +345,7 @@ def test_sessions_are_sampled_at_both_ends(small: SmallWarehouse) -> None:
     small.controls("dim_cliente")
     small.pauses = {0: 30}
 
-    def sample() -> None:
-        capture(small.dw, small.clock.now())
-        small.dw.commit()
-
-    small.runner(capture=sample).run("svc_etl")
+    small.runner(capture=small.files.sample).run("svc_etl")
     events = small.rows("SELECT * FROM audit.connection_login_events ORDER BY connection_event_id")
     own = [event for event in events if event["program_name"] == "etl-runner"]
     assert [event["event_time_utc"] for event in own] == ["2026-03-10 12:00:00.000", "2026-03-10 12:00:30.000"]

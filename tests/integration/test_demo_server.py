@@ -15,7 +15,8 @@ from sqlglot import exp
 
 import demo
 from demo.pipelines import PIPELINES
-from demo.simulation import RealClock, add_pipelines, run_live
+from demo.runner import RealClock
+from demo.simulation import add_pipelines, run_live
 from demo.warehouse import MARK, DemoRefused, EmbeddedWarehouse, ServerWarehouse, odbc_text, target
 from etlportal.backends.embedded.base import create_schema
 
@@ -118,7 +119,8 @@ def test_an_empty_warehouse_is_filled_and_loaded(tmp_path: Path) -> None:
     samples: list[int] = []
 
     class Sampled(EmbeddedWarehouse):
-        def sample(self, dw: Any, now: datetime) -> None:
+        @staticmethod
+        def sample(dw: Any, now: datetime) -> None:
             samples.append(1)
             if len(samples) == 2:  # the end of the first run
                 clock.stop()

@@ -15,10 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from demo.pipelines import PIPELINES
-from demo.runner import Runner
+from demo.runner import Runner, VirtualClock
 from demo.sessions import insert_events, runner_session, sessions_at
 from demo.shop import Shop
-from demo.simulation import VirtualClock
 from demo.warehouse import SqlServer
 from tests.sqlserver.dialects import WithoutMerge, dialect_for
 from tests.sqlserver.server import DW, EXTRAS, LOGIN, OLTP, RUNNER_PROGRAM, Server, batches, run_batch
@@ -83,10 +82,9 @@ class Loading:
             pause=self._pause,
         )
 
-    def _sample(self) -> None:
-        now = self.clock.now()
-        insert_events(self.dw, [*sessions_at(now), runner_session(self.shop.now, self.runs)], now)
-        self.dw.commit()
+    def _sample(self, dw: Any, now: datetime) -> None:
+        insert_events(dw, [*sessions_at(now), runner_session(self.shop.now, self.runs)], now)
+        dw.commit()
 
     def _pause(self, entity: str, batch: int) -> float:
         """Return how long work takes. Killing: the runner is gone in the middle of its second batch."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.faults import Fault
-from demo.runner import Runner
-from demo.simulation import VirtualClock
+from demo.runner import Runner, VirtualClock
 from demo.warehouse import EmbeddedWarehouse, Sqlite
 from etlportal.backends.embedded.base import create_schema
 from tests.support.warehouse import PIPELINES
@@ -45,7 +44,7 @@ class SmallWarehouse:
             "oltp": self.oltp,
             "dialect": Sqlite(),
             "clock": self.clock,
-            "capture": lambda: self.captured.append(self.clock.now()),
+            "capture": lambda dw, now: self.captured.append(now),
             "fault": self.faults.get,
             "pause": lambda entity, batch: self.pauses.get(min(batch, 1), 0.0),
         }

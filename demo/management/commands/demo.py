@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import socket
@@ -21,14 +20,13 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group as AuthGroup
-from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
-from demo.processes import WINDOWS, KeepsEnding, Processes, on_stop
+from demo.processes import WINDOWS, Processes, on_stop
 from demo.simulation import DAYS, build
-from demo.warehouse import AlreadyHeld, DemoRefused, EmbeddedWarehouse, exclusive, refuse_real_warehouse
+from demo.warehouse import EmbeddedWarehouse, exclusive, refuse_real_warehouse
 from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunCopy, RunEntityCopy
 from monitoring.rules.enums import Group
 
@@ -49,27 +47,18 @@ class Command(BaseCommand):
         parser.add_argument("--prepare-only", action="store_true", help="prepare everything, start nothing")
 
     def handle(self, *args: Any, pace: float, reset: bool, prepare_only: bool, **options: Any) -> None:
-        stopped = threading.Event()
-        try:
-            refuse_real_warehouse()
-            port = _port()
-            with exclusive(settings.DATA_DIR / "demo.lock"), on_stop(stopped.set):
-                if not prepare_only:
-                    _refuse_taken(port)
-                self._prepare(reset)
-                if not prepare_only and not stopped.is_set():
-                    self._run(port, pace, stopped)
-        except DemoRefused as error:
-            raise CommandError(str(error)) from error
-        except AlreadyHeld as error:
-            raise CommandError(
-                f"A demo already runs over {settings.DATA_DIR}. PORTAL_DATA_DIR names another."
-            ) from error
-        except KeepsEnding as error:
-            raise CommandError(f"{error} Its output is above; everything was stopped.") from error
+        refuse_real_warehouse()
+        stopped, port = threading.Event(), _port()
+        refusal = f"A demo already runs over {settings.DATA_DIR}. PORTAL_DATA_DIR names another."
+        with exclusive(settings.DATA_DIR / "demo.lock", refusal), on_stop(stopped.set):
+            if not prepare_only:
+                _refuse_taken(port)
+            self._prepare(reset)
+            if not prepare_only and not stopped.is_set():
+                self._run(port, pace, stopped)
 
     def _prepare(self, reset: bool) -> None:
-        """Migrate, create the users, build a missing warehouse, and collect static files that changed."""
+        """Migrate, create the users, build a missing warehouse, and collect the static files."""
         warehouse = EmbeddedWarehouse(settings.DATA_DIR / "warehouse")
         if reset:
             self._say("Starting afresh.")
@@ -85,7 +74,7 @@ class Command(BaseCommand):
             runs, executions = build(warehouse.folder, datetime.now(UTC).replace(tzinfo=None))
             forget_copies()
             self._say(f"Built in {perf_counter() - began:.1f} s: {runs:,} runs, {executions:,} executions.")
-        _gather_static_files()
+        call_command("collectstatic", interactive=False, verbosity=0, clear=True)
 
     def _run(self, port: int, pace: float, stopped: threading.Event) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -96,14 +85,12 @@ class Command(BaseCommand):
                 "The web server": _web_server(port),
             },
             folder=settings.BASE_DIR,
-            environment={"DJANGO_SETTINGS_MODULE": "etlportal.settings", "PYTHONUNBUFFERED": "1"},
             say=self._say,
         )
         try:
             if self._wait_until_ready(processes, port, stopped):
-                names = ", ".join(create_demo_users())
                 self._say(f"\n  ETL Portal:  http://{HOST}:{port}/")
-                self._say(f"  Users:       {names} (password: {PASSWORD})")
+                self._say(f"  Users:       {', '.join(Group)} (password: {PASSWORD})")
                 self._say("  Ctrl-C ends it.\n")
                 processes.watch(stopped)
         finally:
@@ -162,20 +149,6 @@ def _answers(port: int) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _gather_static_files() -> None:
-    """Run collectstatic unless no file has changed since the last time."""
-    digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]["BACKEND"]).encode())
-    for finder in get_finders():
-        for name, storage in finder.list([]):
-            stat = Path(storage.path(name)).stat()
-            digest.update(f"{name}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
-    stamp = settings.STATIC_ROOT / ".gathered"
-    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
-        return
-    call_command("collectstatic", interactive=False, verbosity=0, clear=True)
-    stamp.write_text(digest.hexdigest())
 
 
 def create_demo_users() -> list[str]:

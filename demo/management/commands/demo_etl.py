@@ -8,15 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from demo.processes import on_stop
-from demo.simulation import RealClock, run_live
-from demo.warehouse import (
-    AlreadyHeld,
-    DemoRefused,
-    EmbeddedWarehouse,
-    ServerWarehouse,
-    exclusive,
-    refuse_real_warehouse,
-)
+from demo.runner import RealClock
+from demo.simulation import run_live
+from demo.warehouse import EmbeddedWarehouse, ServerWarehouse, exclusive, refuse_real_warehouse
 
 
 class Command(BaseCommand):
@@ -36,15 +30,11 @@ class Command(BaseCommand):
         if not 0.05 <= pace <= 1000:
             raise CommandError("--pace must be between 0.05 and 1000.")
         clock = RealClock(pace)
-        try:
-            with on_stop(clock.stop):
-                if sqlserver:
-                    run_live(ServerWarehouse(os.environ, settings.DATA_DIR / "odbc"), clock)
-                    return
-                refuse_real_warehouse()
-                with exclusive(settings.DATA_DIR / "demo-etl.lock"):
-                    run_live(EmbeddedWarehouse(settings.DATA_DIR / "warehouse"), clock)
-        except DemoRefused as error:
-            raise CommandError(str(error)) from error
-        except AlreadyHeld as error:
-            raise CommandError(f"Another demo ETL runs over {settings.DATA_DIR / 'warehouse'}.") from error
+        with on_stop(clock.stop):
+            if sqlserver:
+                run_live(ServerWarehouse(os.environ, settings.DATA_DIR / "odbc"), clock)
+                return
+            refuse_real_warehouse()
+            folder = settings.DATA_DIR / "warehouse"
+            with exclusive(settings.DATA_DIR / "demo-etl.lock", f"Another demo ETL runs over {folder}."):
+                run_live(EmbeddedWarehouse(folder), clock)
