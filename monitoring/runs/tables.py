@@ -107,14 +107,6 @@ SORTABLE = ("run_id", "started_at", "status", "started_by")
 NEWEST_FIRST = "-run_id"
 
 
-def sortable(*, logins: bool) -> list[str]:
-    """Leave out hidden columns, because sorting by them would reveal their values."""
-    hidden = {"status"} if scope.pipelines() is not None else set()
-    if not logins:
-        hidden.add("started_by")
-    return [name for name in SORTABLE if name not in hidden]
-
-
 class RunsForm(TableForm):
     run = forms.IntegerField(
         label=_("Run"),
@@ -142,7 +134,9 @@ class RunsForm(TableForm):
     )
 
     def __init__(self, data: QueryDict, *, logins: bool, **kwargs: Any) -> None:
-        names = sortable(logins=logins)
+        # Sorting by hidden columns would reveal their values.
+        hidden = {"status": scope.pipelines() is not None, "started_by": not logins}
+        names = [name for name in SORTABLE if not hidden.get(name)]
         super().__init__(data, sortable=frozenset([*names, *(f"-{name}" for name in names)]), **kwargs)
         if not logins:
             del self.fields["by"]

@@ -25,7 +25,6 @@ from monitoring.runs.tables import (
     ExecutionsTable,
     RunsForm,
     RunsTable,
-    sortable,
 )
 from monitoring.warehouse.errors import problem_from
 from monitoring.web import export, keyset, readings
@@ -100,7 +99,7 @@ class RunsList(Block):
         if listed["lost"]:
             form.add_error(None, gettext("That page no longer exists. Showing the first page."))
         table = RunsTable(listed_runs(listed["page"].rows, logins=logins), order_by=form.order)
-        for name in set(SORTABLE) - set(sortable(logins=logins)):
+        for name in set(SORTABLE) - form.sortable:
             table.columns[name].column.orderable = False
         table.around = around_failed(request)
         return {

@@ -113,12 +113,8 @@ class TimeColumn(Column):
 
     options: ClassVar[dict[str, Any]] = {"css": "nowrap"}
 
-    def __init__(self, *args: Any, style: TimeStyle = "short", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.style = style
-
     def render(self, value: datetime | None) -> SafeString:
-        return parts.when(value, self.style)
+        return parts.when(value)
 
 
 class PortalTable(django_tables2.Table):
@@ -229,13 +225,6 @@ class YesNoColumn(Column):
         return "" if value is None else gettext("yes") if value else gettext("no")
 
 
-class MovedColumn(YesNoColumn):
-    options: ClassVar[dict[str, Any]] = {"accessor": "watermark_moved"}
-
-    def render(self, record: Execution) -> SafeString:  # type: ignore[override]
-        return moved_text(record)
-
-
 class ThroughputColumn(Column):
     options: ClassVar[dict[str, Any]] = {"css": "num", "help": "throughput"}
 
@@ -244,18 +233,6 @@ class ThroughputColumn(Column):
 
     def value(self, value: float | None) -> str:
         return strip_tags(self.render(value))
-
-
-class KindColumn(Column):
-    """The class of a failure, with what to do in the tooltip."""
-
-    def render(self, value: ErrorClass | None) -> SafeString:
-        if value is None:
-            return parts.none(gettext("no error"))
-        return format_html('<span data-tip="{}" tabindex="0">{}</span>', class_text(value)[1], label(value))
-
-    def value(self, value: ErrorClass | None) -> str:
-        return "" if value is None else label(value)
 
 
 EXPORT_ONLY: dict[str, Any] = {"visible": False, "orderable": False}
@@ -298,6 +275,20 @@ class ExecutionTable(PortalTable):
     throughput = ThroughputColumn(verbose_name=_("Throughput"))
     watermark_from = WatermarkColumn(verbose_name=_("Watermark from"))
     watermark_to = WatermarkColumn(verbose_name=_("Watermark to"))
-    moved = MovedColumn(verbose_name=_("Watermark moved"))
-    error_class = KindColumn(verbose_name=_("Kind of failure"))
+    moved = YesNoColumn(verbose_name=_("Watermark moved"), accessor="watermark_moved")
+    error_class = Column(verbose_name=_("Kind of failure"))
     error_message = MessageColumn(verbose_name=_("Error"))
+
+    def render_moved(self, record: Execution) -> SafeString:
+        return moved_text(record)
+
+    def value_moved(self, value: bool | None, column: YesNoColumn) -> str:
+        return column.value(value)
+
+    def render_error_class(self, value: ErrorClass | None) -> SafeString:
+        if value is None:
+            return parts.none(gettext("no error"))
+        return format_html('<span data-tip="{}" tabindex="0">{}</span>', class_text(value)[1], label(value))
+
+    def value_error_class(self, value: ErrorClass | None) -> str:
+        return "" if value is None else label(value)
