@@ -42,10 +42,12 @@ _STATES = {
     "Sul": "PR Paraná, RS Rio Grande do Sul, SC Santa Catarina",
 }
 _FIRST = (
-    "Ana Beatriz Bruno Camila Carlos Daniela Eduardo Fernanda Gabriel Helena Igor Juliana Lucas Mariana Rafael Sofia"
+    *("Ana", "Beatriz", "Bruno", "Camila", "Carlos", "Daniela", "Eduardo", "Fernanda"),
+    *("Gabriel", "Helena", "Igor", "Juliana", "Lucas", "Mariana", "Rafael", "Sofia"),
 )
 _LAST = (
-    "Almeida Barbosa Cardoso Costa Dias Ferreira Gomes Lima Martins Moreira Nunes Oliveira Pereira Rocha Silva Souza"
+    *("Almeida", "Barbosa", "Cardoso", "Costa", "Dias", "Ferreira", "Gomes", "Lima"),
+    *("Martins", "Moreira", "Nunes", "Oliveira", "Pereira", "Rocha", "Silva", "Souza"),
 )
 _CITIES = ("Boa Vista", "Campo Alegre", "Nova Esperança", "Porto Belo", "Santa Rita", "São João", "Vila Nova")
 _GOODS = {

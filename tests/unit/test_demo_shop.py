@@ -88,6 +88,14 @@ def test_nobody_real_can_be_reached(oltp: sqlite3.Connection) -> None:
             assert email.endswith(("@example.com", "@loja.example.com"))
 
 
+def test_people_and_teams_have_whole_names(oltp: sqlite3.Connection) -> None:
+    opened(oltp)
+    for table, column in (("customers", "full_name"), ("sellers", "full_name"), ("teams", "team_name")):
+        for (name,) in oltp.execute(f"SELECT {column} FROM core.{table}"):
+            assert [part for part in name.split(" ") if len(part) >= 3] == name.split(" "), name
+            assert len(name.split(" ")) == 2
+
+
 def test_a_long_stop_is_not_made_up_for_at_once(oltp: sqlite3.Connection) -> None:
     shop = opened(oltp, most=20)
     shop.advance(START + timedelta(days=9))
