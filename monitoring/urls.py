@@ -12,7 +12,7 @@ from monitoring.pipelines import source_rows as pipelines_source_rows
 from monitoring.pipelines import views as pipelines
 from monitoring.runs import views as runs
 from monitoring.summary import views as summary
-from monitoring.web import health, metrics
+from monitoring.web import health
 from monitoring.web.blocks import Block
 from monitoring.web.export import Listing, TableExport
 from monitoring.web.links import EntityConverter
@@ -96,5 +96,5 @@ urlpatterns = [
     path("preferences/set/", PreferenceSet.as_view(), name="preference-set"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("metrics", metrics.metrics, name="metrics"),
+    path("metrics", health.metrics, name="metrics"),
 ]

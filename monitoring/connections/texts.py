@@ -1,4 +1,4 @@
-"""Texts of the connection audit. Definitions of its terms are in web/help.py."""
+"""Texts of the connection audit. Definitions of its terms are in web/labels.py."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from monitoring.rules.error_text import parse
 from monitoring.rules.facts import Execution
 from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.web import export, keyset
+from monitoring.web.activity import UnmaskView, unmasked_until
 from monitoring.web.blocks import Block, Page
 from monitoring.web.errors import NothingHere
 from monitoring.web.failure_groups import (
@@ -32,7 +33,6 @@ from monitoring.web.formats import short_day
 from monitoring.web.links import AROUND, around_failed, audit_url
 from monitoring.web.preflight import OPENING
 from monitoring.web.problems import advice_for
-from monitoring.web.unmask import UnmaskView, unmasked_until
 
 EXECUTIONS_SHOWN = 25
 FIELD = "run_entity_id"

@@ -27,10 +27,10 @@ from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.warehouse.source_rows import COLUMNS, newest_rows
 from monitoring.web import export, parts
+from monitoring.web.activity import UnmaskView, unmasked_until
 from monitoring.web.cache import cached_once
 from monitoring.web.problems import problem_text
 from monitoring.web.tables import Column, PortalTable
-from monitoring.web.unmask import UnmaskView, unmasked_until
 
 KEPT_SECONDS, PROBLEM_SECONDS = 15, 5
 """Cache time of rows and of a failed read, for all users of this process."""

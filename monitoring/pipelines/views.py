@@ -28,6 +28,7 @@ from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
 from monitoring.rules.figures import RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
+from monitoring.web.activity import unmasked_until
 from monitoring.web.alert_texts import verdict_label, verdict_next, verdict_text
 from monitoring.web.blocks import Block, Page
 from monitoring.web.failure_groups import in_short
@@ -40,7 +41,6 @@ from monitoring.web.preflight import OPENING
 from monitoring.web.problems import advice_for, problem_text
 from monitoring.web.readings import PipelineReadings
 from monitoring.web.tables import moved_text
-from monitoring.web.unmask import unmasked_until
 
 
 class PipelineHead(PipelineBlock):

@@ -1,4 +1,4 @@
-"""The activity log: one row in `default` and one JSON line on stdout, for a SIEM, per action."""
+"""The activity log: one row in `default` and one JSON line on stdout, for a SIEM, per action. Unmasking is one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -23,14 +23,17 @@ from allauth.mfa.signals import (
     authenticator_used,
 )
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
 from django.db.models.signals import m2m_changed, post_save
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.generic import View
 
+from monitoring.access import UNMASK, may
 from monitoring.models import TrailEntry
 from monitoring.rules.enums import TrailAction, TrailOutcome
 
@@ -207,3 +210,45 @@ def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[int] | N
 def _changed(action: TrailAction, object: str, **detail: Any) -> None:
     # Signals of models carry no request: allauth's middleware keeps the current one.
     note(context.request, action, object, by=_doer.get() or None, **detail)
+
+
+SHOWN_FOR = timedelta(minutes=10)
+
+SESSION_KEY = "unmasked"
+"""{subject: end in ISO 8601} in the user's session."""
+
+
+def unmasked_until(request: HttpRequest, subject: str, now: datetime) -> datetime | None:
+    """Return until when this user sees the personal data of a pipeline or failure, or None if it is masked."""
+    text = request.session.get(SESSION_KEY, {}).get(subject)
+    if text is None or not may(request.user, UNMASK):
+        return None
+    until = datetime.fromisoformat(text)
+    return until if until > now else None
+
+
+class UnmaskView(PermissionRequiredMixin, View):
+    """Show personal data to one user for ten minutes, or mask it again. Showing it is recorded."""
+
+    permission_required = (UNMASK,)
+    raise_exception = True
+    http_method_names = ("post",)
+
+    def subject(self) -> str:
+        """Return the subject's name for the session and the activity log. Raise Http404 if there is none."""
+        raise NotImplementedError
+
+    def answer(self, subject: str) -> HttpResponse:
+        raise NotImplementedError
+
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        subject, now = self.subject(), timezone.now()
+        granted = dict(request.session.get(SESSION_KEY, {}))
+        if "again" in request.POST:
+            granted.pop(subject, None)
+        else:
+            until = (now + SHOWN_FOR).isoformat()
+            note(request, TrailAction.UNMASKED, subject, until=until)
+            granted[subject] = until
+        request.session[SESSION_KEY] = granted
+        return self.answer(subject)

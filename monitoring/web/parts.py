@@ -1,4 +1,4 @@
-"""Small HTML that is drawn hundreds of times a page, remembered per reader's language and zone."""
+"""Small pieces of HTML. Those that a page draws hundreds of times are cached per language and time zone."""
 
 from __future__ import annotations
 
@@ -31,11 +31,13 @@ from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Count, Problem
 from monitoring.web import formats
 from monitoring.web import labels as web_labels
-from monitoring.web.help import HELP
 from monitoring.web.problems import code_text, problem_text
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Why = Problem | ProblemCode | str | None
+"""Why a value is unknown."""
 
 ROOM = 2048
 """How many results each function keeps; the least used goes first. Times, numbers and runs fill it: 4 MB in all."""
@@ -68,7 +70,7 @@ class Sign(NamedTuple):
 SIGNED = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, FailureState, WatermarkState)
 """The vocabularies with signs. Members with the same value have the same sign."""
 
-_OK, _UNKNOWN, _WARNING = ("ok", "check"), ("unknown", "question"), ("warning", "exclamation")
+_OK, _UNKNOWN = ("ok", "check"), ("unknown", "question")
 LOOKS: dict[str, tuple[str, str]] = {
     "ok": _OK,
     "success": _OK,
@@ -85,8 +87,8 @@ LOOKS: dict[str, tuple[str, str]] = {
     "structure_missing": ("structure", "puzzle"),
     "never_run": ("never", "circle"),
     "not_enough_history": ("never", "hourglass"),
-    "warning": _WARNING,
-    "new": _WARNING,
+    "warning": ("warning", "exclamation"),
+    "new": ("warning", "exclamation"),
     "rewound": ("warning", "arrow-counterclockwise"),
     "stalled": ("warning", "pause"),
     "falling_behind": ("warning", "arrow-down"),
@@ -159,8 +161,12 @@ def cut_text(text: str, shown: int, *, whole: str = "") -> SafeString:
     return format_html('<span class="error-text" tabindex="0" data-tip="{}">{}</span>', whole or text, cut)
 
 
-def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
-    reason = _reason(problem)
+def unknown(problem: Why = None) -> SafeString:
+    if isinstance(problem, str) and not isinstance(problem, ProblemCode) and problem:
+        reason = str(problem)
+    else:
+        words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
+        reason = " ".join(part for part in words[:3] if part)
     return format_html(
         '<span class="unknown" tabindex="0" data-tip="{}"><span class="unknown__word">{}</span>'
         '<span class="visually-hidden">: {}</span></span>',
@@ -170,14 +176,7 @@ def unknown(problem: Problem | ProblemCode | str | None = None) -> SafeString:
     )
 
 
-def _reason(problem: Problem | ProblemCode | str | None) -> str:
-    if isinstance(problem, str) and not isinstance(problem, ProblemCode) and problem:
-        return str(problem)
-    words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
-    return " ".join(part for part in words[:3] if part)
-
-
-def value(content: Any, problem: Problem | ProblemCode | str | None = None, why: str = "") -> SafeString:
+def value(content: Any, problem: Why = None, why: str = "") -> SafeString:
     """Return `content` or, if it is None, "unknown" if there is a problem, else the dash."""
     if content is None or content == "":
         return unknown(problem) if problem else none(why)
@@ -188,7 +187,7 @@ def _figure(text: str, css: str = "figure") -> SafeString:
     return format_html('<span class="{}">{}</span>', css, text)
 
 
-def rows(count: int | Count | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+def rows(count: int | Count | None, problem: Why = None) -> SafeString:
     """Return a number of rows; "100,000+" if counting stopped at the cap."""
     if count is None:
         return value(None, problem)
@@ -200,21 +199,21 @@ def rows(count: int | Count | None, problem: Problem | ProblemCode | str | None 
 
 
 @remembered
-def number(amount: float | None, decimals: int = 0, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+def number(amount: float | None, decimals: int = 0, problem: Why = None) -> SafeString:
     return value(None, problem) if amount is None else _figure(formats.number_text(amount, decimals))
 
 
 @remembered
-def percent(amount: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+def percent(amount: float | None, problem: Why = None) -> SafeString:
     return value(None, problem) if amount is None else _figure(formats.percent_text(amount))
 
 
 @remembered
-def duration(seconds: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+def duration(seconds: float | None, problem: Why = None) -> SafeString:
     return value(None, problem) if seconds is None else _figure(formats.duration_text(seconds), "figure nowrap")
 
 
-def rate(per_second: float | None, problem: Problem | ProblemCode | str | None = None) -> SafeString:
+def rate(per_second: float | None, problem: Why = None) -> SafeString:
     if per_second is None:
         return value(None, problem)
     decimals = 1 if 0 < abs(per_second) < 9.95 else 0
@@ -278,7 +277,7 @@ def sentence(template: str | Promise, values: Mapping[str, Any] | None = None) -
 @remembered
 def help_button(code: str) -> SafeString:
     """Return the "?" that shows the definition of a figure. Raises KeyError for a figure without one."""
-    text = str(HELP[code])
+    text = str(web_labels.HELP[code])
     return format_html(
         '<button type="button" class="help" data-tip="{}" aria-label="{}">{}</button>',
         text,

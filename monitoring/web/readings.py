@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 
+from django.db import models
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -24,26 +24,29 @@ from monitoring.web.problems import problem_text
 T = TypeVar("T")
 
 
-class Missing(StrEnum):
+class Missing(models.TextChoices):
     """Why a figure has no value: the first group could not be read, the second has no value by definition."""
 
-    NOT_READ = "not_read"
-    NAME_INVALID = "name_invalid"
-    SOURCE_MISSING = "source_missing"
-    TARGET_MISSING = "target_missing"
+    NOT_READ = "not_read", _("could not be read")
+    NAME_INVALID = "name_invalid", _("the control row's table name is not valid")
+    SOURCE_MISSING = "source_missing", _("the source table does not exist")
+    TARGET_MISSING = "target_missing", _("the target table does not exist")
 
-    SOURCE_EMPTY = "source_empty"
-    TARGET_EMPTY = "target_empty"
-    TARGET_HOLDS_LOAD_TIME = "target_holds_load_time"
-    TARGET_IN_FUTURE = "target_in_future"
-    NEVER_RUN = "never_run"
-    STILL_RUNNING = "still_running"
-    NOT_FINISHED = "not_finished"
-    NOT_A_SUCCESS = "not_a_success"
-    NO_FINISHED_RUN = "no_finished_run"
-    NOTHING_LOADED = "nothing_loaded"
-    NO_PIPELINE = "no_pipeline"
-    NO_ACTIVE_PIPELINE = "no_active_pipeline"
+    SOURCE_EMPTY = "source_empty", _("the source is empty")
+    TARGET_EMPTY = "target_empty", _("the target is empty")
+    TARGET_HOLDS_LOAD_TIME = (
+        "target_holds_load_time",
+        _("the target stores when a row was loaded, not when the source changed it"),
+    )
+    TARGET_IN_FUTURE = "target_in_future", _("the target's latest row is dated in the future")
+    NEVER_RUN = "never_run", _("never run")
+    STILL_RUNNING = "still_running", _("still running: the runner writes this at the end")
+    NOT_FINISHED = "not_finished", _("it has no valid finish")
+    NOT_A_SUCCESS = "not_a_success", _("the last execution did not succeed")
+    NO_FINISHED_RUN = "no_finished_run", _("no run finished in this time")
+    NOTHING_LOADED = "nothing_loaded", _("no execution loaded rows in this time")
+    NO_PIPELINE = "no_pipeline", _("no pipeline has this figure")
+    NO_ACTIVE_PIPELINE = "no_active_pipeline", _("no pipeline is active")
 
 
 UNREAD = frozenset({Missing.NOT_READ, Missing.NAME_INVALID, Missing.SOURCE_MISSING, Missing.TARGET_MISSING})
@@ -212,30 +215,11 @@ def late_since(pipeline: Pipeline) -> datetime | None:
 Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]
 """The function of web/parts.py that draws the value."""
 
-REASONS = {
-    Missing.NOT_READ: _("could not be read"),
-    Missing.NAME_INVALID: _("the control row's table name is not valid"),
-    Missing.SOURCE_MISSING: _("the source table does not exist"),
-    Missing.TARGET_MISSING: _("the target table does not exist"),
-    Missing.SOURCE_EMPTY: _("the source is empty"),
-    Missing.TARGET_EMPTY: _("the target is empty"),
-    Missing.TARGET_HOLDS_LOAD_TIME: _("the target stores when a row was loaded, not when the source changed it"),
-    Missing.TARGET_IN_FUTURE: _("the target's latest row is dated in the future"),
-    Missing.NEVER_RUN: _("never run"),
-    Missing.STILL_RUNNING: _("still running: the runner writes this at the end"),
-    Missing.NOT_FINISHED: _("it has no valid finish"),
-    Missing.NOT_A_SUCCESS: _("the last execution did not succeed"),
-    Missing.NO_FINISHED_RUN: _("no run finished in this time"),
-    Missing.NOTHING_LOADED: _("no execution loaded rows in this time"),
-    Missing.NO_PIPELINE: _("no pipeline has this figure"),
-    Missing.NO_ACTIVE_PIPELINE: _("no pipeline is active"),
-}
-
 
 def reason(reading: Reading[Any]) -> str:
     problem = reading.problem
     if problem is None:
-        return str(REASONS[reading.why or Missing.NOT_READ])
+        return str((reading.why or Missing.NOT_READ).label)
     words = problem_text(problem)
     return f"{words.what} ({words.detail})" if words.detail else words.what
 

@@ -52,7 +52,7 @@ class RankedRows(TableListData):
 class Column(django_tables2.Column):
     """A column of a table in memory.
 
-    `rank`: what to sort by, by default the value. `help`: the figure's code in web/help.py. `css`: class of its cells.
+    `rank`: what to sort by, by default the value. `help`: the figure's code in HELP. `css`: class of its cells.
     `unit`: named in the export's header, where the values are bare numbers.
     """
 

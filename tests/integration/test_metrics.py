@@ -28,7 +28,7 @@ from monitoring.collector.lease import LeaseLost
 from monitoring.collector.loop import Collector
 from monitoring.rules.enums import PipelineStatus, Severity
 from monitoring.rules.facts import Count, Snapshot
-from monitoring.web.metrics import FIGURES
+from monitoring.web.health import FIGURES
 from tests import factories
 from tests.support.metrics import TOKEN, Samples, scraped
 from tests.support.queries import queries
@@ -255,7 +255,7 @@ def test_without_its_own_database_it_still_tells_of_itself(
     def fail(*_: Any) -> Any:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("monitoring.web.metrics.current", fail)
+    monkeypatch.setattr("monitoring.web.health.current", fail)
     found = scraped()
     assert found("etlportal_own_database_up") == 0
     assert found("etlportal_sample_known") == 0

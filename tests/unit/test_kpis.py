@@ -12,7 +12,7 @@ from monitoring.rules.enums import RunStatus
 from monitoring.rules.facts import Count, Overview, Snapshot
 from monitoring.summary.figures import Card, cards
 from monitoring.summary.queries import DayRuns, Trend, TrendPoint
-from monitoring.web.readings import REASONS, Missing
+from monitoring.web.readings import Missing
 from tests import factories
 
 DAY = timedelta(hours=24)
@@ -38,7 +38,7 @@ def _snapshot(**overview: Any) -> Snapshot:
 
 def _has_no_value(html: str, why: Missing) -> bool:
     """Return whether the figure has no value, with a reason, which is not "unknown"."""
-    return 'class="none"' in html and 'class="unknown"' not in html and str(REASONS[why]) in html
+    return 'class="none"' in html and 'class="unknown"' not in html and str(why.label) in html
 
 
 def test_there_are_eight_cards_each_with_help_link_and_age() -> None:
@@ -53,7 +53,7 @@ def test_there_are_eight_cards_each_with_help_link_and_age() -> None:
 
 
 def kpi_cards_help() -> set[str]:
-    from monitoring.web.help import HELP
+    from monitoring.web.labels import HELP
 
     return set(HELP)
 
@@ -110,7 +110,7 @@ def test_no_run_in_the_window_is_no_value_and_unread_runs_are_unknown() -> None:
 
 def test_a_week_without_a_finished_run_has_no_rate_either() -> None:
     quiet = _named(_snapshot(finished_24h=0, finished_7d=0, failed_24h=0))
-    assert str(REASONS[Missing.NO_FINISHED_RUN]) in quiet["success_rate_24h"].note
+    assert str(Missing.NO_FINISHED_RUN.label) in quiet["success_rate_24h"].note
 
 
 def test_no_figure_of_an_unread_overview_is_a_zero_or_blank() -> None:

@@ -17,7 +17,7 @@ from monitoring.rules import enums
 from monitoring.rules.enums import CheckState, ExecutionStatus, PipelineStatus, ProblemCode, RunStatus, Severity
 from monitoring.rules.facts import Count, Problem
 from monitoring.web import formats, graphics, parts
-from monitoring.web.help import HELP
+from monitoring.web.labels import HELP
 from monitoring.web.parts import LOOKS, SIGNED, sign_of
 from tests.support.html import audit
 from tests.unit.test_tokens import TONES

@@ -22,7 +22,6 @@ from monitoring.rules.preflight import ObjectReading, collector_check
 from monitoring.web import alert_texts as web_alert_texts
 from monitoring.web import check_texts as web_check_texts
 from monitoring.web import formats as web_formats
-from monitoring.web import help as web_help
 from monitoring.web import labels as web_labels
 from monitoring.web import parts
 from monitoring.web import preflight as web_headline
@@ -508,4 +507,4 @@ class TestProblemsChecksAndFailures:
 
 
 def test_every_figure_has_its_definition():
-    assert all(str(definition).endswith(".") for definition in web_help.HELP.values())
+    assert all(str(definition).endswith(".") for definition in web_labels.HELP.values())
