@@ -128,8 +128,6 @@ def _days(found: Iterable[Seen]) -> dict[Key, SeenDay]:
 
 
 def _stored(keys: Collection[Key]) -> dict[Key, SeenDay]:
-    if not keys:
-        return {}
     days = sorted(day for _, _, day in keys)
     digests = sorted({digest for _, digest, _ in keys})
     found: dict[Key, SeenDay] = {}

@@ -30,7 +30,7 @@ from monitoring.collector.lease import (
 from monitoring.collector.memory import Memory
 from monitoring.collector.read import DW
 from monitoring.collector.snapshot import Current, current
-from monitoring.collector.tick import Ticked, tick
+from monitoring.collector.tick import tick
 from monitoring.models.scope import UNLIMITED, limited_to
 from monitoring.warehouse.audit import newest_run_id
 from monitoring.warehouse.reader import ReadFailed, release
@@ -66,16 +66,12 @@ class Collector:
         """End the loop after the current tick. Safe to call from a signal handler."""
         self._stopping.set()
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping.is_set()
-
     def run(self, wait: Callable[[float], object] | None = None) -> None:
         """Take turns until stopped, then release the lease."""
         wait = wait or self._stopping.wait
         try:
             with self._heartbeat:
-                while not self.stopping:
+                while not self._stopping.is_set():
                     self._rest(self.turn(), wait)
         finally:
             self.close()
@@ -109,15 +105,19 @@ class Collector:
             return FAILED_SECONDS
         metrics.ticked("sampled", ticked.milliseconds / 1000)
         self.sampled = True
-        self._newest_run = _newest_run(ticked)
-        return _pause(ticked)
+        snapshot = ticked.snapshot
+        newest = snapshot.recent_runs[0].run_id if snapshot.recent_runs else 0
+        # After a failed read there is nothing to peek for.
+        self._newest_run = newest if snapshot.problem is None and snapshot.stale_since is None else None
+        every = settings.COLLECT_BUSY_SECONDS if ticked.busy else settings.COLLECT_IDLE_SECONDS
+        return max(1.0, float(every) - ticked.milliseconds / 1000)
 
     def _rest(self, seconds: float, wait: Callable[[float], object]) -> None:
-        while seconds > 0 and not self.stopping:
+        while seconds > 0 and not self._stopping.is_set():
             self._heartbeat.working()
             wait(min(PEEK_SECONDS, seconds))
             seconds -= PEEK_SECONDS
-            if seconds > 0 and self.sampled and not self.stopping and self._news():
+            if seconds > 0 and self.sampled and not self._stopping.is_set() and self._news():
                 return
 
     def _news(self) -> bool:
@@ -174,19 +174,6 @@ class Collector:
     def _lost(self) -> None:
         self.collecting = self._heartbeat.held = False
         self._memory = Memory()
-
-
-def _newest_run(ticked: Ticked) -> int | None:
-    """Return the newest run of this tick, or None after a failed read, which disables the peek."""
-    snapshot = ticked.snapshot
-    if snapshot.problem is not None or snapshot.stale_since is not None:
-        return None
-    return snapshot.recent_runs[0].run_id if snapshot.recent_runs else 0
-
-
-def _pause(ticked: Ticked) -> float:
-    every = settings.COLLECT_BUSY_SECONDS if ticked.busy else settings.COLLECT_IDLE_SECONDS
-    return max(1.0, float(every) - ticked.milliseconds / 1000)
 
 
 RETRY_SECONDS = 10.0

@@ -100,8 +100,10 @@ def remedies(reading: WarehouseReading, login: str) -> tuple[Remedy, ...]:
         found += _snapshot(connection)
         if isinstance(catalog, Catalog):
             found += _selects(database, alias, catalog, sorted(structure.wanted[alias]), users[alias])
-        if alias == DW:
-            found += _procedures(database, rights, users[DW])
+        for name, allowed in rights.procedures if rights is not None and alias == DW else ():
+            if not allowed:
+                statement = sql.grant_object("EXECUTE", parse_table(name), users[DW])
+                found.append(Remedy(database=database, statement=statement, why="execute", values={"name": name}))
         online = rights is not None and rights.edition in sql.ONLINE_EDITIONS
         indexes = _contract_indexes(catalog) if alias == DW else _source_indexes(reading)
         found += [
@@ -157,13 +159,6 @@ def _select(database: str, alias: str, name: TableName, user: str, why: str) -> 
     whole = name.schema.casefold() in READABLE_SCHEMAS[alias]
     statement = sql.grant_schema(name.schema, user) if whole else sql.grant_object("SELECT", name, user)
     return Remedy(database=database, statement=statement, why=why, values={"name": name.schema if whole else str(name)})
-
-
-def _procedures(database: str, rights: Rights | None, user: str) -> Iterator[Remedy]:
-    for name, allowed in rights.procedures if rights is not None else ():
-        if not allowed:
-            statement = sql.grant_object("EXECUTE", parse_table(name), user)
-            yield Remedy(database=database, statement=statement, why="execute", values={"name": name})
 
 
 def _contract_indexes(catalog: Catalog | Problem) -> Iterator[tuple[Table, tuple[str, ...], str]]:

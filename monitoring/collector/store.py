@@ -103,6 +103,7 @@ def store_tick(
 def _sample(pipeline: Pipeline, sampled_at: datetime) -> PipelineSample:
     source, target, control = pipeline.source, pipeline.target, pipeline.control
     problem = source.problem or target.problem
+    latency, lag = pipeline.figures.latency_seconds, pipeline.figures.served_lag_seconds
     return PipelineSample(
         entity_name=pipeline.name,
         sampled_at=sampled_at,
@@ -112,17 +113,13 @@ def _sample(pipeline: Pipeline, sampled_at: datetime) -> PipelineSample:
         target_total=target.total,
         eligible=source.eligible.value if source.eligible else None,
         cooling=source.cooling.value if source.cooling else None,
-        latency_seconds=_whole(pipeline.figures.latency_seconds),
-        served_lag_seconds=_whole(pipeline.figures.served_lag_seconds),
+        latency_seconds=None if latency is None else round(latency),
+        served_lag_seconds=None if lag is None else round(lag),
         watermark_updated_at=control.watermark.updated_at,
         watermark_id=control.watermark.id,
         run_entity_id=pipeline.newest.run_entity_id if pipeline.newest else None,
         problem=problem.code.value if problem else "",
     )
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)
 
 
 EXAMINED = 100
@@ -225,8 +222,9 @@ def run_figures(at: datetime) -> RunFigures:
 
 
 def run_counts(since: datetime) -> RunCounts:
+    counts: Mapping[str, int]
     if scope.pipelines() is not None:
-        counts: Mapping[str, int] = Counter(status for _, status in run_tallies(since))
+        counts = Counter(status for _, status in run_tallies(since))
     else:
         runs = RunCopy.objects.filter(started_at__gte=since).order_by("status").values_list("status")
         counts = dict(runs.annotate(runs=Count("run_id")))
@@ -242,7 +240,7 @@ def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:
 
     The status follows from the executions in scope. One statement, one row per run.
     """
-    rows = (
+    rows: Iterable[Mapping[str, Any]] = (
         RunEntityCopy.objects.filter(run__started_at__gte=since)
         .order_by("run_id")
         .values("run_id", "run__started_at")
@@ -253,12 +251,13 @@ def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:
             every=Count("pk"),
         )
     )
-    return [(row["run__started_at"], RunStatus.of(_statuses(row))) for row in rows]
-
-
-def _statuses(row: Mapping[str, Any]) -> set[ExecutionStatus]:
-    found = {status for status in KNOWN if row[status.value]}
-    return found if sum(row[status.value] for status in KNOWN) == row["every"] else found | {ExecutionStatus.UNKNOWN}
+    tallies = []
+    for row in rows:
+        statuses = {status for status in KNOWN if row[status.value]}
+        if sum(row[status.value] for status in KNOWN) < row["every"]:
+            statuses.add(ExecutionStatus.UNKNOWN)
+        tallies.append((row["run__started_at"], RunStatus.of(statuses)))
+    return tallies
 
 
 def throughputs(since: datetime) -> list[tuple[int, float]]:
@@ -276,20 +275,15 @@ def throughputs(since: datetime) -> list[tuple[int, float]]:
 def eligible_samples(since: datetime) -> list[tuple[str, EligibleSample]]:
     """Return (pipeline, (time, eligible rows, watermark)), oldest first."""
     rows = (
-        PipelineSample.objects.filter(
-            sampled_at__gte=since,
-            eligible__isnull=False,
-            watermark_updated_at__isnull=False,
-            watermark_id__isnull=False,
-        )
+        PipelineSample.objects.filter(sampled_at__gte=since)
         .order_by("sampled_at")
         .values_list("entity_name", "sampled_at", "eligible", "watermark_updated_at", "watermark_id")
     )
-    return [(name, (at, eligible or 0, _watermark(moved, key))) for name, at, eligible, moved, key in rows]
-
-
-def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None:
-    return None if updated_at is None or key is None else Watermark(updated_at, key)
+    return [
+        (name, (at, eligible, Watermark(moved, key)))
+        for name, at, eligible, moved, key in rows
+        if eligible is not None and moved is not None and key is not None
+    ]
 
 
 def coverage_medians(since: datetime) -> dict[str, float]:

@@ -157,12 +157,11 @@ def portal_checks(
     collecting: bool = False,
 ) -> list[Check]:
     """`pending`: migrations not applied. `collector_age_seconds` None: there is no sample."""
-    database = Check(
-        code="portal.database",
-        state=_state(problem is None),
-        values={"found": _described()},
-        problem=problem,
-    )
+    config = connections.settings[DEFAULT_DB_ALIAS]
+    vendor = VENDORS.get(config["ENGINE"].rsplit(".", 1)[-1], "SQL Server")
+    host = f" ({config['HOST']})" if config.get("HOST") else ""
+    found = f"{vendor}: {config.get('NAME') or '?'}{host}"
+    database = Check(code="portal.database", state=_state(problem is None), values={"found": found}, problem=problem)
     if problem is not None:
         unread = [
             Check(code=code, state=CheckState.UNKNOWN, problem=problem) for code in ("portal.migrated", "collector.age")
@@ -205,13 +204,6 @@ def settings_checks(*, database_ready: bool) -> list[Check]:
         if message.level >= checks.WARNING and not message.is_silenced() and message.id not in OWN_CHECKS
     ]
     return found or [Check(code="portal.settings", state=CheckState.PASSED)]
-
-
-def _described() -> str:
-    config = connections.settings[DEFAULT_DB_ALIAS]
-    vendor = VENDORS.get(config["ENGINE"].rsplit(".", 1)[-1], "SQL Server")
-    host = f" ({config['HOST']})" if config.get("HOST") else ""
-    return f"{vendor}: {config.get('NAME') or '?'}{host}"
 
 
 def _state(passed: bool) -> CheckState:
@@ -374,7 +366,8 @@ class Command(BaseCommand):
             if options["json"]:
                 text = json.dumps(as_json(examined, language), indent=2)
             else:
-                plain = not _can_print("".join(SIGNS.values()), encoding)
+                signs = "".join(SIGNS.values())
+                plain = signs.encode(encoding, "replace").decode(encoding) != signs
                 text = "\n".join(TextReport(examined, colour=self._colour(options), plain=plain).lines())
         self.stdout.write(text.encode(encoding, "replace").decode(encoding))
         exit_code = readiness(examined.preflight).exit_code
@@ -390,18 +383,9 @@ class Command(BaseCommand):
         return self.stdout.isatty() and not options.get("no_color") and not os.environ.get("NO_COLOR")
 
 
-def _can_print(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def language_of_terminal() -> str:
     wanted = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    spoken = wanted.split(".")[0].replace("_", "-").lower()
-    for code, _ in settings.LANGUAGES:
-        if spoken and (spoken == code or spoken.split("-")[0] == code.split("-")[0]):
-            return code
-    return str(settings.LANGUAGE_CODE)
+    try:
+        return translation.get_supported_language_variant(wanted.split(".")[0].replace("_", "-").lower())
+    except LookupError:
+        return str(settings.LANGUAGE_CODE)
