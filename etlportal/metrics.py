@@ -1,4 +1,4 @@
-"""The metrics of each process, for Prometheus. Those of the pipelines are in monitoring/web/metrics.py.
+"""The metrics of each process, for Prometheus. Those of the pipelines are in monitoring/web/health.py.
 
 Under gunicorn each worker writes its counts into files of one folder (PROMETHEUS_MULTIPROC_DIR, see
 gunicorn_settings.py), and the worker that answers /metrics adds them up. Every label has a bounded set of values.

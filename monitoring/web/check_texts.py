@@ -49,6 +49,9 @@ LABELS: dict[str, Any] = {
     "collector.age": _("Collector"),
 }
 
+_CLOCK_TO_DO = _(
+    "Synchronise the clocks of the server and of this machine with the same time server. Until then, ages are wrong."
+)
 _SNAPSHOT_TO_DO = _(
     "Ask the DBA: ALTER DATABASE ... SET ALLOW_SNAPSHOT_ISOLATION ON, or remove ETL_SQL_ISOLATION. Until "
     "then, the portal reads uncommitted data."
@@ -68,14 +71,8 @@ _ALL_LABELS = LABELS | PORTAL_LABELS
 _TO_DO: dict[str, Any] = {
     "dw.connection": _("Check that the DW server is running and that the portal's ETL_SQL_ variables are right."),
     "oltp.connection": _("Check that the OLTP server is running and that the portal's ETL_SQL_ variables are right."),
-    "dw.clock": _(
-        "Synchronise the clocks of the server and of this machine with the same time server. Until then, ages"
-        " are wrong."
-    ),
-    "oltp.clock": _(
-        "Synchronise the clocks of the server and of this machine with the same time server. Until then, ages"
-        " are wrong."
-    ),
+    "dw.clock": _CLOCK_TO_DO,
+    "oltp.clock": _CLOCK_TO_DO,
     "server.encryption": _(
         "Set ETL_SQL_ENCRYPT=yes and ETL_SQL_TRUST_SERVER_CERTIFICATE=no, and make this machine trust the "
         "authority that signed the server's certificate. Until then, the traffic can be intercepted, "
