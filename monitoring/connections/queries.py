@@ -135,6 +135,7 @@ def _read(window: Window) -> Activity:
         audit.shared_logins(whole, settings.RUNNER_PROGRAMS, [str(settings.DATABASES["dw"].get("USER") or "")]),
         audit.long_sessions(groups, bounds.offset),
     )
+    stamped = repr((bounds.first, bounds.newest, bounds.since, hours, cut, answers))
     return Activity(
         window=window,
         bounds=bounds,
@@ -146,12 +147,8 @@ def _read(window: Window) -> Activity:
         remembered_since=before.reaches_back,
         failures_known=failures is not None,
         cut=cut,
-        stamp=_digest(bounds.first, bounds.newest, bounds.since, hours, cut, answers),
+        stamp=hashlib.blake2b(stamped.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
     )
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def _server_names() -> list[str]:
@@ -165,13 +162,8 @@ def _server_names() -> list[str]:
     return [name for name in names if name]
 
 
-def source_name() -> str:
-    """Return the name of the sources' database, as sessions have it."""
-    return str(settings.OLTP_NAME)
-
-
 def _in_sources(values: Values) -> bool:
-    return folded(values[DATABASE]) == folded(source_name())
+    return folded(values[DATABASE]) == folded(settings.OLTP_NAME)
 
 
 HOURS_KEY = "connections:hours"

@@ -1,19 +1,21 @@
-"""Texts of the connection audit. Definitions of its terms are in web/labels.py."""
+"""Texts and the chart of the connection audit. Definitions of its terms are in web/labels.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.translation import gettext, ngettext, pgettext
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from monitoring.rules.audit import Evidence, Factor
 from monitoring.rules.enums import AuditQuestion, ProblemCode
 from monitoring.rules.facts import Problem
-from monitoring.rules.login_events import FACETS
-from monitoring.web.formats import duration, moment
+from monitoring.rules.login_events import FACETS, HourFigures
+from monitoring.web.formats import duration, moment, number_text, time_text
 from monitoring.web.problems import ProblemWords, detail_text, problem_text
 
 COLUMNS: Mapping[str, Any] = {
@@ -70,9 +72,8 @@ def _new(evidence: Evidence, remembered_since: datetime | None) -> str:
         return gettext("new: not seen in the 30 days before the window")
     if remembered_since is None:
         return gettext("unknown: the portal has no records from before the window yet")
-    return gettext("unknown: not seen since %(when)s, where the portal's records begin") % {
-        "when": moment(remembered_since)
-    }
+    text = gettext("unknown: not seen since %(when)s, where the portal's records begin")
+    return text % {"when": moment(remembered_since)}
 
 
 _READING = {
@@ -126,3 +127,59 @@ def utc_offset(offset: timedelta) -> str:
     """Return "UTC+05:30" or "UTC−03:00"."""
     minutes = round(offset.total_seconds() / 60)
     return f"UTC{'−' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
+    def label(at: datetime) -> str:
+        if len(hours) <= 24:
+            return f"{at:%H:%M}"
+        return str(date_format(at, "d/m H:i" if get_language() == "pt-br" else "j M H:i"))
+
+    datasets: list[dict[str, Any]] = [
+        {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours]},
+        {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours]},
+    ]
+    if failures_known:
+        datasets.append(
+            {
+                "label": gettext("Failed executions"),
+                "tone": "failed",
+                "axis": "y2",
+                # An axis of its own, so that one failure is visible beside a thousand events.
+                "data": [hour.failures or None for hour in hours],
+            }
+        )
+    return {
+        "type": "bar",
+        "labels": [label(timezone.localtime(hour.hour)) for hour in hours],
+        "datasets": datasets,
+        **({"y2": {"unit": gettext("failed"), "format": "count"}} if failures_known else {}),
+    }
+
+
+def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: bool) -> str:
+    """`sessions`: distinct sessions in the window."""
+    events = sum(hour.events for hour in hours)
+    if not events:
+        text = ngettext(
+            "No session was sampled in this hour.", "No session was sampled in these %(hours)d hours.", len(hours)
+        )
+        return text % {"hours": len(hours)}
+    busiest = max(hours, key=lambda hour: hour.events)
+    sentence = ngettext(
+        "%(events)s events of %(sessions)s sessions in %(hours)d hour, that of %(when)s.",
+        "%(events)s events of %(sessions)s sessions in %(hours)d hours, most of them (%(most)s) at %(when)s.",
+        len(hours),
+    ) % {
+        "events": number_text(events),
+        "sessions": number_text(sessions),
+        "hours": len(hours),
+        "most": number_text(busiest.events),
+        "when": time_text(busiest.hour),
+    }
+    if not failures_known:
+        return f"{sentence} " + gettext("Failed executions in these hours are unknown.")
+    failed = sum(hour.failures or 0 for hour in hours)
+    return f"{sentence} " + ngettext("%(failed)s execution failed.", "%(failed)s executions failed.", failed) % {
+        "failed": number_text(failed)
+    }

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.cache import cache
 from django.db import Error
@@ -20,9 +21,8 @@ from etlportal.budget import budget
 from monitoring.access import CAPTURE, CONNECTIONS, may
 from monitoring.collector.snapshot import Current
 from monitoring.connections import queries
-from monitoring.connections.charts import hours_chart, hours_sentence
 from monitoring.connections.forms import EventsForm, WindowForm
-from monitoring.connections.queries import NONE, WINDOWS, Activity, source_name
+from monitoring.connections.queries import NONE, WINDOWS, Activity
 from monitoring.connections.tables import (
     EventsTable,
     ExtractionTable,
@@ -32,7 +32,7 @@ from monitoring.connections.tables import (
     LinkedTable,
     WindowRunsTable,
 )
-from monitoring.connections.texts import capture_problem, reading_problem, utc_offset
+from monitoring.connections.texts import capture_problem, hours_chart, hours_sentence, reading_problem, utc_offset
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules import audit
 from monitoring.rules.audit import Answer, Evidence, Factor, Factors
@@ -200,14 +200,10 @@ class ConnectionsFindings(AuditTable):
             narrowed["session_id"] = str(row.session_id)
         if row.hour is None or row.until is None:
             return self.query.events_url(**narrowed)
-        since, until = self._inside(row.hour, row.until)
+        since, until, bounds = row.hour, row.until, self.query.activity.bounds
+        if bounds is not None:
+            since, until = max(since, bounds.since), min(until, bounds.until or until)
         return f"{audit_url(since, until, **narrowed)}#connections-events"
-
-    def _inside(self, since: datetime, until: datetime) -> tuple[datetime, datetime]:
-        bounds = self.query.activity.bounds
-        if bounds is None:
-            return since, until
-        return max(since, bounds.since), until if bounds.until is None else min(until, bounds.until)
 
     def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
         return super().table(rows, remembered_since=self.query.activity.remembered_since)
@@ -277,11 +273,13 @@ class ConnectionsExtraction(AuditTable):
         names = (FACETS[column] for column in queries.EXTRACTION)
         narrowed = {name: value or NONE for name, value in zip(names, row.values, strict=True)}
         databases = self.query.activity.facets.get("database_name", ())
-        own = (each.value for each in databases if each.value and each.value.casefold() == source_name().casefold())
+        own = (
+            each.value for each in databases if each.value and each.value.casefold() == settings.OLTP_NAME.casefold()
+        )
         return f"{self.query.url(**narrowed, database_name=next(own, ''))}#connections-events"
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {**super().context(current), "database": source_name()}
+        return {**super().context(current), "database": settings.OLTP_NAME}
 
 
 class ConnectionsFactors(AuditTable):

@@ -155,17 +155,14 @@ class RunChecks(PermissionRequiredMixin, View):
         if subject.control is None:
             messages.error(request, gettext("Nothing was checked: the control row could not be read."))
         else:
-            self._run(subject.control, subject.pipeline)
+            by, address = request.user.get_username(), address_of(request)
+            try:
+                with budget(SECONDS, anew=True):
+                    check_integrity(subject.control, subject.pipeline, by=by, now=timezone.now(), address=address)
+            except AlreadyRunning:
+                if not request.htmx:  # type: ignore[attr-defined]
+                    text = gettext("Another user is running these checks. Wait for the result.")
+                    messages.warning(request, text)
         if request.htmx:  # type: ignore[attr-defined]
             return PipelineChecks.as_answer(request, entity=entity)
         return HttpResponseRedirect(reverse("monitoring:pipeline", args=(subject.name,)) + "#pipeline-checks")
-
-    def _run(self, control: ControlRow, pipeline: Pipeline | None) -> None:
-        by, address = self.request.user.get_username(), address_of(self.request)
-        try:
-            with budget(SECONDS, anew=True):
-                check_integrity(control, pipeline, by=by, now=timezone.now(), address=address)
-        except AlreadyRunning:
-            if not self.request.htmx:  # type: ignore[attr-defined]
-                text = gettext("Another user is running these checks. Wait for the result.")
-                messages.warning(self.request, text)

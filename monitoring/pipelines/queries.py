@@ -53,7 +53,11 @@ def subject(current: Current, name: str) -> Subject | None:
 
     One statement on dw, cached for LIVE_SECONDS, if the pipeline is not in the snapshot.
     """
-    pipeline = _in_snapshot(current.snapshot, name)
+    pipelines = current.snapshot.pipelines if current.snapshot else ()
+    exact = current.snapshot.pipeline(name) if current.snapshot else None
+    # Ignore case and outer spaces, as SQL Server's usual collations do.
+    wanted = name.strip().casefold()
+    pipeline = exact or next((each for each in pipelines if each.name.strip().casefold() == wanted), None)
     if pipeline is not None:
         return Subject(name=pipeline.name, control=pipeline.control, pipeline=pipeline)
     if not name.strip() or len(name) > MAX_NAME:
@@ -62,15 +66,6 @@ def subject(current: Current, name: str) -> Subject | None:
     if isinstance(found, Problem):
         return Subject(name=name, control=None, problem=found)
     return Subject(name=found.entity_name, control=found) if found else None
-
-
-def _in_snapshot(snapshot: Snapshot | None, name: str) -> Pipeline | None:
-    """Ignore case and outer spaces, as SQL Server's usual collations do."""
-    if snapshot is None:
-        return None
-    wanted = name.strip().casefold()
-    exact = snapshot.pipeline(name)
-    return exact or next((each for each in snapshot.pipelines if each.name.strip().casefold() == wanted), None)
 
 
 def _live(name: str) -> ControlRow | Problem | None:
@@ -131,11 +126,10 @@ def failures(name: str, now: datetime, *, logins: bool) -> tuple[list[Execution]
 
     One statement per snapshot (`now`), because the copies change only with a snapshot.
     """
-    key = cache_key("failures", name, now, logins)
-    return cached_once(key, lambda: _failures(name, logins=logins), fresh=lambda _: FAILURES_SECONDS)
 
+    def read() -> tuple[list[Execution], bool]:
+        found = executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")
+        copies = list(found[: FAILURES + 1])
+        return [execution_of(copy, logins=logins) for copy in copies[:FAILURES]], len(copies) > FAILURES
 
-def _failures(name: str, *, logins: bool) -> tuple[list[Execution], bool]:
-    found = executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")
-    copies = list(found[: FAILURES + 1])
-    return [execution_of(copy, logins=logins) for copy in copies[:FAILURES]], len(copies) > FAILURES
+    return cached_once(cache_key("failures", name, now, logins), read, fresh=lambda _: FAILURES_SECONDS)

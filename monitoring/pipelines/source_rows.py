@@ -69,9 +69,10 @@ def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) ->
         source = parse_table(control.source_table)
         table, order, rows = newest_rows(source, control.source_pk_column, settings.watermark_expression or UPDATED_AT)
     except InvalidName as error:
-        return _failed(Problem(code=ProblemCode.NAME_INVALID, detail=error.text))
+        problem = Problem(code=ProblemCode.NAME_INVALID, detail=error.text)
+        return SourceSample(read_at=timezone.now(), problem=problem)
     except ReadFailed as failure:
-        return _failed(failure.problem)
+        return SourceSample(read_at=timezone.now(), problem=failure.problem)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     columns = tuple(column.name for column in table.columns.values())[:COLUMNS]
     kinds = [kind_of(name, f"{source} {table.base or ''}", settings.personal_columns) for name in columns]
@@ -87,10 +88,6 @@ def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) ->
         read_at=timezone.now(),
         milliseconds=milliseconds,
     )
-
-
-def _failed(problem: Problem) -> SourceSample:
-    return SourceSample(read_at=timezone.now(), problem=problem)
 
 
 def _cell(value: object, kind: Kind | None) -> Cell:
@@ -163,12 +160,15 @@ class PipelineSample(PipelineBlock):
         return super().get(request, *args, **kwargs)
 
     def of_subject(self, current: Current, subject: Subject) -> Context:
-        name = subject.name
+        name, control = subject.name, subject.control
         settings = settings_of(name)
         until = unmasked_until(self.request, name, current.now)
         context: Context = {
-            "rows_key": _rows_key(subject.control, settings, until),
-            "control": subject.control,
+            # The page keeps its rows while this digest of what they depend on stays the same.
+            "rows_key": cache_key(
+                control and control.watermark, settings.watermark_expression, settings.masked_columns, until
+            ),
+            "control": control,
             "may_unmask": may(self.request.user, UNMASK),
             "until": until,
             "mask_again_in": round((until - current.now).total_seconds()) + 1 if until else None,
@@ -177,22 +177,16 @@ class PipelineSample(PipelineBlock):
             "words": None,
         }
         # A browser without JavaScript asks with ?rows=1.
-        if subject.control is None or not (self.with_rows or self.request.GET.get("rows") == "1"):
+        if control is None or not (self.with_rows or self.request.GET.get("rows") == "1"):
             return context
-        sample = source_sample(subject.control, settings, unmasked=until is not None)
-        return {**context, "sample": sample, **self._rows(sample, name)}
-
-    def _rows(self, sample: SourceSample, name: str) -> Context:
+        sample = source_sample(control, settings, unmasked=until is not None)
+        context["sample"] = sample
         if sample.problem is not None:
-            return {"words": problem_text(sample.problem)}
+            return {**context, "words": problem_text(sample.problem)}
         table = SourceRowsTable.of(sample)
         table.caption = gettext("Table of the latest source rows")
-        return {"table": table, "exports": export.links(self.request, "monitoring:pipeline-sample-export", entity=name)}
-
-
-def _rows_key(control: ControlRow | None, settings: PipelineSettings, until: datetime | None) -> str:
-    """Return a digest of what the rows depend on. The page keeps its rows while the digest stays the same."""
-    return cache_key(control and control.watermark, settings.watermark_expression, settings.masked_columns, until)
+        exports = export.links(self.request, "monitoring:pipeline-sample-export", entity=name)
+        return {**context, "table": table, "exports": exports}
 
 
 class Unmask(UnmaskView):

@@ -8,7 +8,7 @@ that are read stays bounded.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -254,10 +254,12 @@ def _measured(name: str, since: datetime) -> tuple[list[tuple[datetime, float, f
 
     An execution without upserted rows has no throughput.
     """
+    # A filter on the window's first run seeks the index (entity_name, run_id).
+    first_run = RunCopy.objects.filter(started_at__gte=since - LONGEST_RUN).order_by("started_at", "pk")
     rows = list(
         RunEntityCopy.objects.filter(
             entity_name=name,
-            run_id__gte=_first_run(since),
+            run_id__gte=Subquery(first_run.values("pk")[:1]),
             started_at__gte=since,
             status__iexact=ExecutionStatus.SUCCESS.value,
         )
@@ -270,12 +272,6 @@ def _measured(name: str, since: datetime) -> tuple[list[tuple[datetime, float, f
             seconds = (finished - started).total_seconds()
             measured.append((started, seconds, upserted / max(1.0, seconds) if upserted else None))
     return measured, len(rows) > EXECUTIONS
-
-
-def _first_run(since: datetime) -> Subquery:
-    """Return the window's first run: a filter on it seeks the index (entity_name, run_id)."""
-    runs = RunCopy.objects.filter(started_at__gte=since - LONGEST_RUN).order_by("started_at", "pk")
-    return Subquery(runs.values("pk")[:1])
 
 
 def _medians(points: Iterable[Point], slot: timedelta) -> list[Point]:
@@ -330,7 +326,13 @@ def chart(trend: Trend, since: datetime, until: datetime) -> Context:
     # Empty slots before the first value and after the last would only lengthen the line.
     drawn = [point for point in trend.points if known and known[0].at <= point.at <= known[-1].at]
     points = (Point(since, None), *drawn, Point(until, None))
-    wide = _has_range(trend)
+    wide = any(point.low is not None or point.high is not None for point in trend.points)
+    lines: list[Context] = [
+        {"label": str(figure.title), "tone": "accent", "data": [rounded(point.value) for point in points]}
+    ]
+    if trend.band is not None:
+        median = [rounded(trend.band[1])] * len(points)
+        lines.append({"label": gettext("Median"), "tone": "inactive", "data": median})
     return {
         "name": trend.figure,
         "title": figure.title,
@@ -340,8 +342,8 @@ def chart(trend: Trend, since: datetime, until: datetime) -> Context:
             "format": figure.format,
             "unit": str(figure.unit) if figure.format in ("rate", "count") else "",
             "times": [point.at.isoformat() for point in points],
-            "datasets": _lines(trend, points),
-            **_band(trend, points),
+            "datasets": lines,
+            **_band(trend, points, wide=wide),
         },
         "sentence": trend_sentence(trend),
         "columns": (_("Average"), _("Lowest"), _("Highest")) if wide else (figure.title,),
@@ -357,26 +359,9 @@ def chart(trend: Trend, since: datetime, until: datetime) -> Context:
     }
 
 
-def _cells(point: Point, text: Callable[[float | None], str], *, wide: bool) -> list[str]:
-    return [text(value) for value in ((point.value, point.low, point.high) if wide else (point.value,))]
-
-
-def _has_range(trend: Trend) -> bool:
-    return any(point.low is not None or point.high is not None for point in trend.points)
-
-
-def _lines(trend: Trend, points: Sequence[Point]) -> list[Context]:
-    values = [rounded(point.value) for point in points]
-    lines: list[Context] = [{"label": str(FIGURES[trend.figure].title), "tone": "accent", "data": values}]
-    if trend.band is not None:
-        data = [rounded(trend.band[1])] * len(points)
-        lines.append({"label": gettext("Median"), "tone": "inactive", "data": data})
-    return lines
-
-
-def _band(trend: Trend, points: Sequence[Point]) -> Context:
+def _band(trend: Trend, points: Sequence[Point], *, wide: bool) -> Context:
     """Return the band around the line: from lowest to highest in a roll-up, else the typical range."""
-    if _has_range(trend):
+    if wide:
         low, high = [rounded(point.low) for point in points], [rounded(point.high) for point in points]
         return {"band": {"label": gettext("Lowest to highest"), "low": low, "high": high}}
     if trend.band is None:

@@ -24,7 +24,7 @@ from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable,
 from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES, ZONES, timeline_sentence, tone
 from monitoring.pipelines.trends import chart, trends
 from monitoring.rules.enums import Severity
-from monitoring.rules.facts import Execution, Pipeline, Snapshot, Verdict
+from monitoring.rules.facts import Execution, Pipeline, Snapshot
 from monitoring.rules.figures import RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
@@ -108,21 +108,20 @@ class PipelineVerdicts(PipelineBlock):
     def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
         worst_first = sorted(pipeline.verdicts, key=lambda verdict: -verdict.severity.rank)
         return {
-            "items": [_alert(verdict) for verdict in worst_first],
+            "items": [
+                {
+                    "verdict": verdict,
+                    "id": f"verdict-{verdict.rule}",
+                    "tone": sign_of(verdict.severity).tone,
+                    "evidence": [(name, value) for name, value in verdict.values.items() if value is not None],
+                    "label": verdict_label(verdict),
+                    "why": verdict_text(verdict),
+                    "next": verdict_next(verdict),
+                }
+                for verdict in worst_first
+            ],
             "unknown": pipeline.severity is Severity.UNKNOWN,
         }
-
-
-def _alert(verdict: Verdict) -> Context:
-    return {
-        "verdict": verdict,
-        "id": f"verdict-{verdict.rule}",
-        "tone": sign_of(verdict.severity).tone,
-        "evidence": [(name, value) for name, value in verdict.values.items() if value is not None],
-        "label": verdict_label(verdict),
-        "why": verdict_text(verdict),
-        "next": verdict_next(verdict),
-    }
 
 
 class PipelineComparison(PipelineBlock):
@@ -260,9 +259,6 @@ class PipelineExecutionsExport(export.TableExport):
         return PipelineExecutionsTable(_as_facts(copies, self.request.user))
 
 
-WORST_FIRST = "-severity"
-
-
 class PipelinesList(Block):
     name = "pipelines-list"
     same_for_all = True
@@ -294,7 +290,7 @@ def pipelines_table(request: HttpRequest, current: Current) -> tuple[MatrixForm,
     rows = readings.pipeline_readings(snapshot)
     timelines = {each.name: timeline_of(each, snapshot) for each in snapshot.pipelines} if snapshot else {}
     form = MatrixForm(request.GET, sortable=PipelinesTable.sortable())
-    table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or WORST_FIRST)
+    table = PipelinesTable(form.apply(rows), timelines, order_by=form.values.get("sort") or "-severity")
     return form, table, len(rows)
 
 
