@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import URLPattern, path, register_converter
+from django.views.generic import View
 
 from monitoring.accounts.views import Preferences, PreferenceSet
 from monitoring.connections import views as connections
@@ -42,8 +45,12 @@ def download(address: str, listing: Listing, file_name: str, *, name: str) -> UR
     return path(f"{address}.<str:kind>", TableExport.as_view(listing=listing, file_name=file_name), name=name)
 
 
+def export(address: str, view: type[View], name: str, **options: Any) -> URLPattern:
+    return path(f"{address}.<str:kind>", view.as_view(**options), name=f"{name}-export")
+
+
 urlpatterns = [
-    # The pages first: whoever has one open asks for it every few seconds, and addresses are tried in this order.
+    # The pages first: an open page is requested every few seconds, and addresses are tried in this order.
     path("", summary.SummaryPage.as_view(), name="summary"),
     path("pipelines/", pipelines.PipelinesPage.as_view(), name="pipelines"),
     path(PIPELINE, pipelines.PipelinePage.as_view(), name="pipeline"),
@@ -63,33 +70,23 @@ urlpatterns = [
     path(f"{PIPELINE}settings/", pipelines.PipelineSettingsLink.as_view(), name="pipeline-settings"),
     path(f"{PIPELINE}checks/run/", pipelines_checks.RunChecks.as_view(), name="pipeline-checks-run"),
     path(f"{PIPELINE}sample/unmask/", pipelines_source_rows.Unmask.as_view(), name="pipeline-unmask"),
-    path(f"{PIPELINE}sample.<str:kind>", pipelines_source_rows.SampleExport.as_view(), name="pipeline-sample-export"),
-    path(f"{PIPELINE}trends.<str:kind>", pipelines.PipelineTrendsExport.as_view(), name="pipeline-trends-export"),
-    path(
-        f"{PIPELINE}executions.<str:kind>",
-        pipelines.PipelineExecutionsExport.as_view(),
-        name="pipeline-executions-export",
-    ),
+    export(f"{PIPELINE}sample", pipelines_source_rows.SampleExport, "pipeline-sample"),
+    export(f"{PIPELINE}trends", pipelines.PipelineTrendsExport, "pipeline-trends"),
+    export(f"{PIPELINE}executions", pipelines.PipelineExecutionsExport, "pipeline-executions"),
     *blocks(*runs.BLOCKS),
-    path("runs/runs.<str:kind>", runs.RunsExport.as_view(), name="runs-list-export"),
+    export("runs/runs", runs.RunsExport, "runs-list"),
     download("runs/control", runs.control_table, "etl-control", name="runs-control-export"),
     *blocks(failure_groups.FailureGroupsBlock, prefix="runs/failures/"),
     download("runs/failures/groups", failure_groups.groups_table, "failure-groups", name="failure-groups-export"),
     *blocks(*failure_groups.GROUP_BLOCKS, prefix=FAILURE),
     path(f"{FAILURE}unmask/", failure_groups.FailureUnmask.as_view(), name="failure-unmask"),
-    path(
-        f"{FAILURE}executions.<str:kind>",
-        failure_groups.FailureGroupExecutionsExport.as_view(),
-        name="failure-group-executions-export",
-    ),
+    export(f"{FAILURE}executions", failure_groups.FailureGroupExecutionsExport, "failure-group-executions"),
     *blocks(*runs.RUN_BLOCKS, prefix="runs/<int:run_id>/"),
-    path("runs/<int:run_id>/executions.<str:kind>", runs.RunEntitiesExport.as_view(), name="run-entities-export"),
+    export("runs/<int:run_id>/executions", runs.RunEntitiesExport, "run-entities"),
     *blocks(*connections.BLOCKS),
     path("connections/capture/", connections.ConnectionsCapturePage.as_view(), name="connections-capture"),
     *(
-        path(
-            f"connections/{file}.<str:kind>", connections.AuditExport.as_view(block=block), name=f"{block.name}-export"
-        )
+        export(f"connections/{file}", connections.AuditExport, block.name, block=block)
         for file, block in CONNECTION_FILES.items()
     ),
     path("preferences/", Preferences.as_view(), name="preferences"),

@@ -14,9 +14,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import translation
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import cache_control
 from django.views.generic import View
 
 from monitoring.models import UserPreferences
@@ -24,6 +26,7 @@ from monitoring.rules.enums import TrailAction
 from monitoring.web.activity import note
 
 FIELDS = ("language", "time_zone", "theme", "refresh_seconds", "auto_refresh")
+PRIVATE = cache_control(private=True, no_store=True)
 
 
 @cache
@@ -48,6 +51,7 @@ class PreferencesForm(forms.ModelForm):
         fields = FIELDS
 
 
+@method_decorator(PRIVATE, name="dispatch")
 class Preferences(View):
     http_method_names = ["get", "head", "post"]
 
@@ -66,9 +70,7 @@ class Preferences(View):
         return HttpResponseRedirect(reverse("monitoring:preferences"))
 
     def _page(self, form: PreferencesForm, status: int = 200) -> HttpResponse:
-        response = render(self.request, "monitoring/preferences.html", {"form": form}, status=status)
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return render(self.request, "monitoring/preferences.html", {"form": form}, status=status)
 
 
 class PreferenceSet(View):
@@ -91,15 +93,14 @@ class PreferenceSet(View):
         return HttpResponseRedirect(reverse("monitoring:preferences"))
 
 
+@method_decorator(PRIVATE, name="dispatch")
 class Sessions(View):
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: HttpRequest) -> HttpResponse:
         sessions = UserSession.objects.purge_and_list(request.user)
         sessions.sort(key=lambda session: (not session.is_current(), -session.pk))
-        response = render(request, "usersessions/usersession_list.html", {"sessions": sessions})
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return render(request, "usersessions/usersession_list.html", {"sessions": sessions})
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """End one session, or all but the current one. Raises Http404 for another user's session."""

@@ -112,14 +112,11 @@ class UncountedPaginator(Paginator):
 
 
 class KeysetPaginator(UncountedPaginator):
-    """Pages that begin after a key. `older` and `newer` are the cursors of the neighbouring pages, or None.
+    """Pages that begin after a key.
 
     The admin says where a period becomes keys: `period_at` of `period_model` is an indexed time, and the key of that
     model grows with it. Where that is another table, `period_key` is its key, an indexed column here too.
     """
-
-    older: int | None = None
-    newer: int | None = None
 
     def __init__(self, object_list: QuerySet[Any], per_page: int, *, admin: Any, place: Place, filtered: bool) -> None:
         super().__init__(object_list, per_page)
@@ -140,22 +137,19 @@ class KeysetPaginator(UncountedPaginator):
             self.filtered = object_list.filter(**bounds)
 
     def page(self, number: Any) -> Page[Any]:
-        newer, older, moment = self.place.newer, self.place.older, self.place.moment
-        if newer is not None:
-            found = list(self._between((min(newer + 1, BIGGEST_KEY), None)).order_by(self.key)[: self.per_page + 1])
-            rows, self.has_more, has_newer = found[: self.per_page][::-1], True, len(found) > self.per_page
+        place, most = self.place, self.per_page
+        if place.newer is not None:
+            above = self._between((min(place.newer + 1, BIGGEST_KEY), None)).order_by(self.key)
+            rows = list(above[: most + 1])
+            self.has_newer, self.has_more = len(rows) > most, True
+            rows = rows[:most][::-1]
         else:
-            found = list(self.rows_below()[: self.per_page + 1])
-            rows, self.has_more = found[: self.per_page], len(found) > self.per_page
-            has_newer = older is not None or moment is not None
-        self.rows = rows = mask_rows(rows)
-        if rows:
-            self.newer = getattr(rows[0], self.key) if has_newer else None
-            self.older = getattr(rows[-1], self.key) if self.has_more else None
-        elif moment is not None and newer is None and older is None:
-            self.newer = 0  # nothing is older than the chosen moment: the next page is the first of all
-        self.has_newer = has_newer
-        return Page(rows, 1, self)
+            rows = list(self.rows_below()[: most + 1])
+            self.has_newer = place.older is not None or place.moment is not None
+            self.has_more = len(rows) > most
+            rows = rows[:most]
+        self.rows = mask_rows(rows)
+        return Page(self.rows, 1, self)
 
     def rows_below(self, key: int | None = None) -> QuerySet[Any]:
         """Return the rows below a key, newest first; without a key from the requested position."""
@@ -244,15 +238,19 @@ class ReadOnlyChangeList(ChangeList):
 
     @property
     def older_url(self) -> str | None:
-        return self._neighbour(OLDER, self.paginator.older) if self.paginator.has_more else None
+        if not self.paginator.has_more:
+            return None
+        rows = self.paginator.rows
+        return self.get_query_string({OLDER: rows[-1].pk}) if rows else self.newest_url
 
     @property
     def newer_url(self) -> str | None:
-        return self._neighbour(NEWER, self.paginator.newer) if self.paginator.has_newer else None
-
-    def _neighbour(self, name: str, cursor: int | None) -> str:
-        """Return the next page's URL. Past either end it is the newest page."""
-        return self.newest_url if cursor is None else self.get_query_string({name: cursor})
+        if not self.paginator.has_newer:
+            return None
+        rows, place = self.paginator.rows, self.paginator.place
+        if not rows and place.newer is None and place.older is None:
+            return self.get_query_string({NEWER: 0})  # nothing is older than the chosen moment
+        return self.get_query_string({NEWER: rows[0].pk}) if rows else self.newest_url
 
 
 def parse_key(text: str | None) -> int | None:

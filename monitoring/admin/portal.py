@@ -77,12 +77,8 @@ class PipelineSettingsForm(forms.ModelForm):
 class PipelineSettingsAdmin(admin.ModelAdmin):
     form = PipelineSettingsForm
     list_display = (
-        "entity_name",
-        "owner",
-        "is_required",
-        "late_warning_minutes",
-        "late_critical_minutes",
-        "updated_at",
+        *("entity_name", "owner", "is_required"),
+        *("late_warning_minutes", "late_critical_minutes", "updated_at"),
     )
     search_fields = ("entity_name", "owner")
     show_full_result_count = False
