@@ -175,8 +175,7 @@ class Rights:
 
     permissions: frozenset[str]
     pipelines: frozenset[str] | None
-    needs_second_factor: bool
-    has_second_factor: bool
+    lacks_second_factor: bool
 
 
 def rights_of(user: Any) -> Rights:
@@ -184,12 +183,10 @@ def rights_of(user: Any) -> Rights:
     found: Rights | None = caches["rights"].get(user.pk)
     if found is None:
         limits = list(GroupScope.objects.filter(group__user=user).values_list("entity_names", flat=True))
-        needed = needs_second_factor(user)
         found = Rights(
             permissions=frozenset(name for name in user.get_all_permissions() if name.startswith("monitoring.")),
             pipelines=frozenset(chain.from_iterable(limits)) if limits else None,
-            needs_second_factor=needed,
-            has_second_factor=needed and has_second_factor(user),
+            lacks_second_factor=needs_second_factor(user) and not has_second_factor(user),
         )
         caches["rights"].set(user.pk, found, RIGHTS_SECONDS)
     return found

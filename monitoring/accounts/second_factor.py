@@ -53,8 +53,7 @@ def missing(request: HttpRequest) -> bool:
     user = request.user
     if not isinstance(user, User) or not user.is_active:
         return False
-    rights = rights_of(user)
-    if not rights.needs_second_factor or rights.has_second_factor or has_second_factor(user):
+    if not rights_of(user).lacks_second_factor or has_second_factor(user):
         return False
     if settings.OIDC is None or not settings.OIDC.second_factor:
         return True

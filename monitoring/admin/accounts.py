@@ -89,13 +89,16 @@ class PortalSettingsAdmin(admin.ModelAdmin):
     has_add_permission = has_delete_permission = never
 
 
-@admin.register(GroupPolicy)
-class GroupPolicyAdmin(admin.ModelAdmin):
-    list_display = ("group", "require_second_factor")
+class GroupRuleAdmin(admin.ModelAdmin):
     list_select_related = ("group",)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[Any, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         return ("group",) if obj else ()
+
+
+@admin.register(GroupPolicy)
+class GroupPolicyAdmin(GroupRuleAdmin):
+    list_display = ("group", "require_second_factor")
 
 
 class GroupScopeForm(forms.ModelForm):
@@ -121,12 +124,8 @@ class GroupScopeForm(forms.ModelForm):
 
 
 @admin.register(GroupScope)
-class GroupScopeAdmin(admin.ModelAdmin):
+class GroupScopeAdmin(GroupRuleAdmin):
     form = GroupScopeForm
     list_display = ("group", "names")
-    list_select_related = ("group",)
     search_fields = ("group__name",)
     show_full_result_count = False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: GroupScope | None = None) -> tuple[str, ...]:
-        return ("group",) if obj else ()

@@ -65,11 +65,5 @@ def in_this_scope(chunks: Iterable[T]) -> Iterator[T]:
 
     A streamed response is read after its request has ended.
     """
-    context = contextvars.copy_context()
-    pieces, end = iter(chunks), object()
-
-    def made() -> Iterator[T]:
-        while (piece := context.run(next, pieces, end)) is not end:
-            yield piece  # type: ignore[misc]
-
-    return made()
+    context, pieces, end = contextvars.copy_context(), iter(chunks), object()
+    return iter(lambda: context.run(next, pieces, end), end)  # type: ignore[return-value, arg-type]
