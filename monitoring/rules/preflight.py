@@ -12,13 +12,11 @@ from monitoring.rules.enums import CheckState, ProblemCode
 from monitoring.rules.facts import (
     Check,
     ConnectionReading,
-    ControlRow,
     PipelineReading,
     Preflight,
     Problem,
     SourceReading,
     TargetReading,
-    Terms,
     Values,
 )
 
@@ -79,7 +77,7 @@ def preflight(
     portal = [
         *_connection(dw),
         *_connection(oltp),
-        *(_schema(schema) for schema in schemas),
+        *(_check(f"dw.schema.{each.name}", each.exists, {"name": each.name}, each.problem) for each in schemas),
         *(check for table in tables for check in _table(table)),
     ]
     checks = [
@@ -115,6 +113,21 @@ def collector_check(age_seconds: float | None, *, collecting: bool = True) -> Ch
     return Check(code="collector.age", state=state, values={"limit_seconds": COLLECTOR_STALE_SECONDS})
 
 
+def _check(
+    code: str,
+    passed: bool | None,
+    values: Values | None = None,
+    problem: Problem | None = None,
+    *,
+    entity_name: str = "",
+    worst: CheckState = CheckState.FAILED,
+) -> Check:
+    """`passed` None: unknown. `worst`: the state of a check that did not pass. `problem`: why it did not."""
+    state = CheckState.PASSED if passed else CheckState.UNKNOWN if passed is None else worst
+    problem = None if passed else problem
+    return Check(code=code, state=state, entity_name=entity_name, values=values or {}, problem=problem)
+
+
 def _connection(reading: ConnectionReading) -> list[Check]:
     skew = reading.clock_skew_seconds
     values: Values = {
@@ -128,66 +141,40 @@ def _connection(reading: ConnectionReading) -> list[Check]:
         "isolation": reading.terms.isolation if reading.terms else "",
         "clock_skew_seconds": skew,
     }
-    if not reading.reachable or skew is None:
-        clock = CheckState.UNKNOWN
-    else:
-        clock = CheckState.PASSED if abs(skew) <= CLOCK_WARNING_SECONDS else CheckState.WARNING
+    near = abs(skew) <= CLOCK_WARNING_SECONDS if reading.reachable and skew is not None else None
     return [
-        Check(
-            code=f"{reading.alias}.connection",
-            state=CheckState.PASSED if reading.reachable else CheckState.FAILED,
-            values=values,
-            problem=None if reading.reachable else reading.problem,
-        ),
-        Check(
-            code=f"{reading.alias}.clock",
-            state=clock,
-            values={"seconds": skew, "limit_seconds": CLOCK_WARNING_SECONDS},
-            problem=reading.problem if clock is CheckState.UNKNOWN else None,
+        _check(f"{reading.alias}.connection", reading.reachable, values, reading.problem),
+        _check(
+            f"{reading.alias}.clock",
+            near,
+            {"seconds": skew, "limit_seconds": CLOCK_WARNING_SECONDS},
+            reading.problem if near is None else None,
+            worst=CheckState.WARNING,
         ),
     ]
 
 
-def _schema(schema: ObjectReading) -> Check:
-    return Check(
-        code=f"dw.schema.{schema.name}",
-        state=_state(schema.exists),
-        values={"name": schema.name},
-        problem=None if schema.exists else schema.problem,
-    )
-
-
 def _table(table: ObjectReading) -> list[Check]:
-    complete: bool | None
-    if table.exists is not True:
-        complete = table.exists
-    else:
+    complete = table.exists
+    if table.exists:
         complete = None if table.missing_columns is None else not table.missing_columns
-    missing = ", ".join(table.missing_columns or ())
+    values: Values = {
+        "name": table.name,
+        "exists": None if table.exists is None else int(table.exists),
+        "missing": ", ".join(table.missing_columns or ()),
+    }
+    selectable = None if table.exists is False else table.selectable
     return [
-        Check(
-            code=f"dw.table.{table.name}",
-            state=_state(complete),
-            values={"name": table.name, "exists": _as_int(table.exists), "missing": missing},
-            problem=None if complete else table.problem,
-        ),
-        Check(
-            code=f"dw.permission.{table.name}",
-            state=_state(None if table.exists is False else table.selectable),
-            values={"name": table.name},
-            problem=None if table.selectable else table.problem,
-        ),
+        _check(f"dw.table.{table.name}", complete, values, table.problem),
+        _check(f"dw.permission.{table.name}", selectable, {"name": table.name}, table.problem),
     ]
 
 
 def _table_indexes(table: ObjectReading) -> Check:
     """Return a warning at most: without the index everything works, but reads the whole table."""
     missing = table.missing_indexes or ()
-    return Check(
-        code=f"dw.index.{table.name}",
-        state=CheckState.WARNING if missing else CheckState.PASSED,
-        values={"name": table.name, "columns": "; ".join(missing)},
-    )
+    values: Values = {"name": table.name, "columns": "; ".join(missing)}
+    return _check(f"dw.index.{table.name}", not missing, values, worst=CheckState.WARNING)
 
 
 LOCAL_NAMES = frozenset({"localhost", "(local)", "(localdb)", ".", ""})
@@ -207,31 +194,19 @@ def is_local(host: str) -> bool:
 def _traffic(*readings: ConnectionReading) -> list[Check]:
     """Return checks of encryption (shared by both databases) and isolation. None for the embedded warehouse."""
     known = [(each, each.terms) for each in readings if each.terms is not None]
-    encryption = [_encryption(terms) for _, terms in known[:1]]
-    return encryption + [_isolation(reading, terms) for reading, terms in known if terms.isolation_wanted]
-
-
-def _encryption(terms: Terms) -> Check:
-    safe = terms.encrypted and terms.certificate_verified
-    return Check(
-        code="server.encryption",
-        state=CheckState.PASSED if safe or is_local(terms.host) else CheckState.WARNING,
-        values={"encrypted": int(terms.encrypted), "verified": int(terms.certificate_verified)},
-    )
-
-
-def _isolation(reading: ConnectionReading, terms: Terms) -> Check:
-    """Return a warning at most: a database that refuses the level is read uncommitted, as by default."""
-    if not reading.reachable:
-        state = CheckState.UNKNOWN
-    else:
-        state = CheckState.PASSED if terms.isolation == terms.isolation_wanted else CheckState.WARNING
-    return Check(
-        code=f"{reading.alias}.isolation",
-        state=state,
-        values={"isolation": terms.isolation},
-        problem=None if state is not CheckState.UNKNOWN else reading.problem,
-    )
+    checks = []
+    for _, terms in known[:1]:
+        safe = (terms.encrypted and terms.certificate_verified) or is_local(terms.host)
+        values: Values = {"encrypted": int(terms.encrypted), "verified": int(terms.certificate_verified)}
+        checks.append(_check("server.encryption", safe, values, worst=CheckState.WARNING))
+    for reading, terms in known:
+        if terms.isolation_wanted:
+            # A warning at most: a database that refuses the level is read uncommitted, as by default.
+            passed = terms.isolation == terms.isolation_wanted if reading.reachable else None
+            problem = None if reading.reachable else reading.problem
+            values = {"isolation": terms.isolation}
+            checks.append(_check(f"{reading.alias}.isolation", passed, values, problem, worst=CheckState.WARNING))
+    return checks
 
 
 def _rights(rights: Rights | Problem | None) -> list[Check]:
@@ -239,74 +214,57 @@ def _rights(rights: Rights | Problem | None) -> list[Check]:
     if rights is None:
         return []
     if isinstance(rights, Problem):
-        return [Check(code="dw.sessions", state=CheckState.UNKNOWN, problem=rights)]
+        return [_check("dw.sessions", None, problem=rights)]
     checks = [
-        Check(code=f"dw.execute.{name}", state=_passed_or_warning(allowed), values={"name": name})
+        _check(f"dw.execute.{name}", allowed, {"name": name}, worst=CheckState.WARNING)
         for name, allowed in rights.procedures
     ]
     values: Values = {"permission": ", ".join(rights.sessions_permissions)}
-    return [*checks, Check(code="dw.sessions", state=_passed_or_warning(rights.sees_sessions), values=values)]
+    return [*checks, _check("dw.sessions", rights.sees_sessions, values, worst=CheckState.WARNING)]
 
 
 def _one_active(pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> Check:
     if pipelines is None:
-        return Check(code="pipelines.active", state=CheckState.UNKNOWN, problem=problem)
+        return _check("pipelines.active", None, problem=problem)
     active = sum(pipeline.control.is_active for pipeline in pipelines)
-    values: Values = {"active": active, "pipelines": len(pipelines)}
-    return Check(code="pipelines.active", state=_state(active > 0), values=values)
+    return _check("pipelines.active", active > 0, {"active": active, "pipelines": len(pipelines)})
 
 
 def _pipeline(pipeline: PipelineReading) -> list[Check]:
-    control = pipeline.control
-    mapping: Values = {"source": control.source_table, "target": control.target_table}
+    control, source = pipeline.control, pipeline.source
+    # A failure of an inactive pipeline is a warning, because nothing runs it.
+    worst = CheckState.FAILED if control.is_active else CheckState.WARNING
+
+    def check(what: str, passed: bool | None, values: Values, problem: Problem | None = None) -> Check:
+        return _check(f"pipeline.{what}", passed, values, problem, entity_name=control.entity_name, worst=worst)
+
     # An inactive pipeline is a decision, not a fault. Only a required one must be active.
     checks = [
-        _of_pipeline(control, "active", True, {"active": int(control.is_active)}),
-        _of_pipeline(control, "mapping", pipeline.mapping_valid, mapping),
-        *_side(control, "source", control.source_table, pipeline.source),
-        *_side(control, "target", control.target_table, pipeline.target),
+        check("active", True, {"active": int(control.is_active)}),
+        check("mapping", pipeline.mapping_valid, {"source": control.source_table, "target": control.target_table}),
     ]
-    if pipeline.source.exists:
-        checks.append(_index(control, pipeline.source))
+    sides: tuple[tuple[str, str, SourceReading | TargetReading], ...] = (
+        ("source", control.source_table, source),
+        ("target", control.target_table, pipeline.target),
+    )
+    for side, table, reading in sides:
+        checks.append(check(side, reading.exists, {"table": table}, reading.problem))
+        if reading.exists:
+            checks.append(check(f"{side}_permission", _selectable(reading), {"table": table}, reading.problem))
+    if source.exists:
+        # A warning at most: without the index everything works, but counting pending rows reads the whole table.
+        index = _check(
+            "pipeline.index",
+            source.has_watermark_index,
+            {"table": control.source_table, "key": control.source_pk_column},
+            source.problem if source.has_watermark_index is None else None,
+            entity_name=control.entity_name,
+            worst=CheckState.WARNING,
+        )
+        checks.append(index)
     if control.is_active:
-        checks.append(_of_pipeline(control, "ready", pipeline.structure_ready, {}))
+        checks.append(check("ready", pipeline.structure_ready, {}))
     return checks
-
-
-def _side(control: ControlRow, side: str, table: str, reading: SourceReading | TargetReading) -> list[Check]:
-    values: Values = {"table": table}
-    checks = [_of_pipeline(control, side, reading.exists, values, reading.problem)]
-    if reading.exists:
-        checks.append(_of_pipeline(control, f"{side}_permission", _selectable(reading), values, reading.problem))
-    return checks
-
-
-def _index(control: ControlRow, source: SourceReading) -> Check:
-    """Return a warning at most: without the index everything works, but counting pending rows reads the whole table."""
-    state = _state(source.has_watermark_index)
-    return Check(
-        code="pipeline.index",
-        state=CheckState.WARNING if state is CheckState.FAILED else state,
-        entity_name=control.entity_name,
-        values={"table": control.source_table, "key": control.source_pk_column},
-        problem=source.problem if state is CheckState.UNKNOWN else None,
-    )
-
-
-def _of_pipeline(
-    control: ControlRow, what: str, passed: bool | None, values: Values, problem: Problem | None = None
-) -> Check:
-    """Return a check of a pipeline. A failure of an inactive one is a warning, because nothing runs it."""
-    state = _state(passed)
-    if state is CheckState.FAILED and not control.is_active:
-        state = CheckState.WARNING
-    return Check(
-        code=f"pipeline.{what}",
-        state=state,
-        entity_name=control.entity_name,
-        values=values,
-        problem=None if state is CheckState.PASSED else problem,
-    )
 
 
 def _selectable(reading: SourceReading | TargetReading) -> bool | None:
@@ -317,31 +275,13 @@ def _selectable(reading: SourceReading | TargetReading) -> bool | None:
 
 def _required(name: str, pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> list[Check]:
     if pipelines is None:
-        return [
-            Check(code=code, state=CheckState.UNKNOWN, entity_name=name, problem=problem)
-            for code in ("required.ready", "required.active")
-        ]
+        return [_check(f"required.{what}", None, problem=problem, entity_name=name) for what in ("ready", "active")]
     found = next((each for each in pipelines if each.name == name), None)
     values: Values = {"listed": int(found is not None)}
-    answers = {
-        "required.ready": found.structure_ready if found else False,
-        "required.active": found.control.is_active if found else False,
-    }
-    return [Check(code=code, state=_state(answer), entity_name=name, values=values) for code, answer in answers.items()]
-
-
-def _state(passed: bool | None) -> CheckState:
-    if passed is None:
-        return CheckState.UNKNOWN
-    return CheckState.PASSED if passed else CheckState.FAILED
-
-
-def _passed_or_warning(passed: bool) -> CheckState:
-    return CheckState.PASSED if passed else CheckState.WARNING
-
-
-def _as_int(value: bool | None) -> int | None:
-    return None if value is None else int(value)
+    return [
+        _check("required.ready", found.structure_ready if found else False, values, entity_name=name),
+        _check("required.active", found.control.is_active if found else False, values, entity_name=name),
+    ]
 
 
 def all_of(answers: Iterable[bool | None]) -> bool | None:
