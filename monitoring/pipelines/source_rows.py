@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,7 +23,7 @@ from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.queries import Subject, cache_key, settings_of
 from monitoring.rules.enums import ProblemCode
 from monitoring.rules.facts import ControlRow, Problem
-from monitoring.rules.masking import LENGTH, Cell, Kind, cell, kind_of, mask
+from monitoring.rules.masking import LENGTH, cell, kind_of, mask
 from monitoring.warehouse.names import InvalidName, parse_table
 from monitoring.warehouse.probes import UPDATED_AT
 from monitoring.warehouse.reader import ReadFailed
@@ -38,11 +40,16 @@ KEPT_SECONDS, PROBLEM_SECONDS = 15, 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSample:
-    """`rows`: newest first. `personal`: columns with personal data. `cut_columns`: number of columns left out."""
+    """`rows`: newest first. `personal`: columns with personal data. `cut_columns`: number of columns left out.
+
+    `masked`, `numeric`: the columns whose values are hidden, and those with numbers only.
+    """
 
     columns: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
-    rows: tuple[tuple[Cell, ...], ...] = ()
+    masked: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
     ordered_by: tuple[str, ...] = ()
     cut_columns: int = 0
     read_at: datetime
@@ -76,13 +83,18 @@ def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) ->
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     columns = tuple(column.name for column in table.columns.values())[:COLUMNS]
     kinds = [kind_of(name, f"{source} {table.base or ''}", settings.personal_columns) for name in columns]
+    personal = tuple(name for name, kind in zip(columns, kinds, strict=True) if kind is not None)
+    if unmasked:
+        kinds = [None] * len(columns)
+    shown = [
+        [value if kind is None else mask(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows
+    ]
     return SourceSample(
         columns=columns,
-        personal=tuple(name for name, kind in zip(columns, kinds, strict=True) if kind is not None),
-        rows=tuple(
-            tuple(_cell(value, None if unmasked else kind) for value, kind in zip(row, kinds, strict=True))
-            for row in rows
-        ),
+        personal=personal,
+        masked=() if unmasked else personal,
+        numeric=tuple(name for name, *values in zip(columns, *shown, strict=True) if _numeric(values)),
+        rows=tuple(tuple(cell(value) for value in row) for row in shown),
         ordered_by=order,
         cut_columns=len(table.columns) - len(columns),
         read_at=timezone.now(),
@@ -90,16 +102,15 @@ def _read(control: ControlRow, settings: PipelineSettings, *, unmasked: bool) ->
     )
 
 
-def _cell(value: object, kind: Kind | None) -> Cell:
-    if kind is None or value is None:
-        return cell(value)
-    return replace(cell(mask(value, kind)), masked=True)
+def _numeric(values: Iterable[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, int | float | Decimal) for value in known)
 
 
 class CellColumn(Column):
-    def __init__(self, name: str, *, personal: bool, numeric: bool) -> None:
-        super().__init__(verbose_name=name, orderable=False, css="num" if numeric else "")
-        self.personal = personal
+    def __init__(self, name: str, sample: SourceSample) -> None:
+        super().__init__(verbose_name=name, orderable=False, css="num" if name in sample.numeric else "")
+        self.personal, self.masked = name in sample.personal, name in sample.masked
 
     @property
     def header(self) -> SafeString | str | None:
@@ -112,19 +123,19 @@ class CellColumn(Column):
             gettext("personal"),
         )
 
-    def render(self, value: Cell) -> SafeString:
-        if value.text is None:
+    def render(self, value: str | None) -> SafeString:
+        if value is None:
             return format_html('<span class="null">{}</span>', "NULL")
-        if value.text == "":
+        if value == "":
             return parts.none(gettext("an empty text"))
-        css = "masked" if value.masked else "stored"
-        if not value.cut:
-            return format_html('<span class="{}">{}</span>', css, value.text)
+        css = "masked" if self.masked else "stored"
+        if len(value) <= LENGTH:
+            return format_html('<span class="{}">{}</span>', css, value)
         tip = gettext("cut after %(number)s characters") % {"number": LENGTH}
-        return format_html('<span class="{}" data-tip="{}">{}…</span>', css, tip, value.text)
+        return format_html('<span class="{}" data-tip="{}">{}</span>', css, tip, value)
 
-    def value(self, value: Cell) -> str | None:
-        return None if value.text is None else value.text + ("…" if value.cut else "")
+    def value(self, value: str | None) -> str | None:
+        return value
 
 
 class SourceRowsTable(PortalTable):
@@ -135,17 +146,9 @@ class SourceRowsTable(PortalTable):
 
     @classmethod
     def of(cls, sample: SourceSample) -> SourceRowsTable:
-        columns = [
-            (f"c{index}", CellColumn(name, personal=name in sample.personal, numeric=_numeric(sample, index)))
-            for index, name in enumerate(sample.columns)
-        ]
+        columns = [(f"c{index}", CellColumn(name, sample)) for index, name in enumerate(sample.columns)]
         rows: list[dict[str, Any]] = [{f"c{index}": cell for index, cell in enumerate(row)} for row in sample.rows]
         return cls(rows, extra_columns=columns)
-
-
-def _numeric(sample: SourceSample, index: int) -> bool:
-    cells = [row[index] for row in sample.rows if row[index].text is not None]
-    return bool(cells) and all(cell.numeric for cell in cells)
 
 
 class PipelineSample(PipelineBlock):

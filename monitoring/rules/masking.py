@@ -6,8 +6,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 
@@ -23,72 +22,30 @@ class Kind(Enum):
     CLOSED = "closed"  # few possible values: nothing stays
 
 
-CONTRACT = {
-    "full_name": Kind.TEXT,
-    "email": Kind.EMAIL,
-    "phone": Kind.NUMBER,
-    "document_number": Kind.NUMBER,
-    "birth_date": Kind.CLOSED,
-    "gender": Kind.CLOSED,
-    "credit_score": Kind.CLOSED,
-    "address_line": Kind.TEXT,
-    "district": Kind.TEXT,
-    "zip_code": Kind.NUMBER,
-    "nome_cliente": Kind.TEXT,
-    "telefone": Kind.NUMBER,
-    "cpf_cnpj": Kind.NUMBER,
-    "data_nascimento": Kind.CLOSED,
-    "genero": Kind.CLOSED,
-    "score_credito": Kind.CLOSED,
-    "endereco_completo": Kind.TEXT,
-    "cep": Kind.NUMBER,
-    "nome_vendedor": Kind.TEXT,
-    "cpf": Kind.NUMBER,
-    "email_pessoal": Kind.EMAIL,
-}
-"""CONTRACT.md's columns with personal data (its telefone_* is covered by the words below)."""
-
 # fmt: off
-_WORDS = (
-    (Kind.EMAIL, frozenset({"email", "mail", "correio"})),
-    (
-        Kind.NUMBER,
-        frozenset(
-            (
-                "phone", "telephone", "telefone", "tel", "mobile", "celular", "cell", "fax", "whatsapp", "cpf", "cnpj",
-                "rg", "cnh", "pis", "passport", "passaporte", "ssn", "document", "documento", "zip", "zipcode", "cep",
-                "postal", "postcode", "iban", "pix", "card", "cartao",
-            )
-        ),
-    ),
-    (
-        Kind.CLOSED,
-        frozenset(
-            (
-                "birth", "birthday", "birthdate", "dob", "nascimento", "gender", "genero", "sex", "sexo", "race",
-                "raca", "religion", "religiao", "salary", "salario", "password", "senha", "token", "secret", "ip",
-            )
-        ),
-    ),
-    (
-        Kind.TEXT,
-        frozenset(
-            (
-                "address", "endereco", "street", "rua", "logradouro", "bairro", "district", "neighborhood",
-                "neighbourhood", "complement", "complemento", "fullname", "firstname", "lastname", "surname",
-                "sobrenome", "username", "latitude", "longitude",
-            )
-        ),
-    ),
-)
-
-_PEOPLE = frozenset(
-    (
-        "full", "first", "last", "middle", "maiden", "mother", "father", "spouse", "customer", "client", "cliente",
-        "seller", "vendedor", "person", "pessoa", "people", "contact", "contato", "employee", "funcionario", "user",
-        "usuario", "owner", "manager", "gerente", "mae", "pai", "completo", "social",
-    )
-)
+_WORDS = {
+    Kind.EMAIL: {"email", "mail", "correio"},
+    Kind.NUMBER: {
+        "phone", "telephone", "telefone", "tel", "mobile", "celular", "cell", "fax", "whatsapp", "cpf", "cnpj", "rg",
+        "cnh", "pis", "passport", "passaporte", "ssn", "document", "documento", "zip", "zipcode", "cep", "postal",
+        "postcode", "iban", "pix", "card", "cartao",
+    },
+    Kind.CLOSED: {
+        "birth", "birthday", "birthdate", "dob", "nascimento", "gender", "genero", "sex", "sexo", "race", "raca",
+        "religion", "religiao", "salary", "salario", "password", "senha", "token", "secret", "ip",
+    },
+    Kind.TEXT: {
+        "address", "endereco", "street", "rua", "logradouro", "bairro", "district", "neighborhood", "neighbourhood",
+        "complement", "complemento", "fullname", "firstname", "lastname", "surname", "sobrenome", "username",
+        "latitude", "longitude",
+    },
+}
+"""Words in the names of columns with personal data, in the order in which they decide."""
+_PEOPLE = {
+    "full", "first", "last", "middle", "maiden", "mother", "father", "spouse", "customer", "client", "cliente",
+    "seller", "vendedor", "person", "pessoa", "people", "contact", "contato", "employee", "funcionario", "user",
+    "usuario", "owner", "manager", "gerente", "mae", "pai", "completo", "social",
+}
 # fmt: on
 """A name is personal beside one of these words: customer_name is, product_name is not."""
 
@@ -108,10 +65,8 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def kind_of(column: str, table: str = "", extra: Iterable[str] = ()) -> Kind | None:
     """Return None if not personal. A bare `name` is personal if `table` is about people. `extra`: from the settings."""
     plain = _plain(column)
-    if plain in CONTRACT:
-        return CONTRACT[plain]
     words = frozenset(re.split(r"[^a-z0-9]+|(?<=[a-z])(?=\d)", plain)) - {""}
-    for kind, known in _WORDS:
+    for kind, known in _WORDS.items():
         if words & known:
             return kind
     for pair, kind in _PAIRS:
@@ -131,34 +86,19 @@ def mask(value: object, kind: Kind) -> str | None:
     if kind is Kind.CLOSED or isinstance(value, bool | bytes | bytearray | memoryview | date):
         return CLOSED
     text = str(value)
-    if kind is Kind.EMAIL:
-        return _email(text)
     if kind is Kind.NUMBER:
-        return _number(text)
+        return _all_but_last_two(text, str.isalnum)
+    if kind is Kind.EMAIL and "@" in text:  # without an @: a name or a phone number typed into the wrong field
+        name, _, domain = text.rpartition("@")
+        return f"{_shape(name)}@{domain}"
     return _shape(text)
-
-
-def _email(text: str) -> str:
-    name, at, domain = text.rpartition("@")
-    # Without an @ it is no address: a name or a phone number typed into the wrong field.
-    return f"{_shape(name)}{at}{domain}" if at else _shape(text)
-
-
-def _number(text: str) -> str:
-    return _all_but_last_two(text, str.isalnum)
 
 
 def _all_but_last_two(text: str, secret: Callable[[str], bool]) -> str:
     """Hide all secret characters but the last two; all of them where there are fewer than six."""
-    count = sum(secret(character) for character in text)
-    left, shown = count - (2 if count >= 6 else 0), []
-    for character in text:
-        if secret(character):
-            shown.append(BULLET if left > 0 else character)
-            left -= 1
-        else:
-            shown.append(character)
-    return "".join(shown)
+    secrets = [index for index, character in enumerate(text) if secret(character)]
+    hidden = set(secrets[:-2] if len(secrets) >= 6 else secrets)
+    return "".join(BULLET if index in hidden else character for index, character in enumerate(text))
 
 
 def _shape(text: str) -> str:
@@ -196,12 +136,8 @@ def mask_quoted(value: str, column: str = "", table: str = "", constraint: str =
     kind = kind_of(name, table) if name else None
     if kind is not None:
         return mask(value, kind) or ""
-    known = bool(column) or _on_keys(constraint)
+    known = bool(column or _KEYS & set(re.split(r"[^a-z]+", _CAMEL.sub("_", constraint).lower())))
     return ", ".join(_mask_part(part, known) for part in value.split(", "))
-
-
-def _on_keys(constraint: str) -> bool:
-    return bool(_KEYS & set(re.split(r"[^a-z]+", _CAMEL.sub("_", constraint).lower())))
 
 
 def _mask_part(value: str, known: bool) -> str:
@@ -291,34 +227,23 @@ def _hidden(text: str) -> str:
     return _all_but_last_two(text, lambda character: character not in _VISIBLE)
 
 
-LENGTH = 200
-
-BYTES = 32
+LENGTH, BYTES = 200, 32
+"""Characters and bytes of a value that a cell shows."""
 
 _CONTROL = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
 # Direction marks and other invisible formatting could make a row read as something else.
 _INVISIBLE = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """`text` None: NULL. `masked`: a person's data, hidden. `numeric`: aligns to the right."""
-
-    text: str | None
-    masked: bool = False
-    cut: bool = False
-    numeric: bool = False
-
-
-def cell(value: object) -> Cell:
-    """Return how a raw value shows: cut at LENGTH, control characters visible, numbers as they are."""
+def cell(value: object) -> str | None:
+    """Return how a raw value shows: control characters visible, "…" after LENGTH characters. None: NULL."""
     if value is None:
-        return Cell(None)
+        return None
     if isinstance(value, bytes | bytearray | memoryview):
         data = bytes(value)
-        return Cell("0x" + data[:BYTES].hex().upper(), cut=len(data) > BYTES)
-    text = _text(value)
-    return Cell(text[:LENGTH], cut=len(text) > LENGTH, numeric=isinstance(value, int | float | Decimal))
+        return f"0x{data[:BYTES].hex().upper()}{'…' if len(data) > BYTES else ''}"
+    text = visible(_text(value)[: LENGTH + 1])
+    return f"{text[:LENGTH]}…" if len(text) > LENGTH else text
 
 
 def _text(value: object) -> str:
@@ -328,9 +253,7 @@ def _text(value: object) -> str:
         return format(value, "f")
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return visible(str(value)[: LENGTH + 1])
+    return str(value)
 
 
 def visible(text: str) -> str:

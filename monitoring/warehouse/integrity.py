@@ -136,7 +136,7 @@ class Side:
 
 
 def key_text(row: Sequence[object]) -> str:
-    return " / ".join("NULL" if value is None else (cell(value).text or "")[:EVIDENCE_TEXT] for value in row)
+    return " / ".join((cell(value) or "")[:EVIDENCE_TEXT] if value is not None else "NULL" for value in row)
 
 
 def _names(columns: Iterable[Column]) -> list[str]:

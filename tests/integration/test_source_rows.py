@@ -274,4 +274,4 @@ def test_a_synonym_hides_nobody(db: None, monkeypatch: pytest.MonkeyPatch, base:
     table = Table(TableName("core", "abc"), columns={"name": Column("name", "VARCHAR")}, base=parse_table(base))
     monkeypatch.setattr(source_rows, "newest_rows", lambda *asked: (table, (), [("Maria",)]))
     sample = source_rows.source_sample(factories.control_row(source_table="core.abc"), PipelineSettings())
-    assert sample.rows[0][0].masked is masked
+    assert (sample.masked, sample.rows) == ((("name",), (("•••••",),)) if masked else ((), (("Maria",),)))

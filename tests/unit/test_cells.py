@@ -8,37 +8,37 @@ from uuid import UUID
 
 import pytest
 
-from monitoring.rules.masking import Cell, cell
+from monitoring.rules.masking import cell
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, Cell(None)),
-        ("", Cell("")),
-        ("plain", Cell("plain")),
-        (True, Cell("1", numeric=True)),
-        (0, Cell("0", numeric=True)),
-        (2**70, Cell(str(2**70), numeric=True)),
-        (1.5, Cell("1.5", numeric=True)),
-        (float("nan"), Cell("nan", numeric=True)),
-        (Decimal("1E+5"), Cell("100000", numeric=True)),
-        (Decimal("NaN"), Cell("NaN", numeric=True)),
-        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), Cell("2026-01-02 03:04:05+00:00")),
-        (date(2026, 1, 2), Cell("2026-01-02")),
-        (time(3, 4), Cell("03:04:00")),
-        (b"", Cell("0x")),
-        (b"\x00\xff", Cell("0x00FF")),
-        (bytearray(b"\x01"), Cell("0x01")),
-        (memoryview(b"\x02"), Cell("0x02")),
-        (b"\x01" * 33, Cell("0x" + "01" * 32, cut=True)),
-        (UUID(int=1), Cell("00000000-0000-0000-0000-000000000001")),
-        ("x" * 200, Cell("x" * 200)),
-        ("x" * 201, Cell("x" * 200, cut=True)),
-        ("two\nlines\t", Cell("two␊lines␉")),
-        ("a\u202eb\u200b", Cell("a�b�")),
-        ("<b>", Cell("<b>")),
+        (None, None),
+        ("", ""),
+        ("plain", "plain"),
+        (True, "1"),
+        (0, "0"),
+        (2**70, str(2**70)),
+        (1.5, "1.5"),
+        (float("nan"), "nan"),
+        (Decimal("1E+5"), "100000"),
+        (Decimal("NaN"), "NaN"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02 03:04:05+00:00"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (time(3, 4), "03:04:00"),
+        (b"", "0x"),
+        (b"\x00\xff", "0x00FF"),
+        (bytearray(b"\x01"), "0x01"),
+        (memoryview(b"\x02"), "0x02"),
+        (b"\x01" * 33, "0x" + "01" * 32 + "…"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200 + "…"),
+        ("two\nlines\t", "two␊lines␉"),
+        ("a\u202eb\u200b", "a�b�"),
+        ("<b>", "<b>"),
     ],
 )
-def test_cells(value: object, shown: Cell) -> None:
+def test_cells(value: object, shown: str | None) -> None:
     assert cell(value) == shown
