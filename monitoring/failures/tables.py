@@ -97,10 +97,10 @@ class FailureGroupsTable(PortalTable):
         return ", ".join(value)
 
     def render_days(self, value: tuple[DayCount, ...]) -> SafeString:
-        return graphics.day_bars([day.number for day in value], days_sentence(value))
+        return graphics.day_bars([number for _, number in value], days_sentence(value))
 
     def value_days(self, value: tuple[DayCount, ...]) -> str:
-        return " ".join(str(day.number) for day in value)
+        return " ".join(str(number) for _, number in value)
 
     def value_unresolved(self, value: tuple[str, ...]) -> str:
         return ", ".join(value)

@@ -99,7 +99,7 @@ class FailureGroupDays(GroupBlock):
     same_for_all = True
 
     def filled(self, current: Current, group: FailureGroup) -> dict[str, Any]:
-        days = [(short_day(day.day), day.number) for day in group.days]
+        days = [(short_day(day), number) for day, number in group.days]
         labels, numbers = zip(*days, strict=True)
         return {
             "chart": {

@@ -110,7 +110,7 @@ class PipelinesTable(PortalTable):
         super().__init__(rows, **kwargs)
 
     def render_owner(self, value: str) -> SafeString:
-        return parts.value(value, why=gettext("no owner is set"))
+        return format_html("{}", value) if value else parts.none(gettext("no owner is set"))
 
 
 class PipelineExecutionsTable(ExecutionTable):

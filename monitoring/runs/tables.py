@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -86,7 +87,7 @@ class ControlTable(PortalTable):
         row_attrs = {"data-row": lambda record: record.name}
 
     def render_last_status(self, value: str | None) -> SafeString:
-        return parts.value(value, why=gettext("no run has finished yet"))
+        return format_html("{}", value) if value else parts.none(gettext("no run has finished yet"))
 
 
 class ExecutionsTable(ExecutionTable):

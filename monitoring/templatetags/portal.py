@@ -18,8 +18,8 @@ register = template.Library()
 
 for tag in (
     *(parts.age, parts.duration, parts.elapsed, parts.icon, parts.none, parts.number, parts.percent),
-    *(parts.pipeline_link, parts.rate, parts.rows, parts.run_link, parts.status, parts.unknown, parts.value),
-    *(parts.when, graphics.sparkline, graphics.day_bars, graphics.progress, graphics.grid_cell, graphics.grid_run),
+    *(parts.pipeline_link, parts.rate, parts.rows, parts.run_link, parts.status, parts.unknown, parts.when),
+    *(graphics.sparkline, graphics.day_bars, graphics.progress, graphics.grid_cell, graphics.grid_run),
 ):
     register.simple_tag(tag)
 register.simple_tag(parts.help_button, name="help")
@@ -76,24 +76,15 @@ def tone(level_tag: str) -> str:
 
 
 @register.simple_block_tag
-def card(
-    content: str,
-    title: str = "",
-    *,
-    help: str = "",
-    id: str = "",
-    span: int | str = "",
-    note: str = "",
-    actions: str = "",
-) -> SafeString:
+def card(content: str, title: str = "", *, help: str = "", id: str = "", span: str = "", note: str = "") -> SafeString:
     """A titled surface; `span` is its width in the page's 12 columns."""
     context = {"content": content, "title": title, "help": help, "id": id, "span": span, "note": note}
-    return render_to_string("components/card.html", {**context, "actions": actions})
+    return render_to_string("components/card.html", context)
 
 
 @register.simple_block_tag
-def callout(content: str, tone: str = "info", title: str = "", id: str = "") -> SafeString:
-    return render_to_string("components/callout.html", {"content": content, "tone": tone, "title": title, "id": id})
+def callout(content: str, tone: str = "info", title: str = "") -> SafeString:
+    return render_to_string("components/callout.html", {"content": content, "tone": tone, "title": title})
 
 
 @register.simple_block_tag
@@ -103,10 +94,9 @@ def state(content: str, kind: str = "empty", title: str = "") -> SafeString:
 
 
 @register.simple_block_tag
-def disclosure(content: str, summary: str = "", id: str = "", open: bool = False) -> SafeString:
+def disclosure(content: str, summary: str = "", id: str = "") -> SafeString:
     """Details under a summary. With an id it stays open over refreshes."""
-    context = {"content": content, "summary": summary, "id": id, "open": open}
-    return render_to_string("components/disclosure.html", context)
+    return render_to_string("components/disclosure.html", {"content": content, "summary": summary, "id": id})
 
 
 @register.simple_block_tag

@@ -1,7 +1,6 @@
-"""What an alert says: its label, a clause for the page's first sentence, the reason and the next step.
+"""The texts of an alert: label, clause for the page's first sentence, reason and next step.
 
-Each rule has a template for the clause and one for the reason; `_place` fills in the places that the template
-names. The values of an alert may come from an older version of the portal, so a missing value is "unknown" in words.
+The values of an alert may come from an older version of the portal, so a missing value is "unknown" in words.
 """
 
 from __future__ import annotations
@@ -28,12 +27,8 @@ Template = Callable[[Verdict], Any]
 """Returns a lazy translation."""
 
 
-def _value(verdict: Verdict, name: str) -> str | int | float | None:
-    return verdict.values.get(name)
-
-
 def _number(verdict: Verdict, name: str) -> float | None:
-    value = _value(verdict, name)
+    value = verdict.values.get(name)
     return float(value) if isinstance(value, int | float) else None
 
 
@@ -57,13 +52,13 @@ CLAUSES: dict[Rule, Template] = {
     Rule.LATE_WATERMARK: lambda v: _("%(who)s has been late for %(age)s"),
     Rule.NO_RECENT_RUN: lambda v: (
         _("%(who)s has never finished a run")
-        if _value(v, "hours") is None
+        if v.values.get("hours") is None
         else _("%(who)s has not finished a run for %(age)s")
     ),
     Rule.RECURRENT_FAILURE: lambda v: _("%(who)s failed in %(percent)s of its executions"),
     Rule.STUCK_RUN: lambda v: (
         _("%(who)s has a run that never ended, started %(at)s")
-        if _value(v, "orphan")
+        if v.values.get("orphan")
         else _("%(who)s has been running for %(age)s")
     ),
     Rule.STALLED_WATERMARK: lambda v: _("%(who)s runs, but its watermark has not moved since %(at)s"),
@@ -73,21 +68,21 @@ CLAUSES: dict[Rule, Template] = {
     Rule.UNUSUAL_DURATION: lambda v: _unusual(v, _("%(who)s took unusually long"), _("%(who)s was unusually quick")),
     Rule.SILENT_NO_OP: lambda v: _("%(who)s succeeds without loading the waiting rows"),
     Rule.COVERAGE_DROP: lambda v: _("%(who)s lost %(points)s points of coverage"),
-    Rule.STRUCTURE: lambda v: _MISSING_PART.get(str(_value(v, "part")), _MISSING_PART["target"]),
+    Rule.STRUCTURE: lambda v: _MISSING_PART.get(str(v.values.get("part")), _MISSING_PART["target"]),
     Rule.PREFLIGHT: lambda v: _("%(who)s: “%(check)s” failed") if v.entity_name else _("“%(check)s” failed"),
 }
 
 
 def _failed(verdict: Verdict) -> Any:
-    if _member(ErrorClass, _value(verdict, "error_class")) is None:
+    if _member(ErrorClass, verdict.values.get("error_class")) is None:
         return _("The control row says that its last run failed; the run itself is no longer stored.")
-    if not _value(verdict, "error"):
+    if not verdict.values.get("error"):
         return _("Run %(run)s failed and does not say why.")
     return _("Run %(run)s failed (%(class)s): %(meaning)s")
 
 
 def _stuck(verdict: Verdict) -> Any:
-    orphan = _value(verdict, "orphan")
+    orphan = verdict.values.get("orphan")
     if orphan == "later_run":
         return _("Run %(run)s is still marked as running after %(age)s, but a later run has finished: it was killed.")
     if orphan == "no_session":
@@ -109,7 +104,7 @@ REASONS: dict[Rule, Template] = {
     Rule.STUCK_RUN: _stuck,
     Rule.STALLED_WATERMARK: lambda v: (
         _("The watermark did not move over %(runs)s finished runs, all of them successes. %(rows)s.")
-        if _value(v, "succeeded") == _value(v, "runs")
+        if v.values.get("succeeded") == v.values.get("runs")
         else _("The watermark did not move over %(runs)s finished runs. %(rows)s.")
     ),
     Rule.UNUSUAL_VOLUME: lambda v: _(
@@ -124,12 +119,12 @@ REASONS: dict[Rule, Template] = {
     Rule.COVERAGE_DROP: lambda v: _("Coverage is %(percent)s; its median of 7 days is %(median)s."),
     Rule.STRUCTURE: lambda v: (
         _("“%(table)s” is not a mapping of the form schema.table.")
-        if _value(v, "part") == "mapping"
+        if v.values.get("part") == "mapping"
         else _("The table %(table)s does not exist.")
     ),
     Rule.PREFLIGHT: lambda v: (
         _("The check “%(check)s” failed: %(problem)s.")
-        if _member(ProblemCode, _value(v, "problem"))
+        if _member(ProblemCode, v.values.get("problem"))
         else _("The check “%(check)s” failed.")
     ),
 }
@@ -163,7 +158,7 @@ def verdict_label(verdict: Verdict) -> str:
 
 
 def verdict_clause(verdict: Verdict) -> SafeString:
-    """Return pipeline and alert in a few words, without a full stop: "fact_vendas has been late for 3 h 12 min"."""
+    """Return for example "fact_vendas has been late for 3 h 12 min"."""
     rule = _member(Rule, verdict.rule)
     if rule is None or verdict.severity is Severity.UNKNOWN:
         return _filled(verdict, _("%(who)s cannot be evaluated"))
@@ -173,19 +168,19 @@ def verdict_clause(verdict: Verdict) -> SafeString:
 def verdict_text(verdict: Verdict) -> SafeString:
     rule = _member(Rule, verdict.rule)
     if verdict.severity is Severity.UNKNOWN:
-        if _value(verdict, "status_text"):
+        if verdict.values.get("status_text"):
             return _filled(verdict, _("The audit tables contain the unknown status “%(status)s”."))
         return _filled(verdict, _("It could not be evaluated: %(problem)s."))
     return _filled(verdict, REASONS[rule](verdict)) if rule else sentence(verdict.rule)
 
 
 def verdict_next(verdict: Verdict) -> str:
-    rule, problem = _member(Rule, verdict.rule), _member(ProblemCode, _value(verdict, "problem"))
+    rule, problem = _member(Rule, verdict.rule), _member(ProblemCode, verdict.values.get("problem"))
     if verdict.severity is Severity.UNKNOWN:
         return code_text(problem).to_do if problem and problem is not ProblemCode.NOT_READ else str(_RETRY)
-    if rule is Rule.FAILED and (error_class := _member(ErrorClass, _value(verdict, "error_class"))):
+    if rule is Rule.FAILED and (error_class := _member(ErrorClass, verdict.values.get("error_class"))):
         return class_text(error_class)[1]
-    if rule is Rule.PREFLIGHT and (check := _value(verdict, "check")):
+    if rule is Rule.PREFLIGHT and (check := verdict.values.get("check")):
         return check_advice(str(check), problem) or str(NEXT[rule])
     return str(NEXT[rule]) if rule else ""
 
@@ -201,16 +196,17 @@ def _measured(name: str) -> Callable[[Verdict], str]:
 
 
 def _limit_seconds(verdict: Verdict) -> float | None:
-    limits = {"limit_seconds": 1, "limit_minutes": 60, "hours": 3600}
-    known = ((_number(verdict, name), seconds) for name, seconds in limits.items())
-    return next((limit * seconds for limit, seconds in known if limit is not None), None)
+    for name, seconds in (("limit_seconds", 1), ("limit_minutes", 60), ("hours", 3600)):
+        if (limit := _number(verdict, name)) is not None:
+            return limit * seconds
+    return None
 
 
 def _rows(verdict: Verdict) -> str:
     rows = _number(verdict, "eligible")
     if rows is None:
         return str(_("Rows are waiting"))
-    shown = number(rows) + ("+" if _value(verdict, "capped") else "")
+    shown = number(rows) + ("+" if verdict.values.get("capped") else "")
     return ngettext("%(rows)s row is waiting", "%(rows)s rows are waiting", int(rows)) % {"rows": shown}
 
 
@@ -220,13 +216,13 @@ _PLACES: dict[str, Callable[[Verdict], Any]] = {
     "age": lambda v: elapsed(v.since) if v.since else duration(None),
     "rows": _rows,
     "limit": lambda v: duration(_limit_seconds(v)),
-    "run": lambda v: _value(v, "run_id"),
-    "class": lambda v: label(ErrorClass(str(_value(v, "error_class")))),
-    "meaning": lambda v: class_text(ErrorClass(str(_value(v, "error_class"))))[0],
-    "check": lambda v: check_label(str(_value(v, "check") or "")),
-    "problem": lambda v: label(_member(ProblemCode, _value(v, "problem")) or ProblemCode.NOT_READ),
-    "status": lambda v: _value(v, "status_text"),
-    "table": lambda v: _value(v, "table"),
+    "run": lambda v: v.values.get("run_id"),
+    "class": lambda v: label(ErrorClass(str(v.values.get("error_class")))),
+    "meaning": lambda v: class_text(ErrorClass(str(v.values.get("error_class"))))[0],
+    "check": lambda v: check_label(str(v.values.get("check") or "")),
+    "problem": lambda v: label(_member(ProblemCode, v.values.get("problem")) or ProblemCode.NOT_READ),
+    "status": lambda v: v.values.get("status_text"),
+    "table": lambda v: v.values.get("table"),
     "percent": lambda v: percent(_number(v, "percent"), 1 if v.rule == Rule.COVERAGE_DROP else 0),
     "points": lambda v: number(_number(v, "points"), 1),
     **{name: _measured(name) for name in ("value", "median", "low", "high", "runs", "failures", "executions")},

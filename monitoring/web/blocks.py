@@ -34,12 +34,8 @@ from monitoring.web.cache import RenderInProgress, cached_once
 
 logger = logging.getLogger(__name__)
 
-KEEP_SECONDS = 60
-"""How long the HTML of a block is cached."""
-
 PREFIX = "live-"
-"""The id of a `<live-block>` is this and the block's name: what htmx sends as HX-Target."""
-
+"""The id of a `<live-block>` is this and the block's name. htmx sends it as HX-Target."""
 VERSION_HEADER = "X-Live"
 
 
@@ -59,7 +55,6 @@ class LiveView(PermissionRequiredMixin, View):
         return None
 
     def digest(self, *parts: object) -> str:
-        """Return a short key of `parts`, the language and the time zone."""
         text = "\n".join(map(str, (translation.get_language(), timezone.get_current_timezone_name(), *parts)))
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
@@ -76,7 +71,7 @@ class Block(LiveView):
     """False: the HTML is the same on every page and with every filter."""
     rights: ClassVar[tuple[str, ...]] = ()
     """Permissions that change the HTML, beside those that it takes to see the block."""
-    keep_seconds: float = KEEP_SECONDS
+    keep_seconds: float = 60
     """How long the HTML may be cached. A block that could not read something sets 0 while it makes its context."""
 
     def context(self, current: Current) -> dict[str, Any]:
@@ -124,9 +119,8 @@ class Block(LiveView):
 
     def _wrapped(self, html: str) -> SafeString:
         return format_html(
-            '<live-block id="{}{}" name="{}" hx-swap-oob="morph">{}</live-block>',
+            '<live-block id="{0}{1}" name="{1}" hx-swap-oob="morph">{2}</live-block>',
             PREFIX,
-            self.name,
             self.name,
             SafeString(html),  # nosec B703 - rendered by a template
         )

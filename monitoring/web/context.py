@@ -1,4 +1,4 @@
-"""What every page's shell needs: its links, where it looks, how the reader wants to see it."""
+"""The context processor for the frame of every page: navigation, databases, preferences."""
 
 from __future__ import annotations
 
@@ -20,15 +20,19 @@ from monitoring.rules.enums import Group
 
 THEME_COOKIE = "etlportal_theme"
 """The theme of a browser, for the pages before sign-in (set by static/js/shell.js)."""
-
-
 PAGES = (
     ("summary", _("Operational summary"), "speedometer"),
     ("pipelines", _("Pipeline health"), "activity"),
     ("runs", _("Runs and control"), "list"),
     ("connections", _("Connection audit"), "plug"),
 )
-"""The pages: name of the URL, label and icon. Those that the user may not open are not listed."""
+"""Name of the URL, label and icon."""
+DEMO_USERS = (
+    (Group.VIEWER, _("sees everything but connections")),
+    (Group.OPERATOR, _("can capture sessions and run checks")),
+    (Group.AUDITOR, _("sees connections too")),
+    (Group.ADMIN, _("everything")),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -55,9 +59,8 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
         "zone": timezone.get_current_timezone_name(),
         "zone_label": zone_label(),
         "administers": admin.site.has_permission(request),
-        "demo_users": demo_users(),
+        "demo_users": DEMO_USERS if settings.EMBEDDED else (),
         "single_sign_on": settings.OIDC.name if settings.OIDC else "",
-        # Asked by the sign-in page alone.
         "signup_open": signup_open,
         "groups": list(request.user.groups.order_by("name").values_list("name", flat=True)),
         "refresh_choices": UserPreferences.REFRESH_SECONDS,
@@ -66,7 +69,6 @@ def _shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def signup_open() -> bool:
-    """Return whether the sign-in page offers an account. It works without a database, too."""
     try:
         return PortalSettings.load().signup_open
     except DatabaseError:
@@ -83,17 +85,6 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
             current = request.path == url if name == "summary" else request.path.startswith(url)
             found.append({"name": name, "label": label, "icon": icon, "url": url, "current": current})
     return found
-
-
-def demo_users() -> list[tuple[str, str]]:
-    if not settings.EMBEDDED:
-        return []
-    return [
-        (Group.VIEWER, gettext("sees everything but connections")),
-        (Group.OPERATOR, gettext("can capture sessions and run checks")),
-        (Group.AUDITOR, gettext("sees connections too")),
-        (Group.ADMIN, gettext("everything")),
-    ]
 
 
 def theme_of_browser(request: HttpRequest) -> str:

@@ -135,8 +135,6 @@ permission_denied = _handler(FORBIDDEN)
 csrf_failure = _handler(CSRF)
 too_many_requests = _handler(TOO_MANY)
 server_error = _handler(FAILED)
-database_down = _handler(DATABASE_DOWN)
-warehouse_down = _handler(WAREHOUSE_DOWN)
 
 
 class NothingHere(Http404):

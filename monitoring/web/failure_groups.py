@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
@@ -28,13 +28,9 @@ from monitoring.web.problems import advice_for
 PAIRS = 2000
 """Pairs of fingerprint and pipeline that are read, those seen last: a bound for messages that are all different."""
 SAME_SECONDS = 60
+DayCount = tuple[date, int]
 SHORT = 5
 """Groups shown on another page than their own."""
-
-
-class DayCount(NamedTuple):
-    day: date
-    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +103,7 @@ def in_short(current: Current, user: AbstractBaseUser | AnonymousUser, url: str,
         {
             "group": group,
             "words": advice_for(group.error),
-            "bars": [day.number for day in group.days],
+            "bars": [number for _, number in group.days],
             "sentence": days_sentence(group.days),
         }
         for group in own[:SHORT]
@@ -118,10 +114,10 @@ def in_short(current: Current, user: AbstractBaseUser | AnonymousUser, url: str,
 
 
 def days_sentence(days: Sequence[DayCount]) -> str:
-    total = sum(day.number for day in days)
+    total = sum(number for _, number in days)
     if not total:
         return gettext("Not in the last %(days)d days.") % {"days": len(days)}
-    most = max(days, key=lambda day: day.number)
+    day, most = max(days, key=lambda each: each[1])
     return ngettext(
         "%(total)s time in the last %(days)d days, most often on %(day)s (%(most)s).",
         "%(total)s times in the last %(days)d days, most often on %(day)s (%(most)s).",
@@ -129,8 +125,8 @@ def days_sentence(days: Sequence[DayCount]) -> str:
     ) % {
         "total": number_text(total),
         "days": len(days),
-        "day": short_day(most.day),
-        "most": number_text(most.number),
+        "day": short_day(day),
+        "most": number_text(most),
     }
 
 
@@ -237,10 +233,10 @@ def _days(failed: QuerySet[RunEntityCopy], now: datetime) -> dict[str, tuple[Day
     }
     counted: QuerySet[Any, Any] = failed.filter(started_at__gte=starts[0]).order_by().values("fingerprint")
     found = {
-        row["fingerprint"]: tuple(DayCount(day, row[f"d{index}"]) for index, (day, _) in enumerate(days))
+        row["fingerprint"]: tuple((day, row[f"d{index}"]) for index, (day, _) in enumerate(days))
         for row in counted.annotate(**per_day)
     }
-    return {**found, "": tuple(DayCount(day, 0) for day, _ in days)}
+    return {**found, "": tuple((day, 0) for day, _ in days)}
 
 
 def _runs(fingerprints: Sequence[str]) -> dict[str, int]:

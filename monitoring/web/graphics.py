@@ -207,12 +207,11 @@ def grid_run(run: Run) -> SafeString:
 def _grid_link(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
     """Only the runs can be reached with the Tab key: there are hundreds of cells."""
     return format_html(
-        '<a class="{} tone-{}" href="{}"{} aria-label="{}" data-tip="{}">{}</a>',
+        '<a class="{} tone-{}" href="{}"{} aria-label="{words}" data-tip="{words}">{}</a>',
         css,
         tone,
         reverse("monitoring:run", args=(run_id,)),
         SafeString("") if focus else SafeString(' tabindex="-1"'),
-        words,
-        words,
         inside,
+        words=words,
     )

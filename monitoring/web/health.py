@@ -1,9 +1,8 @@
-"""Pages for machines: /healthz (the process is alive), /readyz (everything behind it answers) and /metrics.
+"""/healthz (the process is alive), /readyz (the databases answer, the figures are fresh) and /metrics.
 
-The metrics come from the newest sample, without a query; docs/monitoring/README.md explains each. Unknown is a value: a
-status is a set of gauges of which exactly one is 1, and "unknown" is in the set. A figure that is unknown now has no
-sample, and `etlportal_pipeline_figure_known` is 0 for it. The last known value is not exported: a graph would go on as
-if nothing were wrong.
+The metrics come from the newest sample; docs/monitoring/README.md explains each. Of the gauges of a status exactly one
+is 1, perhaps "unknown". A figure that is unknown now has no sample, and `etlportal_pipeline_figure_known` is 0 for it:
+with the last known value, a graph would go on as if nothing were wrong.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from prometheus_client.metrics_core import Metric
 
 from etlportal import metrics as own
 from etlportal.budget import OutOfTime, begin, wait
+from etlportal.databases import WATCHED
 from monitoring.collector.snapshot import Current, current
 from monitoring.rules.enums import PipelineStatus, Rule, Severity
 from monitoring.rules.facts import Count, Pipeline, Snapshot
@@ -63,7 +63,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     Everybody is told which part is not ready; only a signed-in user is told why.
     """
     until = time.monotonic() + PATIENCE
-    asked = {alias: _ask(alias, partial(_ping, alias)) for alias in ("default", "dw", "oltp")}
+    asked = {alias: _ask(alias, partial(_ping, alias)) for alias in (DEFAULT_DB_ALIAS, *WATCHED)}
     asked["migrations"] = _ask("migrations", _migrations)
     asked["collector"] = _ask("collector", _collector)
     parts = {name: _answer(future, until) for name, future in asked.items()}
@@ -116,7 +116,6 @@ def _ping(alias: str) -> dict[str, Any]:
 
 
 def _migrations() -> dict[str, Any]:
-    """Whether all migrations are applied. Once they are, the database is not asked again."""
     global _migrated  # noqa: PLW0603 - one per process
     if not _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
@@ -132,9 +131,6 @@ def _collector() -> dict[str, Any]:
     if state.age is None:
         return {"ok": False, "error": "nothing was ever sampled"}
     return {"ok": not state.stale, "age_seconds": round(state.age.total_seconds(), 1)}
-
-
-WATCHED = ("dw", "oltp")
 
 
 FIGURES = {
@@ -226,9 +222,8 @@ def _tick(state: Current) -> Iterator[Sample]:
 def _databases(fresh: Snapshot | None) -> Iterator[Sample]:
     found = {each.alias: each for each in fresh.connections} if fresh else {}
     for alias in WATCHED:
-        reading = found.get(alias)
         state = "unknown"
-        if reading is not None:
+        if reading := found.get(alias):
             state = "up" if reading.reachable else "down"
             if reading.reachable and reading.latency_ms is not None:
                 yield "database_round_trip_seconds", (alias,), reading.latency_ms / 1000

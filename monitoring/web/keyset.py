@@ -1,7 +1,6 @@
-"""Paging by key: a page starts after a row, not after a number of rows, so a deep page is as fast as the first.
+"""Keyset pagination: a deep page is as fast as the first, because the server finds its first row by an index.
 
-With OFFSET, the server reads and drops all rows before the page. Here it finds the first row by the index on (field,
-key). The order ends in the key, so that no row appears on two pages.
+The order ends in the key, so that no row appears on two pages.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from django.http import HttpRequest
 PAGE_SIZE = 50
 
 ModelT = TypeVar("ModelT", bound=Model)
+Cursor = tuple[str, str | int, str | int]
+"""The order, and the value and the key of a row."""
 
 
 class BadCursor(ValueError):
@@ -53,7 +54,7 @@ def page(
     field = key if field == "pk" else field
     order_name = f"-{field}" if descending else field
     cursor = _decode(after or before)
-    if cursor is not None and cursor.order != order_name:
+    if cursor is not None and cursor[0] != order_name:
         cursor = None
     backwards = cursor is not None and not after
     falling = descending is not backwards
@@ -108,18 +109,11 @@ def listed(
     return {"page": found, "lost": lost, **links}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cursor:
-    order: str
-    value: str | int
-    key: str | int
-
-
-def _beyond(model: type[Model], field: str, cursor: _Cursor, falling: bool) -> Q:
+def _beyond(model: type[Model], field: str, cursor: Cursor, falling: bool) -> Q:
     """Return the rows after (value, key), as two ranges with OR: SQL Server cannot compare tuples."""
     try:
-        key = model._meta.pk.to_python(cursor.key)
-        value = cast("Field[Any, Any]", model._meta.get_field(field)).to_python(cursor.value)
+        key = model._meta.pk.to_python(cursor[2])
+        value = cast("Field[Any, Any]", model._meta.get_field(field)).to_python(cursor[1])
     except (ValidationError, FieldDoesNotExist) as error:
         raise BadCursor("unreadable cursor") from error
     compare = "lt" if falling else "gt"
@@ -131,14 +125,14 @@ def _beyond(model: type[Model], field: str, cursor: _Cursor, falling: bool) -> Q
 def _encode(order: str, row: Model, field: str) -> str:
     value = getattr(row, field)
     text = value.isoformat() if isinstance(value, datetime) else value
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Cursor(order, text, row.pk))).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode((order, text, row.pk))).decode().rstrip("=")
 
 
-def _decode(text: str) -> _Cursor | None:
+def _decode(text: str) -> Cursor | None:
     if not text:
         return None
     try:
         padded = text + "=" * (-len(text) % 4)
-        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Cursor)
+        return msgspec.json.decode(base64.urlsafe_b64decode(padded), type=Cursor)
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
         raise BadCursor("unreadable cursor") from error

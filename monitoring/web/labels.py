@@ -196,10 +196,6 @@ def label(member: StrEnum) -> str:
     return str(LABELS[type(member)][member])
 
 
-def inactive() -> str:
-    return str(pgettext_lazy("pipeline", "inactive"))
-
-
 HELP: dict[str, Any] = {
     # Per pipeline.
     "status": _(

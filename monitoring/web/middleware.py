@@ -57,7 +57,7 @@ class ReaderMiddleware:
             reader_scope = scope_of(user)
         except DatabaseFault:
             logger.exception("the portal's own database does not answer")
-            return errors.database_down(request)
+            return errors.answer(request, errors.DATABASE_DOWN)
         request.preferences = preferences  # type: ignore[attr-defined]
         language = preferences.language or translation.get_language_from_request(request)
         zone = _zone(preferences.time_zone) or _zone(request.COOKIES.get(ZONE_COOKIE, ""))
@@ -95,7 +95,7 @@ class ReaderMiddleware:
         # The backends of the watched databases set `alias` on their errors (etlportal/backends/bounded.py).
         alias = getattr(exception, "alias", DEFAULT_DB_ALIAS)
         logger.error("the database %s does not answer", alias, exc_info=exception)
-        return errors.warehouse_down(request) if alias in WATCHED else errors.database_down(request)
+        return errors.answer(request, errors.WAREHOUSE_DOWN if alias in WATCHED else errors.DATABASE_DOWN)
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo | None:

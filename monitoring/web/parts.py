@@ -15,7 +15,7 @@ from django.utils.functional import Promise
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 
 from monitoring.rules.enums import (
     CheckState,
@@ -37,10 +37,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Why = Problem | ProblemCode | str | None
-"""Why a value is unknown."""
-
 ROOM = 2048
-"""How many results each function keeps; the least used goes first. Times, numbers and runs fill it: 4 MB in all."""
+"""How many results each function keeps: 4 MB in all."""
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:
@@ -124,7 +122,7 @@ def status(value: StrEnum | str | None, *, inactive: bool = False, compact: bool
     badge = _badge(sign_of(value), compact=compact, tip=compact)
     if not inactive:
         return badge
-    off = Sign("inactive", "pause", web_labels.inactive())
+    off = Sign("inactive", "pause", pgettext("pipeline", "inactive"))
     return format_html('<span class="status-pair">{} {}</span>', badge, _badge(off, compact=compact))
 
 
@@ -142,12 +140,10 @@ def _badge(sign: Sign, *, compact: bool, tip: bool = False) -> SafeString:
 
 @remembered
 def none(why: str = "") -> SafeString:
-    why = str(why or gettext("no value"))
     return format_html(
-        '<span class="none" data-tip="{}"><span aria-hidden="true">–</span>'
-        '<span class="visually-hidden">{}</span></span>',
-        why,
-        why,
+        '<span class="none" data-tip="{0}"><span aria-hidden="true">–</span>'
+        '<span class="visually-hidden">{0}</span></span>',
+        why or gettext("no value"),
     )
 
 
@@ -168,19 +164,15 @@ def unknown(problem: Why = None) -> SafeString:
         words = code_text(problem) if isinstance(problem, ProblemCode) else problem_text(problem or None)
         reason = " ".join(part for part in words[:3] if part)
     return format_html(
-        '<span class="unknown" tabindex="0" data-tip="{}"><span class="unknown__word">{}</span>'
-        '<span class="visually-hidden">: {}</span></span>',
+        '<span class="unknown" tabindex="0" data-tip="{0}"><span class="unknown__word">{1}</span>'
+        '<span class="visually-hidden">: {0}</span></span>',
         reason,
         gettext("unknown"),
-        reason,
     )
 
 
-def value(content: Any, problem: Why = None, why: str = "") -> SafeString:
-    """Return `content` or, if it is None, "unknown" if there is a problem, else the dash."""
-    if content is None or content == "":
-        return unknown(problem) if problem else none(why)
-    return format_html("{}", content)
+def _missing(problem: Why) -> SafeString:
+    return unknown(problem) if problem else none()
 
 
 def _figure(text: str, css: str = "figure") -> SafeString:
@@ -190,7 +182,7 @@ def _figure(text: str, css: str = "figure") -> SafeString:
 def rows(count: int | Count | None, problem: Why = None) -> SafeString:
     """Return a number of rows; "100,000+" if counting stopped at the cap."""
     if count is None:
-        return value(None, problem)
+        return _missing(problem)
     if isinstance(count, Count) and count.capped:
         tip = gettext("at least this many: counting stops here")
         text = formats.number_text(count.value)
@@ -200,22 +192,22 @@ def rows(count: int | Count | None, problem: Why = None) -> SafeString:
 
 @remembered
 def number(amount: float | None, decimals: int = 0, problem: Why = None) -> SafeString:
-    return value(None, problem) if amount is None else _figure(formats.number_text(amount, decimals))
+    return _missing(problem) if amount is None else _figure(formats.number_text(amount, decimals))
 
 
 @remembered
 def percent(amount: float | None, problem: Why = None) -> SafeString:
-    return value(None, problem) if amount is None else _figure(formats.percent_text(amount))
+    return _missing(problem) if amount is None else _figure(formats.percent_text(amount))
 
 
 @remembered
 def duration(seconds: float | None, problem: Why = None) -> SafeString:
-    return value(None, problem) if seconds is None else _figure(formats.duration_text(seconds), "figure nowrap")
+    return _missing(problem) if seconds is None else _figure(formats.duration_text(seconds), "figure nowrap")
 
 
 def rate(per_second: float | None, problem: Why = None) -> SafeString:
     if per_second is None:
-        return value(None, problem)
+        return _missing(problem)
     decimals = 1 if 0 < abs(per_second) < 9.95 else 0
     text = ngettext("%(number)s row/s", "%(number)s rows/s", 1 if per_second == 1 else 2)
     return _figure(text % {"number": formats.number_text(per_second, decimals)}, "figure nowrap")
@@ -267,7 +259,7 @@ def run_link(run_id: int | None) -> SafeString:
 
 
 def sentence(template: str | Promise, values: Mapping[str, Any] | None = None) -> SafeString:
-    """Return a translated text as HTML. The values of its `%(name)s` places may be links and times."""
+    """Return a translated text as HTML. `values` fill its `%(name)s` places and may be HTML."""
     text: str = conditional_escape(str(template))
     if values:
         text %= {name: conditional_escape(each) for name, each in values.items()}

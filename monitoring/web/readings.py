@@ -1,7 +1,4 @@
-"""A figure or the reason why there is none: what every cell, card and export line is made of.
-
-METRICS' reading rule: unknown is a value. `Reading.value` is None exactly when `why` says why.
-"""
+"""A figure or the reason why there is none: the value of every cell, card and export line."""
 
 from __future__ import annotations
 
@@ -237,10 +234,9 @@ def mark(problem: Problem | None) -> SafeString:
         return SafeString()
     words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}
     return format_html(
-        '<span class="last-known" data-tip="{}">{}<span class="visually-hidden">{}</span></span>',
+        '<span class="last-known" data-tip="{0}">{1}<span class="visually-hidden">{0}</span></span>',
         words,
         parts.icon("hourglass"),
-        words,
     )
 
 

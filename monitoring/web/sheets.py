@@ -95,10 +95,6 @@ def harmless(value: Any) -> Cell:
     return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
-def csv_cell(value: Any) -> Cell:
-    return machine_time(value) if isinstance(value, datetime) else harmless(value)
-
-
 def xlsx_cell(value: Any) -> Cell:
     cell = harmless(value)
     if isinstance(cell, str):
@@ -122,7 +118,9 @@ def json_text(row: dict[str, Any], indent: int | None = None) -> str:
 def csv_pieces(sheet: Sheet) -> Iterator[bytes]:
     def lines(rows: Iterable[Row]) -> bytes:
         text = StringIO()
-        csv.writer(text).writerows([csv_cell(value) for value in row] for row in rows)
+        csv.writer(text).writerows(
+            [machine_time(value) if isinstance(value, datetime) else harmless(value) for value in row] for row in rows
+        )
         return text.getvalue().encode("utf-8", "replace")
 
     yield BYTE_ORDER_MARK + lines([sheet.headers])

@@ -101,9 +101,9 @@ class TestFigures:
     def test_days_are_the_readers(self) -> None:
         failed(1, at=datetime(2024, 5, 14, 1, 0, tzinfo=UTC))
         failed(2, at=datetime(2024, 4, 1, 1, 0, tzinfo=UTC))
-        assert {day.day.isoformat(): day.number for day in found().rows[0].days if day.number} == {"2024-05-14": 1}
+        assert {day.isoformat(): number for day, number in found().rows[0].days if number} == {"2024-05-14": 1}
         west = found(ZoneInfo("America/Sao_Paulo")).rows[0].days
-        assert {day.day.isoformat(): day.number for day in west if day.number} == {"2024-05-13": 1}
+        assert {day.isoformat(): number for day, number in west if number} == {"2024-05-13": 1}
         assert len(west) == 14
 
     def test_gone_needs_three_successes_of_each_pipeline(self) -> None:

@@ -147,7 +147,6 @@ def test_capped_counts_say_at_least() -> None:
 
 
 def test_zero_is_a_value() -> None:
-    assert plain(parts.value(0, "a problem")) == "0"
     assert plain(parts.rows(0, "a problem")) == "0"
 
 
