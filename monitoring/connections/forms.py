@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from django import forms
 from django.http import QueryDict
@@ -45,30 +44,33 @@ class WindowForm(forms.Form):
         self.problems: list[str] = []
         texts = [data.get(name, "").strip() for name in ("from", "to")]
         self.window = self._range(*texts) if any(texts) else self._named(data.get("window", ""))
-        ends = {"from": self.window.since, "to": self.window.until}
         # The browser's input takes a local time without an offset.
-        self.initial = {name: f"{timezone.localtime(end):%Y-%m-%dT%H:%M}" for name, end in ends.items() if end}
+        self.initial = {name: f"{timezone.localtime(end):%Y-%m-%dT%H:%M}" for name, end in self._ends}
+
+    @property
+    def _ends(self) -> list[tuple[str, datetime]]:
+        return [] if isinstance(self.window, str) else list(zip(("from", "to"), self.window, strict=True))
 
     @property
     def asked(self) -> dict[str, str]:
-        if self.window.since is None or self.window.until is None:
-            return {"window": self.window.key if self.window.key != DEFAULT_WINDOW else ""}
-        return {"from": machine_text(self.window.since), "to": machine_text(self.window.until)}
+        if isinstance(self.window, str):
+            return {"window": self.window if self.window != DEFAULT_WINDOW else ""}
+        return {name: machine_text(end) for name, end in self._ends}
 
     def _named(self, key: str) -> Window:
         if key and key not in WINDOWS:
             self.problems.append(gettext("There is no window “%(name)s”. Showing 24 hours.") % {"name": key[:20]})
-        return Window(key=key if key in WINDOWS else DEFAULT_WINDOW)
+        return key if key in WINDOWS else DEFAULT_WINDOW
 
     def _range(self, *texts: str) -> Window:
         since, until = (self._moment(text) for text in texts)
         if self.problems:
-            return Window()
+            return DEFAULT_WINDOW
         since = since or (until or timezone.now()) - DAY
         until = until or since + DAY
         if since >= until:
             self.problems.append(gettext("The range ends before it starts. Showing 24 hours."))
-            return Window()
+            return DEFAULT_WINDOW
         if until - since > MOST_DAYS * DAY:
             since = until - MOST_DAYS * DAY
             text = ngettext(
@@ -77,7 +79,7 @@ class WindowForm(forms.Form):
                 MOST_DAYS,
             )
             self.problems.append(text % {"days": MOST_DAYS, "when": time_text(since, "full")})
-        return Window(since=since, until=until)
+        return since, until
 
     def _moment(self, text: str) -> datetime | None:
         if not text:
@@ -97,12 +99,10 @@ class WindowForm(forms.Form):
 class EventsForm(TableForm):
     """Exact filters. The choices are the values in the window (`facets`), and the value in the URL."""
 
-    LABELS = COLUMNS
-
-    def __init__(self, data: QueryDict, *, facets: Mapping[str, Iterable[Figures]], **kwargs: Any) -> None:
-        super().__init__(data, sortable=frozenset(), **kwargs)
+    def __init__(self, data: QueryDict, *, facets: Mapping[str, Iterable[Figures]]) -> None:
+        super().__init__(data, sortable=frozenset())
         del self.fields["sort"]
-        for name, label in self.LABELS.items():
+        for name, label in COLUMNS.items():
             self.fields[name] = forms.CharField(
                 label=label,
                 required=False,
@@ -125,7 +125,7 @@ class EventsForm(TableForm):
 
     @property
     def narrowing(self) -> dict[str, str]:
-        names = (*self.LABELS, SESSION)
+        names = (*COLUMNS, SESSION)
         return {name: str(value) for name in names if (value := self.values.get(name)) not in (None, "")}
 
 

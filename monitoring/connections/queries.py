@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +31,6 @@ from monitoring.rules.login_events import (
     Figures,
     HourFigures,
     Totals,
-    Values,
     by_hour,
     combined,
     figures,
@@ -56,19 +55,12 @@ PROBLEM_SECONDS = 5.0
 """Short, so that a failing warehouse is retried soon, but not by every user."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """One of WINDOWS, or the time from `since` to `until` (excluded)."""
+Window = str | tuple[datetime, datetime]
+"""A key of WINDOWS, or the start and the end (excluded) of a range."""
 
-    key: str = DEFAULT_WINDOW
-    since: datetime | None = None
-    until: datetime | None = None
 
-    @property
-    def name(self) -> str:
-        if self.since is None or self.until is None:
-            return self.key
-        return f"{self.since.astimezone(UTC):%Y%m%d%H%M%S}-{self.until.astimezone(UTC):%Y%m%d%H%M%S}"
+def _key(window: Window) -> str:
+    return window if isinstance(window, str) else "-".join(f"{end.astimezone(UTC):%Y%m%d%H%M%S}" for end in window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +100,17 @@ def activity(window: Window) -> Activity:
     def fresh(found: Activity) -> float:
         if found.problem is not None:
             return PROBLEM_SECONDS
-        return LONG_FRESH_SECONDS if window.since is not None or WINDOWS[window.key] > 48 else FRESH_SECONDS
+        return FRESH_SECONDS if isinstance(window, str) and WINDOWS[window] <= 48 else LONG_FRESH_SECONDS
 
-    return cached_once(f"connections:{window.name}", lambda: _read(window), fresh=fresh)
+    return cached_once(f"connections:{_key(window)}", lambda: _read(window), fresh=fresh)
 
 
 def _read(window: Window) -> Activity:
     try:
-        if window.since is None or window.until is None:
-            bounds = login_events.bounds(WINDOWS[window.key])
+        if isinstance(window, str):
+            bounds = login_events.bounds(WINDOWS[window])
         else:
-            bounds = login_events.bounds_between(window.since, window.until)
+            bounds = login_events.bounds_between(*window)
         groups, cut = event_groups(bounds)
     except ReadFailed as failure:
         return Activity(window=window, problem=failure.problem, stamp=f"problem:{failure.problem.code}")
@@ -142,7 +134,7 @@ def _read(window: Window) -> Activity:
         hours=hours,
         totals=totals(whole),
         facets={name: figures(whole, (column,)) for column, name in enumerate(FACETS)},
-        extraction=figures(whole, EXTRACTION, _in_sources),
+        extraction=figures(whole, EXTRACTION, lambda values: folded(values[DATABASE]) == folded(settings.OLTP_NAME)),
         answers=answers,
         remembered_since=before.reaches_back,
         failures_known=failures is not None,
@@ -162,76 +154,29 @@ def _server_names() -> list[str]:
     return [name for name in names if name]
 
 
-def _in_sources(values: Values) -> bool:
-    return folded(values[DATABASE]) == folded(settings.OLTP_NAME)
-
-
-HOURS_KEY = "connections:hours"
-HOURS_KEPT = timedelta(hours=168)
-"""As long as the longest window."""
-HOURS_KEPT_SECONDS = 86_400
+HOURS_SECONDS = 3_600
 GRACE = timedelta(minutes=5)
 """An hour can get events this long after its end, from a snapshot that waited for a lock."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedHours:
-    """The events from `since` to `until` (excluded), both full hours.
-
-    `asked`: start of the window that was read. `since` is later if the window had too many events.
-    """
-
-    asked: datetime
-    since: datetime
-    until: datetime
-    groups: tuple[EventGroup, ...]
-
-    def fits(self, bounds: Bounds) -> bool:
-        """Return whether these hours cover the start of the window and belong to the present table.
-
-        A table that was emptied or replaced has other keys, so the first key of the window differs.
-        """
-        if self.asked > bounds.since or self.until > bounds.now:
-            return False
-        first = min((group.first_key for group in self.groups if group.hour >= bounds.since), default=None)
-        if first is None:
-            return bounds.first is None or bounds.first > self.last_key
-        if self.since > bounds.since:  # hours before `since` were left out
-            return bounds.first is not None and bounds.first <= first
-        return first == bounds.first
-
-    @property
-    def last_key(self) -> int:
-        return max((group.last_key for group in self.groups), default=0)
 
 
 def event_groups(bounds: Bounds) -> tuple[list[EventGroup], datetime | None]:
     """Return the events of a window, oldest hour first, and the hour with which they start if they were too many.
 
-    At most one statement. A range that does not end now is not cached here. Raises ReadFailed.
+    At most one statement. The past hours of a window that ends now are cached until the window moves on by an hour or
+    its first key changes, as in a table that was emptied or replaced. Raises ReadFailed.
     """
     if bounds.first is None:
         return [], None
     if bounds.until is not None:
         return login_events.hours(bounds.first, bounds.since, bounds.newest, bounds.until)
-    known: CachedHours | None = cache.get(HOURS_KEY)
-    if known is None or not known.fits(bounds):
-        groups, cut = login_events.hours(bounds.first, bounds.since)
-        _cache_hours(bounds.since, cut or bounds.since, groups, bounds)
-        return groups, cut
-    news, cut = login_events.hours(known.last_key + 1, known.until)
-    since = cut or known.since
-    groups = [*(group for group in known.groups if group.hour >= since), *news]
-    _cache_hours(known.asked, since, groups, bounds)
-    return [group for group in groups if group.hour >= bounds.since], since if since > bounds.since else None
-
-
-def _cache_hours(asked: datetime, since: datetime, groups: Iterable[EventGroup], bounds: Bounds) -> None:
-    until, oldest = hour_of(bounds.now - GRACE), hour_of(bounds.now - HOURS_KEPT)
-    asked, since = max(asked, oldest), max(since, oldest)
-    kept = tuple(group for group in groups if since <= group.hour < until)
-    hours = CachedHours(asked=asked, since=since, until=max(since, until), groups=kept)
-    cache.set(HOURS_KEY, hours, HOURS_KEPT_SECONDS)
+    key = f"connections:hours:{bounds.since:%Y%m%d%H}:{bounds.first}"
+    past, since, cut = cache.get(key) or ([], bounds.since, None)
+    first_key = max((group.last_key for group in past), default=bounds.first - 1) + 1
+    news, cut_now = login_events.hours(first_key, since)
+    groups, cut = (news, cut_now) if cut_now else ([*past, *news], cut)
+    over = hour_of(bounds.now - GRACE)
+    cache.set(key, ([group for group in groups if group.hour < over], max(over, bounds.since), cut), HOURS_SECONDS)
+    return groups, cut
 
 
 def failures_between(since: datetime, until: datetime | None) -> list[datetime] | None:
@@ -260,30 +205,23 @@ def history(groups: Iterable[EventGroup], since: datetime) -> History:
     by_digest = {digest_of(text): text for text in texts}
     known: defaultdict[int, set[str]] = defaultdict(set)
     days: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in _seen_days(sorted(by_digest), since):
-        if hours := _hours_before(row, since):
-            column, text = FACETS.index(row.column), by_digest[row.digest]
-            known[column].add(text)
-            if column == LOGIN:
-                days[text].append((row.day.weekday(), hours))
+    in_time = SeenDay.objects.filter(
+        day__range=((since - BEFORE).date(), since.date()), last_seen__gte=since - BEFORE, first_seen__lt=since
+    )
+    digests = sorted(by_digest)
+    for start in range(0, len(digests), CHUNK):
+        for row in in_time.filter(digest__in=digests[start : start + CHUNK]):
+            if hours := _hours_before(row, since):
+                column, text = FACETS.index(row.column), by_digest[row.digest]
+                known[column].add(text)
+                if column == LOGIN:
+                    days[text].append((row.day.weekday(), hours))
     kept = reach.read_until - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
     return History(
         known=dict(known),
         hours={login: (audit.week_hours(masks), len(masks)) for login, masks in days.items()},
         reaches_back=max(reach.reaches_back, kept),
     )
-
-
-def _seen_days(digests: Sequence[str], since: datetime) -> list[SeenDay]:
-    found: list[SeenDay] = []
-    for start in range(0, len(digests), CHUNK):
-        found += SeenDay.objects.filter(
-            digest__in=digests[start : start + CHUNK],
-            day__range=((since - BEFORE).date(), since.date()),
-            last_seen__gte=since - BEFORE,
-            first_seen__lt=since,
-        )
-    return found
 
 
 def _hours_before(row: SeenDay, since: datetime) -> int:
@@ -309,7 +247,7 @@ def factors(found: Activity) -> Factors | Problem | None:
     if not found.failures_known:
         return found.problem
     return cached_once(
-        f"connections:factors:{found.window.name}",
+        f"connections:factors:{_key(found.window)}",
         lambda: _factors(found),
         fresh=lambda value: PROBLEM_SECONDS if isinstance(value, Problem) else LONG_FRESH_SECONDS,
     )

@@ -32,7 +32,14 @@ from monitoring.connections.tables import (
     LinkedTable,
     WindowRunsTable,
 )
-from monitoring.connections.texts import capture_problem, hours_chart, hours_sentence, reading_problem, utc_offset
+from monitoring.connections.texts import (
+    COLUMNS,
+    capture_problem,
+    hours_chart,
+    hours_sentence,
+    reading_problem,
+    utc_offset,
+)
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules import audit
 from monitoring.rules.audit import Answer, Evidence, Factor, Factors
@@ -147,7 +154,7 @@ class AuditTable(AuditBlock):
         return self.table_context(table, total)
 
     def table_context(self, table: LinkedTable, total: int) -> dict[str, Any]:
-        table.caption = str(self.caption) % {"column": str(EventsForm.LABELS[self.query.facet]).lower()}
+        table.caption = str(self.caption) % {"column": str(COLUMNS[self.query.facet]).lower()}
         return {
             "activity": self.query.activity,
             "form": self.form,
@@ -169,10 +176,7 @@ class ConnectionsActivity(AuditBlock):
             "words": reading_problem(found.problem) if found.problem else None,
             "form": form,
             "carried": [(key, value) for key, values in self.request.GET.lists() if key not in own for value in values],
-            "windows": [
-                (self.query.url(window=key), text, found.window.since is None and key == found.window.key)
-                for key, text in WINDOW_LABELS
-            ],
+            "windows": [(self.query.url(window=key), text, key == found.window) for key, text in WINDOW_LABELS],
         }
         if found.totals is None:
             return context
@@ -252,9 +256,7 @@ class ConnectionsFacets(AuditTable):
         return f"{self.query.url(**{self.query.facet: row.value or NONE})}#connections-events"
 
     def context(self, current: Current) -> dict[str, Any]:
-        facets = [
-            (self.query.url(facet=name), text, name == self.query.facet) for name, text in EventsForm.LABELS.items()
-        ]
+        facets = [(self.query.url(facet=name), text, name == self.query.facet) for name, text in COLUMNS.items()]
         return {**super().context(current), "facets": facets}
 
 

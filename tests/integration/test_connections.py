@@ -18,7 +18,6 @@ from django.urls import reverse
 from monitoring import models as monitoring_models
 from monitoring import warehouse as monitoring_warehouse
 from monitoring.connections import queries as audit
-from monitoring.connections.queries import Window
 from monitoring.models import CollectorState, RunCopy, RunEntityCopy, UserPreferences
 from monitoring.rules.login_events import Figures
 from monitoring.warehouse import login_events as warehouse_login_events
@@ -129,7 +128,7 @@ def test_events_and_sessions_are_told_apart(client_as: Any, sampled: Any, events
 
 
 def test_a_session_counts_once_in_each_hour_and_once_in_the_window(events: Any, sampled: Any) -> None:
-    found = audit.activity(Window(key="6h"))
+    found = audit.activity("6h")
     assert len(found.hours) == 6
     assert [hour.events for hour in found.hours] == [0, 0, 0, 3, 3, 0]
     assert [hour.sessions for hour in found.hours] == [0, 0, 0, 1, 2, 0]
@@ -154,14 +153,14 @@ def test_failures_on_the_same_axis(events: Any, sampled: Any) -> None:
             run_entity_id=number, run=run, entity_name="x", started_at=started, status=status,
             extracted=0, upserted=0, soft_deleted=0,
         )  # fmt: skip
-    found = audit.activity(Window(key="6h"))
+    found = audit.activity("6h")
     assert found.failures_known
     assert [hour.failures for hour in found.hours] == [0, 0, 0, 0, 2, 0]
 
 
 def test_failures_that_are_not_known_are_not_zero(client_as: Any, sampled: Any, events: Any) -> None:
     CollectorState.objects.update(copied_to_run_id=None)
-    assert [hour.failures for hour in audit.activity(Window(key="6h")).hours] == [None] * 6
+    assert [hour.failures for hour in audit.activity("6h").hours] == [None] * 6
     text = parts(client_as("auditor").get(PAGE))["connections-activity"].text
     assert "Failed executions of this window are unknown" in text
 
@@ -260,11 +259,11 @@ def test_a_missing_table_says_so_and_what_to_do(client_as: Any, sampled: Any, wa
 
 def test_a_failure_is_believed_for_seconds_only(sampled: Any, events: Any) -> None:
     events.execute("dw", "ALTER TABLE [audit].[connection_login_events] RENAME TO gone")
-    assert audit.activity(Window(key="24h")).problem is not None
+    assert audit.activity("24h").problem is not None
     events.execute("dw", "ALTER TABLE [audit].gone RENAME TO connection_login_events")
-    assert audit.activity(Window(key="24h")).problem is not None
+    assert audit.activity("24h").problem is not None
     with time_machine.travel(NOW + timedelta(seconds=6), tick=False):
-        assert audit.activity(Window(key="24h")).problem is None
+        assert audit.activity("24h").problem is None
 
 
 def test_cost(client_as: Any, sampled: Any, events: Any) -> None:
@@ -345,7 +344,7 @@ def test_the_login_time_is_utc_by_the_servers_offset(
 
 def test_huge_numbers(events: Any, sampled: Any, client_as: Any) -> None:
     big = Figures(values=("x",), events=10**12, sessions=10**9, portal_events=0, first=NOW, last=NOW)
-    found = audit.activity(Window(key="24h"))
+    found = audit.activity("24h")
     with mock.patch.object(audit, "_read", lambda window: replace(found, facets={"login_name": (big,)}, stamp="x")):
         cache.clear()
         assert "1,000,000,000,000" in parts(client_as("auditor").get(PAGE))["connections-facets"].text

@@ -9,13 +9,10 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from monitoring.connections import queries as module
 from monitoring.connections.queries import event_groups
 from monitoring.models import ConnectionLoginEvent
-from monitoring.rules.login_events import hour_of
 from monitoring.warehouse import login_events
 from monitoring.warehouse.login_events import Bounds
-from monitoring.web.cache import cache
 from tests.support.warehouse import NOW, window_start
 
 pytestmark = pytest.mark.django_db
@@ -66,14 +63,12 @@ def test_an_event_that_came_late_is_not_missed(filled: Any) -> None:
     assert read(bounds(now=NOW + timedelta(minutes=2)))[0][1] == 3
 
 
-def test_a_longer_window_reads_itself_and_serves_the_shorter(filled: Any) -> None:
-    read(bounds(6))
-    counts, statements = read(bounds(48))
-    assert counts == {30: 1, 20: 1, 5: 1, 1: 2}
-    assert "connection_event_id >= 1 AND" in statements[0]
-    counts, statements = read(bounds(6))
-    assert counts == {5: 1, 1: 2}
-    assert "connection_event_id >= 4 AND" in statements[0]
+def test_each_window_is_read_for_itself(filled: Any) -> None:
+    assert [read(bounds(hours))[0] for hours in (6, 48, 6)] == [
+        {5: 1, 1: 2},
+        {30: 1, 20: 1, 5: 1, 1: 2},
+        {5: 1, 1: 2},
+    ]
 
 
 def test_hours_leave_the_window(filled: Any) -> None:
@@ -100,14 +95,6 @@ def test_a_pruned_window_is_read_anew(filled: Any) -> None:
 def test_a_clock_that_went_back(filled: Any) -> None:
     read(bounds())
     assert read(bounds(now=NOW - timedelta(hours=4)))[0][20] == 1
-
-
-def test_no_more_is_kept_than_the_longest_window(filled: Any) -> None:
-    read(bounds(168))
-    read(bounds(168, now=NOW + timedelta(hours=160)))
-    kept = cache.get(module.HOURS_KEY)
-    assert all(each.hour >= NOW + timedelta(hours=160) - module.HOURS_KEPT for each in kept.groups)
-    assert kept.since >= hour_of(NOW + timedelta(hours=160) - module.HOURS_KEPT)
 
 
 def test_an_empty_window_asks_nothing(warehouse: Any) -> None:
@@ -147,6 +134,5 @@ def test_a_range_takes_what_is_inside_and_nothing_else(filled: Any) -> None:
         (NOW - timedelta(hours=20), 1),
         (NOW - timedelta(hours=5), 1),
     ]
-    assert cache.get(module.HOURS_KEY) is None
     empty = login_events.bounds_between(NOW - timedelta(hours=4), NOW - timedelta(hours=2))
     assert (empty.first, event_groups(empty)) == (None, ([], None))

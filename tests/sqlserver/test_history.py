@@ -21,9 +21,9 @@ VIEWER = ZoneInfo("America/Sao_Paulo")
 @pytest.fixture
 def audit(portal: Portal) -> Any:
     """The audit of the last two days, read now."""
-    from monitoring.connections.queries import Window, activity
+    from monitoring.connections.queries import activity
 
-    found = activity(Window(key="48h"))
+    found = activity("48h")
     assert found.problem is None
     return found
 
@@ -131,11 +131,11 @@ def test_events_of_one_login(portal: Portal, audit: Any) -> None:
 
 def test_a_free_range_of_the_connection_audit(portal: Portal, audit: Any) -> None:
     """From within an hour to within another: what is inside, and nothing else."""
-    from monitoring.connections.queries import Window, activity
+    from monitoring.connections.queries import activity
 
     since, until = audit.bounds.now - timedelta(hours=30, minutes=17), audit.bounds.now - timedelta(hours=3, minutes=5)
     since, until = since.replace(microsecond=0), until.replace(microsecond=0)
-    found = activity(Window(since=since, until=until))
+    found = activity((since, until))
     events, sessions = expected.event_sessions(portal.server, since, until - timedelta(milliseconds=1))
     assert found.problem is None
     assert (found.totals.events, found.totals.sessions) == (events, sessions)
