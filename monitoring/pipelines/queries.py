@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from django.db import Error
@@ -75,21 +75,8 @@ def _live(name: str) -> ControlRow | Problem | None:
         return problem_from(error, "dw")
     if row is None:
         return None
-    return ControlRow(
-        entity_name=row.entity_name,
-        source_table=row.source_table,
-        target_table=row.target_table,
-        source_pk_column=row.source_pk_column,
-        watermark=Watermark(row.watermark_updated_at, row.watermark_id),
-        cutoff_minutes=row.cutoff_minutes,
-        batch_size=row.batch_size,
-        is_active=row.is_active,
-        last_run_id=row.last_run_id,
-        last_status=row.last_status,
-        last_success_at=row.last_success_at,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    same = {field.name: getattr(row, field.name) for field in fields(ControlRow) if field.name != "watermark"}
+    return ControlRow(**same, watermark=Watermark(row.watermark_updated_at, row.watermark_id))
 
 
 def names(current: Current) -> list[str]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.functional import Promise
@@ -21,30 +20,34 @@ from monitoring.web.problems import problem_text
 if TYPE_CHECKING:
     from monitoring.pipelines.trends import Trend
 
-MARKS: dict[MarkCode, Any] = {
-    MarkCode.WATERMARK: pgettext_lazy("lag ruler", "Watermark"),
-    MarkCode.OLDEST_PENDING: pgettext_lazy("lag ruler", "Oldest pending row"),
-    MarkCode.CUTOFF: pgettext_lazy("lag ruler", "Cutoff"),
-    MarkCode.NEWEST: pgettext_lazy("lag ruler", "Latest source row"),
-    MarkCode.NOW: pgettext_lazy("lag ruler", "Now"),
+MARKS: dict[MarkCode, tuple[Any, Any, str]] = {
+    MarkCode.WATERMARK: (
+        pgettext_lazy("lag ruler", "Watermark"),
+        _("Up to here the source is loaded."),
+        "M-5,-9 h10 l-5,9 z",
+    ),
+    MarkCode.OLDEST_PENDING: (
+        pgettext_lazy("lag ruler", "Oldest pending row"),
+        _("The first row after the watermark: the one that has waited longest."),
+        "M0,-9 l5,4.5 l-5,4.5 l-5,-4.5 z",
+    ),
+    MarkCode.CUTOFF: (
+        pgettext_lazy("lag ruler", "Cutoff"),
+        _("Rows younger than this are left for the next run."),
+        "M-1,-9 h2 v9 h-2 z",
+    ),
+    MarkCode.NEWEST: (
+        pgettext_lazy("lag ruler", "Latest source row"),
+        _("The last change in the source."),
+        "M-4.5,-9 h9 v9 h-9 z",
+    ),
+    MarkCode.NOW: (
+        pgettext_lazy("lag ruler", "Now"),
+        _("The warehouse's clock at the sample."),
+        "M-1.5,-9 h3 v9 h-3 z",
+    ),
 }
-
-MARK_SHAPES = {
-    MarkCode.WATERMARK: "M-5,-9 h10 l-5,9 z",
-    MarkCode.OLDEST_PENDING: "M0,-9 l5,4.5 l-5,4.5 l-5,-4.5 z",
-    MarkCode.CUTOFF: "M-1,-9 h2 v9 h-2 z",
-    MarkCode.NEWEST: "M-4.5,-9 h9 v9 h-9 z",
-    MarkCode.NOW: "M-1.5,-9 h3 v9 h-3 z",
-}
-"""SVG paths. The marks differ in shape, not only in colour."""
-
-MARK_MEANINGS: dict[MarkCode, Any] = {
-    MarkCode.WATERMARK: _("Up to here the source is loaded."),
-    MarkCode.OLDEST_PENDING: _("The first row after the watermark: the one that has waited longest."),
-    MarkCode.CUTOFF: _("Rows younger than this are left for the next run."),
-    MarkCode.NEWEST: _("The last change in the source."),
-    MarkCode.NOW: _("The warehouse's clock at the sample."),
-}
+"""Label, meaning and shape (SVG path). The marks differ in shape, not only in colour."""
 
 ZONES: dict[ZoneCode, Any] = {
     ZoneCode.DONE: pgettext_lazy("lag ruler", "Loaded"),
@@ -220,23 +223,19 @@ def trend_note(trend: Trend) -> str:
     """Return what each point stands for, or an empty text if the points are the values themselves."""
     notes = []
     if trend.grain is not Grain.RAW:
-        notes.append(_roll_up_note(trend.grain, trend.step))
+        if trend.grain is Grain.HOUR:
+            notes.append(gettext("hourly averages (roll-up), the band from lowest to highest"))
+        else:
+            notes.append(gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"))
+        if trend.step is not None and trend.step != (HOUR if trend.grain is Grain.HOUR else DAY):
+            length = duration(trend.step.total_seconds())
+            notes.append(gettext("each point stands for %(length)s") % {"length": length})
     elif trend.step is not None:
         length = duration(trend.step.total_seconds())
         notes.append(gettext("each point is the median of %(minutes)s") % {"minutes": length})
     if trend.cut:
         notes.append(gettext("the latest %(rows)s executions") % {"rows": number(trend.values)})
     return " · ".join(notes)
-
-
-def _roll_up_note(grain: Grain, step: timedelta | None) -> str:
-    if grain is Grain.HOUR:
-        words, single = gettext("hourly averages (roll-up), the band from lowest to highest"), HOUR
-    else:
-        words, single = gettext("daily averages (roll-up) of UTC days, the band from lowest to highest"), DAY
-    if step is None or step == single:
-        return words
-    return f"{words} · " + gettext("each point stands for %(length)s") % {"length": duration(step.total_seconds())}
 
 
 def trend_sentence(trend: Trend) -> str:

@@ -93,15 +93,10 @@ def slot_of(at: datetime, step: timedelta) -> datetime:
     return datetime.fromtimestamp(at.timestamp() // seconds * seconds, tz=UTC)
 
 
-def slots(since: datetime, now: datetime, step: timedelta) -> list[datetime]:
-    """Return the starts of the slots that begin after `since`, up to the one that `now` is in."""
-    first = slot_of(since, step) + step
-    return [first + step * index for index in range(int((now - first) / step) + 1)]
-
-
 def trends(pipeline: Pipeline, window: str, now: datetime) -> list[Trend]:
     """Return the five trends up to `now`, the time of the snapshot. They are cached once per snapshot for all users."""
-    name, latest = pipeline.name, latest_values(pipeline)
+    name, eligible, figures = pipeline.name, pipeline.source.eligible, pipeline.figures
+    latest = (None if eligible is None else eligible.value, figures.served_lag_seconds, figures.coverage_percent)
 
     def read() -> list[Trend]:
         return [*execution_trends(name, window, now), *sample_trends(name, window, now, latest)]
@@ -121,11 +116,6 @@ SAMPLED = {"eligible": "eligible", "served-lag": "served_lag_seconds", "coverage
 _COLUMNS = [f"{name}_{part}" for name in SAMPLED.values() for part in PARTS]
 
 
-def latest_values(pipeline: Pipeline) -> Values:
-    eligible, figures = pipeline.source.eligible, pipeline.figures
-    return (None if eligible is None else eligible.value, figures.served_lag_seconds, figures.coverage_percent)
-
-
 def sample_trends(name: str, window: str, now: datetime, latest: Values = (None, None, None)) -> list[Trend]:
     """Return the trends of the samples in the window before `now`. At most two statements."""
     since = now - RANGES[window]
@@ -140,8 +130,9 @@ def sample_trends(name: str, window: str, now: datetime, latest: Values = (None,
         rolled = _rolled(name, since, now, grain, step)
         _add(rolled, now, step, map(_as_parts, latest))
         points = {at: [_point(at, spread) for spread in spreads] for at, spreads in rolled.items()}
-    all_slots = slots(since, now, step)
-    lines = zip(*(points.get(at) or [Point(at, None)] * len(SAMPLED) for at in all_slots), strict=True)
+    first = slot_of(since, step) + step
+    starts = (first + step * index for index in range(int((now - first) / step) + 1))
+    lines = zip(*(points.get(at) or [Point(at, None)] * len(SAMPLED) for at in starts), strict=True)
     return [
         Trend(
             figure=figure,
@@ -216,8 +207,9 @@ def _add_rows(found: Spreads, rows: Iterable[tuple[Any, ...]], step: timedelta) 
 
 def _add(found: Spreads, at: datetime, step: timedelta, parts: Iterable[Sequence[Any]]) -> None:
     """Add the PARTS of each figure to the slot that `at` is in."""
-    spreads = found.setdefault(slot_of(at, step), tuple(Spread() for _ in SAMPLED))
-    for spread, part in zip(spreads, parts, strict=True):
+    each = list(parts)
+    spreads = found.setdefault(slot_of(at, step), tuple(Spread() for _ in each))
+    for spread, part in zip(spreads, each, strict=True):
         spread.merge(*part)
 
 
@@ -285,21 +277,15 @@ def _medians(points: Iterable[Point], slot: timedelta) -> list[Point]:
 def _by_day(name: str, since: datetime, now: datetime) -> list[Trend]:
     """Return trends of daily means. The last two days come from the copies: their roll-up may not exist yet."""
     slot, edge = step(now - since, DAY), day_of(now) - DAY
-    found: dict[datetime, tuple[Spread, Spread]] = defaultdict(lambda: (Spread(), Spread()))
+    found: Spreads = {}
     days = PipelineRollup.objects.filter(
         entity_name=name, grain=Grain.DAY, start__gte=since, start__lt=edge, executions__isnull=False
     )
     columns = [f"{figure}_{part}" for figure in ("duration_seconds", "throughput") for part in PARTS]
-    for start, *parts in days.order_by("start").values_list("start", *columns):
-        seconds, rates = found[slot_of(start, slot)]
-        seconds.merge(*parts[:4])
-        rates.merge(*parts[4:])
+    _add_rows(found, days.order_by("start").values_list("start", *columns), slot)
     measured, cut = _measured(name, edge)
-    for started, duration_seconds, rate in measured:
-        seconds, rates = found[slot_of(started, slot)]
-        seconds.add(duration_seconds)
-        rates.add(rate)
-    values = sum(seconds.known for seconds, _ in found.values())
+    for started, *values in measured:
+        _add(found, started, slot, map(_as_parts, values))
     lines = zip(*([_point(at, spread) for spread in found[at]] for at in sorted(found)), strict=True)
     last = found[max(found)] if found else (Spread(), Spread())
     return [
@@ -310,7 +296,7 @@ def _by_day(name: str, since: datetime, now: datetime) -> list[Trend]:
             last=spread.last,  # of the copies: a roll-up has no last value
             grain=Grain.DAY,
             step=slot,
-            values=values,
+            values=sum(seconds.known for seconds, _ in found.values()),
             cut=cut,
         )
         for figure, points, spread in zip(EXECUTED, tuple(lines) or ((), ()), last, strict=True)

@@ -21,7 +21,7 @@ from monitoring.pipelines.checks import PipelineChecks, checks_of
 from monitoring.pipelines.queries import MAX_NAME, Subject, executions, failures, names, subject, timeline_of
 from monitoring.pipelines.source_rows import PipelineSample
 from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable, PipelinesTable, TrendsTable, trend_rows
-from monitoring.pipelines.texts import MARK_MEANINGS, MARK_SHAPES, MARKS, STATES, ZONES, timeline_sentence, tone
+from monitoring.pipelines.texts import MARKS, STATES, ZONES, timeline_sentence, tone
 from monitoring.pipelines.trends import chart, trends
 from monitoring.rules.enums import Severity
 from monitoring.rules.facts import Execution, Pipeline, Snapshot
@@ -87,12 +87,13 @@ class PipelineTimeline(PipelineBlock):
             "marks": [
                 {
                     "mark": mark,
-                    "label": MARKS[mark.code],
-                    "meaning": MARK_MEANINGS[mark.code],
-                    "shape": MARK_SHAPES[mark.code],
+                    "label": word,
+                    "meaning": meaning,
+                    "shape": shape,
                     "top": 6 + 18 * mark.lane,  # pixels
                 }
                 for mark in timeline.marks
+                for word, meaning, shape in [MARKS[mark.code]]
             ],
             "ticks": [(tick, duration(tick.age_seconds)) for tick in timeline.ticks],
             "zones": [{"zone": zone, "label": ZONES[zone.code]} for zone in timeline.zones],

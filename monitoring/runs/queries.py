@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -21,18 +20,10 @@ EXECUTIONS_READ = 200
 TIMELINE_RUNS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDetail:
-    """`copied`: read from the portal's copy, not the warehouse. `earlier`, `later`: ids of the next copied runs."""
+def run_detail(run_id: int, *, logins: bool) -> tuple[Run, RunCopy | None] | None:
+    """Return the run and its copy, or None. At most three statements.
 
-    run: Run
-    copied: bool
-    earlier: int | None = None
-    later: int | None = None
-
-
-def run_detail(run_id: int, *, logins: bool) -> RunDetail | None:
-    """Return the run, or None. At most three statements.
+    The copy has the ids of the next copied runs as `earlier` and `later`. It is None for a run of the warehouse only.
 
     Raises DatabaseError if the copy lacks the run and the warehouse cannot be read.
     """
@@ -47,13 +38,12 @@ def run_detail(run_id: int, *, logins: bool) -> RunDetail | None:
     )
     if copy is not None:
         copies = RunEntityCopy.objects.filter(run_id=run_id).order_by("started_at", "run_entity_id")
-        run = run_of(copy, copies[:EXECUTIONS_READ], logins=logins)
-        return RunDetail(run=run, copied=True, earlier=copy.earlier, later=copy.later)
+        return run_of(copy, copies[:EXECUTIONS_READ], logins=logins), copy
     row = EtlRun.objects.filter(pk=run_id).first()
     if row is None:
         return None
     entities = EtlRunEntity.objects.filter(run_id=run_id).order_by("run_id", "entity_name")
-    return RunDetail(run=run_of(row, entities[:EXECUTIONS_READ], logins=logins), copied=False)
+    return run_of(row, entities[:EXECUTIONS_READ], logins=logins), None
 
 
 class Bar(NamedTuple):

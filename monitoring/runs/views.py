@@ -15,9 +15,9 @@ from monitoring.models import RunCopy
 from monitoring.models.executions import listed_runs
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.error_text import ErrorText
-from monitoring.rules.facts import Execution
+from monitoring.rules.facts import Execution, Run
 from monitoring.rules.running import running_now
-from monitoring.runs.queries import RunDetail, run_detail, timeline, timeline_chart, timeline_sentence
+from monitoring.runs.queries import run_detail, timeline, timeline_chart, timeline_sentence
 from monitoring.runs.tables import (
     NEWEST_FIRST,
     SORTABLE,
@@ -149,10 +149,10 @@ class RunBlock(Block):
         return None
 
     def context(self, current: Current) -> dict[str, Any]:
-        detail = run_or_404(self.request, current, self.kwargs["run_id"])
-        return {"detail": detail, **self.filled(current, detail)}
+        run, copy = run_or_404(self.request, current, self.kwargs["run_id"])
+        return {"run": run, "copy": copy, **self.filled(current, run, copied=copy is not None)}
 
-    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
+    def filled(self, current: Current, run: Run, *, copied: bool) -> dict[str, Any]:
         raise NotImplementedError
 
 
@@ -161,12 +161,10 @@ class RunFacts(RunBlock):
     template_name = "monitoring/run/_facts.html"
     rights = (CONNECTIONS,)
 
-    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
-        run = detail.run
+    def filled(self, current: Current, run: Run, *, copied: bool) -> dict[str, Any]:
         started = {execution.entity_name for execution in run.executions}
         orphans = [each.run.run_id for each in running_now(current.snapshot) if each.orphan] if current.snapshot else []
         return {
-            "run": run,
             "not_started": [name for name in run.requested if name not in started],
             "orphan": run.running and run.run_id in orphans,
             "connections_url": around_run(run) if may(self.request.user, CONNECTIONS) else "",
@@ -177,17 +175,15 @@ class RunEntities(RunBlock):
     name = "run-entities"
     template_name = "monitoring/run/_entities.html"
 
-    def filled(self, current: Current, detail: RunDetail) -> dict[str, Any]:
-        form, table = executions_table(self.request, detail)
+    def filled(self, current: Current, run: Run, *, copied: bool) -> dict[str, Any]:
+        form, table = executions_table(self.request, run)
         return {
             "form": form,
             "table": table,
             "failures": [
-                _failure(each, error, current, copied=detail.copied)
-                for each in detail.run.executions
-                if (error := each.shown_error)
+                _failure(each, error, current, copied=copied) for each in run.executions if (error := each.shown_error)
             ],
-            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=detail.run.run_id),
+            "exports": export.links(self.request, "monitoring:run-entities-export", run_id=run.run_id),
         }
 
 
@@ -209,7 +205,8 @@ class RunPage(Page):
         return None
 
     def context(self, current: Current) -> dict[str, Any]:
-        return {"detail": run_or_404(self.request, current, self.kwargs["run_id"]), "run_id": self.kwargs["run_id"]}
+        run, copy = run_or_404(self.request, current, self.kwargs["run_id"])
+        return {"run": run, "copy": copy, "run_id": run.run_id}
 
 
 class UnreadRunPage(Page):
@@ -227,18 +224,19 @@ class RunEntitiesExport(export.TableExport):
     def get_table(self, current: Current) -> ExecutionsTable:
         run_id = self.kwargs["run_id"]
         self.file_name, self.sampled_at = f"run-{run_id}", current.sampled_at
-        return executions_table(self.request, run_or_404(self.request, current, run_id))[1]
+        run, _copy = run_or_404(self.request, current, run_id)
+        return executions_table(self.request, run)[1]
 
 
-def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail:
-    """Return the run, cached for KEPT_SECONDS or until the next sample.
+def run_or_404(request: HttpRequest, current: Current, run_id: int) -> tuple[Run, RunCopy | None]:
+    """Return the run and its copy, cached for KEPT_SECONDS or until the next sample.
 
     Raises NothingHere if there is none, Unreadable if it is not in the copy and the warehouse cannot be read,
     RenderInProgress if a refresh would wait for another request that reads it.
     """
     logins = may(request.user, CONNECTIONS)
 
-    def read() -> RunDetail:
+    def read() -> tuple[Run, RunCopy | None]:
         detail = run_detail(run_id, logins=logins)
         if detail is None:  # raised here, so that it is not cached
             raise NothingHere(gettext("There is no run %(run)d.") % {"run": run_id})
@@ -251,9 +249,9 @@ def run_or_404(request: HttpRequest, current: Current, run_id: int) -> RunDetail
         raise export.Unreadable(problem_text(problem_from(error, "dw"))) from error
 
 
-def executions_table(request: HttpRequest, detail: RunDetail) -> tuple[TableForm, ExecutionsTable]:
+def executions_table(request: HttpRequest, run: Run) -> tuple[TableForm, ExecutionsTable]:
     form = TableForm(request.GET, sortable=ExecutionsTable.sortable())
-    return form, ExecutionsTable(detail.run.executions, order_by=form.order)
+    return form, ExecutionsTable(run.executions, order_by=form.order)
 
 
 def _failure(execution: Execution, error: ErrorText, current: Current, *, copied: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 from typing import Any, TypeVar
@@ -22,26 +21,17 @@ from monitoring.web.parts import sign_of
 from monitoring.web.readings import Missing, Reading, blind, draw, late_since, mark, reading, reason
 
 T = TypeVar("T")
+Card = dict[str, Any]
+"""The variables of components/kpi.html."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """`ticked`: `age` is the time of the newest sample. `tone`: a status tone, empty if nothing is wrong."""
+def cards(
+    snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str
+) -> list[dict[str, Any]]:
+    """Return the variables of components/kpi.html for each card.
 
-    label: str
-    value: SafeString
-    note: SafeString | str
-    help: str
-    url: str
-    age: datetime | None
-    ticked: bool = True
-    tone: str = ""
-    spark: tuple[float | None, ...] = ()
-    spark_label: str = ""
-
-
-def cards(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str) -> list[Card]:
-    """`at`: the sample's time by this machine's clock. `page`: the URL of the summary."""
+    `at`: the sample's time by this machine's clock. `page`: the URL of the summary.
+    """
     made = _Cards(snapshot, trend, days, at, page)
     return [
         made.active(),
@@ -225,18 +215,21 @@ class _Cards:
         """
         unread = self.sources_unread if over_sources else self.runs_unread
         known = [point for point in points if point is not None]
+        spark_label = ""
         if len(known) >= 2:
             words = {"first": known[0], "last": known[-1], "low": min(known), "high": max(known)}
             label = gettext("Trend, %(over)s: from %(first)s to %(last)s, lowest %(low)s, highest %(high)s")
             spoken = {name: form(value) for name, value in words.items()}
-            card.update(spark=tuple(points), spark_label=label % {"over": over, **spoken})
-        return Card(
-            age=self.snapshot.stale_since if unread else self.at,
-            ticked=unread is None,
-            note=format_html("{} {}", mark(unread), note) if unread else note,
-            tone="" if severity is Severity.OK else sign_of(severity).tone,
+            spark_label = label % {"over": over, **spoken}
+        return {
+            "age": self.snapshot.stale_since if unread else self.at,
+            "ticked": unread is None,  # the age is that of the latest sample
+            "note": format_html("{} {}", mark(unread), note) if unread else note,
+            "tone": "" if severity is Severity.OK else sign_of(severity).tone,
+            "spark": tuple(points) if spark_label else (),
+            "spark_label": spark_label,
             **card,
-        )
+        }
 
     def _rows(self, value: int | None) -> SafeString:
         return draw(reading(value, problem=self.runs_unread), "rows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import translation
 
 from monitoring.rules.enums import RunStatus
 from monitoring.rules.facts import Count, Overview, Snapshot
-from monitoring.summary.figures import Card, cards
+from monitoring.summary.figures import cards
 from monitoring.summary.queries import DayRuns, Trend, TrendPoint
 from monitoring.web.readings import Missing
 from tests import factories
@@ -24,11 +25,11 @@ def _point(at: int, **changes: Any) -> TrendPoint:
     return TrendPoint(at=factories.ago(hours=at), **{**values, **changes})
 
 
-def _cards(snapshot: Snapshot, trend: Trend = NO_TREND, days: tuple[DayRuns, ...] = ()) -> list[Card]:
-    return cards(snapshot, trend, days, at=factories.NOW, page="/")
+def _cards(snapshot: Snapshot, trend: Trend = NO_TREND, days: tuple[DayRuns, ...] = ()) -> list[SimpleNamespace]:
+    return [SimpleNamespace(**card) for card in cards(snapshot, trend, days, at=factories.NOW, page="/")]
 
 
-def _named(snapshot: Snapshot, **more: Any) -> dict[str, Card]:
+def _named(snapshot: Snapshot, **more: Any) -> dict[str, SimpleNamespace]:
     return {card.help: card for card in _cards(snapshot, **more)}
 
 
