@@ -37,8 +37,7 @@ from monitoring.access import UNMASK, may
 from monitoring.models import TrailEntry
 from monitoring.rules.enums import TrailAction, TrailOutcome
 
-lines = logging.getLogger("etlportal.trail")
-"""Its handler writes the message only (settings.LOGGING)."""
+lines = logging.getLogger("etlportal.trail")  # its handler writes the message only (settings.LOGGING)
 
 Detail = str | int | float | bool | None
 
@@ -81,9 +80,7 @@ def record(
     return entry
 
 
-COMMAND_LINE = "manage.py"
-"""The user name for changes outside of requests."""
-
+COMMAND_LINE = "manage.py"  # the user name for changes outside of requests
 _doer: ContextVar[str] = ContextVar("trail_doer", default="")
 
 
@@ -103,7 +100,6 @@ def address_of(request: HttpRequest | None) -> str:
     try:
         return str(get_adapter().get_client_ip(request))
     except (ImproperlyConfigured, PermissionDenied):
-        # There is no usable forwarding header: only the peer's address is known.
         return request.META.get("REMOTE_ADDR", "")
 
 
@@ -154,7 +150,6 @@ def connect() -> None:
 
 
 def _recorder(action: TrailAction, outcome: TrailOutcome = TrailOutcome.DONE) -> Callable[..., None]:
-
     def receive(
         sender: Any,
         request: HttpRequest | None = None,
@@ -189,7 +184,6 @@ def _factor_removed(sender: Any, request: HttpRequest, user: User, authenticator
 
 
 def _edited(sender: Any, instance: LogEntry, created: bool, **kwargs: Any) -> None:
-    """Record what the admin logs: users and groups under an action of their own, everything else as a setting."""
     if not created:
         return
     model = instance.content_type.model if instance.content_type else ""
@@ -213,9 +207,7 @@ def _changed(action: TrailAction, object: str, **detail: Any) -> None:
 
 
 SHOWN_FOR = timedelta(minutes=10)
-
-SESSION_KEY = "unmasked"
-"""{subject: end in ISO 8601} in the user's session."""
+SESSION_KEY = "unmasked"  # {subject: end in ISO 8601}
 
 
 def unmasked_until(request: HttpRequest, subject: str, now: datetime) -> datetime | None:

@@ -29,7 +29,7 @@ STEP_SECONDS = 0.05
 
 
 class RenderInProgress(Exception):
-    """There is no value yet, and another request is making it."""
+    """Another request is making the value, and there is no old one."""
 
 
 def cached_once(

@@ -81,7 +81,6 @@ def links(request: HttpRequest) -> list[dict[str, Any]]:
         url = reverse(f"monitoring:{name}")
         view = getattr(resolve(url).func, "view_class", None)
         if may(request.user, *getattr(view, "permission_required", ())):
-            # The URL of the summary is a prefix of all others.
             current = request.path == url if name == "summary" else request.path.startswith(url)
             found.append({"name": name, "label": label, "icon": icon, "url": url, "current": current})
     return found

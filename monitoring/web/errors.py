@@ -123,7 +123,6 @@ def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:
 
 
 def _handler(page: ErrorPage) -> Callable[..., HttpResponse]:
-
     def handler(request: HttpRequest, exception: Exception | None = None, *, reason: str = "") -> HttpResponse:
         return answer(request, page)
 

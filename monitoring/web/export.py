@@ -37,15 +37,13 @@ SECONDS = 30.0
 """How long the warehouse may take for a file. No page waits for it."""
 ROWS_TO_READ = sheets.MAX_ROWS + 1
 """One row more than a file may have, so that the file says that it was cut."""
-AT_ONCE = 2
-"""Files that are made at the same time for all users together."""
+AT_ONCE = 2  # files, of all users together
 SLOT_SECONDS = 300
 """When a slot is free again if its process ended without releasing it."""
 AT_ONCE_ROWS = 1_000
 """A file of fewer rows is sent whole and has a length; a longer one is streamed."""
 
-Listing = Callable[[HttpRequest, Current], tuple[Any, ...]]
-"""Returns the form, then the table of a block."""
+Listing = Callable[[HttpRequest, Current], tuple[Any, ...]]  # the form, the table
 
 
 class Busy(Exception):
@@ -57,7 +55,7 @@ class Busy(Exception):
 
 
 class Slot:
-    """The right to make a file, until `release`. Creating one raises Busy where none is free."""
+    """The right to make a file. Creating one raises Busy if none is free."""
 
     def __init__(self, user_id: Any) -> None:
         self._token, own = secrets.token_hex(8), f"export:of:{user_id}"
@@ -76,38 +74,24 @@ class Slot:
         cache.delete_many([key for key in keys if cache.get(key) == self._token])
 
 
-class Download:
-    """The pieces of a file, made after the request but in its context (language, time zone).
+def _download(request: HttpRequest, sheet: Sheet, kind: str, slot: Slot) -> Iterator[bytes]:
+    """Yield the pieces of a file, made after the request but in its context (language, time zone).
 
-    The end is recorded once: of the file, or of the connection.
+    The end of the file or of the connection is recorded, and frees the slot.
     """
-
-    def __init__(self, request: HttpRequest, sheet: Sheet, kind: str, slot: Slot) -> None:
-        self._request, self._sheet, self._kind, self._slot = request, sheet, kind, slot
-        self._pieces = sheets.PIECES[kind](sheet)
-        self._context = contextvars.copy_context()
-        self._over = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        try:
-            return self._context.run(next, self._pieces)
-        except StopIteration:
-            self._context.run(self._end, "" if self._sheet.broken is None else "the database gave no answer")
-            raise
-
-    def close(self) -> None:
-        self._context.run(self._end, "the database gave no answer" if self._sheet.broken else "the reader went away")
-
-    def _end(self, failure: str) -> None:
-        if self._over:
-            return
-        self._over = True
-        self._slot.release()
+    context, pieces = contextvars.copy_context(), sheets.PIECES[kind](sheet)
+    failure = "the reader went away"
+    try:
+        yield b""  # `send` starts the generator, so that closing it before the first piece also frees the slot
+        while (piece := context.run(next, pieces, None)) is not None:
+            yield piece
+        failure = ""
+    finally:
+        slot.release()
+        if sheet.broken is not None:
+            failure = "the database gave no answer"
         ended = {"outcome": TrailOutcome.FAILED, "ended": failure} if failure else {}
-        note_export(self._request, self._sheet.title, self._kind, self._sheet.written, **ended)
+        context.run(note_export, request, sheet.title, kind, sheet.written, **ended)
 
 
 def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResponseBase:
@@ -118,7 +102,8 @@ def send(request: HttpRequest, make: Callable[[], Sheet], kind: str) -> HttpResp
         rows = iter(sheet.rows)
         first = list(islice(rows, AT_ONCE_ROWS))
         sheet.rows = chain(first, rows)
-        download = Download(request, sheet, kind, slot)
+        download = _download(request, sheet, kind, slot)
+        next(download)
         short = len(first) < AT_ONCE_ROWS
         response = HttpResponse(b"".join(download)) if short else StreamingHttpResponse(download)
     except BaseException:
@@ -159,7 +144,6 @@ class TableExport(PermissionRequiredMixin, View):
         return table
 
     def get(self, request: HttpRequest, *args: Any, kind: str, **kwargs: Any) -> HttpResponseBase:
-        """Raises Busy and Unreadable: the middleware answers with a 429 or a 503."""
         if kind not in FORMATS:
             raise Http404(f"no export as {kind[:20]}")
         return send(request, self._sheet, kind)
@@ -179,7 +163,6 @@ def links(request: HttpRequest, url_name: str, **kwargs: Any) -> list[tuple[str,
 
 
 def table_sheet(table: PortalTable, file_title: str, at: datetime | None = None) -> Sheet:
-
     def plain(value: Any) -> Any:
         return strip_tags(value) if isinstance(value, SafeString) else value
 

@@ -29,8 +29,7 @@ PAIRS = 2000
 """Pairs of fingerprint and pipeline that are read, those seen last: a bound for messages that are all different."""
 SAME_SECONDS = 60
 DayCount = tuple[date, int]
-SHORT = 5
-"""Groups shown on another page than their own."""
+SHORT = 5  # groups shown on other pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +157,6 @@ def _newest_known(current: Current) -> bool:
 
 
 def _grouped(failed: QuerySet[RunEntityCopy], current: Current, logins: bool) -> tuple[tuple[FailureGroup, ...], bool]:
-    """Return the groups of these executions, and whether there were more than PAIRS."""
     aggregated: QuerySet[Any, Any] = (
         failed.values("fingerprint", "entity_name")
         .annotate(

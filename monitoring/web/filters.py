@@ -86,13 +86,11 @@ class TableForm(forms.Form):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The valid values."""
         self.is_valid()
         return self.cleaned_data
 
     @property
     def order(self) -> str | None:
-        """The valid sort, or None: the table's own order."""
         return self.values.get("sort") or None
 
     @property
@@ -129,7 +127,6 @@ class MatrixForm(TableForm):
     )
 
     def apply(self, rows: list[PipelineReadings]) -> list[PipelineReadings]:
-
         def searched(row: PipelineReadings) -> str:
             control = row.pipeline.control
             texts = (row.name, control.source_table, control.target_table, row.pipeline.owner, row.last_error)

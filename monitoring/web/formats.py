@@ -44,7 +44,6 @@ _PATTERNS: dict[str, dict[TimeStyle, str]] = {
 
 
 def unknown() -> str:
-    """Return the word for a value that could not be read."""
     return pgettext("value", "unknown")
 
 
@@ -131,7 +130,6 @@ def duration_text(seconds: float) -> str:
 
 
 def time_text(moment: datetime, style: TimeStyle = "short") -> str:
-    """Return an aware time in the user's zone."""
     return _formatted(timezone.localtime(moment), style)
 
 

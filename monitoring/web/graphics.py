@@ -16,11 +16,8 @@ from monitoring.rules.facts import Execution, Run, Snapshot
 from monitoring.web.formats import duration_text, machine_text, time_text
 from monitoring.web.parts import sign_of
 
-WIDTH, HEIGHT, PAD = 100, 24, 2
-"""The sparkline's own units; the page stretches it."""
-
-ROOM = 1.15
-"""How far a progress bar reaches past its usual band."""
+WIDTH, HEIGHT, PAD = 100, 24, 2  # units of a sparkline; the page stretches it
+ROOM = 1.15  # length of a progress bar / upper end of its typical range
 
 
 def sparkline(points: Sequence[float | None], label: str = "") -> SafeString:
@@ -205,13 +202,12 @@ def grid_run(run: Run) -> SafeString:
 
 
 def _grid_link(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
-    """Only the runs can be reached with the Tab key: there are hundreds of cells."""
     return format_html(
         '<a class="{} tone-{}" href="{}"{} aria-label="{words}" data-tip="{words}">{}</a>',
         css,
         tone,
         reverse("monitoring:run", args=(run_id,)),
-        SafeString("") if focus else SafeString(' tabindex="-1"'),
+        SafeString("" if focus else ' tabindex="-1"'),  # hundreds of cells would be hundreds of tab stops
         inside,
         words=words,
     )

@@ -91,8 +91,7 @@ def _ask(name: str, question: Callable[[], Any]) -> Future[Any]:
     with _lock:
         future = _asking.get(name)
         if future is None or future.done():
-            # In a copy of this request's context, so that log lines carry its id.
-            future = _asking[name] = begin(partial(copy_context().run, question))
+            future = _asking[name] = begin(partial(copy_context().run, question))  # log lines carry this request's id
     return future
 
 
@@ -165,13 +164,10 @@ METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Help text and labels by name, without the prefix `etlportal_`."""
 
-Sample = tuple[str, tuple[str, ...], float | None]
-"""Name, label values, value. None: unknown, not exported."""
+Sample = tuple[str, tuple[str, ...], float | None]  # name, label values, value (None: unknown, not exported)
 
 
 class SampleMetrics:
-    """A collector for prometheus_client. `state` is None when the portal's own database does not answer."""
-
     def __init__(self, state: Current | None) -> None:
         self.state = state
 
@@ -187,7 +183,6 @@ class SampleMetrics:
 
 
 def _samples(state: Current | None) -> Iterator[Sample]:
-    # An old sample proves nothing about now.
     fresh = None if state is None or state.stale else state.snapshot
     yield "own_database_up", (), state is not None
     yield "sample_known", (), fresh is not None

@@ -19,12 +19,11 @@ from django.http import HttpRequest
 PAGE_SIZE = 50
 
 ModelT = TypeVar("ModelT", bound=Model)
-Cursor = tuple[str, str | int, str | int]
-"""The order, and the value and the key of a row."""
+Cursor = tuple[str, str | int, str | int]  # the order, and the value and the key of a row
 
 
 class BadCursor(ValueError):
-    """The cursor in the URL is not one of this list."""
+    """The cursor in the URL cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

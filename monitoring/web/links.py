@@ -24,7 +24,6 @@ from monitoring.web.formats import machine_text
 _PLAIN = re.compile(r"[A-Za-z0-9_\-]")
 _ESCAPED = re.compile(r"~([0-9A-Fa-f]{2})")
 EMPTY = "~"
-"""The name without any character."""
 
 
 class EntityConverter(StringConverter):

@@ -37,8 +37,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Why = Problem | ProblemCode | str | None
-ROOM = 2048
-"""How many results each function keeps: 4 MB in all."""
+ROOM = 2048  # results of each function, 4 MB in all
 
 
 def remembered(function: Callable[P, R]) -> Callable[P, R]:
@@ -66,9 +65,9 @@ class Sign(NamedTuple):
 
 
 SIGNED = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, FailureState, WatermarkState)
-"""The vocabularies with signs. Members with the same value have the same sign."""
 
 _OK, _UNKNOWN = ("ok", "check"), ("unknown", "question")
+# Tone and icon by value: members of different enums with the same value have the same sign.
 LOOKS: dict[str, tuple[str, str]] = {
     "ok": _OK,
     "success": _OK,
@@ -92,7 +91,6 @@ LOOKS: dict[str, tuple[str, str]] = {
     "falling_behind": ("warning", "arrow-down"),
     "critical": ("critical", "exclamation-circle"),
 }
-"""Tone and icon of each member, by its value."""
 
 
 def sign_of(value: StrEnum | str | None) -> Sign:

@@ -139,8 +139,7 @@ class VerdictBlock(Block):
         }
 
 
-FAILED_SHOWN = 8
-"""Failed checks that are shown at once. The others are in the list of all checks."""
+FAILED_SHOWN = 8  # the others are in the list of all checks
 
 _ANSWERS = {
     True: Sign("ok", "check", pgettext_lazy("readiness", "yes")),
@@ -241,4 +240,3 @@ def entry(check: Check) -> dict[str, Any]:
 
 
 OPENING: tuple[type[Block], ...] = (VerdictBlock, PreflightBlock)
-"""The blocks that every page begins with."""

@@ -326,15 +326,13 @@ _BY_NUMBER: dict[int, tuple[Any, Any]] = {
 """Where a number tells more than its class."""
 _BY_NUMBER[18488] = _BY_NUMBER[18487]
 
-_NO_MESSAGE = _("The run says that it failed, but not why.")
-
 
 def advice_for(error: ErrorText) -> FailureWords:
     meaning, advice = _CLASS_WORDS[error.error_class]
     if error.number in _BY_NUMBER and error.error_class is not ErrorClass.CHECK:
         meaning, advice = _BY_NUMBER[error.number]
     if not error.words:
-        meaning = _NO_MESSAGE
+        meaning = _("The run says that it failed, but not why.")
     return FailureWords(label(error.error_class), str(meaning), str(advice), _names(error))
 
 

@@ -135,7 +135,6 @@ class PipelineReadings:
         self.extracted = self._last_known(rows_of(newest, newest.extracted if newest else 0))
         self.upserted = self._last_known(rows_of(newest, newest.upserted if newest else 0))
         self.soft_deleted = self._last_known(rows_of(newest, newest.soft_deleted if newest else 0))
-        # A running execution has a duration: up to the sample.
         self.duration = self._of_newest(figures.duration_seconds)
         self.throughput = self._of_newest(figures.throughput, Missing.NOT_A_SUCCESS)
         self.error: ErrorText | None = newest.shown_error if newest else None
@@ -209,8 +208,7 @@ def late_since(pipeline: Pipeline) -> datetime | None:
     return pipeline.source.oldest_eligible_at if pipeline.figures.served_lag_seconds else None
 
 
-Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]
-"""The function of web/parts.py that draws the value."""
+Kind = Literal["rows", "percent", "duration", "rate", "number", "when", "age"]  # the function of web/parts.py
 
 
 def reason(reading: Reading[Any]) -> str:

@@ -26,14 +26,11 @@ MAX_ROWS = 50_000
 """The most rows of a file. A file that is cut says so in its last row."""
 PIECE_ROWS = 500
 PIECE_BYTES = 64 * 1024
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Excel recognises UTF-8 by it."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # Excel recognises UTF-8 by it
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What spreadsheets take for the start of a formula, also as full-width characters and after a blank."""
-CONTROL_CHARACTERS = {code: " " for code in range(32) if chr(code) not in "\t\r\n"}
-"""Not allowed in XML, and so not in XLSX."""
-LONGEST = 32_767
-"""Characters that a cell of a spreadsheet holds."""
+CONTROL_CHARACTERS = {code: " " for code in range(32) if chr(code) not in "\t\r\n"}  # not allowed in XML
+LONGEST = 32_767  # characters that a cell of a spreadsheet holds
 MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -26,8 +26,6 @@ from monitoring.web.parts import pipeline_link, run_link, sign_of
 from monitoring.web.problems import advice_for, class_text
 from monitoring.web.readings import PipelineReadings, Reading
 
-Rank = Callable[[Any], Any]
-
 
 class RankedRows(TableListData):
     """Rows in memory, sorted by their columns' ranks, then by the table's key: equal rows keep their order.
@@ -56,12 +54,11 @@ class Column(django_tables2.Column):
     `unit`: named in the export's header, where the values are bare numbers.
     """
 
-    options: ClassVar[dict[str, Any]] = {}
-    """Default arguments of a subclass."""
+    options: ClassVar[dict[str, Any]] = {}  # default arguments of a subclass
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         options = {"empty_values": (), "css": "", **self.options, **kwargs}
-        self.own_rank: Rank | None = options.pop("rank", None)
+        self.own_rank: Callable[[Any], Any] | None = options.pop("rank", None)
         self.help: str = options.pop("help", "")
         self.unit: str | Promise = options.pop("unit", "")
         if css := options.pop("css"):
@@ -141,8 +138,7 @@ class PortalTable(django_tables2.Table):
             self.cut = rows
 
 
-ERROR_SHOWN = 80
-"""Characters of an error message in a cell."""
+ERROR_SHOWN = 80  # characters of a message in a cell
 
 
 class PipelineNameColumn(Column):
