@@ -30,7 +30,7 @@ from monitoring.rules.facts import (
     Thresholds,
     Watermark,
 )
-from monitoring.rules.overview import RunCounts, judged, overview
+from monitoring.rules.overview import judged, overview
 from monitoring.rules.preflight import ObjectReading, Rights, preflight
 
 NOW = datetime(2024, 5, 15, 12, 0, 0, tzinfo=UTC)
@@ -358,8 +358,8 @@ def snapshot(*pipelines: Pipeline, **changes: Any) -> Snapshot:
         "pipelines": shown,
         "overview": overview(
             shown,
-            day=RunCounts(success=130, failed=4, partial=2),
-            week=RunCounts(success=900, failed=30, partial=20),
+            day={"success": 130, "failed": 4, "partial": 2},
+            week={"success": 900, "failed": 30, "partial": 20},
             throughputs=[(300, 30.0), (600, 30.0)],
             last_run=last,
         ),

@@ -121,7 +121,7 @@ def read_run_day(start: datetime) -> ByName:
     )
     days: dict[str, RunDay] = defaultdict(RunDay)
     for name, status, started, finished, extracted, upserted, deleted in executions.iterator(CHUNK):
-        days[name].add(status, started, finished, extracted=extracted, upserted=upserted, deleted=deleted)
+        days[name].add(status, started, finished, extracted=extracted, upserted=upserted, soft_deleted=deleted)
     return {name: day.columns() for name, day in days.items()}
 
 

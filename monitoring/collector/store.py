@@ -28,7 +28,6 @@ from monitoring.models.executions import execution_of, with_executions
 from monitoring.rules.enums import ExecutionStatus, Grain, RunStatus
 from monitoring.rules.facts import Execution, History, Pipeline, Run, Watermark
 from monitoring.rules.figures import finished
-from monitoring.rules.overview import RunCounts
 from monitoring.rules.rollups import hour_of
 from monitoring.rules.status import EligibleSample
 
@@ -202,8 +201,8 @@ class RunFigures(NamedTuple):
     """Figures over all runs at `at`. `throughputs`: (upserted rows, seconds) of successes of the last day."""
 
     at: datetime
-    day: RunCounts
-    week: RunCounts
+    day: Mapping[str, int]
+    week: Mapping[str, int]
     throughputs: list[tuple[int, float]]
     recent: tuple[Run, ...]
     running: tuple[Run, ...]
@@ -221,18 +220,12 @@ def run_figures(at: datetime) -> RunFigures:
     )
 
 
-def run_counts(since: datetime) -> RunCounts:
-    counts: Mapping[str, int]
+def run_counts(since: datetime) -> Mapping[str, int]:
+    """Return how many runs started since then, by status."""
     if scope.pipelines() is not None:
-        counts = Counter(status for _, status in run_tallies(since))
-    else:
-        runs = RunCopy.objects.filter(started_at__gte=since).order_by("status").values_list("status")
-        counts = dict(runs.annotate(runs=Count("run_id")))
-    return RunCounts(
-        success=counts.get(RunStatus.SUCCESS, 0),
-        failed=counts.get(RunStatus.FAILED, 0),
-        partial=counts.get(RunStatus.PARTIAL, 0),
-    )
+        return Counter(status for _, status in run_tallies(since))
+    runs = RunCopy.objects.filter(started_at__gte=since).order_by("status").values_list("status")
+    return dict(runs.annotate(runs=Count("run_id")))
 
 
 def run_tallies(since: datetime) -> list[tuple[datetime, RunStatus]]:

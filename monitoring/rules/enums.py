@@ -222,11 +222,8 @@ class Group(StrEnum):
     ADMIN = "admin"
 
 
-# A test checks that every status is in exactly one of each pair.
 FINISHED = frozenset({ExecutionStatus.SUCCESS, ExecutionStatus.FAILED})
-UNFINISHED = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.UNKNOWN})
 RUN_FINISHED = frozenset({RunStatus.SUCCESS, RunStatus.FAILED, RunStatus.PARTIAL})
-RUN_UNFINISHED = frozenset({RunStatus.RUNNING, RunStatus.UNKNOWN})
 
 
 class Grain(StrEnum):

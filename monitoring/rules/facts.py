@@ -147,22 +147,17 @@ class Execution:
             return None
         return self.upserted / max(1.0, self.seconds)
 
-    def watermark_moved(self, control: ControlRow | None = None) -> bool | None:
+    def watermark_moved(self) -> bool | None:
         """Return whether this execution moved the pipeline's watermark; None when that cannot be known.
 
         A success wrote its last batch to the control row: it moved when watermark_to is past
         watermark_from. A failure leaves the control row alone, so its watermark_to is only the last
-        batch committed (CONTRACT, "How the runner writes" 1): it did not move. While it runs, the
-        control row still holds what the execution began with.
+        batch committed (CONTRACT, "How the runner writes" 1): it did not move.
         """
         if self.status is ExecutionStatus.FAILED:
             return False
-        start = self.watermark_from
-        if self.running:
-            return None if control is None or start is None else control.watermark > start
-        if self.status is not ExecutionStatus.SUCCESS or start is None or self.watermark_to is None:
-            return None
-        return self.watermark_to > start
+        start, end = self.watermark_from, self.watermark_to
+        return None if self.status is not ExecutionStatus.SUCCESS or start is None or end is None else end > start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

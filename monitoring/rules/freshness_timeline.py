@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -117,11 +117,29 @@ class Timeline:
 def draw(control: ControlRow, source: SourceReading, thresholds: Thresholds, now: datetime) -> Timeline:
     cutoff = now - timedelta(minutes=control.cutoff_minutes)
     loaded = None if control.watermark.never_loaded else control.watermark.updated_at
-    oldest = source.oldest_pending_at or source.oldest_eligible_at
-    moments = {MarkCode.WATERMARK: loaded, MarkCode.OLDEST_PENDING: oldest, MarkCode.CUTOFF: cutoff}
-    moments |= {MarkCode.NEWEST: source.newest_at, MarkCode.NOW: now}
-    known = {code: at for code, at in moments.items() if at is not None or code is MarkCode.WATERMARK}
-    scale = _Scale.over(now, [at for at in known.values() if at is not None])
+    moments = {
+        MarkCode.WATERMARK: loaded,
+        MarkCode.OLDEST_PENDING: source.oldest_pending_at or source.oldest_eligible_at,
+        MarkCode.CUTOFF: cutoff,
+        MarkCode.NEWEST: source.newest_at,
+        MarkCode.NOW: now,
+    }
+    ages = {code: (now - at).total_seconds() for code, at in moments.items() if at is not None}
+    oldest = max(SPANS[0], *(age for age in ages.values() if age <= SPANS[-1]))
+    span = next(span for span in SPANS if span >= oldest)
+    ahead = max(0.0, -min(ages.values()))
+    right = RIGHT_WITH_FUTURE if ahead else RIGHT
+
+    def x(age: float) -> float:
+        edge, end, longest = (FUTURE_END, -age, ahead) if age < 0 else (LEFT, age, span)
+        share = math.log1p(end / UNIT_SECONDS) / math.log1p(longest / UNIT_SECONDS) if longest else 1.0
+        return _round(right + (edge - right) * min(1.0, share))
+
+    marks = [
+        Mark(code=code, at=moments[code], x=x(age), age_seconds=age, off_scale=age > span) for code, age in ages.items()
+    ]
+    if loaded is None:
+        marks.insert(0, Mark(code=MarkCode.WATERMARK, at=None, x=LEFT, age_seconds=None, off_scale=True))
     lag = served_lag_seconds(source, now)
     state, severity = _judge(control, source, thresholds, lag, now)
     limits = (
@@ -131,14 +149,10 @@ def draw(control: ControlRow, source: SourceReading, thresholds: Thresholds, now
     return Timeline(
         state=state,
         severity=severity,
-        marks=_in_lanes([scale.mark(code, at) for code, at in known.items()]),
-        zones=_zones(source, scale, cutoff, loaded),
-        ticks=scale.ticks(),
-        limits=tuple(
-            Tick(age_seconds=seconds, x=scale.x(seconds), severity=level)
-            for seconds, level in limits
-            if seconds <= scale.span
-        ),
+        marks=_in_lanes(marks),
+        zones=_zones(source, lambda at: x((now - at).total_seconds()), right, cutoff, loaded),
+        ticks=_ticks([(age, x(age)) for age in (10, *SPANS) if age <= span], right),
+        limits=tuple(Tick(age_seconds=age, x=x(age), severity=level) for age, level in limits if age <= span),
         lag_seconds=lag,
     )
 
@@ -166,17 +180,18 @@ def _idle_state(total: int | None, cooling: Count) -> TimelineState:
     return TimelineState.COOLING if cooling.value else TimelineState.QUIET
 
 
-def _zones(source: SourceReading, scale: _Scale, cutoff: datetime, loaded: datetime | None) -> tuple[Zone, ...]:
-    at_now = scale.right
-    at_loaded = 0.0 if loaded is None else min(scale.at(loaded), at_now)
-    cooling_from = max(scale.at(cutoff), at_loaded)
+def _zones(
+    source: SourceReading, x: Callable[[datetime], float], at_now: float, cutoff: datetime, loaded: datetime | None
+) -> tuple[Zone, ...]:
+    at_loaded = 0.0 if loaded is None else min(x(loaded), at_now)
+    cooling_from = max(x(cutoff), at_loaded)
     zones = [_zone(ZoneCode.DONE, 0.0, at_loaded)]
     if source.eligible is None or source.cooling is None:
         zones.append(_zone(ZoneCode.UNKNOWN, at_loaded, at_now))
     elif source.eligible.value:
-        first = scale.at(source.oldest_eligible_at) if source.oldest_eligible_at else at_loaded
+        first = x(source.oldest_eligible_at) if source.oldest_eligible_at else at_loaded
         first = min(max(first, at_loaded), cooling_from)
-        last = cooling_from if source.newest_at is None else min(scale.at(source.newest_at), cooling_from)
+        last = cooling_from if source.newest_at is None else min(x(source.newest_at), cooling_from)
         last = max(last, min(first + MINIMUM_ZONE, at_now))
         zones += [
             _zone(ZoneCode.QUIET, at_loaded, first),
@@ -203,49 +218,15 @@ def _in_lanes(marks: Sequence[Mark]) -> tuple[Mark, ...]:
     return tuple(replace(mark, lane=lanes[mark.code]) for mark in marks)
 
 
+def _ticks(ages: Sequence[tuple[int, float]], right: float) -> tuple[Tick, ...]:
+    """Return labelled ages, oldest first, none closer to another (or to now) than TICK_DISTANCE."""
+    chosen: list[Tick] = []
+    for age, x in sorted(ages, reverse=True):
+        if (not chosen or x - chosen[-1].x >= TICK_DISTANCE) and right - x >= TICK_DISTANCE:
+            chosen.append(Tick(age_seconds=age, x=x))
+    return tuple(chosen)
+
+
 def _round(value: float) -> float:
     """Return percent with one decimal (about a pixel), so that the picture does not change with every second."""
     return round(max(0.0, value), 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    now: datetime
-    span: int  # seconds, the age at LEFT
-    ahead: float  # seconds, the furthest future moment; 0 with none
-
-    @classmethod
-    def over(cls, now: datetime, moments: list[datetime]) -> _Scale:
-        ages = [(now - at).total_seconds() for at in moments]
-        oldest = max(60.0, *(age for age in ages if age <= SPANS[-1]), 0.0)
-        span = next((span for span in SPANS if span >= oldest), SPANS[-1])
-        return cls(now, span, max(0.0, *(-age for age in ages)))
-
-    @property
-    def right(self) -> float:
-        return RIGHT_WITH_FUTURE if self.ahead else RIGHT
-
-    def x(self, age: float) -> float:
-        if age < 0:
-            share = math.log1p(-age / UNIT_SECONDS) / math.log1p(self.ahead / UNIT_SECONDS) if self.ahead else 1.0
-            return _round(self.right + (FUTURE_END - self.right) * min(1.0, share))
-        share = math.log1p(age / UNIT_SECONDS) / math.log1p(self.span / UNIT_SECONDS)
-        return _round(self.right - (self.right - LEFT) * min(1.0, share))
-
-    def at(self, moment: datetime) -> float:
-        return self.x((self.now - moment).total_seconds())
-
-    def mark(self, code: MarkCode, at: datetime | None) -> Mark:
-        if at is None:
-            return Mark(code=code, at=None, x=LEFT, age_seconds=None, off_scale=True)
-        age = (self.now - at).total_seconds()
-        return Mark(code=code, at=at, x=self.x(age), age_seconds=age, off_scale=age > self.span)
-
-    def ticks(self) -> tuple[Tick, ...]:
-        """Return labelled ages, oldest first, none closer to another (or to now) than TICK_DISTANCE."""
-        chosen: list[Tick] = []
-        for age in sorted((10, *(span for span in SPANS if span <= self.span)), reverse=True):
-            x = self.x(age)
-            if (not chosen or x - chosen[-1].x >= TICK_DISTANCE) and self.right - x >= TICK_DISTANCE:
-                chosen.append(Tick(age_seconds=age, x=x))
-        return tuple(chosen)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from statistics import fmean
 
 from monitoring.rules.alerts import pipeline_verdicts, worst_first
-from monitoring.rules.enums import PipelineStatus, SentenceCode, Severity
+from monitoring.rules.enums import RUN_FINISHED, PipelineStatus, RunStatus, SentenceCode, Severity
 from monitoring.rules.facts import (
     Count,
     Execution,
@@ -64,35 +64,17 @@ def needs_attention(pipeline: Pipeline) -> bool:
     return any(verdict.severity in ALERTING for verdict in pipeline.verdicts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunCounts:
-    """The finished runs that started in a window: `finished` = success + failed + partial."""
-
-    success: int = 0
-    failed: int = 0
-    partial: int = 0
-
-    @property
-    def finished(self) -> int:
-        return self.success + self.failed + self.partial
-
-    @property
-    def success_rate(self) -> float | None:
-        """In percent."""
-        return 100 * self.success / self.finished if self.finished > 0 else None
-
-
 def overview(
     pipelines: Sequence[Pipeline] | None,
     *,
-    day: RunCounts | None,
-    week: RunCounts | None,
+    day: Mapping[str, int] | None,
+    week: Mapping[str, int] | None,
     throughputs: Iterable[tuple[int, float]] | None,
     last_run: Run | None,
 ) -> Overview:
     """Return the overview. None for what could not be read.
 
-    `day` and `week` count the runs started in the last 24 hours and 7 days. `throughputs` holds
+    `day` and `week` count the runs started in the last 24 hours and 7 days by their RunStatus. `throughputs` holds
     (upserted rows, seconds) of each successful run entity of the last 24 hours.
     """
     known = pipelines or ()
@@ -104,15 +86,17 @@ def overview(
     # A pipeline that cannot be judged does not comply.
     healthy = sum(pipeline.severity is Severity.OK for pipeline in active)
     statuses = Counter(pipeline.status for pipeline in known)
+    finished_24h, success_rate_24h = _finished(day)
+    finished_7d, success_rate_7d = _finished(week)
     return Overview(
         active=None if pipelines is None else len(active),
         pipelines=None if pipelines is None else len(known),
-        success_rate_24h=day.success_rate if day else None,
-        success_rate_7d=week.success_rate if week else None,
-        finished_24h=day.finished if day else None,
-        finished_7d=week.finished if week else None,
-        failed_24h=day.failed if day else None,
-        partial_24h=day.partial if day else None,
+        success_rate_24h=success_rate_24h,
+        success_rate_7d=success_rate_7d,
+        finished_24h=finished_24h,
+        finished_7d=finished_7d,
+        failed_24h=None if day is None else day.get(RunStatus.FAILED, 0),
+        partial_24h=None if day is None else day.get(RunStatus.PARTIAL, 0),
         last_run=last_run,
         coverage_percent=_coverage(known),
         eligible_total=_total(pipeline.source.eligible for pipeline in known),
@@ -125,6 +109,14 @@ def overview(
         sla_percent=100 * healthy / len(active) if active else None,
         unread=tuple(pipeline.name for pipeline in known if _unread(pipeline)),
     )
+
+
+def _finished(counts: Mapping[str, int] | None) -> tuple[int | None, float | None]:
+    """Return how many runs have finished, and how many percent of them succeeded."""
+    if counts is None:
+        return None, None
+    finished = sum(counts.get(status, 0) for status in RUN_FINISHED)
+    return finished, 100 * counts.get(RunStatus.SUCCESS, 0) / finished if finished > 0 else None
 
 
 def _coverage(pipelines: Sequence[Pipeline]) -> float | None:
@@ -205,9 +197,7 @@ def verdict_sentence(snapshot: Snapshot | None, *, stale: bool = False) -> Sente
 
 def _judged(snapshot: Snapshot, active: list[Pipeline], counted: Sentence) -> Sentence:
     if counted.attention:
-        return replace(
-            counted, code=SentenceCode.ATTENTION, severity=_highest(pipeline.severity for pipeline in active)
-        )
+        return replace(counted, code=SentenceCode.ATTENTION, severity=counted.worst[0].severity)
     if counted.unknown:
         names = tuple(pipeline.name for pipeline in active if pipeline.severity is Severity.UNKNOWN)
         return replace(counted, code=SentenceCode.UNKNOWN, severity=Severity.UNKNOWN, names=names)
@@ -217,11 +207,7 @@ def _judged(snapshot: Snapshot, active: list[Pipeline], counted: Sentence) -> Se
     return replace(
         counted,
         code=SentenceCode.PREFLIGHT,
-        severity=_highest(verdict.severity for verdict in portal),
+        severity=max((verdict.severity for verdict in portal), key=lambda severity: severity.rank),
         checks=len(portal),
         worst=tuple(portal[:WORST_NAMED]),
     )
-
-
-def _highest(severities: Iterable[Severity]) -> Severity:
-    return max(severities, key=lambda severity: severity.rank)

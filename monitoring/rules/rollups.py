@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitoring.rules.enums import ExecutionStatus, PipelineStatus, Severity
+from monitoring.rules.enums import FINISHED, ExecutionStatus, PipelineStatus, Severity
 from monitoring.rules.facts import Thresholds
 
 HOUR = timedelta(hours=1)
@@ -188,41 +188,29 @@ class HourOf:
             seconds["seconds_late_critical"] += lasted
 
 
-@dataclass(slots=True)
 class RunDay:
-    executions: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    extracted: int = 0
-    upserted: int = 0
-    soft_deleted: int = 0
-    duration: Spread = field(default_factory=Spread)
-    throughput: Spread = field(default_factory=Spread)
+    def __init__(self) -> None:
+        counts = ("executions", "succeeded", "failed", "extracted", "upserted", "soft_deleted")
+        self.counts = dict.fromkeys(counts, 0)
+        self.duration, self.throughput = Spread(), Spread()
 
-    def add(
-        self, status: str, started: datetime, finished: datetime | None, *, extracted: int, upserted: int, deleted: int
-    ) -> None:
-        """Add an execution. The row counts of an unfinished one are not final and are not added."""
-        self.executions += 1
+    def add(self, status: str, started: datetime, finished: datetime | None, **rows: int) -> None:
+        """Add an execution with its `extracted`, `upserted` and `soft_deleted` rows, which are final when it ended."""
+        self.counts["executions"] += 1
         known = ExecutionStatus.parse(status)
-        if known not in {ExecutionStatus.SUCCESS, ExecutionStatus.FAILED}:
+        if known not in FINISHED:
             return
-        self.extracted += extracted
-        self.upserted += upserted
-        self.soft_deleted += deleted
-        if known is ExecutionStatus.FAILED:
-            self.failed += 1
-            return
-        self.succeeded += 1
-        if finished is not None and finished >= started:
+        for name, count in rows.items():
+            self.counts[name] += count
+        self.counts["succeeded" if known is ExecutionStatus.SUCCESS else "failed"] += 1
+        if known is ExecutionStatus.SUCCESS and finished is not None and finished >= started:
             seconds = (finished - started).total_seconds()
             self.duration.add(seconds)
-            self.throughput.add(upserted / max(1.0, seconds) if upserted else None)
+            self.throughput.add(rows["upserted"] / max(1.0, seconds) if rows["upserted"] else None)
 
     def columns(self) -> dict[str, Any]:
-        counts = ("executions", "succeeded", "failed", "extracted", "upserted", "soft_deleted")
         return {
-            **{name: getattr(self, name) for name in counts},
+            **self.counts,
             **self.duration.columns("duration_seconds"),
             **self.throughput.columns("throughput"),
         }

@@ -200,9 +200,9 @@ def test_a_newer_sample_of_the_same_state_sends_nothing(
 
 
 def test_an_empty_warehouse(page: Any) -> None:
-    from monitoring.rules.overview import RunCounts, overview
+    from monitoring.rules.overview import overview
 
-    nothing = overview((), day=RunCounts(), week=RunCounts(), throughputs=(), last_run=None)
+    nothing = overview((), day={}, week={}, throughputs=(), last_run=None)
     blocks = page(factories.snapshot(pipelines=(), overview=nothing, recent_runs=(), verdicts=()))
     assert "lists no pipelines yet" in blocks["verdict"].text
     assert "ctl.etl_control has no row" in blocks["summary-matrix"].text

@@ -136,9 +136,9 @@ def test_nothing_read_of_any_pipeline_is_unknown_with_its_reason() -> None:
 
 
 def test_an_empty_warehouse_has_no_values_which_is_not_unknown() -> None:
-    from monitoring.rules.overview import RunCounts, overview
+    from monitoring.rules.overview import overview
 
-    nothing = overview((), day=RunCounts(), week=RunCounts(), throughputs=(), last_run=None)
+    nothing = overview((), day={}, week={}, throughputs=(), last_run=None)
     found = _named(factories.snapshot(pipelines=(), overview=nothing, recent_runs=()))
     assert ">0<" in found["active_pipelines"].value
     assert ">0<" in found["failed_24h"].value

@@ -171,15 +171,16 @@ def test_a_day_of_executions() -> None:
 
     def add(status: str, seconds: float | None, **rows: int) -> None:
         finished = None if seconds is None else NOW + timedelta(seconds=seconds)
-        day.add(status, NOW, finished, **{"extracted": 0, "upserted": 0, "deleted": 0, **rows})
+        day.add(status, NOW, finished, **{"extracted": 0, "upserted": 0, "soft_deleted": 0, **rows})
 
-    add("success", 10, extracted=120, upserted=100, deleted=1)
+    add("success", 10, extracted=120, upserted=100, soft_deleted=1)
     add(" SUCCESS ", 30, extracted=5, upserted=0)
     add("success", -5, extracted=1, upserted=1)
     add("failed", 50, extracted=7, upserted=3)
     add("running", None, extracted=1000, upserted=1000)
     add("abandoned", 60, extracted=1000)
-    assert (day.executions, day.succeeded, day.failed) == (6, 3, 1)
-    assert (day.extracted, day.upserted, day.soft_deleted) == (133, 104, 1), "what has not ended is not final"
+    assert [day.counts[name] for name in ("executions", "succeeded", "failed")] == [6, 3, 1]
+    rows = [day.counts[name] for name in ("extracted", "upserted", "soft_deleted")]
+    assert rows == [133, 104, 1], "what has not ended is not final"
     assert (day.duration.known, day.duration.total, day.duration.low, day.duration.high) == (2, 40, 10, 30)
     assert (day.throughput.known, day.throughput.mean) == (1, 10)

@@ -290,14 +290,6 @@ def test_whether_an_execution_moved_the_watermark(status, begun, ended, moved):
     assert execution.watermark_moved() is moved
 
 
-def test_while_it_runs_control_tells():
-    running = make.execution(status=ExecutionStatus.RUNNING, watermark_from=W)
-    assert running.watermark_moved(make.control_row()) is False
-    assert running.watermark_moved(make.control_row(watermark=EARLIER)) is False
-    earlier = make.execution(status=ExecutionStatus.RUNNING, watermark_from=EARLIER)
-    assert earlier.watermark_moved(make.control_row())
-
-
 def test_never_loaded():
     assert Watermark(NOW.replace(year=1900), 0).never_loaded
     assert not W.never_loaded
