@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,9 +11,8 @@ from monitoring.access import CONNECTIONS, UNMASK, may
 from monitoring.collector.snapshot import Current, current
 from monitoring.failures.tables import FailureGroupsForm, FailureGroupsTable, GroupExecutionsTable, GroupPartsTable
 from monitoring.models import RunEntityCopy
-from monitoring.models.executions import execution_of
+from monitoring.models.executions import listed_executions
 from monitoring.rules.error_text import parse
-from monitoring.rules.facts import Execution
 from monitoring.rules.masking import BULLET, mask_logins
 from monitoring.web import export, keyset
 from monitoring.web.activity import UnmaskView, unmasked_until
@@ -124,7 +122,7 @@ class FailureGroupExecutions(GroupBlock):
         request, here = self.request, reverse("monitoring:failure-group", args=(group.fingerprint,))
         found = executions(group.fingerprint)
         listed = keyset.listed(request, here, found, field=FIELD, descending=True, size=EXECUTIONS_SHOWN)
-        table = GroupExecutionsTable(_executions(listed["page"].rows, request))
+        table = GroupExecutionsTable(listed_executions(listed["page"].rows, logins=may(request.user, CONNECTIONS)))
         table.around = around_failed(request)
         return {
             **listed,
@@ -160,7 +158,7 @@ class FailureGroupExecutionsExport(export.TableExport):
         group_or_404(self.request, current, fingerprint)
         self.file_name, self.sampled_at = f"failure-{fingerprint}", current.sampled_at
         copies = executions(fingerprint).order_by(f"-{FIELD}")[: export.ROWS_TO_READ]
-        return GroupExecutionsTable(_executions(copies, self.request))
+        return GroupExecutionsTable(listed_executions(copies, logins=may(self.request.user, CONNECTIONS)))
 
 
 class FailureUnmask(UnmaskView):
@@ -193,8 +191,3 @@ def group_or_404(request: HttpRequest, current: Current, fingerprint: str) -> Fa
     if group is None:
         raise NothingHere(gettext("The portal has no failure “%(name)s”.") % {"name": fingerprint[:20]})
     return group
-
-
-def _executions(copies: Iterable[RunEntityCopy], request: HttpRequest) -> list[Execution]:
-    logins = may(request.user, CONNECTIONS)
-    return [execution_of(copy, logins=logins) for copy in copies]

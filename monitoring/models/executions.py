@@ -64,6 +64,10 @@ def execution_of(row: RunEntityCopy | EtlRunEntity, *, logins: bool) -> Executio
     )
 
 
+def listed_executions(copies: Iterable[RunEntityCopy], *, logins: bool) -> list[Execution]:
+    return [execution_of(copy, logins=logins) for copy in copies]
+
+
 def _watermark(updated_at: datetime | None, key: int | None) -> Watermark | None:
     return None if updated_at is None or key is None else Watermark(updated_at, key)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.translation import gettext
 
 from monitoring.collector.snapshot import Current
@@ -14,12 +14,9 @@ from monitoring.web.blocks import Block
 Context = dict[str, Any]
 
 
-def subject_or_404(request: HttpRequest, current: Current, name: str) -> Subject:
-    """Return the pipeline, looked up once per request. Raises Http404 if it has no control row."""
-    found: dict[str, Subject | None] = request.__dict__.setdefault("_pipelines", {})
-    if name not in found:
-        found[name] = queries.subject(current, name)
-    subject = found[name]
+def subject_or_404(current: Current, name: str) -> Subject:
+    """Return the pipeline. Raises Http404 if it has no control row."""
+    subject = queries.subject(current, name)
     if subject is None:
         raise Http404(gettext("There is no pipeline “%(name)s” in ctl.etl_control.") % {"name": name[:100]})
     return subject
@@ -29,11 +26,11 @@ class PipelineBlock(Block):
     same_for_all = True
 
     def replacement(self, state: Current) -> HttpResponse | None:
-        subject_or_404(self.request, state, self.kwargs["entity"])
+        subject_or_404(state, self.kwargs["entity"])
         return None
 
     def context(self, current: Current) -> Context:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        subject = subject_or_404(current, self.kwargs["entity"])
         if subject.pipeline is None:
             self.keep_seconds = 0  # a control row that was read live changes without a new version
         return {

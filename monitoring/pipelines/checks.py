@@ -127,22 +127,20 @@ class PipelineChecks(PipelineBlock):
         return {
             "report": report if results is not None else None,
             "running_by": report.running_by(current.now),
-            "items": [_item(result) for result in results or ()],
+            "items": [
+                {
+                    "result": result,
+                    "title": CHECKS[result.code][0],
+                    "asks": CHECKS[result.code][1],
+                    "answer": check_answer(result),
+                    "note": looked_at_note(result),
+                    "detail": detail_text(result.problem) if result.problem else "",
+                }
+                for result in results or ()
+            ],
             "summary": [(state, number) for state in states if (number := count(results or (), state))],
             "may_run": may(self.request.user, CHECK),
         }
-
-
-def _item(result: CheckResult) -> Context:
-    title, asks = CHECKS[result.code]
-    return {
-        "result": result,
-        "title": title,
-        "asks": asks,
-        "answer": check_answer(result),
-        "note": looked_at_note(result),
-        "detail": detail_text(result.problem) if result.problem else "",
-    }
 
 
 class RunChecks(PermissionRequiredMixin, View):
@@ -151,7 +149,7 @@ class RunChecks(PermissionRequiredMixin, View):
     http_method_names = ("post",)
 
     def post(self, request: HttpRequest, entity: str) -> HttpResponse:
-        subject = subject_or_404(request, current(), entity)
+        subject = subject_or_404(current(), entity)
         if subject.control is None:
             messages.error(request, gettext("Nothing was checked: the control row could not be read."))
         else:

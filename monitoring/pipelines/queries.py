@@ -11,7 +11,7 @@ from django.db.models.functions import Lower, Trim
 
 from monitoring.collector.snapshot import Current
 from monitoring.models import EtlControl, PipelineSettings, RunEntityCopy
-from monitoring.models.executions import execution_of
+from monitoring.models.executions import listed_executions
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import ControlRow, Execution, Pipeline, Problem, Snapshot, SourceReading, Watermark
 from monitoring.rules.freshness_timeline import Timeline, draw
@@ -117,6 +117,6 @@ def failures(name: str, now: datetime, *, logins: bool) -> tuple[list[Execution]
     def read() -> tuple[list[Execution], bool]:
         found = executions(name, [ExecutionStatus.FAILED]).order_by("-run_id", "-run_entity_id")
         copies = list(found[: FAILURES + 1])
-        return [execution_of(copy, logins=logins) for copy in copies[:FAILURES]], len(copies) > FAILURES
+        return listed_executions(copies[:FAILURES], logins=logins), len(copies) > FAILURES
 
     return cached_once(cache_key("failures", name, now, logins), read, fresh=lambda _: FAILURES_SECONDS)

@@ -194,7 +194,7 @@ class PipelineSample(PipelineBlock):
 
 class Unmask(UnmaskView):
     def subject(self) -> str:
-        return subject_or_404(self.request, current(), self.kwargs["entity"]).name
+        return subject_or_404(current(), self.kwargs["entity"]).name
 
     def answer(self, subject: str) -> HttpResponse:
         if self.request.htmx:  # type: ignore[attr-defined]
@@ -206,7 +206,7 @@ class SampleExport(export.TableExport):
     """Always masked, because a file may leave the organisation."""
 
     def get_table(self, current: Current) -> SourceRowsTable:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        subject = subject_or_404(current, self.kwargs["entity"])
         if subject.control is None:
             raise export.Unreadable(problem_text(subject.problem or Problem(code=ProblemCode.NOT_READ)))
         sample = source_sample(subject.control, settings_of(subject.name))

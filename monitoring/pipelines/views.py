@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
@@ -14,8 +13,8 @@ from django.views.generic import View
 
 from monitoring.access import CONNECTIONS, DECIDE, may
 from monitoring.collector.snapshot import Current, current
-from monitoring.models import PipelineSettings, RunEntityCopy
-from monitoring.models.executions import execution_of
+from monitoring.models import PipelineSettings
+from monitoring.models.executions import listed_executions
 from monitoring.pipelines.base import Context, PipelineBlock, subject_or_404
 from monitoring.pipelines.checks import PipelineChecks, checks_of
 from monitoring.pipelines.queries import MAX_NAME, Subject, executions, failures, names, subject, timeline_of
@@ -24,7 +23,7 @@ from monitoring.pipelines.tables import ExecutionsForm, PipelineExecutionsTable,
 from monitoring.pipelines.texts import MARKS, STATES, ZONES, timeline_sentence, tone
 from monitoring.pipelines.trends import chart, trends
 from monitoring.rules.enums import Severity
-from monitoring.rules.facts import Execution, Pipeline, Snapshot
+from monitoring.rules.facts import Pipeline, Snapshot
 from monitoring.rules.figures import RANGES
 from monitoring.rules.freshness_timeline import ZoneCode
 from monitoring.web import export, keyset, readings
@@ -64,7 +63,7 @@ class PipelineSettingsLink(PermissionRequiredMixin, View):
     raise_exception = True
 
     def get(self, request: HttpRequest, entity: str) -> HttpResponse:
-        subject = subject_or_404(request, current(), entity)
+        subject = subject_or_404(current(), entity)
         if PipelineSettings.objects.filter(pk=subject.name).exists():
             return redirect("admin:monitoring_pipelinesettings_change", quote(subject.name))
         query = urlencode({"entity_name": subject.name})
@@ -158,7 +157,7 @@ class PipelineTrends(PipelineBlock):
 
 class PipelineTrendsExport(export.TableExport):
     def get_table(self, current: Current) -> TrendsTable:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        subject = subject_or_404(current, self.kwargs["entity"])
         window = range_choice(self.request, "window", "")["window"]
         self.file_name = f"trends-{window}-{subject.name}"
         if subject.pipeline is None or current.snapshot is None:
@@ -236,7 +235,7 @@ class PipelineExecutions(PipelineBlock):
         listed = keyset.listed(request, here, found, field="run_id", descending=True, size=15, prefix="x-")
         if listed["lost"]:
             form.add_error(None, gettext("That page no longer exists. Showing the first page."))
-        table = PipelineExecutionsTable(_as_facts(listed["page"].rows, request.user))
+        table = PipelineExecutionsTable(listed_executions(listed["page"].rows, logins=may(request.user, CONNECTIONS)))
         table.around = around_failed(request)
         return {
             **filters(request, form, gettext("Filter the executions"), here),
@@ -246,18 +245,13 @@ class PipelineExecutions(PipelineBlock):
         }
 
 
-def _as_facts(copies: Iterable[RunEntityCopy], reader: Any) -> list[Execution]:
-    logins = may(reader, CONNECTIONS)
-    return [execution_of(copy, logins=logins) for copy in copies]
-
-
 class PipelineExecutionsExport(export.TableExport):
     def get_table(self, current: Current) -> PipelineExecutionsTable:
-        subject = subject_or_404(self.request, current, self.kwargs["entity"])
+        subject = subject_or_404(current, self.kwargs["entity"])
         self.file_name = f"executions-{subject.name}"
         found = executions(subject.name, ExecutionsForm(self.request.GET).statuses)
         copies = found.order_by("-run_id", "-run_entity_id")[: export.ROWS_TO_READ]
-        return PipelineExecutionsTable(_as_facts(copies, self.request.user))
+        return PipelineExecutionsTable(listed_executions(copies, logins=may(self.request.user, CONNECTIONS)))
 
 
 class PipelinesList(Block):
@@ -333,10 +327,10 @@ class PipelinePage(Page):
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> Context:
-        return {"subject": subject_or_404(self.request, current, self.kwargs["entity"]), "names": names(current)}
+        return {"subject": subject_or_404(current, self.kwargs["entity"]), "names": names(current)}
 
     def version(self, state: Current) -> str:
         """Add what the snapshot lacks: the integrity checks, and until when personal data is shown."""
-        name = subject_or_404(self.request, state, self.kwargs["entity"]).name
+        name = subject_or_404(state, self.kwargs["entity"]).name
         report, until = checks_of(self.request, name), unmasked_until(self.request, name, state.now)
         return f"{super().version(state)} {report.finished_at} {report.running_by(state.now)} {until}"

@@ -25,13 +25,8 @@ Card = dict[str, Any]
 """The variables of components/kpi.html."""
 
 
-def cards(
-    snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str
-) -> list[dict[str, Any]]:
-    """Return the variables of components/kpi.html for each card.
-
-    `at`: the sample's time by this machine's clock. `page`: the URL of the summary.
-    """
+def cards(snapshot: Snapshot, trend: Trend, days: Sequence[DayRuns], *, at: datetime, page: str) -> list[Card]:
+    """`at`: the sample's time by this machine's clock. `page`: the URL of the summary."""
     made = _Cards(snapshot, trend, days, at, page)
     return [
         made.active(),

@@ -14,8 +14,8 @@ from django.db.models import Count, Q, QuerySet, Subquery, Sum
 
 from monitoring.collector.store import run_tallies
 from monitoring.models import CollectorState, PipelineRollup, PipelineSample, RunCopy, RunEntityCopy, scope
-from monitoring.models.executions import execution_of
-from monitoring.rules.enums import ExecutionStatus, Grain, PipelineStatus, RunStatus
+from monitoring.models.executions import listed_executions
+from monitoring.rules.enums import RUN_FINISHED, ExecutionStatus, Grain, PipelineStatus, RunStatus
 from monitoring.rules.facts import Execution, Snapshot
 from monitoring.rules.figures import CHART_DAYS, DEFAULT_RANGE, RANGES, days_until, resolution
 
@@ -38,16 +38,16 @@ class DayRuns:
     @property
     def finished(self) -> int:
         """Running and unknown runs do not count (METRICS)."""
-        return sum(self.counts[status] for status in (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED))
+        return sum(self.counts[status] for status in RUN_FINISHED)
 
     @property
     def success_percent(self) -> float | None:
         return 100 * self.counts[RunStatus.SUCCESS] / self.finished if self.finished else None
 
 
-def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[DayRuns, ...]:
-    """Return the last `days` days, oldest first. One statement."""
-    starts = days_until(now, zone, days)
+def runs_by_day(now: datetime, zone: tzinfo) -> tuple[DayRuns, ...]:
+    """Return the last CHART_DAYS days, oldest first. One statement."""
+    starts = days_until(now, zone, CHART_DAYS)
     moments = [start for _, start in starts]
     counts = [dict.fromkeys(RunStatus, 0) for _ in starts]
     if scope.pipelines() is None:
@@ -67,17 +67,17 @@ def runs_by_day(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> tuple[Da
     return tuple(DayRuns(day=day, counts=count) for (day, _), count in zip(starts, counts, strict=True))
 
 
-def recent_failures(now: datetime, days: int = FAILURES_DAYS, *, logins: bool) -> list[Execution]:
+def recent_failures(now: datetime, *, logins: bool) -> list[Execution]:
     copies = RunEntityCopy.objects.filter(
-        started_at__gte=now - timedelta(days=days), status__iexact=ExecutionStatus.FAILED.value
+        started_at__gte=now - timedelta(days=FAILURES_DAYS), status__iexact=ExecutionStatus.FAILED.value
     ).order_by("-started_at", "-run_entity_id")
-    return [execution_of(copy, logins=logins) for copy in copies[:FAILURES_READ]]
+    return listed_executions(copies[:FAILURES_READ], logins=logins)
 
 
-def volume_by_pipeline(now: datetime, zone: tzinfo, days: int = CHART_DAYS) -> list[Any]:
+def volume_by_pipeline(now: datetime, zone: tzinfo) -> list[Any]:
     """Return the sums of each pipeline, most upserted rows first. One statement."""
     found = (
-        RunEntityCopy.objects.filter(started_at__gte=days_until(now, zone, days)[0][1])
+        RunEntityCopy.objects.filter(started_at__gte=days_until(now, zone, CHART_DAYS)[0][1])
         .values("entity_name")
         .annotate(
             rows_extracted=Sum("extracted"),
