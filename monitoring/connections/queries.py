@@ -18,7 +18,7 @@ from monitoring.collector.snapshot import current
 from monitoring.models import CollectorState, ConnectionLoginEvent, RunCopy, RunEntityCopy, SeenDay, SeenHistory
 from monitoring.models.executions import listed_runs
 from monitoring.rules import audit
-from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, Factors, History, digest_of, folded
+from monitoring.rules.audit import BEFORE, REMEMBERED, Answer, Factors, digest_of, folded
 from monitoring.rules.enums import ExecutionStatus
 from monitoring.rules.facts import Problem, Run
 from monitoring.rules.login_events import (
@@ -29,8 +29,6 @@ from monitoring.rules.login_events import (
     PROGRAM,
     EventGroup,
     Figures,
-    HourFigures,
-    Totals,
     by_hour,
     combined,
     figures,
@@ -75,8 +73,8 @@ class Activity:
 
     window: Window
     bounds: Bounds | None = None
-    hours: tuple[HourFigures, ...] = ()
-    totals: Totals | None = None
+    hours: dict[datetime, Figures] = field(default_factory=dict)
+    totals: Figures | None = None
     facets: dict[str, tuple[Figures, ...]] = field(default_factory=dict)
     extraction: tuple[Figures, ...] = ()
     answers: tuple[Answer, ...] = ()
@@ -119,11 +117,11 @@ def _read(window: Window) -> Activity:
     failures = failures_between(bounds.since, bounds.until)
     hours = by_hour(groups, failures, since=cut or bounds.since, until=until)
     whole = combined(groups)
-    before = history(whole, bounds.since)
+    known, usual, reaches_back = history(whole, bounds.since)
     answers = (
-        audit.new_identities(whole, bounds.since, before),
+        audit.new_identities(whole, bounds.since, known, reaches_back),
         audit.unencrypted(whole, _server_names()),
-        audit.unusual_hours(groups, bounds.since, before),
+        audit.unusual_hours(groups, bounds.since, usual, reaches_back),
         audit.shared_logins(whole, settings.RUNNER_PROGRAMS, [str(settings.DATABASES["dw"].get("USER") or "")]),
         audit.long_sessions(groups, bounds.offset),
     )
@@ -136,7 +134,7 @@ def _read(window: Window) -> Activity:
         facets={name: figures(whole, (column,)) for column, name in enumerate(FACETS)},
         extraction=figures(whole, EXTRACTION, lambda values: folded(values[DATABASE]) == folded(settings.OLTP_NAME)),
         answers=answers,
-        remembered_since=before.reaches_back,
+        remembered_since=reaches_back,
         failures_known=failures is not None,
         cut=cut,
         stamp=hashlib.blake2b(stamped.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest(),
@@ -196,11 +194,16 @@ CHUNK = 500
 """Digests per IN list."""
 
 
-def history(groups: Iterable[EventGroup], since: datetime) -> History:
-    """Return the values that were seen in the 30 days before `since`. One statement per CHUNK values."""
+def history(
+    groups: Iterable[EventGroup], since: datetime
+) -> tuple[dict[int, set[str]], dict[str, tuple[frozenset[int], int]], datetime | None]:
+    """Return what was seen in the 30 days before `since`, as `new_identities` and `unusual_hours` want it.
+
+    The values of each column, the hours of each login, and the start of the history. One statement per CHUNK values.
+    """
     reach = SeenHistory.objects.filter(pk=SeenHistory.SINGLETON).first()
     if reach is None or reach.reaches_back is None or reach.read_until < since:
-        return History(known={}, hours={})
+        return {}, {}, None
     texts = {folded(group.values[column]) for group in groups for column in REMEMBERED}
     by_digest = {digest_of(text): text for text in texts}
     known: defaultdict[int, set[str]] = defaultdict(set)
@@ -217,11 +220,8 @@ def history(groups: Iterable[EventGroup], since: datetime) -> History:
                 if column == LOGIN:
                     days[text].append((row.day.weekday(), hours))
     kept = reach.read_until - timedelta(days=settings.CONNECTION_HISTORY_DAYS)
-    return History(
-        known=dict(known),
-        hours={login: (audit.week_hours(masks), len(masks)) for login, masks in days.items()},
-        reaches_back=max(reach.reaches_back, kept),
-    )
+    hours_of = {login: (audit.week_hours(masks), len(masks)) for login, masks in days.items()}
+    return dict(known), hours_of, max(reach.reaches_back, kept)
 
 
 def _hours_before(row: SeenDay, since: datetime) -> int:

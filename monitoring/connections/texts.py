@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from monitoring.rules.audit import Evidence, Factor
 from monitoring.rules.enums import AuditQuestion, ProblemCode
 from monitoring.rules.facts import Problem
-from monitoring.rules.login_events import FACETS, HourFigures
+from monitoring.rules.login_events import FACETS, Figures
 from monitoring.web.formats import duration, moment, number_text, time_text
 from monitoring.web.problems import ProblemWords, detail_text, problem_text
 
@@ -129,15 +129,15 @@ def utc_offset(offset: timedelta) -> str:
     return f"UTC{'−' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str, Any]:
+def hours_chart(hours: Mapping[datetime, Figures], failures_known: bool) -> dict[str, Any]:
     def label(at: datetime) -> str:
         if len(hours) <= 24:
             return f"{at:%H:%M}"
         return str(date_format(at, "d/m H:i" if get_language() == "pt-br" else "j M H:i"))
 
     datasets: list[dict[str, Any]] = [
-        {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours]},
-        {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours]},
+        {"label": gettext("Events"), "tone": "inactive", "data": [hour.events for hour in hours.values()]},
+        {"label": gettext("Sessions"), "tone": "info", "data": [hour.sessions for hour in hours.values()]},
     ]
     if failures_known:
         datasets.append(
@@ -146,26 +146,26 @@ def hours_chart(hours: Sequence[HourFigures], failures_known: bool) -> dict[str,
                 "tone": "failed",
                 "axis": "y2",
                 # An axis of its own, so that one failure is visible beside a thousand events.
-                "data": [hour.failures or None for hour in hours],
+                "data": [hour.failures or None for hour in hours.values()],
             }
         )
     return {
         "type": "bar",
-        "labels": [label(timezone.localtime(hour.hour)) for hour in hours],
+        "labels": [label(timezone.localtime(hour)) for hour in hours],
         "datasets": datasets,
         **({"y2": {"unit": gettext("failed"), "format": "count"}} if failures_known else {}),
     }
 
 
-def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: bool) -> str:
+def hours_sentence(hours: Mapping[datetime, Figures], sessions: int, failures_known: bool) -> str:
     """`sessions`: distinct sessions in the window."""
-    events = sum(hour.events for hour in hours)
+    events = sum(hour.events for hour in hours.values())
     if not events:
         text = ngettext(
             "No session was sampled in this hour.", "No session was sampled in these %(hours)d hours.", len(hours)
         )
         return text % {"hours": len(hours)}
-    busiest = max(hours, key=lambda hour: hour.events)
+    busiest = max(hours, key=lambda hour: hours[hour].events)
     sentence = ngettext(
         "%(events)s events of %(sessions)s sessions in %(hours)d hour, that of %(when)s.",
         "%(events)s events of %(sessions)s sessions in %(hours)d hours, most of them (%(most)s) at %(when)s.",
@@ -174,12 +174,12 @@ def hours_sentence(hours: Sequence[HourFigures], sessions: int, failures_known: 
         "events": number_text(events),
         "sessions": number_text(sessions),
         "hours": len(hours),
-        "most": number_text(busiest.events),
-        "when": time_text(busiest.hour),
+        "most": number_text(hours[busiest].events),
+        "when": time_text(busiest),
     }
     if not failures_known:
         return f"{sentence} " + gettext("Failed executions in these hours are unknown.")
-    failed = sum(hour.failures or 0 for hour in hours)
+    failed = sum(hour.failures or 0 for hour in hours.values())
     return f"{sentence} " + ngettext("%(failed)s execution failed.", "%(failed)s executions failed.", failed) % {
         "failed": number_text(failed)
     }

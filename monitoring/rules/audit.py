@@ -54,8 +54,8 @@ class Evidence:
     values: Mapping[int, str | None]
     events: int | None
     sessions: int
-    first: datetime
-    last: datetime
+    first: datetime | None
+    last: datetime | None
     certain: bool = True
     day_count: float | None = None
     hour: datetime | None = None
@@ -71,22 +71,6 @@ class Answer:
     found: tuple[Evidence, ...] = ()
     unknown: bool = False
     left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """The 30 days before a window. Values and logins are folded (`folded`).
-
-    `known`: column (index in FACETS) to the values seen. `hours`: login to the hours of the week (UTC) in which it was
-    seen, and the number of days. `reaches_back`: the start of the complete history, or None without any.
-    """
-
-    known: Mapping[int, Collection[str]]
-    hours: Mapping[str, tuple[Collection[int], int]]
-    reaches_back: datetime | None = None
-
-    def covers(self, since: datetime) -> bool:
-        return self.reaches_back is not None and self.reaches_back <= since
 
 
 def folded(value: str | None) -> str:
@@ -108,14 +92,23 @@ def week_hours(day_masks: Iterable[tuple[int, int]]) -> frozenset[int]:
     return frozenset(day * 24 + hour for day, mask in day_masks for hour in range(24) if mask >> hour & 1)
 
 
-def new_identities(groups: Sequence[EventGroup], since: datetime, history: History) -> Answer:
-    """Return the values of each remembered column that were not seen in the 30 days before the window."""
-    certain = history.covers(since - BEFORE)
+def new_identities(
+    groups: Sequence[EventGroup],
+    since: datetime,
+    known: Mapping[int, Collection[str]],
+    reaches_back: datetime | None,
+) -> Answer:
+    """Return the values of each remembered column that were not seen in the 30 days before the window.
+
+    `known`: column (index in FACETS) to the values seen, `folded`. `reaches_back`: the start of the complete history,
+    or None without any.
+    """
+    certain = reaches_back is not None and reaches_back <= since - BEFORE
     found = tuple(
         _evidence(AuditQuestion.NEW_IDENTITY, (column,), each, certain=certain)
         for column in REMEMBERED
         for each in figures(groups, (column,))
-        if folded(each.value) not in history.known.get(column, ())
+        if folded(each.value) not in known.get(column, ())
     )
     return Answer(question=AuditQuestion.NEW_IDENTITY, found=found, unknown=not certain)
 
@@ -143,13 +136,19 @@ def unencrypted(groups: Sequence[EventGroup], servers: Collection[str]) -> Answe
     )
 
 
-def unusual_hours(groups: Iterable[EventGroup], since: datetime, history: History) -> Answer:
+def unusual_hours(
+    groups: Iterable[EventGroup],
+    since: datetime,
+    hours: Mapping[str, tuple[Collection[int], int]],
+    reaches_back: datetime | None,
+) -> Answer:
     """Return the logins seen in an hour of the week in which they were not seen in the 30 days before.
 
     Consecutive hours are one finding. The hours before and after a usual hour are usual too. A login that was seen on
-    fewer than USUAL_DAYS days is left out; so is every login if the history is shorter.
+    fewer than USUAL_DAYS days is left out; so is every login if the history is shorter. `hours`: login (`folded`) to
+    the hours of the week (UTC) in which it was seen, and the number of days.
     """
-    reaches = history.covers(since - timedelta(days=USUAL_DAYS))
+    reaches = reaches_back is not None and reaches_back <= since - timedelta(days=USUAL_DAYS)
     by_login: defaultdict[str, list[EventGroup]] = defaultdict(list)
     for group in groups:
         if login := group.values[LOGIN]:
@@ -157,7 +156,7 @@ def unusual_hours(groups: Iterable[EventGroup], since: datetime, history: Histor
     without: set[str] = set()
     found: list[Evidence] = []
     for login, own in by_login.items():
-        usual, days = history.hours.get(folded(login), ((), 0))
+        usual, days = hours.get(folded(login), ((), 0))
         if not reaches or days < USUAL_DAYS:
             without.add(folded(login))
             continue
@@ -292,7 +291,12 @@ class Factors:
 def windows(failed: Iterable[datetime], others: Iterable[datetime]) -> tuple[list[Window], list[Window]]:
     """Return failure and control windows. Overlapping windows count once: a run with nine failures is one failure."""
     at = sorted(failed)
-    quiet = _merged(start for start in others if not _near(start, at))
+
+    def near(start: datetime) -> bool:
+        index = bisect_left(at, start - 2 * AROUND)
+        return index < len(at) and at[index] <= start + 2 * AROUND
+
+    quiet = _merged(start for start in others if not near(start))
     step = max(len(quiet), MOST_CONTROLS)
     spread = [quiet[index * step // MOST_CONTROLS] for index in range(min(len(quiet), MOST_CONTROLS))]
     return _merged(at)[-MOST_FAILURES:], spread
@@ -339,8 +343,3 @@ def _merged(starts: Iterable[datetime]) -> list[Window]:
         if not merged or start - AROUND > merged[-1][1]:
             merged.append((start - AROUND, start + AROUND))
     return merged
-
-
-def _near(start: datetime, failed: list[datetime]) -> bool:
-    index = bisect_left(failed, start - 2 * AROUND)
-    return index < len(failed) and failed[index] <= start + 2 * AROUND

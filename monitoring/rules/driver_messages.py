@@ -77,31 +77,20 @@ _LEVELS: dict[int, tuple[int, ...]] = {
 LEVELS: dict[int, int] = {number: level for level, numbers in _LEVELS.items() for number in numbers}
 """Documented severities: the driver's text does not contain them."""
 
-BY_SQLSTATE: dict[str, ErrorClass] = {
-    "23505": ErrorClass.UNIQUE,
-    "22001": ErrorClass.TRUNCATION,
-    "22003": ErrorClass.CONVERSION,
-    "22007": ErrorClass.CONVERSION,
-    "22008": ErrorClass.CONVERSION,
-    "22012": ErrorClass.CONVERSION,
-    "22018": ErrorClass.CONVERSION,
-    "22002": ErrorClass.NOT_NULL,
-    "40001": ErrorClass.DEADLOCK,
-    "HYT00": ErrorClass.TIMEOUT,
-    "HYT01": ErrorClass.NETWORK,
-    "28000": ErrorClass.LOGIN,
-    "08": ErrorClass.NETWORK,
-    "42S02": ErrorClass.MISSING_OBJECT,
-    "S0002": ErrorClass.MISSING_OBJECT,
-    "42S22": ErrorClass.MISSING_COLUMN,
-    "S0022": ErrorClass.MISSING_COLUMN,
-    "IM": ErrorClass.DRIVER,
-    "HYC00": ErrorClass.DRIVER,
-    "HY010": ErrorClass.DRIVER,
-    "HY090": ErrorClass.DRIVER,
-    "HY104": ErrorClass.DRIVER,
-    "07": ErrorClass.DRIVER,
+_STATES: dict[ErrorClass, tuple[str, ...]] = {
+    ErrorClass.UNIQUE: ("23505",),
+    ErrorClass.NOT_NULL: ("22002",),
+    ErrorClass.TRUNCATION: ("22001",),
+    ErrorClass.CONVERSION: ("22003", "22007", "22008", "22012", "22018"),
+    ErrorClass.DEADLOCK: ("40001",),
+    ErrorClass.TIMEOUT: ("HYT00",),
+    ErrorClass.LOGIN: ("28000",),
+    ErrorClass.NETWORK: ("08", "HYT01"),
+    ErrorClass.MISSING_OBJECT: ("42S02", "S0002"),
+    ErrorClass.MISSING_COLUMN: ("42S22", "S0022"),
+    ErrorClass.DRIVER: ("07", "IM", "HYC00", "HY010", "HY090", "HY104"),
 }
+BY_SQLSTATE: dict[str, ErrorClass] = {state: error_class for error_class, states in _STATES.items() for state in states}
 """A state is looked up whole, then by its first two characters. 23000 and 42000 are missing because they are
 ambiguous: unique, foreign key, check and null share the one, most of the rest the other."""
 
@@ -142,39 +131,21 @@ BY_WORDS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
 """Phrases, used only without a known number, state or exception. Quoted names are removed before the search."""
 
 NAMES: dict[int, tuple[str, ...]] = {
-    2627: ("constraint", "object"),
-    2601: ("object", "constraint"),
-    1505: ("object", "constraint"),
-    547: ("constraint", "", "object", "column"),
-    515: ("column", "object"),
-    2628: ("object", "column", "key"),
-    245: ("key",),
-    248: ("key",),
+    **dict.fromkeys(
+        (208, 262, 300, 544, 911, 1088, 1101, 1105, 2760, 2812, 3701, 4060, 4701, 4712, 4902, 9002, 15151), ("object",)
+    ),
+    **dict.fromkeys((207, 264, 271, 4104), ("column",)),
+    **dict.fromkeys((245, 248), ("key",)),
     229: ("object", "", "schema"),
     230: ("column", "object", "", "schema"),
-    262: ("object",),
-    300: ("object",),
+    515: ("column", "object"),
+    547: ("constraint", "", "object", "column"),
     916: ("", "object"),
-    208: ("object",),
-    911: ("object",),
-    1088: ("object",),
-    2760: ("object",),
-    2812: ("object",),
-    3701: ("object",),
-    4701: ("object",),
-    4712: ("object",),
-    4902: ("object",),
-    15151: ("object",),
-    207: ("column",),
-    264: ("column",),
-    271: ("column",),
-    4104: ("column",),
+    1505: ("object", "constraint"),
+    2601: ("object", "constraint"),
+    2627: ("constraint", "object"),
+    2628: ("object", "column", "key"),
     4924: ("column", "object"),
-    544: ("object",),
-    4060: ("object",),
-    9002: ("object",),
-    1105: ("object",),
-    1101: ("object",),
 }
 """What the quoted names of a message are, in their English order (error_text.py restores it in other languages)."""
 

@@ -144,19 +144,14 @@ def join(errors: Iterable[ErrorText]) -> ErrorText:
 
 
 def _with_fingerprint(error: ErrorText) -> ErrorText:
-    hashed = "\n".join((str(FINGERPRINT_VERSION), *_identity(error))).encode("utf-8", "surrogatepass")
-    return replace(error, fingerprint=blake2b(hashed, digest_size=LENGTH // 2).hexdigest())
-
-
-def _identity(error: ErrorText) -> tuple[str, ...]:
-    kind = error.error_class
-    number = str(error.number) if error.number is not None else error.sqlstate
-    names = tuple(stable_name(name) for name in (error.constraint, error.object, error.column))
+    identity = [error.error_class, str(error.number) if error.number is not None else error.sqlstate]
+    names = [stable_name(name) for name in (error.constraint, error.object, error.column)]
     if any(names):
-        return kind, number, *names
-    if kind in BY_CLASS_ALONE:
-        return kind, number
-    return kind, number, error.exception_type, normalised(error.words)
+        identity += names
+    elif error.error_class not in BY_CLASS_ALONE:
+        identity += [error.exception_type, normalised(error.words)]
+    hashed = "\n".join((str(FINGERPRINT_VERSION), *identity)).encode("utf-8", "surrogatepass")
+    return replace(error, fingerprint=blake2b(hashed, digest_size=LENGTH // 2).hexdigest())
 
 
 BY_CLASS_ALONE = frozenset(
@@ -172,13 +167,18 @@ BY_CLASS_ALONE = frozenset(
 )
 """Their words add only circumstances: which process, which lock, which socket call."""
 
-_GUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
-_HEX = re.compile(r"\b0x[0-9a-f]{1,40}\b")
-_IN_PARENTHESES = re.compile(r"\([^()]{0,300}\)")
-_TEMPORARY = re.compile(r"(?:\btempdb\.{1,2}[\w.]{0,130})?##?\w{1,130}|\btempdb\.[\w.]{1,130}")
-_DIGITS = re.compile(r"[-+]?\d[\d.,:/-]*")
-_OPEN_QUOTE = re.compile(r"['\"“„«].{0,4000}$", re.DOTALL)
-_BLANKS = re.compile(r"\s+")
+_VARYING = (
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "#"),
+    (_QUOTED, "?"),
+    # A remaining quote opens a value whose end was cut off, or that is longer than any name.
+    (re.compile(r"['\"“„«].{0,4000}$", re.DOTALL), "?"),
+    (re.compile(r"\([^()]{0,300}\)"), "()"),
+    (re.compile(r"(?:\btempdb\.{1,2}[\w.]{0,130})?##?\w{1,130}|\btempdb\.[\w.]{1,130}"), "#"),
+    (re.compile(r"\b0x[0-9a-f]{1,40}\b"), "#"),
+    (re.compile(r"[-+]?\d[\d.,:/-]*"), "#"),
+    (re.compile(r"\s+"), " "),
+)
+"""What varies in a casefolded message, and what replaces it, in this order."""
 
 _SYSTEM_NAMED = re.compile(r"^((?:pk|fk|uq|df|ck)__[\w#]{1,100}?)__+[0-9a-f]{8,16}$")
 """A constraint named by the server: its suffix changes whenever the table is created."""
@@ -189,15 +189,10 @@ _CHANGING_PART = re.compile(
 
 
 def normalised(words: str) -> str:
-    text = _GUID.sub("#", words[: 4 * WORDS].casefold())
-    text = _without_quoted(text, "?")
-    # A remaining quote opens a value whose end was cut off, or that is longer than any name.
-    text = _OPEN_QUOTE.sub("?", text)
-    text = _IN_PARENTHESES.sub("()", text)
-    text = _TEMPORARY.sub("#", text)
-    text = _HEX.sub("#", text)
-    text = _DIGITS.sub("#", text)
-    return _BLANKS.sub(" ", text).strip()[:WORDS]
+    text = words[: 4 * WORDS].casefold()
+    for pattern, replacement in _VARYING:
+        text = pattern.sub(replacement, text)
+    return text.strip()[:WORDS]
 
 
 def stable_name(name: str) -> str:
@@ -206,10 +201,6 @@ def stable_name(name: str) -> str:
     if "#" in plain or plain.startswith("tempdb."):
         plain = _TEMPORARY_NAME.sub("", plain[plain.find("#") :] if "#" in plain else "#")
     return _CHANGING_PART.sub("#", plain)
-
-
-def _without_quoted(words: str, by: str = "''") -> str:
-    return _QUOTED.sub(by, words)
 
 
 def _number(parts: list[Part]) -> int | None:
@@ -231,15 +222,17 @@ def _severity(part: Part) -> int | None:
 
 
 def _error_class(part: Part, exception_type: str, words: str) -> ErrorClass:
+    plain = _QUOTED.sub("''", words)
     if part.server and part.native == CONFLICT:
-        return _conflict(words)
+        # The word CHECK is English in every language.
+        check = re.search(r"\bCHECK\b", plain, re.IGNORECASE)
+        return ErrorClass.CHECK if check else ErrorClass.FOREIGN_KEY
     found = _by_number(part) or _by_state(part)
     if found is not None:
         return found
     for pattern, error_class in BY_EXCEPTION:
         if exception_type and pattern.search(exception_type):
             return error_class
-    plain = _without_quoted(words)
     return next((error_class for pattern, error_class in BY_WORDS if pattern.search(plain)), ErrorClass.OTHER)
 
 
@@ -251,12 +244,6 @@ def _by_state(part: Part) -> ErrorClass | None:
         # unixODBC reports a driver library that it cannot load with the general state.
         return ErrorClass.DRIVER
     return BY_SQLSTATE.get(part.sqlstate) or BY_SQLSTATE.get(part.sqlstate[:2])
-
-
-def _conflict(words: str) -> ErrorClass:
-    """Return the class of 547: a foreign key or a check. The word CHECK is English in every language."""
-    found = re.search(r"\bCHECK\b", _without_quoted(words), re.IGNORECASE)
-    return ErrorClass.CHECK if found else ErrorClass.FOREIGN_KEY
 
 
 def _number_for_names(part: Part, error_class: ErrorClass) -> int | None:
@@ -311,11 +298,8 @@ def _quoted_to_the_end(words: str, after: int) -> str:
 
 def _in_parentheses(rest: str) -> str:
     """Return the key's values: from the first parenthesis to the last, or to the end of a cut message."""
-    start = rest.find("(")
-    if start < 0:
-        return ""
-    end = rest.rfind(")")
-    return rest[start + 1 : end if end > start else len(rest)]
+    inner = rest.partition("(")[2]
+    return inner[: inner.rfind(")")] if ")" in inner else inner
 
 
 _EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")

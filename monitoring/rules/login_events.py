@@ -53,43 +53,26 @@ class EventGroup(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HourFigures:
-    """One hour of the chart. `failures`: failed run entities that started in it, or None if unknown."""
-
-    hour: datetime
-    events: int
-    sessions: int
-    failures: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The events of one combination of column values. A value is None if the column is NULL or empty."""
+    """The figures of a set of events: of a window, of an hour, or of one combination of column values.
+
+    `values`: that combination; None for a column that is NULL or empty. `sessions`: distinct sessions. `unidentified`:
+    events without a session. `first`, `last`: None without events. `failures`: of an hour, the failed run entities
+    that started in it, or None if unknown.
+    """
 
     values: Values
     events: int
     sessions: int
-    first: datetime
-    last: datetime
+    unidentified: int
     portal_events: int
+    first: datetime | None
+    last: datetime | None
+    failures: int | None = None
 
     @property
     def value(self) -> str | None:
         return self.values[0]
-
-    @property
-    def portal_percent(self) -> float:
-        return 100 * self.portal_events / self.events if self.events else 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """The events of a window. `sessions`: distinct sessions; `unidentified`: events without a session."""
-
-    events: int
-    sessions: int
-    unidentified: int
-    portal_events: int
 
     @property
     def samples_per_session(self) -> float | None:
@@ -121,22 +104,17 @@ def hour_of(moment: datetime) -> datetime:
 
 def by_hour(
     groups: Iterable[EventGroup], failures: Iterable[datetime] | None, *, since: datetime, until: datetime
-) -> tuple[HourFigures, ...]:
+) -> dict[datetime, Figures]:
     """Return every hour, also without samples. `failures`: start times of failed run entities; None: unknown."""
     sampled: defaultdict[datetime, list[EventGroup]] = defaultdict(list)
     for group in groups:
         sampled[group.hour].append(group)
     failed = None if failures is None else Counter(hour_of(moment) for moment in failures)
     count = int((hour_of(until) - hour_of(since)) / HOUR) + 1
-    return tuple(
-        HourFigures(
-            hour=hour,
-            events=sum(group.events for group in sampled[hour]),
-            sessions=len({number for group in sampled[hour] for number in group.sessions}),
-            failures=None if failed is None else failed[hour],
-        )
-        for hour in (hour_of(since) + index * HOUR for index in range(max(0, count)))
-    )
+    return {
+        hour: totals(sampled[hour], failures=None if failed is None else failed[hour])
+        for hour in (hour_of(since) + index * HOUR for index in range(count))
+    }
 
 
 def combined(groups: Iterable[EventGroup], *, by_hour: bool = False) -> list[EventGroup]:
@@ -173,32 +151,22 @@ def figures(
     for group in groups:
         if wanted(group.values):
             found[tuple(group.values[column] or None for column in columns)].append(group)
-    result = (
-        Figures(
-            values=values,
-            events=sum(group.events for group in own),
-            sessions=len({number for group in own for number in group.sessions}),
-            first=min(group.first for group in own),
-            last=max(group.last for group in own),
-            portal_events=_portal_events(own),
-        )
-        for values, own in found.items()
-    )
+    result = (totals(own, values) for values, own in found.items())
     return tuple(sorted(result, key=lambda each: (-each.events, [(text or "").casefold() for text in each.values])))
 
 
-def totals(groups: Sequence[EventGroup]) -> Totals:
-    """Return the sums of a window. A session counts once, in however many hours it was sampled."""
-    return Totals(
+def totals(groups: Sequence[EventGroup], values: Values = (), *, failures: int | None = None) -> Figures:
+    """Return the sums of these events. A session counts once, in however many hours it was sampled."""
+    return Figures(
+        values=values,
         events=sum(group.events for group in groups),
         sessions=len({number for group in groups for number in group.sessions}),
         unidentified=sum(group.unidentified for group in groups),
-        portal_events=_portal_events(groups),
+        portal_events=sum(group.events for group in groups if is_portal(group.values)),
+        first=min((group.first for group in groups), default=None),
+        last=max((group.last for group in groups), default=None),
+        failures=failures,
     )
-
-
-def _portal_events(groups: Iterable[EventGroup]) -> int:
-    return sum(group.events for group in groups if is_portal(group.values))
 
 
 def is_portal(values: Values) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -85,12 +85,12 @@ def preflight(
         *(_table_indexes(table) for table in tables if table.missing_indexes is not None),
         *_traffic(dw, oltp),
         *_rights(rights),
-        _one_active(pipelines, pipelines_problem),
+        _check("pipelines.active", None, problem=pipelines_problem) if pipelines is None else active_check(pipelines),
         *(check for pipeline in pipelines or () for check in _pipeline(pipeline)),
         *(check for name in required for check in _required(name, pipelines, pipelines_problem)),
     ]
     ready = None if pipelines is None else [each.structure_ready for each in pipelines if each.control.is_active]
-    essential = [_ANSWERS[check.state] for check in portal if not check.code.endswith(".clock")]
+    essential = [ANSWERS[check.state] for check in portal if not check.code.endswith(".clock")]
     return Preflight(
         checked_at=checked_at,
         checks=tuple(checks),
@@ -101,7 +101,7 @@ def preflight(
 
 
 # The clock's warning is not essential, and no other essential check warns.
-_ANSWERS = {CheckState.PASSED: True, CheckState.WARNING: True, CheckState.FAILED: False, CheckState.UNKNOWN: None}
+ANSWERS = {CheckState.PASSED: True, CheckState.WARNING: True, CheckState.FAILED: False, CheckState.UNKNOWN: None}
 
 
 def collector_check(age_seconds: float | None, *, collecting: bool = True) -> Check:
@@ -223,9 +223,7 @@ def _rights(rights: Rights | Problem | None) -> list[Check]:
     return [*checks, _check("dw.sessions", rights.sees_sessions, values, worst=CheckState.WARNING)]
 
 
-def _one_active(pipelines: Sequence[PipelineReading] | None, problem: Problem | None) -> Check:
-    if pipelines is None:
-        return _check("pipelines.active", None, problem=problem)
+def active_check(pipelines: Collection[PipelineReading]) -> Check:
     active = sum(pipeline.control.is_active for pipeline in pipelines)
     return _check("pipelines.active", active > 0, {"active": active, "pipelines": len(pipelines)})
 

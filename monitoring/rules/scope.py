@@ -9,7 +9,6 @@ from monitoring.rules.alerts import preflight_verdicts, worst_first
 from monitoring.rules.enums import CheckState, ExecutionStatus, RunStatus
 from monitoring.rules.error_text import ErrorText, join
 from monitoring.rules.facts import (
-    Check,
     Execution,
     Overview,
     Pipeline,
@@ -21,9 +20,8 @@ from monitoring.rules.facts import (
     Verdict,
 )
 from monitoring.rules.masking import mask_connection, mask_login, mask_logins
-from monitoring.rules.preflight import all_of, any_of
+from monitoring.rules.preflight import ANSWERS, active_check, all_of, any_of
 
-ANSWERS = {CheckState.PASSED: True, CheckState.FAILED: False}
 COUNTED = "pipelines.active"
 
 
@@ -81,10 +79,13 @@ def within(
 
 def preflight_within(preflight: Preflight, pipelines: Collection[Pipeline], names: Collection[str]) -> Preflight:
     """Return the checks of the portal and of these pipelines, with the totals computed again."""
-    checks = tuple(_check(each, pipelines) for each in preflight.checks if _own(each.entity_name, names))
-    listed = next((each for each in checks if each.code == COUNTED), None)
-    known = listed is not None and listed.state is not CheckState.UNKNOWN
-    ready = [ANSWERS.get(each.state) for each in checks if each.code == "pipeline.ready"]
+    known = any(each.code == COUNTED and each.state is not CheckState.UNKNOWN for each in preflight.checks)
+    checks = tuple(
+        active_check(pipelines) if known and each.code == COUNTED else each
+        for each in preflight.checks
+        if _own(each.entity_name, names)
+    )
+    ready = [ANSWERS[each.state] for each in checks if each.code == "pipeline.ready"]
     return replace(
         preflight,
         checks=checks,
@@ -103,17 +104,6 @@ def _verdicts_within(verdicts: Iterable[Verdict], preflight: Preflight, names: C
     kept = [each for each in verdicts if _own(each.entity_name, names) and each.values.get("check") != COUNTED]
     counted = replace(preflight, checks=tuple(each for each in preflight.checks if each.code == COUNTED))
     return worst_first([*kept, *preflight_verdicts(counted, {})])
-
-
-def _check(check: Check, pipelines: Collection[Pipeline]) -> Check:
-    if check.code != COUNTED or check.state is CheckState.UNKNOWN:
-        return check
-    active = sum(each.control.is_active for each in pipelines)
-    return replace(
-        check,
-        state=CheckState.PASSED if active else CheckState.FAILED,
-        values={"active": active, "pipelines": len(pipelines)},
-    )
 
 
 def without_logins(snapshot: Snapshot) -> Snapshot:

@@ -130,8 +130,8 @@ def test_events_and_sessions_are_told_apart(client_as: Any, sampled: Any, events
 def test_a_session_counts_once_in_each_hour_and_once_in_the_window(events: Any, sampled: Any) -> None:
     found = audit.activity("6h")
     assert len(found.hours) == 6
-    assert [hour.events for hour in found.hours] == [0, 0, 0, 3, 3, 0]
-    assert [hour.sessions for hour in found.hours] == [0, 0, 0, 1, 2, 0]
+    assert [hour.events for hour in found.hours.values()] == [0, 0, 0, 3, 3, 0]
+    assert [hour.sessions for hour in found.hours.values()] == [0, 0, 0, 1, 2, 0]
     assert (found.totals.events, found.totals.sessions, found.totals.unidentified) == (6, 2, 1)
     logins = found.facets["login_name"]
     assert [(each.value, each.events, each.sessions) for each in logins] == [
@@ -155,12 +155,12 @@ def test_failures_on_the_same_axis(events: Any, sampled: Any) -> None:
         )  # fmt: skip
     found = audit.activity("6h")
     assert found.failures_known
-    assert [hour.failures for hour in found.hours] == [0, 0, 0, 0, 2, 0]
+    assert [hour.failures for hour in found.hours.values()] == [0, 0, 0, 0, 2, 0]
 
 
 def test_failures_that_are_not_known_are_not_zero(client_as: Any, sampled: Any, events: Any) -> None:
     CollectorState.objects.update(copied_to_run_id=None)
-    assert [hour.failures for hour in audit.activity("6h").hours] == [None] * 6
+    assert [hour.failures for hour in audit.activity("6h").hours.values()] == [None] * 6
     text = parts(client_as("auditor").get(PAGE))["connections-activity"].text
     assert "Failed executions of this window are unknown" in text
 
@@ -343,7 +343,7 @@ def test_the_login_time_is_utc_by_the_servers_offset(
 
 
 def test_huge_numbers(events: Any, sampled: Any, client_as: Any) -> None:
-    big = Figures(values=("x",), events=10**12, sessions=10**9, portal_events=0, first=NOW, last=NOW)
+    big = Figures(values=("x",), events=10**12, sessions=10**9, unidentified=0, portal_events=0, first=NOW, last=NOW)
     found = audit.activity("24h")
     with mock.patch.object(audit, "_read", lambda window: replace(found, facets={"login_name": (big,)}, stamp="x")):
         cache.clear()

@@ -104,11 +104,11 @@ def test_hours_of_the_connection_audit(portal: Portal, audit: Any) -> None:
     for row in expected.executions(portal.server, "status = 'failed'"):
         failed[row["entity_started_at"].replace(minute=0, second=0, tzinfo=UTC)] += 1
     assert len(audit.hours) == 48
-    for hour in audit.hours:
-        assert (hour.events, hour.sessions) == wanted.get(hour.hour, (0, 0)), hour.hour
-        assert hour.failures == failed[hour.hour], hour.hour
+    for hour, figures in audit.hours.items():
+        assert (figures.events, figures.sessions) == wanted.get(hour, (0, 0)), hour
+        assert figures.failures == failed[hour], hour
     assert len(wanted) > 10
-    assert sum(hour.failures for hour in audit.hours) >= 3
+    assert sum(hour.failures for hour in audit.hours.values()) >= 3
 
 
 def test_logins_and_totals_of_the_connection_audit(portal: Portal, audit: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitoring.rules import audit as auditor
-from monitoring.rules.audit import Answer, History, hour_of_week, week_hours
+from monitoring.rules.audit import Answer, hour_of_week, week_hours
 from monitoring.rules.login_events import (
     ADDRESS,
     AUTHENTICATION,
@@ -24,7 +24,6 @@ from monitoring.rules.login_events import (
 SINCE = datetime(2026, 3, 10, 12, tzinfo=UTC)
 """A Tuesday."""
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-NOTHING = History(known={}, hours={})
 
 
 def values(
@@ -57,12 +56,15 @@ def hour(
     ]
 
 
-def known(*who: Values, reaches: datetime | None = SINCE - 31 * DAY, **hours: Any) -> History:
-    return History(
-        known={column: {auditor.folded(each[column]) for each in who} for column in auditor.REMEMBERED},
-        hours=hours,
-        reaches_back=reaches,
-    )
+REACHES = SINCE - 31 * DAY
+
+
+def known(*who: Values, reaches: datetime | None = REACHES) -> tuple[dict[int, set[str]], datetime | None]:
+    return {column: {auditor.folded(each[column]) for each in who} for column in auditor.REMEMBERED}, reaches
+
+
+def usually(reaches: datetime | None = REACHES, **hours: Any) -> tuple[dict[str, Any], datetime | None]:
+    return hours, reaches
 
 
 def found(answer: Answer) -> list[dict[int, str | None]]:
@@ -72,7 +74,7 @@ def found(answer: Answer) -> list[dict[int, str | None]]:
 def test_each_column_is_asked_on_its_own() -> None:
     before = known(values())
     news = values(host="NB-2", address="10.0.0.8", auth="NTLM", encrypted=None)
-    answer = auditor.new_identities(hour(values(), news), SINCE, before)
+    answer = auditor.new_identities(hour(values(), news), SINCE, *before)
     assert found(answer) == [{HOST: "NB-2"}, {ADDRESS: "10.0.0.8"}, {AUTHENTICATION: "NTLM"}, {ENCRYPTION: None}]
     assert not answer.unknown
     assert all(each.certain for each in answer.found)
@@ -83,7 +85,7 @@ def test_each_column_is_asked_on_its_own() -> None:
 
 def test_case_and_no_value_are_compared_as_the_server_does() -> None:
     before = known(values(login="Ana", host=None))
-    assert auditor.new_identities(hour(values(login="ANA", host="")), SINCE, before).found == ()
+    assert auditor.new_identities(hour(values(login="ANA", host="")), SINCE, *before).found == ()
 
 
 @pytest.mark.parametrize(
@@ -91,15 +93,15 @@ def test_case_and_no_value_are_compared_as_the_server_does() -> None:
     [(SINCE - 30 * DAY, True), (SINCE - 30 * DAY + timedelta(seconds=1), False), (None, False)],
 )
 def test_a_history_that_does_not_reach_back_makes_nothing_new(reaches: datetime | None, certain: bool) -> None:
-    answer = auditor.new_identities(hour(values()), SINCE, known(reaches=reaches))
+    answer = auditor.new_identities(hour(values()), SINCE, *known(reaches=reaches))
     assert len(answer.found) == 6
     assert {each.certain for each in answer.found} == {certain}
     assert answer.unknown is not certain
 
 
 def test_nothing_new_is_only_said_where_the_history_reaches() -> None:
-    assert not auditor.new_identities(hour(values()), SINCE, known(values())).unknown
-    assert auditor.new_identities(hour(values()), SINCE, known(values(), reaches=SINCE - DAY)).unknown
+    assert not auditor.new_identities(hour(values()), SINCE, *known(values())).unknown
+    assert auditor.new_identities(hour(values()), SINCE, *known(values(), reaches=SINCE - DAY)).unknown
 
 
 @pytest.mark.parametrize(
@@ -154,21 +156,21 @@ def test_the_week_begins_on_monday() -> None:
     ],
 )
 def test_outside_its_usual_hours(usual: set[int], named: bool) -> None:
-    answer = auditor.unusual_hours(hour(values()), SINCE, known(ana=(usual, 14)))
+    answer = auditor.unusual_hours(hour(values()), SINCE, *usually(ana=(usual, 14)))
     assert found(answer) == ([{LOGIN: "ana"}] if named else [])
     assert (answer.unknown, answer.left_out) == (False, 0)
 
 
 def test_the_week_goes_round() -> None:
     monday = datetime(2026, 3, 9, 0, tzinfo=UTC)
-    assert auditor.unusual_hours(hour(values(), start=monday), SINCE, known(ana=({167}, 20))).found == ()
+    assert auditor.unusual_hours(hour(values(), start=monday), SINCE, *usually(ana=({167}, 20))).found == ()
 
 
 def test_an_unusual_hour_has_its_first_one_and_the_sums_of_all() -> None:
     hours = [
         each for step in range(4) for each in hour(values(), start=SINCE + step * HOUR, sessions={step + 1: SINCE})
     ]
-    (evidence,) = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
+    (evidence,) = auditor.unusual_hours(hours, SINCE, *usually(ana=({36}, 21))).found
     # 36 is usual, so is 37; 38 and 39 are not.
     assert (evidence.hour, evidence.until) == (SINCE + 2 * HOUR, SINCE + 4 * HOUR)
     assert (evidence.events, evidence.sessions, evidence.day_count) == (4, 2, 21)
@@ -176,7 +178,7 @@ def test_an_unusual_hour_has_its_first_one_and_the_sums_of_all() -> None:
 
 def test_unusual_hours_with_others_between_are_findings_of_their_own() -> None:
     hours = [each for step in (7, 2, 3) for each in hour(values(), start=SINCE + step * HOUR)]
-    found = auditor.unusual_hours(hours, SINCE, known(ana=({36}, 21))).found
+    found = auditor.unusual_hours(hours, SINCE, *usually(ana=({36}, 21))).found
     assert [(each.hour, each.until, each.events) for each in found] == [
         (SINCE + 2 * HOUR, SINCE + 4 * HOUR, 4),
         (SINCE + 7 * HOUR, SINCE + 8 * HOUR, 2),
@@ -186,19 +188,19 @@ def test_unusual_hours_with_others_between_are_findings_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("history", "left_out"),
     [
-        (known(ana=({1}, 13)), 1),
-        (known(), 1),
-        (known(ana=({1}, 20), reaches=SINCE - 14 * DAY + HOUR), 1),
-        (NOTHING, 1),
+        (usually(ana=({1}, 13)), 1),
+        (usually(), 1),
+        (usually(ana=({1}, 20), reaches=SINCE - 14 * DAY + HOUR), 1),
+        (usually(None), 1),
     ],
 )
-def test_too_little_history_is_no_usual_hour(history: History, left_out: int) -> None:
-    answer = auditor.unusual_hours([*hour(values()), *hour(values(), start=SINCE + HOUR)], SINCE, history)
+def test_too_little_history_is_no_usual_hour(history: tuple[dict[str, Any], datetime | None], left_out: int) -> None:
+    answer = auditor.unusual_hours([*hour(values()), *hour(values(), start=SINCE + HOUR)], SINCE, *history)
     assert (answer.found, answer.unknown, answer.left_out) == ((), True, left_out)
 
 
 def test_a_session_without_a_login_has_no_hours() -> None:
-    answer = auditor.unusual_hours(hour(values(login=None)), SINCE, NOTHING)
+    answer = auditor.unusual_hours(hour(values(login=None)), SINCE, *usually(None))
     assert (answer.found, answer.unknown, answer.left_out) == ((), False, 0)
 
 
