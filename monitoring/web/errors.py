@@ -21,7 +21,6 @@ class ErrorPage:
     title: str | Promise
     explanation: str | Promise
     remedy: str | Promise
-    tone: str = "warning"
 
 
 BAD_REQUEST = ErrorPage(
@@ -83,30 +82,25 @@ FAILED = ErrorPage(
     _("Portal error"),
     _("This is a fault of the portal, not of the pipelines: the ETL is not affected."),
     _("Try again in a moment. The reason is in the portal's log, with the time of this page."),
-    "failed",
 )
 DATABASE_DOWN = ErrorPage(
     503,
     _("The portal's own database does not answer"),
     _("Accounts, figures and history are stored there, so no page can be shown. The ETL itself is not affected."),
     _("Try again in a moment. If it persists, an administrator should check DATABASE_URL and the portal's log."),
-    "failed",
 )
 WAREHOUSE_DOWN = ErrorPage(
     503,
     _("The warehouse does not answer"),
     _("The requested data is read directly from SQL Server, which did not answer. The portal itself works."),
     _("The pre-flight on the summary shows what is wrong and what to do; the figures there are the last ones read."),
-    "failed",
 )
 UNREAD = ErrorPage(
     503,
     _("The requested data could not be read from the warehouse"),
     _("The warehouse did not return a usable answer. The portal itself works."),
     _("The pre-flight on the summary shows what is wrong and what to do."),
-    "failed",
 )
-PAGES = [page for page in tuple(globals().values()) if isinstance(page, ErrorPage)]
 
 
 def answer(request: HttpRequest, page: ErrorPage) -> HttpResponse:

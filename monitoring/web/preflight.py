@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -153,19 +153,17 @@ _REQUIRED: dict[str, str | Promise] = {
 }
 
 
-def with_checks(snapshot: Snapshot, *more: Check) -> Preflight:
-    """Return the newest pre-flight with the checks that a tick cannot make itself, such as its own age."""
-    codes = {check.code for check in more}
-    kept = tuple(check for check in snapshot.preflight.checks if check.code not in codes)
-    return replace(snapshot.preflight, checks=(*kept, *more))
+def with_check(snapshot: Snapshot, more: Check) -> Preflight:
+    """Return the newest pre-flight with a check that a tick cannot make: of its own age."""
+    kept = (check for check in snapshot.preflight.checks if check.code != more.code)
+    return replace(snapshot.preflight, checks=(*kept, more))
 
 
-def new_failures(failed: Iterable[Check]) -> list[Check]:
-    failed = tuple(failed)
+def new_failures(failed: Sequence[Check]) -> list[Check]:
     return [check for check in failed if not _follows(check, failed)]
 
 
-def _follows(check: Check, failed: tuple[Check, ...]) -> bool:
+def _follows(check: Check, failed: Sequence[Check]) -> bool:
     """Whether it follows from another failed check: a database that is down, a missing table, a pipeline not listed."""
     if check.code.endswith(".connection"):
         return False
@@ -194,7 +192,7 @@ class PreflightBlock(Block):
         if current.snapshot is None:
             return {"preflight": None}
         age = current.age.total_seconds() if current.age is not None else None
-        preflight = with_checks(current.snapshot, collector_check(age, collecting=current.collecting))
+        preflight = with_check(current.snapshot, collector_check(age, collecting=current.collecting))
         failed = preflight.failed
         shown = new_failures(failed)[:FAILED_SHOWN]
         required: dict[str, list[dict[str, Any]]] = {}

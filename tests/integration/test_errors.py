@@ -128,12 +128,17 @@ def test_in_the_readers_language(faults: Client, name: str) -> None:
     assert response["Content-Language"] == "pt-br"
 
 
-@pytest.mark.parametrize("page", errors.PAGES, ids=lambda page: str(page.title))
+PAGES = [page for page in vars(errors).values() if isinstance(page, errors.ErrorPage)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.title))
 def test_a_page_needs_neither_session_nor_user(page: errors.ErrorPage) -> None:
     """A bare request: no middleware ran. Nothing here may be looked up."""
     response = errors.answer(RequestFactory().get("/x", headers={"Accept-Language": "en"}), page)
     assert response.status_code == page.status
-    assert str(page.status) in response.content.decode()
+    html = response.content.decode()
+    assert str(page.status) in html
+    assert f'class="error tone-{"failed" if page.status >= 500 else "warning"}"' in html
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.test import Client
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Check
 from monitoring.rules.preflight import ObjectReading, collector_check, preflight
-from monitoring.web.preflight import new_failures, with_checks
+from monitoring.web.preflight import new_failures, with_check
 from tests import factories
 from tests.support import htmx
 from tests.support.htmx import Node
@@ -111,7 +111,7 @@ def test_not_ready_is_not_told_twice() -> None:
     assert "pipeline.ready" not in codes
     assert "pipeline.ready" in [check.code for check in failed]
     alone = Check(code="pipeline.ready", state=CheckState.FAILED, entity_name="other")
-    assert alone in new_failures(with_checks(_snapshot(factories.missing_pipeline()), alone).failed)
+    assert alone in new_failures(with_check(_snapshot(factories.missing_pipeline()), alone).failed)
 
 
 def test_what_a_dead_database_keeps_from_being_found_out_is_not_told_again() -> None:
@@ -143,7 +143,7 @@ def test_a_required_pipeline_that_is_not_listed_is_told_once() -> None:
 def test_the_collectors_age_takes_the_place_of_an_older_one() -> None:
     checks = preflight(**factories.preflight_facts(None))
     checks = replace(checks, checks=(*checks.checks, collector_check(5)))
-    shown = with_checks(factories.snapshot(preflight=checks), collector_check(500))
+    shown = with_check(factories.snapshot(preflight=checks), collector_check(500))
     found = [check for check in shown.checks if check.code == "collector.age"]
     assert [check.state for check in found] == [CheckState.FAILED]
 
