@@ -14,14 +14,8 @@ from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.signals import password_changed, password_reset, password_set
 from allauth.core import context
+from allauth.mfa import signals as factors
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import (
-    authentication_failed,
-    authenticator_added,
-    authenticator_removed,
-    authenticator_reset,
-    authenticator_used,
-)
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth.mixins import PermissionRequiredMixin
 from django.contrib.auth.models import Group, User
@@ -137,11 +131,11 @@ def connect() -> None:
         (password_changed, _recorder(TrailAction.PASSWORD_CHANGED)),
         (password_set, _recorder(TrailAction.PASSWORD_CHANGED)),
         (password_reset, _recorder(TrailAction.PASSWORD_CHANGED)),
-        (authenticator_added, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
-        (authenticator_reset, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
-        (authenticator_removed, _factor_removed),
-        (authenticator_used, _recorder(TrailAction.SECOND_FACTOR_USED)),
-        (authentication_failed, _recorder(TrailAction.SECOND_FACTOR_FAILED, TrailOutcome.REFUSED)),
+        (factors.authenticator_added, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
+        (factors.authenticator_reset, _recorder(TrailAction.SECOND_FACTOR_ADDED)),
+        (factors.authenticator_removed, _factor_removed),
+        (factors.authenticator_used, _recorder(TrailAction.SECOND_FACTOR_USED)),
+        (factors.authentication_failed, _recorder(TrailAction.SECOND_FACTOR_FAILED, TrailOutcome.REFUSED)),
     ):
         signal.connect(receiver, weak=False, dispatch_uid="trail")
     post_save.connect(_edited, sender=LogEntry, dispatch_uid="trail")

@@ -17,16 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext, pgettext
 
-from monitoring.rules.enums import (
-    CheckState,
-    ExecutionStatus,
-    FailureState,
-    PipelineStatus,
-    ProblemCode,
-    RunStatus,
-    Severity,
-    WatermarkState,
-)
+from monitoring.rules import enums
+from monitoring.rules.enums import PipelineStatus, ProblemCode
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Count, Problem
 from monitoring.web import formats
@@ -64,7 +56,10 @@ class Sign(NamedTuple):
     word: str | Promise
 
 
-SIGNED = (PipelineStatus, RunStatus, ExecutionStatus, Severity, CheckState, FailureState, WatermarkState)
+SIGNED = (
+    *(enums.PipelineStatus, enums.RunStatus, enums.ExecutionStatus, enums.Severity, enums.CheckState),
+    *(enums.FailureState, enums.WatermarkState),
+)
 
 _OK, _UNKNOWN = ("ok", "check"), ("unknown", "question")
 # Tone and icon by value: members of different enums with the same value have the same sign.

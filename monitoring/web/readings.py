@@ -72,15 +72,13 @@ class Reading(Generic[T]):
         return self.value is not None and self.problem is not None
 
     @property
-    def rank(self) -> float | str:
-        """What the value is sorted by. Raises ValueError where there is no value."""
-        if self.value is None:
-            raise ValueError("a reading without a value has no rank")
+    def rank(self) -> float | str | None:
+        """What the value is sorted by."""
         if isinstance(self.value, Count):
             return self.value.value
         if isinstance(self.value, datetime):
             return self.value.timestamp()
-        return self.value if isinstance(self.value, (int, float)) else str(self.value)
+        return self.value if self.value is None or isinstance(self.value, int | float) else str(self.value)
 
 
 def reading(

@@ -85,7 +85,7 @@ class ReadingColumn(Column):
         self.kind = kind
 
     def rank_of(self, value: Reading[Any]) -> Any:
-        return value.rank if value.known else None
+        return value.rank
 
     def render(self, value: Reading[Any]) -> SafeString:
         return readings.draw(value, self.kind)
