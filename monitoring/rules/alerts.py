@@ -329,22 +329,16 @@ def structure(pipeline: Pipeline) -> Verdict | None:
 
 def unusual_volume(pipeline: Pipeline, history: History, executions: tuple[Execution, ...]) -> Verdict | None:
     """Warning when the newest success extracted unusually many or few rows. Values as _compare, in rows."""
-    newest = _newest_success(executions)
-    value, floor = (float(newest.extracted) if newest else None), pipeline.thresholds.volume_floor_rows
+    newest, floor = next(iter(finished(executions)), None), pipeline.thresholds.volume_floor_rows
+    value = newest.extracted if newest else None
     return _compare(pipeline, Rule.UNUSUAL_VOLUME, newest, value, past=history.volumes, floor=floor)
 
 
 def unusual_duration(pipeline: Pipeline, history: History, executions: tuple[Execution, ...]) -> Verdict | None:
     """Warning when the newest success took unusually long or short. Values as _compare, in seconds."""
-    newest = _newest_success(executions)
-    value, floor = (newest.seconds if newest else None), pipeline.thresholds.duration_floor_seconds
+    newest, floor = next(iter(finished(executions)), None), pipeline.thresholds.duration_floor_seconds
+    value = newest.seconds if newest else None
     return _compare(pipeline, Rule.UNUSUAL_DURATION, newest, value, past=history.durations, floor=floor)
-
-
-def _newest_success(executions: tuple[Execution, ...]) -> Execution | None:
-    """Return the newest finished execution if it succeeded. An older success was judged before."""
-    ended = finished(executions)
-    return ended[0] if ended and ended[0].status is ExecutionStatus.SUCCESS else None
 
 
 def _compare(
@@ -358,10 +352,13 @@ def _compare(
 ) -> Verdict | None:
     """Compare with median -+ max(deviations x 1.4826 x MAD, floor). Values: `value`, `median`, `low`, `high`, `run_id`.
 
-    Without the floor a pipeline that always does the same would alert at the first second more.
+    Without the floor a pipeline that always does the same would alert at the first second more. A newest execution
+    that failed is not compared: the success before it was.
     """
+    if newest is None or newest.status is not ExecutionStatus.SUCCESS or value is None:
+        return None
     known = usable(past)[:HISTORY_SUCCESSES]
-    if newest is None or value is None or not known or len(known) < pipeline.thresholds.deviation_history:
+    if not known or len(known) < pipeline.thresholds.deviation_history:
         return None
     middle = median(known)
     deviation = MAD_TO_SIGMA * median(abs(each - middle) for each in known)
@@ -373,7 +370,7 @@ def _compare(
         pipeline,
         rule,
         Severity.WARNING,
-        {"value": value, "median": middle, "low": max(0.0, low), "high": high, "run_id": newest.run_id},
+        {"value": float(value), "median": middle, "low": max(0.0, low), "high": high, "run_id": newest.run_id},
         since=newest.ended_at,
         evidence=_evidence_of(newest),
     )

@@ -128,10 +128,6 @@ class Execution:
         return self.status is ExecutionStatus.RUNNING
 
     @property
-    def finished(self) -> bool:
-        return self.finished_at is not None and self.status in (ExecutionStatus.SUCCESS, ExecutionStatus.FAILED)
-
-    @property
     def ended_at(self) -> datetime:
         """The finish, or the start where the runner wrote no finish."""
         return self.finished_at or self.started_at

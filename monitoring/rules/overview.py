@@ -107,7 +107,11 @@ def overview(
         mean_throughput_24h=fmean(speeds) if speeds else None,
         by_status=() if pipelines is None else tuple((status, statuses[status]) for status in PipelineStatus),
         sla_percent=100 * healthy / len(active) if active else None,
-        unread=tuple(pipeline.name for pipeline in known if _unread(pipeline)),
+        unread=tuple(
+            each.name
+            for each in known
+            if None in (each.source.total, each.target.total, each.source.eligible, each.source.cooling)
+        ),
     )
 
 
@@ -131,11 +135,6 @@ def _total(counts: Iterable[Count | None]) -> Count | None:
     """Sum what is known, at least that many when one was capped; None when nothing is known."""
     known = [count for count in counts if count is not None]
     return Count(sum(each.value for each in known), any(each.capped for each in known)) if known else None
-
-
-def _unread(pipeline: Pipeline) -> bool:
-    source, target = pipeline.source, pipeline.target
-    return source.total is None or target.total is None or source.eligible is None or source.cooling is None
 
 
 WORST_NAMED = 2

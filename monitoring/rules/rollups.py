@@ -20,7 +20,6 @@ WORST_FIRST = (
     PipelineStatus.RUNNING,
     PipelineStatus.OK,
 )
-_RANKS = {status.value: place for place, status in enumerate(WORST_FIRST)}
 FIGURES = ("eligible", "cooling", "latency_seconds", "served_lag_seconds", "coverage_percent")
 PARTS = ("known", "min", "avg", "max")
 """What is kept of each figure, as its columns end; the figures of samples also have "last"."""
@@ -121,8 +120,8 @@ class Rolled:
 
 def worst_of(statuses: Iterable[str]) -> str:
     """Return the worst of these statuses; a status of another release counts as unknown. "" of none."""
-    known = [each if each in _RANKS else PipelineStatus.UNKNOWN.value for each in statuses if each]
-    return min(known, key=_RANKS.__getitem__, default="")
+    known = [each if each in WORST_FIRST else PipelineStatus.UNKNOWN.value for each in statuses if each]
+    return min(known, key=WORST_FIRST.index, default="")
 
 
 class HourOf:

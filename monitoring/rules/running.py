@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 
-from monitoring.rules.enums import FINISHED, RUN_FINISHED, Rule, RunStatus, Severity
+from monitoring.rules.enums import FINISHED, RUN_FINISHED, Rule, RunStatus
 from monitoring.rules.facts import Execution, Pipeline, Run, Snapshot
-
-ENOUGH = 5
-"""METRICS: percentiles and medians of history need this many executions."""
+from monitoring.rules.figures import percentile, usable
 
 CUT_AT = 500
 """`entities_requested` is a VARCHAR(500): a list this long may have been cut."""
@@ -24,12 +21,8 @@ class RunningExecution:
     execution: Execution
     usual: tuple[float, float, float] | None
     rows: Progress | None
-    severity: Severity
+    late: bool
     orphan: bool
-
-    @property
-    def late(self) -> bool:
-        return self.severity is not Severity.OK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +51,14 @@ def _running(snapshot: Snapshot, run: Run) -> RunningRun:
     done = sum(execution.status in FINISHED for execution in run.executions)
     total = max(len(set(run.requested)), len(run.executions))
     # The newest successful runs over the same pipelines.
-    seconds = [
-        (other.finished_at - other.started_at).total_seconds()
+    seconds = usable(
+        other.seconds
         for other in snapshot.recent_runs
-        if other.status is RunStatus.SUCCESS
-        and other.finished_at is not None
-        and other.entities_requested == run.entities_requested
-    ]
+        if other.status is RunStatus.SUCCESS and other.entities_requested == run.entities_requested
+    )
     return RunningRun(
         run=run,
-        usual_seconds=median(seconds) if len(seconds) >= ENOUGH else None,
+        usual_seconds=percentile(seconds, 50),
         pipelines=(done, total) if total and len(run.entities_requested) < CUT_AT else None,
         executions=executions,
         orphan=orphan,
@@ -75,7 +66,7 @@ def _running(snapshot: Snapshot, run: Run) -> RunningRun:
 
 
 def _execution(pipeline: Pipeline | None, execution: Execution) -> RunningExecution:
-    severity, orphan = _stuck(pipeline, execution)
+    late, orphan = _stuck(pipeline, execution)
     # The runner writes its counts at the end only (CONTRACT, rule 1), so 0 of a running execution is not a figure. The
     # watermark moves at the end too, so the sampled backlog is still that of this execution.
     done, eligible = execution.upserted, pipeline.source.eligible if pipeline else None
@@ -83,18 +74,18 @@ def _execution(pipeline: Pipeline | None, execution: Execution) -> RunningExecut
         execution=execution,
         usual=pipeline.figures.usual_duration if pipeline else None,
         rows=(done, eligible.value) if eligible and not eligible.capped and eligible.value >= done > 0 else None,
-        severity=severity,
+        late=late,
         orphan=orphan,
     )
 
 
-def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[Severity, bool]:
-    """Return the severity of "stuck run", and whether the execution is an orphan: a later one has finished."""
+def _stuck(pipeline: Pipeline | None, execution: Execution) -> tuple[bool, bool]:
+    """Return whether the rule "stuck run" found it, and whether it is an orphan: a later execution has finished."""
     if pipeline is None:
-        return Severity.OK, False
+        return False, False
     for verdict in pipeline.verdicts:
         if verdict.rule == Rule.STUCK_RUN and verdict.values.get("run_id") == execution.run_id:
-            return verdict.severity, verdict.values.get("orphan") is not None
+            return True, verdict.values.get("orphan") is not None
     newest = pipeline.newest
     later = newest is not None and newest.run_id > execution.run_id and newest.status in FINISHED
-    return (Severity.CRITICAL, True) if later else (Severity.OK, False)
+    return later, later

@@ -22,10 +22,8 @@ _OF_LAST_STATUS = {
     RunStatus.FAILED: PipelineStatus.FAILED,
     RunStatus.PARTIAL: PipelineStatus.FAILED,
     RunStatus.SUCCESS: PipelineStatus.OK,
-    # Only a runner that was killed leaves `running` here; the contract does not have it.
-    RunStatus.RUNNING: PipelineStatus.UNKNOWN,
-    RunStatus.UNKNOWN: PipelineStatus.UNKNOWN,
 }
+"""The contract has no other; only a runner that was killed leaves `running` there."""
 
 
 def pipeline_status(reading: PipelineReading, newest: Execution | None, *, newest_read: bool = True) -> PipelineStatus:
@@ -45,7 +43,8 @@ def pipeline_status(reading: PipelineReading, newest: Execution | None, *, newes
     if not newest_read:
         return PipelineStatus.UNKNOWN
     last_status = (reading.control.last_status or "").strip()
-    return _OF_LAST_STATUS[RunStatus.parse(last_status)] if last_status else PipelineStatus.NEVER_RUN
+    known = _OF_LAST_STATUS.get(RunStatus.parse(last_status), PipelineStatus.UNKNOWN)
+    return known if last_status else PipelineStatus.NEVER_RUN
 
 
 WINDOW_RUNS = 10

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.enums import PipelineStatus, ProblemCode
+from monitoring.rules.enums import FINISHED, PipelineStatus, ProblemCode
 from monitoring.rules.error_text import ErrorText
 from monitoring.rules.facts import Count, Execution, Pipeline, Problem, Snapshot, SourceReading, TargetReading
 from monitoring.web import parts
@@ -106,7 +106,7 @@ def rows_of(execution: Execution | None, rows: int) -> Reading[int]:
     """Return a row count of an execution. The runner writes it at the end (CONTRACT, rule 1): 0 before is no figure."""
     if execution is None:
         return Reading(None, Missing.NEVER_RUN)
-    if not execution.finished and rows == 0:
+    if rows == 0 and (execution.finished_at is None or execution.status not in FINISHED):
         return Reading(None, Missing.STILL_RUNNING if execution.running else Missing.NOT_FINISHED)
     return Reading(rows)
 

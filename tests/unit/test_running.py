@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.rules.enums import ExecutionStatus, RunStatus, Severity
+from monitoring.rules.enums import ExecutionStatus, RunStatus
 from monitoring.rules.facts import Count
 from monitoring.rules.running import RunningRun, running_now
 from tests import factories
@@ -91,7 +91,7 @@ def test_what_the_stuck_rule_calls_an_orphan_is_one() -> None:
     shown = _only(pipeline, runs=(_open(90, executions=(stuck,)),))
     assert shown.orphan
     assert shown.executions[0].orphan
-    assert shown.executions[0].severity is Severity.CRITICAL
+    assert shown.executions[0].late
 
 
 def test_long_but_with_a_runner_is_late_not_left_behind() -> None:
