@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import get_language, gettext, ngettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from monitoring.rules.audit import Evidence, Factor
+from monitoring.rules.audit import Evidence
 from monitoring.rules.enums import AuditQuestion, ProblemCode
 from monitoring.rules.facts import Problem
 from monitoring.rules.login_events import FACETS, Figures
@@ -31,17 +31,13 @@ COLUMNS: Mapping[str, Any] = {
 
 
 def evidence_text(evidence: Evidence) -> str:
-    found = [_pair(column, value) for column, value in evidence.values.items()]
+    found = [pair_text(column, value) for column, value in evidence.values.items()]
     if evidence.session_id is not None:
         found.append(gettext("%(column)s: %(value)s") % {"column": gettext("Session"), "value": evidence.session_id})
     return ", ".join(found)
 
 
-def factor_text(factor: Factor) -> str:
-    return _pair(factor.column, factor.value)
-
-
-def _pair(column: int, value: str | None) -> str:
+def pair_text(column: int, value: str | None) -> str:
     return gettext("%(column)s: %(value)s") % {
         "column": COLUMNS[FACETS[column]],
         "value": value or pgettext("login event", "(none)"),
@@ -76,7 +72,7 @@ def _new(evidence: Evidence, remembered_since: datetime | None) -> str:
     return text % {"when": moment(remembered_since)}
 
 
-_READING = {
+READING = {
     ProblemCode.OBJECT_MISSING: (
         _("audit.connection_login_events does not exist in this database."),
         _("Ask for it to be created (sql/sqlserver/30_dw_audit.sql); the ETL goes on without it."),
@@ -86,7 +82,7 @@ _READING = {
         _("Ask the DBA to grant SELECT on schema audit to the portal's login (sql/sqlserver/91_dw_access.sql)."),
     ),
 }
-_CAPTURING = {
+CAPTURING = {
     ProblemCode.OBJECT_MISSING: (
         _("audit.sp_capture_connection_snapshot does not exist in this database."),
         _("Ask for it to be created (sql/sqlserver/60_dw_procedures.sql)."),
@@ -108,15 +104,7 @@ _CAPTURING = {
 }
 
 
-def reading_problem(problem: Problem) -> ProblemWords:
-    return _words(problem, _READING)
-
-
-def capture_problem(problem: Problem) -> ProblemWords:
-    return _words(problem, _CAPTURING)
-
-
-def _words(problem: Problem, own: Mapping[ProblemCode, tuple[object, object]]) -> ProblemWords:
+def audit_problem(problem: Problem, own: Mapping[ProblemCode, tuple[object, object]] = READING) -> ProblemWords:
     if problem.code not in own:
         return problem_text(problem)
     what, to_do = own[problem.code]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -20,26 +19,10 @@ from django.utils.translation import gettext_lazy as _
 from etlportal.budget import budget
 from monitoring.access import CAPTURE, CONNECTIONS, may
 from monitoring.collector.snapshot import Current
-from monitoring.connections import queries
+from monitoring.connections import queries, tables
 from monitoring.connections.forms import EventsForm, WindowForm
 from monitoring.connections.queries import NONE, WINDOWS, Activity
-from monitoring.connections.tables import (
-    EventsTable,
-    ExtractionTable,
-    FacetTable,
-    FactorsTable,
-    FindingsTable,
-    LinkedTable,
-    WindowRunsTable,
-)
-from monitoring.connections.texts import (
-    COLUMNS,
-    capture_problem,
-    hours_chart,
-    hours_sentence,
-    reading_problem,
-    utc_offset,
-)
+from monitoring.connections.texts import CAPTURING, COLUMNS, audit_problem, hours_chart, hours_sentence, utc_offset
 from monitoring.models import ConnectionLoginEvent
 from monitoring.rules import audit
 from monitoring.rules.audit import Answer, Evidence, Factor, Factors
@@ -51,12 +34,12 @@ from monitoring.warehouse.login_events import capture_snapshot
 from monitoring.warehouse.reader import ReadFailed
 from monitoring.web import export, keyset
 from monitoring.web.activity import note
-from monitoring.web.blocks import Block, Page
+from monitoring.web.blocks import Block, LiveView, Page
 from monitoring.web.cache import forget
 from monitoring.web.filters import TableForm, filters
 from monitoring.web.formats import number_text
 from monitoring.web.labels import label
-from monitoring.web.links import around_run, audit_url
+from monitoring.web.links import audit_url
 from monitoring.web.preflight import OPENING
 from monitoring.web.tables import PortalTable
 
@@ -78,11 +61,6 @@ class AuditQuery:
         self.window_form = WindowForm(request.GET)
         facet = request.GET.get("facet", "")
         self.facet = facet if facet in FACETS else FACETS[0]
-
-    @classmethod
-    def of(cls, request: HttpRequest) -> AuditQuery:
-        found: AuditQuery | None = request.__dict__.get("audit_query")
-        return found or request.__dict__.setdefault("audit_query", cls(request))
 
     @cached_property
     def activity(self) -> Activity:
@@ -107,20 +85,25 @@ class AuditQuery:
         return f"{reverse('monitoring:connections')}?{query}"
 
 
-class AuditBlock(Block):
+class AuditView(LiveView):
     permission_required = (CONNECTIONS,)
-    same_for_all = True
 
     @cached_property
     def query(self) -> AuditQuery:
-        return AuditQuery.of(self.request)
+        """Return the query of the request, which all blocks of a page share."""
+        found: AuditQuery | None = self.request.__dict__.get("audit_query")
+        return found or self.request.__dict__.setdefault("audit_query", AuditQuery(self.request))
 
     def version(self, state: Current) -> str:
         return f"{super().version(state)} {self.query.activity.stamp}"
 
 
+class AuditBlock(AuditView, Block):
+    same_for_all = True
+
+
 class AuditTable(AuditBlock):
-    table_class: ClassVar[type[LinkedTable]]
+    table_class: ClassVar[type[tables.LinkedTable]]
     prefix: ClassVar[str]
     caption: ClassVar[Any]
     order: ClassVar[str]
@@ -140,9 +123,10 @@ class AuditTable(AuditBlock):
     def form(self) -> TableForm:
         return TableForm(self.request.GET, prefix=self.prefix, sortable=self.table_class.sortable())
 
-    def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
-        order = self.form.values.get("sort") or self.order
-        return self.table_class(rows, url_of=self.url_of, prefix=f"{self.prefix}-", order_by=order, **options)
+    def table(self, rows: Iterable[Any]) -> tables.LinkedTable:
+        table = self.table_class(rows, prefix=f"{self.prefix}-", order_by=self.form.order or self.order)
+        table.url_of, table.remembered_since = self.url_of, self.query.activity.remembered_since
+        return table
 
     def export_table(self) -> PortalTable:
         return self.table(self.rows())
@@ -153,7 +137,7 @@ class AuditTable(AuditBlock):
         table.stop_at(self.shown)
         return self.table_context(table, total)
 
-    def table_context(self, table: LinkedTable, total: int) -> dict[str, Any]:
+    def table_context(self, table: tables.LinkedTable, total: int) -> dict[str, Any]:
         table.caption = str(self.caption) % {"column": str(COLUMNS[self.query.facet]).lower()}
         return {
             "activity": self.query.activity,
@@ -171,26 +155,23 @@ class ConnectionsActivity(AuditBlock):
     def context(self, current: Current) -> dict[str, Any]:
         found, form = self.query.activity, self.query.window_form
         own = ("from", "to", "window", "after", "before")
-        context = {
+        context: dict[str, Any] = {
             "activity": found,
-            "words": reading_problem(found.problem) if found.problem else None,
+            "words": audit_problem(found.problem) if found.problem else None,
             "form": form,
             "carried": [(key, value) for key, values in self.request.GET.lists() if key not in own for value in values],
             "windows": [(self.query.url(window=key), text, key == found.window) for key, text in WINDOW_LABELS],
         }
-        if found.totals is None:
-            return context
-        return {
-            **context,
-            "chart": hours_chart(found.hours, found.failures_known),
-            "sentence": hours_sentence(found.hours, found.totals.sessions, found.failures_known),
-        }
+        if found.totals is not None:
+            context["chart"] = hours_chart(found.hours, found.failures_known)
+            context["sentence"] = hours_sentence(found.hours, found.totals.sessions, found.failures_known)
+        return context
 
 
 class ConnectionsFindings(AuditTable):
     name = "connections-findings"
     template_name = "monitoring/connections/_findings.html"
-    table_class = FindingsTable
+    table_class = tables.FindingsTable
     prefix = "findings"
     caption = _("Findings")
     order = "question"
@@ -208,9 +189,6 @@ class ConnectionsFindings(AuditTable):
         if bounds is not None:
             since, until = max(since, bounds.since), min(until, bounds.until or until)
         return f"{audit_url(since, until, **narrowed)}#connections-events"
-
-    def table(self, rows: Iterable[Any], **options: Any) -> LinkedTable:
-        return super().table(rows, remembered_since=self.query.activity.remembered_since)
 
     def context(self, current: Current) -> dict[str, Any]:
         # At most SHOWN of each question, so that one with many findings does not hide the others.
@@ -240,7 +218,7 @@ def _state(answer: Answer) -> CheckState:
 class ConnectionsFacets(AuditTable):
     name = "connections-facets"
     template_name = "monitoring/connections/_facets.html"
-    table_class = FacetTable
+    table_class = tables.FacetTable
     prefix = "facet"
     caption = _("Events by %(column)s")
     order = "-events"
@@ -263,7 +241,7 @@ class ConnectionsFacets(AuditTable):
 class ConnectionsExtraction(AuditTable):
     name = "connections-extraction"
     template_name = "monitoring/connections/_extraction.html"
-    table_class = ExtractionTable
+    table_class = tables.ExtractionTable
     prefix = "extraction"
     caption = _("Sessions in the source database")
     order = "-events"
@@ -274,11 +252,9 @@ class ConnectionsExtraction(AuditTable):
     def url_of(self, row: Figures) -> str:
         names = (FACETS[column] for column in queries.EXTRACTION)
         narrowed = {name: value or NONE for name, value in zip(names, row.values, strict=True)}
-        databases = self.query.activity.facets.get("database_name", ())
-        own = (
-            each.value for each in databases if each.value and each.value.casefold() == settings.OLTP_NAME.casefold()
-        )
-        return f"{self.query.url(**narrowed, database_name=next(own, ''))}#connections-events"
+        databases = (each.value or "" for each in self.query.activity.facets.get("database_name", ()))
+        own = next((name for name in databases if name.casefold() == settings.OLTP_NAME.casefold()), "")
+        return f"{self.query.url(**narrowed, database_name=own)}#connections-events"
 
     def context(self, current: Current) -> dict[str, Any]:
         return {**super().context(current), "database": settings.OLTP_NAME}
@@ -287,7 +263,7 @@ class ConnectionsExtraction(AuditTable):
 class ConnectionsFactors(AuditTable):
     name = "connections-factors"
     template_name = "monitoring/connections/_factors.html"
-    table_class = FactorsTable
+    table_class = tables.FactorsTable
     prefix = "factors"
     caption = _("More frequent around failures")
     order = "-lift"
@@ -305,14 +281,14 @@ class ConnectionsFactors(AuditTable):
 
     def export_table(self) -> PortalTable:
         if isinstance(self.found, Problem):
-            raise export.Unreadable(reading_problem(self.found))
+            raise export.Unreadable(audit_problem(self.found))
         return super().export_table()
 
     def context(self, current: Current) -> dict[str, Any]:
         words = None
         if isinstance(self.found, Problem):
             self.keep_seconds = 0
-            words = reading_problem(self.found)
+            words = audit_problem(self.found)
         return {
             **super().context(current),
             "factors": self.found,
@@ -328,7 +304,7 @@ class ConnectionsRuns(AuditBlock):
 
     def context(self, current: Current) -> dict[str, Any]:
         runs, total = queries.window_runs(self.query.activity)
-        table = WindowRunsTable(runs, url_of=around_run)
+        table = tables.WindowRunsTable(runs)
         table.caption = gettext("Runs of this window")
         return {"activity": self.query.activity, "table": table, "more": total - len(runs)}
 
@@ -352,7 +328,7 @@ class ConnectionsEvents(AuditBlock):
         return {
             **filters(self.request, self.query.form, gettext("Filter the login events"), page_url),
             **listed,
-            "words": reading_problem(problem) if problem else None,
+            "words": audit_problem(problem) if problem else None,
             "table": table,
             "server_clock": utc_offset(table.offset) if table.offset else "",
             "exports": export.links(self.request, "monitoring:connections-events-export"),
@@ -361,15 +337,17 @@ class ConnectionsEvents(AuditBlock):
     def events(self) -> QuerySet[ConnectionLoginEvent]:
         return queries.matching(self.query.activity.bounds, self.query.form.narrowing)
 
-    def table(self, rows: Iterable[ConnectionLoginEvent]) -> EventsTable:
-        bounds = self.query.activity.bounds
-        return EventsTable(rows, offset=bounds.offset if bounds else timedelta(0))
+    def table(self, rows: Iterable[ConnectionLoginEvent]) -> tables.EventsTable:
+        table = tables.EventsTable(rows)
+        if self.query.activity.bounds is not None:
+            table.offset = self.query.activity.bounds.offset
+        return table
 
     def export_table(self) -> PortalTable:
         try:
             return self.table(self.events()[: export.ROWS_TO_READ])
         except Error as error:
-            raise export.Unreadable(reading_problem(problem_from(error, "dw"))) from error
+            raise export.Unreadable(audit_problem(problem_from(error, "dw"))) from error
 
 
 BLOCKS: tuple[type[AuditBlock], ...] = (
@@ -383,17 +361,13 @@ BLOCKS: tuple[type[AuditBlock], ...] = (
 )
 
 
-class ConnectionsPage(Page):
+class ConnectionsPage(AuditView, Page):
     name = "connections"
     template_name = "monitoring/connections.html"
-    permission_required = (CONNECTIONS,)
     blocks: ClassVar[tuple[type[Block], ...]] = (*OPENING, *BLOCKS)
 
     def context(self, current: Current) -> dict[str, Any]:
         return {"may_capture": may(self.request.user, CAPTURE)}
-
-    def version(self, state: Current) -> str:
-        return f"{super().version(state)} {AuditQuery.of(self.request).activity.stamp}"
 
 
 class AuditExport(export.TableExport):
@@ -408,7 +382,7 @@ class AuditExport(export.TableExport):
         self.sampled_at, self.file_name = current.sampled_at, block.file_name
         problem = block.query.activity.problem
         if problem is not None:
-            raise export.Unreadable(reading_problem(problem))
+            raise export.Unreadable(audit_problem(problem))
         return block.export_table()
 
 
@@ -447,7 +421,7 @@ class ConnectionsCapturePage(Page):
             cache.delete(CAPTURE_KEY)
             logger.warning("connection snapshot failed: %s", failure.problem.detail)
             note(request, TrailAction.CAPTURED, outcome=TrailOutcome.FAILED, problem=failure.problem.code.value)
-            words = capture_problem(failure.problem)
+            words = audit_problem(failure.problem, CAPTURING)
             messages.error(request, f"{words.what} {words.to_do}")
             return
         forget(*(f"connections:{window}" for window in WINDOWS))
