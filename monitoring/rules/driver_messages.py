@@ -187,7 +187,10 @@ _TRAILERS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One diagnostic. `server`: the server wrote it, so its number is one of sys.messages."""
+    """One diagnostic. `server`: the server wrote it, so its number is one of sys.messages.
+
+    `severity` is the text's own, else the documented one of a known number.
+    """
 
     words: str
     sqlstate: str = ""
@@ -213,14 +216,12 @@ def without_statement(text: str) -> str:
 
 def _numbered(body: str) -> tuple[int | None, str, int | None]:
     """Return number, SQLSTATE and severity of a text that carries them outside of ODBC's shape."""
-    found = _PRINTED.search(body) or next((hit for each in _NUMBER_SHAPES if (hit := each.search(body))), None)
-    library = _DB_LIBRARY.search(body)
-    if found is None and library is None:
-        return None, "", None
-    groups = found.groupdict() if found else {}
-    level = groups.get("level") or (library.group("level") if library else None)
-    number = groups.get("number") or (library.group("number") if library else None)
-    return int(number) if number else None, groups.get("state") or "", int(level) if level else None
+    printed = _PRINTED.search(body) or next((hit for each in _NUMBER_SHAPES if (hit := each.search(body))), None)
+    found: dict[str, str | None] = {}
+    for hit in (_DB_LIBRARY.search(body), printed):
+        found |= {name: text for name, text in hit.groupdict().items() if text} if hit else {}
+    number, level = found.get("number"), found.get("level")
+    return int(number) if number else None, found.get("state") or "", int(level) if level else None
 
 
 def _unwrapped(body: str) -> str:
@@ -238,19 +239,21 @@ def _part(piece: str, number: int | None, state: str, level: int | None) -> Part
     head = _ODBC_HEAD.match(piece)
     if head is None:
         words = _own_words(_PRINTED.sub("", piece, count=1))
-        return Part(words=words, native=number, sqlstate=state, severity=level, server=True)
+        severity = LEVELS.get(number or 0) if level is None else level
+        return Part(words=words, native=number, sqlstate=state, severity=severity, server=True)
     rest = piece[head.end() :]
     # Only the end is searched: a whole message of blanks must not cost a quadratic search.
     tail = _ODBC_TAIL.search(rest[-_TAIL_LENGTH:])
-    number_text = tail.group("number") if tail else None
+    number_text = tail["number"] if tail else None
+    native = int(number_text or 0) or None  # the driver writes 0 where the server sent no number
+    server = head.group().rstrip().endswith(_SERVER)
     return Part(
         words=_own_words(rest[: len(rest) - len(tail.group() if tail else "")]),
         sqlstate=head.group("state"),
-        # The driver writes 0 where the server sent no number.
-        native=int(number_text) if number_text and int(number_text) != 0 else None,
-        function=(tail.group("function") if tail else "") or "",
-        severity=level,
-        server=head.group().rstrip().endswith(_SERVER),
+        native=native,
+        function=(tail["function"] if tail else "") or "",
+        severity=LEVELS.get(native or 0) if level is None and server else level,
+        server=server,
     )
 
 

@@ -25,7 +25,6 @@ from monitoring.rules.driver_messages import (
     BY_NATIVE,
     BY_SQLSTATE,
     BY_WORDS,
-    LEVELS,
     NAMES,
     OPEN_ENDED,
     UNINFORMATIVE,
@@ -99,10 +98,10 @@ def parse(message: str | None) -> ErrorText:
             words=words,
             sqlstate=main.sqlstate,
             number=number,
-            severity=_severity(main),
+            severity=main.severity,
             exception_type=exception_type,
             cut=len(message or "") >= CUT_AT,
-            **_names(_number_for_names(main, error_class), main.words),
+            **_names(main, error_class),
         )
     )
 
@@ -154,17 +153,15 @@ def _with_fingerprint(error: ErrorText) -> ErrorText:
     return replace(error, fingerprint=blake2b(hashed, digest_size=LENGTH // 2).hexdigest())
 
 
-BY_CLASS_ALONE = frozenset(
-    {
-        ErrorClass.DEADLOCK,
-        ErrorClass.LOCK_TIMEOUT,
-        ErrorClass.TIMEOUT,
-        ErrorClass.NETWORK,
-        ErrorClass.LOGIN,
-        ErrorClass.SPACE,
-        ErrorClass.LOG_FULL,
-    }
-)
+BY_CLASS_ALONE = {
+    ErrorClass.DEADLOCK,
+    ErrorClass.LOCK_TIMEOUT,
+    ErrorClass.TIMEOUT,
+    ErrorClass.NETWORK,
+    ErrorClass.LOGIN,
+    ErrorClass.SPACE,
+    ErrorClass.LOG_FULL,
+}
 """Their words add only circumstances: which process, which lock, which socket call."""
 
 _VARYING = (
@@ -215,12 +212,6 @@ def _by_number(part: Part) -> ErrorClass | None:
     return BY_NATIVE.get(part.native) if part.server else BY_DRIVER.get(part.native)
 
 
-def _severity(part: Part) -> int | None:
-    if part.severity is not None:
-        return part.severity
-    return LEVELS.get(part.native) if part.server and part.native is not None else None
-
-
 def _error_class(part: Part, exception_type: str, words: str) -> ErrorClass:
     plain = _QUOTED.sub("''", words)
     if part.server and part.native == CONFLICT:
@@ -246,15 +237,11 @@ def _by_state(part: Part) -> ErrorClass | None:
     return BY_SQLSTATE.get(part.sqlstate) or BY_SQLSTATE.get(part.sqlstate[:2])
 
 
-def _number_for_names(part: Part, error_class: ErrorClass) -> int | None:
-    """Return the number whose order of names the message follows. A duplicate key is recognised without a number."""
-    if part.native is None and error_class is ErrorClass.UNIQUE:
-        return 2627 if re.search(r"\b(?:UNIQUE|PRIMARY) KEY\b", part.words) else 2601
-    return part.native if part.server else None
-
-
-def _names(native: int | None, words: str) -> dict[str, str]:
-    """Return the constraint, object, column and key that a message of this number quotes, in its order."""
+def _names(part: Part, error_class: ErrorClass) -> dict[str, str]:
+    """Return the constraint, object, column and key that the message quotes, in the order of its number."""
+    words, native = part.words, part.native if part.server else None
+    if part.native is None and error_class is ErrorClass.UNIQUE:  # a duplicate key is recognised without a number
+        native = 2627 if re.search(r"\b(?:UNIQUE|PRIMARY) KEY\b", words) else 2601
     if native is None or native not in NAMES:
         found = _NO_ROW.search(words) if native is None else None
         return {name: value.strip() for name, value in found.groupdict().items()} if found else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from monitoring.rules.enums import CheckState
 from monitoring.rules.facts import Problem
+from monitoring.rules.masking import without_accents
 
 EVIDENCE = 5
 
@@ -164,14 +164,12 @@ def judge_words(
 
 
 def malformed(word: str | None) -> bool:
-    return word is None or not word.strip() or word != word.strip()
+    return not word or word != word.strip()
 
 
 def folded(word: str) -> str:
     """Return a word without case and accents, and with blanks for `_` and `-`."""
-    plain = unicodedata.normalize("NFKD", word.strip().casefold())
-    letters = "".join(character for character in plain if not unicodedata.combining(character))
-    return " ".join(letters.replace("_", " ").replace("-", " ").split())
+    return " ".join(without_accents(word.casefold()).replace("_", " ").replace("-", " ").split())
 
 
 def _shown(word: str | None) -> str:

@@ -107,9 +107,11 @@ def _shape(text: str) -> str:
 
 
 def _plain(name: str) -> str:
-    split = _CAMEL.sub("_", name.strip())
-    decomposed = unicodedata.normalize("NFKD", split)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
+    return without_accents(_CAMEL.sub("_", name.strip())).lower()
+
+
+def without_accents(text: str) -> str:
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
 
 
 # Values that an error message quotes from a row.

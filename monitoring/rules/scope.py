@@ -9,7 +9,6 @@ from monitoring.rules.alerts import preflight_verdicts, worst_first
 from monitoring.rules.enums import CheckState, ExecutionStatus, RunStatus
 from monitoring.rules.error_text import ErrorText, join
 from monitoring.rules.facts import (
-    Execution,
     Overview,
     Pipeline,
     Preflight,
@@ -141,7 +140,7 @@ def run_without_logins(run: Run) -> Run:
         started_by=mask_login(run.started_by),
         error_message="",
         error_with_logins=None,
-        executions=tuple(_execution_without_logins(each) for each in run.executions),
+        executions=tuple(replace(each, error_message="", error_with_logins=None) for each in run.executions),
     )
 
 
@@ -149,16 +148,12 @@ def problem_without_logins(problem: Problem | None) -> Problem | None:
     return None if problem is None else replace(problem, detail=mask_logins(problem.detail))
 
 
-def _execution_without_logins(execution: Execution) -> Execution:
-    return replace(execution, error_message="", error_with_logins=None)
-
-
 def _pipeline_without_logins(pipeline: Pipeline) -> Pipeline:
     return replace(
         pipeline,
         source=replace(pipeline.source, problem=problem_without_logins(pipeline.source.problem)),
         target=replace(pipeline.target, problem=problem_without_logins(pipeline.target.problem)),
-        newest=None if pipeline.newest is None else _execution_without_logins(pipeline.newest),
+        newest=pipeline.newest and replace(pipeline.newest, error_message="", error_with_logins=None),
         verdicts=_verdicts(pipeline.verdicts),
     )
 
