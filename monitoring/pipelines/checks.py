@@ -81,7 +81,24 @@ def check_integrity(
     except BaseException:
         IntegrityReport.objects.filter(pk=name).update(lease_until=None, lease_by="")
         raise
-    return _store(name, results, by=by, now=now, seconds=time.perf_counter() - started, address=address)
+    seconds = time.perf_counter() - started
+    with transaction.atomic():
+        report = IntegrityReport.objects.get(pk=name)
+        report.results = msgspec.to_builtins(results)
+        report.finished_at, report.finished_by = now + timedelta(seconds=seconds), by
+        report.milliseconds = round(seconds * 1000, 1)
+        report.lease_until, report.lease_by = None, ""
+        report.save()
+        record(
+            action=TrailAction.CHECKED,
+            by=by,
+            now=report.finished_at,
+            address=address,
+            object=name,
+            failed=count(results, CheckState.FAILED),
+            milliseconds=report.milliseconds,
+        )
+    return report
 
 
 def claim(name: str, *, by: str, now: datetime) -> None:
@@ -91,28 +108,6 @@ def claim(name: str, *, by: str, now: datetime) -> None:
         free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
         if not IntegrityReport.objects.filter(free, pk=name).update(lease_until=now + LEASE, lease_by=by):
             raise AlreadyRunning
-
-
-@transaction.atomic
-def _store(
-    name: str, results: tuple[CheckResult, ...], *, by: str, now: datetime, seconds: float, address: str
-) -> IntegrityReport:
-    report = IntegrityReport.objects.get(pk=name)
-    report.results = msgspec.to_builtins(results)
-    report.finished_at, report.finished_by = now + timedelta(seconds=seconds), by
-    report.milliseconds = round(seconds * 1000, 1)
-    report.lease_until, report.lease_by = None, ""
-    report.save()
-    record(
-        action=TrailAction.CHECKED,
-        by=by,
-        now=report.finished_at,
-        address=address,
-        object=name,
-        failed=count(results, CheckState.FAILED),
-        milliseconds=report.milliseconds,
-    )
-    return report
 
 
 class PipelineChecks(PipelineBlock):

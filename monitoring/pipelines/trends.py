@@ -24,7 +24,7 @@ from monitoring.pipelines.queries import cache_key
 from monitoring.pipelines.texts import EXECUTED, FIGURES, trend_note, trend_sentence
 from monitoring.rules.enums import ExecutionStatus, Grain
 from monitoring.rules.facts import Pipeline
-from monitoring.rules.figures import DAY, RANGES, percentile, resolution, step
+from monitoring.rules.figures import DAY, RANGES, percentile, resolution, step, usual_band
 from monitoring.rules.rollups import PARTS, Spread, day_of, hour_of
 from monitoring.web.cache import cache, cached_once
 
@@ -80,13 +80,6 @@ class Trend:
         return tuple(point for point in self.points if point.value is not None)
 
 
-def usual(values: Iterable[float | None]) -> tuple[float, float, float] | None:
-    """Return the typical range of the known values: 10th percentile, median, 90th (METRICS, "Charts")."""
-    known = [value for value in values if value is not None]
-    low, median, high = (percentile(known, percent) for percent in (10.0, 50.0, 90.0))
-    return None if low is None or median is None or high is None else (low, median, high)
-
-
 def slot_of(at: datetime, step: timedelta) -> datetime:
     """Return the start of the slot that `at` is in. Slots count from the epoch, so they never move."""
     seconds = step.total_seconds()
@@ -137,7 +130,7 @@ def sample_trends(name: str, window: str, now: datetime, latest: Values = (None,
         Trend(
             figure=figure,
             points=line,
-            band=usual(point.value for point in line),
+            band=usual_band(point.value for point in line),
             last=last,
             grain=grain,
             step=step if grain is not Grain.RAW else None,
@@ -231,7 +224,7 @@ def execution_trends(name: str, window: str, now: datetime) -> list[Trend]:
         Trend(
             figure=figure,
             points=tuple(_medians(line, slot) if slot else line),
-            band=usual(point.value for point in line),
+            band=usual_band(point.value for point in line),
             last=line[-1].value if line else None,
             step=slot,
             values=len(measured),
@@ -292,7 +285,7 @@ def _by_day(name: str, since: datetime, now: datetime) -> list[Trend]:
         Trend(
             figure=figure,
             points=points,
-            band=usual(point.value for point in points),
+            band=usual_band(point.value for point in points),
             last=spread.last,  # of the copies: a roll-up has no last value
             grain=Grain.DAY,
             step=slot,

@@ -129,15 +129,9 @@ class PipelineComparison(PipelineBlock):
     template_name = "monitoring/pipelines/_comparison.html"
 
     def filled(self, snapshot: Snapshot, pipeline: Pipeline) -> Context:
-        row = PipelineReadings(pipeline, snapshot)
         return {
-            "row": row,
+            "row": PipelineReadings(pipeline, snapshot),
             "read_at": snapshot.stale_since or snapshot.sampled_at,
-            "source_unread": row.source_unread,
-            "target_unread": row.target_unread,
-            "figures": pipeline.figures,
-            "thresholds": pipeline.thresholds,
-            "running": pipeline.newest is not None and pipeline.newest.running,
         }
 
 
@@ -181,7 +175,6 @@ class PipelineLast(PipelineBlock):
             "extracted": readings.rows_of(last, last.extracted),
             "upserted": readings.rows_of(last, last.upserted),
             "soft_deleted": readings.rows_of(last, last.soft_deleted),
-            "usual": pipeline.figures.usual_duration,
             "unread": readings.blind(snapshot)[1],
             "control_agrees": last.watermark_to == pipeline.control.watermark if last.watermark_to else None,
         }

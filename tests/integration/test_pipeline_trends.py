@@ -18,9 +18,9 @@ from monitoring.models import (
     RunEntityCopy,
 )
 from monitoring.pipelines import trends as pipeline_trends
-from monitoring.pipelines.trends import chart, execution_trends, sample_trends, slot_of, usual
+from monitoring.pipelines.trends import chart, execution_trends, sample_trends, slot_of
 from monitoring.rules.enums import Grain
-from monitoring.rules.figures import RANGES
+from monitoring.rules.figures import RANGES, usual_band
 from monitoring.rules.rollups import DAY, HOUR, day_of
 from monitoring.summary.queries import sample_trend
 from tests.factories import NOW, ago
@@ -104,17 +104,11 @@ def test_many_executions_are_summed_up_and_the_oldest_left_out(db: None, monkeyp
     assert duration.values == 40
     assert duration.step == timedelta(minutes=6)
     assert len(duration.points) <= 240
-    assert duration.band == usual(range(10, 50)), "the band is of the executions, not of their medians"
+    assert duration.band == usual_band(range(10, 50)), "the band is of the executions, not of their medians"
     with override("en"):
         note = chart(duration, ago(days=1), NOW)["note"]
     assert "median" in note
     assert "latest 40" in note
-
-
-def test_a_band_needs_five_values() -> None:
-    assert usual([1, 2, 3, 4]) is None
-    assert usual([1, None, 2, 3, 4, None]) is None
-    assert usual([1, 2, 3, 4, 5]) == (1.4, 3, 4.6)
 
 
 def test_a_day_of_samples_keeps_peaks_and_gaps(db: None) -> None:
