@@ -81,32 +81,18 @@ class ControlRow:
     updated_at: datetime | None = None
 
 
-def _seconds(start: datetime, finish: datetime | None) -> float | None:
-    if finish is None or finish < start:
-        return None
-    return (finish - start).total_seconds()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1).
+class Recorded:
+    """What runs and executions have in common.
 
     `error_message` is unmasked, set only between warehouse and copy and never shown. `error` is masked for every user,
     `error_with_logins` for users with permission to see logins (None: the same).
     """
 
-    run_entity_id: int
     run_id: int
-    entity_name: str
-    status: ExecutionStatus
     status_text: str
     started_at: datetime
     finished_at: datetime | None
-    extracted: int
-    upserted: int
-    soft_deleted: int
-    watermark_from: Watermark | None = None
-    watermark_to: Watermark | None = None
     error_message: str = ""
     error: ErrorText | None = None
     error_with_logins: ErrorText | None = None
@@ -120,6 +106,26 @@ class Execution:
         return self.shown_error.text if self.shown_error else ""
 
     @property
+    def seconds(self) -> float | None:
+        if self.finished_at is None or self.finished_at < self.started_at:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution(Recorded):
+    """One run entity. Counts are 0 while it runs: the runner writes them at the end (CONTRACT 1)."""
+
+    run_entity_id: int
+    entity_name: str
+    status: ExecutionStatus
+    extracted: int
+    upserted: int
+    soft_deleted: int
+    watermark_from: Watermark | None = None
+    watermark_to: Watermark | None = None
+
+    @property
     def error_class(self) -> ErrorClass | None:
         return self.shown_error.error_class if self.shown_error else None
 
@@ -131,10 +137,6 @@ class Execution:
     def ended_at(self) -> datetime:
         """The finish, or the start where the runner wrote no finish."""
         return self.finished_at or self.started_at
-
-    @property
-    def seconds(self) -> float | None:
-        return _seconds(self.started_at, self.finished_at)
 
     @property
     def throughput(self) -> float | None:
@@ -157,38 +159,19 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One run, with its executions when they were read too. Errors as in Execution."""
+class Run(Recorded):
+    """One run, with its executions when they were read too."""
 
-    run_id: int
     status: RunStatus
-    status_text: str
     started_by: str
-    started_at: datetime
-    finished_at: datetime | None
     entities_requested: str
     entities_succeeded: int
     entities_failed: int
-    error_message: str = ""
-    error: ErrorText | None = None
-    error_with_logins: ErrorText | None = None
     executions: tuple[Execution, ...] = ()
-
-    @property
-    def shown_error(self) -> ErrorText | None:
-        return self.error_with_logins or self.error
-
-    @property
-    def error_text(self) -> str:
-        return self.shown_error.text if self.shown_error else ""
 
     @property
     def running(self) -> bool:
         return self.status is RunStatus.RUNNING
-
-    @property
-    def seconds(self) -> float | None:
-        return _seconds(self.started_at, self.finished_at)
 
     @property
     def requested(self) -> tuple[str, ...]:
