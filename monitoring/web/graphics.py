@@ -203,11 +203,11 @@ def grid_run(run: Run) -> SafeString:
 
 def _grid_link(css: str, tone: str, run_id: int, words: str, inside: SafeString, *, focus: bool = False) -> SafeString:
     return format_html(
-        '<a class="{} tone-{}" href="{}"{} aria-label="{words}" data-tip="{words}">{}</a>',
+        '<a class="{} tone-{}" href="{}" tabindex="{}" aria-label="{words}" data-tip="{words}">{}</a>',
         css,
         tone,
         reverse("monitoring:run", args=(run_id,)),
-        SafeString("" if focus else ' tabindex="-1"'),  # hundreds of cells would be hundreds of tab stops
+        0 if focus else -1,  # hundreds of cells would be hundreds of tab stops
         inside,
         words=words,
     )

@@ -106,7 +106,7 @@ def _unreachable(sentence: Sentence) -> str:
 
 
 def _listed(items: Iterable[SafeString], more: int) -> SafeString:
-    listed, *rest = [*items] or [SafeString()]
+    listed, *rest = [*items] or [SafeString("")]
     for item in rest:
         listed = text(gettext("%(first)s, %(second)s"), {"first": listed, "second": item})
     if more > 0:

@@ -227,7 +227,7 @@ def draw(reading: Reading[Any], kind: Kind) -> SafeString:
 def mark(problem: Problem | None) -> SafeString:
     """Return the sign of a last known value: `problem` kept a newer one from being read. Nothing without a problem."""
     if problem is None:
-        return SafeString()
+        return SafeString("")
     words = gettext("last known value; none newer: %(reason)s") % {"reason": problem_text(problem).what}
     return format_html(
         '<span class="last-known" data-tip="{0}">{1}<span class="visually-hidden">{0}</span></span>',
