@@ -10,13 +10,15 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
+from etlportal import budget as budgets
 from monitoring.collector import read as reading
 from monitoring.collector import tick as judging
 from monitoring.models import PipelineRollup, PipelineSample
 from monitoring.rules import overview as rules_overview
 from monitoring.rules.enums import PipelineStatus, ProblemCode, Rule, Severity
-from monitoring.rules.facts import Count, Verdict
+from monitoring.rules.facts import Count, Problem, Verdict
 from monitoring.warehouse import catalog as warehouse_catalog
+from monitoring.warehouse.reader import ReadFailed
 from tests.support.collecting import Watcher, in_real_time
 from tests.support.queries import counted
 from tests.support.shop import customer, region
@@ -65,6 +67,24 @@ def test_what_nobody_can_see_does_not_grow_older(watcher: Watcher, warehouse: Wa
     assert judging.as_of(blind, before) == earlier
     assert judging.as_of(blind, replace(snapshot, stale_since=earlier)) == earlier
     assert judging.as_of(blind, None) == looked.now
+
+
+def test_a_dw_that_uses_up_its_time_leaves_some_for_oltp(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = [0.0]
+    monkeypatch.setattr(budgets, "clock", lambda: time[0])
+
+    def hangs(*_arguments: Any) -> None:
+        limit = budgets.current()
+        assert limit is not None
+        with limit.spending():
+            time[0] += limit.left()
+        raise ReadFailed(Problem(code=ProblemCode.TIMEOUT))
+
+    monkeypatch.setattr(reading, "read_control", hangs)
+    with budgets.budget(30):
+        found = reading.read_warehouse(watcher.memory, {}, copying=False)
+    assert found.problem == Problem(code=ProblemCode.TIMEOUT)
+    assert found.structure.connections["oltp"].reachable
 
 
 class TestOrphans:
