@@ -164,7 +164,7 @@ GROUPS: dict[str, frozenset[str]] = {
 }
 """Permissions of each group after the migrations. An administrator may change them."""
 
-RIGHTS_SECONDS = 10
+RIGHTS_SECONDS = 30
 FACTORS = (Authenticator.Type.TOTP.value, Authenticator.Type.WEBAUTHN.value)
 """Recovery codes alone are no second factor."""
 
