@@ -11,7 +11,7 @@ from typing import Any
 
 SCHEDULER = "svc_etl"
 BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
-"""Who starts a run of all pipelines, and who starts which by hand."""
+"""The login that runs all pipelines, and the logins that run single ones by hand."""
 
 
 @dataclass(frozen=True, slots=True)
