@@ -11,7 +11,7 @@ from typing import Any
 
 SCHEDULER = "svc_etl"
 BY_HAND = ("ana.souza", ("dim_cliente", "dim_produto"))
-"""The login that runs all pipelines, and the logins that run single ones by hand."""
+"""The login that runs all pipelines; a login and the pipelines that it runs by hand."""
 
 
 @dataclass(frozen=True, slots=True)
