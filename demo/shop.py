@@ -237,12 +237,15 @@ class Shop:
         self._change(table, self._some(table, at)[KEYS[table]], at, **values)
 
     def _leave(self, table: str, at: datetime, recent: int = 0, **values: Any) -> None:
-        """Soft-delete a live row, one of the `recent` newest if given."""
-        row = self._some(table, at, recent)
+        """Soft-delete a live row, one of the `recent` newest if given. Does nothing while the table has none."""
+        try:
+            row = self._some(table, at, recent)
+        except LookupError:
+            return
         self._change(table, row[KEYS[table]], at, deleted_at=self.dialect.time(at), **values)
 
     def _some(self, table: str, at: datetime, recent: int = 0) -> Row:
-        """Return a random live row that an ETL with a cutoff has already loaded."""
+        """Return a random live row that an ETL with a cutoff has already loaded. LookupError: the table has no live row."""
         key = KEYS[table]
         newest = self._value(f"SELECT MAX({key}) FROM core.{table}") or 1
         first = self.rng.randint(max(1, newest - recent) if recent else 1, newest)

@@ -51,6 +51,11 @@ def test_inserts_updates_and_soft_deletes(oltp: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
+def test_everything_may_happen_before_the_first_order(oltp: sqlite3.Connection, kind: str) -> None:
+    opened(oltp).happen(kind, START + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("kind", EVENTS)
 def test_everything_that_may_happen_changes_something(oltp: sqlite3.Connection, kind: str) -> None:
     shop = opened(oltp, bustle=8)
     shop.advance(START + timedelta(hours=12))
