@@ -245,7 +245,7 @@ class Shop:
         self._change(table, row[KEYS[table]], at, deleted_at=self.dialect.time(at), **values)
 
     def _some(self, table: str, at: datetime, recent: int = 0) -> Row:
-        """Return a random live row that an ETL with a cutoff has already loaded. LookupError: the table has no live row."""
+        """Return a random live row that an ETL with a cutoff has already loaded. LookupError: there is none."""
         key = KEYS[table]
         newest = self._value(f"SELECT MAX({key}) FROM core.{table}") or 1
         first = self.rng.randint(max(1, newest - recent) if recent else 1, newest)
