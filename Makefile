@@ -82,7 +82,7 @@ unit: odbc  ## Run the tests without a browser, on all cores
 	$(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/cluster -n auto --dist worksteal -q
 
 browser: .venv/test.stamp  ## Run the tests in a Chromium, with a running demo
-	$(BIN)/python -m pytest tests/browser -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest tests/browser -n 3 --dist loadfile -q
 
 # Needs the distribution's PostgreSQL; the server is temporary. (The other tests of tests/unit use no database;
 # tests/sqlserver and tests/browser have their own.)
