@@ -59,10 +59,15 @@ def added(browser: Browser, demo: Demo, signed_in: Callable[[str], Any]) -> Iter
     while any(context.request.get(f"{demo.url}/pipelines/{row[0]}/").status != 200 for row in ADDED):
         assert time.monotonic() < deadline, "the collector did not see the new pipelines"
         time.sleep(0.5)
-    context.close()
     yield
     with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
         connection.executemany("DELETE FROM etl_control WHERE entity_name = ?", [(row[0],) for row in ADDED])
+    # The next file's tests have the same demo.
+    deadline = time.monotonic() + 60
+    while any(context.request.get(f"{demo.url}/pipelines/{row[0]}/").status == 200 for row in ADDED):
+        assert time.monotonic() < deadline, "the collector still shows pipelines that are gone"
+        time.sleep(0.5)
+    context.close()
 
 
 def test_a_pipeline_is_found_by_keyboard(open_page: OpenPage) -> None:

@@ -8,7 +8,8 @@ import shutil
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+"""The shell first: without the windows of a whole browser the tests take two thirds of the time."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
